@@ -1,0 +1,465 @@
+"""The one module that speaks to ClearML. All its requests go through one session and are counted.
+
+It speaks the server's API through the SDK's own session, because the SDK's task objects cost a request a task, and
+`Task.get_task(task_id="")` binds to a stranger's newest task.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import md5
+from typing import Any
+
+import requests
+from clearml import PipelineController, Task
+from clearml.backend_api.session import Session
+from clearml.backend_api.session.session import LoginError
+
+from clearml_ci import __version__
+from clearml_ci.check import Metric
+from clearml_ci.errors import UsageError, nearest
+from clearml_ci.evidence import SUCCESSFUL, RecordedTask
+from clearml_ci.gate import Summary
+from clearml_ci.source import Source
+
+ENDED = ("completed", "published", "closed", "failed", "stopped")
+PIPELINE_TAG = "pipeline"
+TEMPLATE_MARK = "clearml_ci_template"
+RESULT = "result"
+WATCHED_WITHIN = 90  # seconds: a queue is watched when a worker was seen on it within this time
+_RETRIES = {"total": 3, "connect": 2, "read": 2, "backoff_factor": 0.5, "backoff_max": 2}
+_TASK_FIELDS = [
+    *("id", "name", "project.id", "project.name", "status", "system_tags"),
+    *("script.version_num", "script.repository", "script.diff"),
+]
+
+
+class ClearMLError(Exception):
+    """The server refused, did not answer, or does not hold what was asked for."""
+
+
+@dataclass
+class ClearML:
+    """A session with the server that counts its requests."""
+
+    session: Session
+    requests: int = field(default=1)  # the login
+
+    def call(self, endpoint: str, **request: Any) -> dict[str, Any]:
+        """The `data` of one endpoint's answer. Raises ClearMLError with the server's own words."""
+        service, action = endpoint.split(".")
+        self.requests += 1
+        try:
+            response = self.session.send_request(service, action, json=request)
+            body = response.json()
+        except (requests.RequestException, ValueError) as error:
+            raise ClearMLError(f"{endpoint}: no answer from {self.session.host} ({type(error).__name__})") from error
+        if not response.ok:
+            message = body.get("meta", {}).get("result_msg", response.reason)
+            raise ClearMLError(f"{endpoint}: the ClearML server refused: {message}")
+        data: dict[str, Any] = body.get("data") or {}
+        return data
+
+    def task_url(self, task: Mapping[str, Any]) -> str:
+        """The page of a task in ClearML's web UI; of a run's pipeline page where the task is a controller."""
+        area = "pipelines" if task.get("type") == "controller" else "projects"
+        suffix = "" if area == "pipelines" else "/output/log"
+        project = (task.get("project") or {}).get("id") or "*"
+        return f"{Session.get_app_server_host()}/{area}/{project}/experiments/{task['id']}{suffix}"
+
+
+def connect() -> ClearML:
+    """A session from the usual CLEARML_* variables or clearml.conf. Raises ClearMLError within seconds."""
+    try:
+        host = Session.get_api_server_host()
+        requests.get(f"{host.rstrip('/')}/debug.ping", timeout=(5, 10))
+        return ClearML(Session(http_retries_config=dict(_RETRIES)))
+    except LoginError as error:
+        raise ClearMLError(
+            f"the ClearML server {host} refused the keys: check CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY"
+        ) from error
+    except requests.RequestException as error:
+        raise ClearMLError(
+            f"no ClearML server answers at {host} ({type(error).__name__}): check CLEARML_API_HOST"
+        ) from error
+    except ValueError as error:  # the SDK's MissingConfigError
+        raise UsageError(
+            "no ClearML server is configured: set CLEARML_API_HOST, CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY"
+        ) from error
+
+
+# --- queues -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A queue and the number of workers that were seen on it lately."""
+
+    id: str
+    name: str
+    workers: int
+
+
+def watched_queues(clearml: ClearML, names: Iterable[str]) -> dict[str, Queue]:
+    """The queues of these names. Raises UsageError where one does not exist or nobody watches it."""
+    known = {queue["name"]: queue["id"] for queue in _all(clearml, "queues")}
+    workers = clearml.call("workers.get_all", last_seen=WATCHED_WITHIN).get("workers", [])
+    watching = [queue.get("name") for worker in workers for queue in worker.get("queues", [])]
+    queues = {name: Queue(known.get(name, ""), name, watching.count(name)) for name in names}
+    with_workers = sorted(name for name in known if name in watching)
+    for queue in queues.values():
+        if not queue.id or not queue.workers:
+            problem = f"no queue '{queue.name}'" if not queue.id else f"no worker listens to the queue '{queue.name}'"
+            raise UsageError(
+                f"{problem}; queues with workers: {', '.join(with_workers) or 'none'}. "
+                f"Start one with: clearml-agent daemon --detached --queue {queue.name}"
+            )
+    return queues
+
+
+def _all(clearml: ClearML, service: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = clearml.call(f"{service}.get_all", only_fields=["id", "name"])[service]
+    return found
+
+
+# --- projects -----------------------------------------------------------------------------------------------
+
+
+def project_id(clearml: ClearML, name: str) -> str | None:
+    """The id of the project of exactly this name, hidden ones included."""
+    found = clearml.call(
+        "projects.get_all", name=f"^{re.escape(name)}$", only_fields=["id", "name"], search_hidden=True
+    )["projects"]
+    return next((project["id"] for project in found if project["name"] == name), None)
+
+
+def existing_project_id(clearml: ClearML, name: str) -> str:
+    """As project_id. Raises UsageError that names the projects there are."""
+    found = project_id(clearml, name)
+    if found is None:
+        names = [project["name"] for project in _all(clearml, "projects")]
+        raise UsageError(f"no ClearML project '{name}'{nearest(name, names, what='projects')}")
+    return found
+
+
+# --- the pipeline's template and runs -----------------------------------------------------------------------
+
+
+def template(
+    clearml: ClearML, *, project: str, name: str, source: Source, arguments: Mapping[str, str]
+) -> tuple[str, bool]:
+    """The id of the draft that runs of this version are cloned from, and whether it was registered just now.
+
+    Triggers that register at the same time converge: the oldest one counts.
+    """
+    found = _template(clearml, f"{project}/.pipelines/{name}", source)
+    if found:
+        return found, False
+    _register(clearml, project=project, name=name, source=source, arguments=arguments)
+    registered = _template(clearml, f"{project}/.pipelines/{name}", source)
+    if registered is None:
+        raise ClearMLError(f"the pipeline template '{project}/{name}' was registered but cannot be found again")
+    return registered, True
+
+
+def _template(clearml: ClearML, project: str, source: Source) -> str | None:
+    where = project_id(clearml, project)
+    if where is None:
+        return None
+    drafts = clearml.call(
+        "tasks.get_all",
+        project=[where],
+        type=["controller"],
+        status=["created"],
+        _all_={"fields": ["script.version_num"], "pattern": f"^{source.commit}$"},
+        system_tags=["-archived"],
+        only_fields=["id", "runtime", "script.repository", "script.version_num"],
+        order_by=["created"],
+        page=0,
+        page_size=100,
+        search_hidden=True,
+    )["tasks"]
+    return next((draft["id"] for draft in drafts if _is_template(draft, source)), None)
+
+
+def _is_template(draft: Mapping[str, Any], source: Source) -> bool:
+    """Clones copy tags, script and Args, but not `runtime`: the mark names the task that it stands on."""
+    mark = (draft.get("runtime") or {}).get(TEMPLATE_MARK)
+    script = draft.get("script") or {}
+    return bool(
+        mark == draft["id"]
+        and (script.get("repository"), script.get("version_num")) == (source.repository, source.commit)
+    )
+
+
+def _register(clearml: ClearML, *, project: str, name: str, source: Source, arguments: Mapping[str, str]) -> None:
+    controller = PipelineController.create(
+        project_name=project,
+        task_name=name,
+        repo=source.repository,
+        commit=source.commit,
+        script=f"pipelines/{name}.py",
+        working_directory=".",
+        version=__version__,
+        add_run_number=False,
+        detect_repository=False,
+    )
+    draft = controller.id
+    clearml.call("tasks.edit_hyper_params", task=draft, hyperparams=_section("Args", arguments))
+    clearml.call("tasks.edit", task=draft, runtime={TEMPLATE_MARK: draft})
+
+
+def start(clearml: ClearML, *, template: str, queue: Queue, arguments: Mapping[str, str]) -> str:
+    """The id of a new, enqueued run of the template: the very call that the web UI's New run sends."""
+    answer = clearml.call(
+        "pipelines.start_pipeline",
+        task=template,
+        queue=queue.id,
+        args=[{"name": name, "value": value} for name, value in arguments.items()],
+        verify_watched_queue=True,
+    )
+    if not answer.get("enqueued"):
+        raise ClearMLError(f"the run {answer.get('pipeline')} was not enqueued on '{queue.name}'")
+    return str(answer["pipeline"])
+
+
+def stop(clearml: ClearML, run: str, *, reason: str) -> None:
+    """End a run that we started, with all its steps, queued ones included, on servers old and new."""
+    _stop_one(clearml, run, reason, include_pipeline_steps=True)
+    for step in _children(clearml, run, fields=["status"]):
+        if step["status"] not in ENDED:
+            _stop_one(clearml, step["id"], reason)
+
+
+def _stop_one(clearml: ClearML, task: str, reason: str, **more: bool) -> None:
+    status = _by_id(clearml, task, ["status"])["status"]
+    if status not in ENDED:
+        clearml.call("tasks.stop", task=task, force=True, status_message=reason, **more)
+
+
+# --- a run and its steps ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a run: its ClearML status, and its result once it has left one."""
+
+    id: str
+    name: str
+    status: str
+    result: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A pipeline run: `arguments` are the strings of its `Args` section."""
+
+    id: str
+    url: str
+    status: str
+    message: str
+    arguments: dict[str, str]
+    project: str
+
+
+def run(clearml: ClearML, run_id: str) -> Run:
+    """Raises ClearMLError where there is no such run."""
+    fields = [
+        "id",
+        "type",
+        "status",
+        "status_message",
+        "status_reason",
+        "hyperparams.Args",
+        "project.id",
+        "project.name",
+    ]
+    task = _by_id(clearml, run_id, fields)
+    return Run(
+        id=task["id"],
+        url=clearml.task_url(task),
+        status=task["status"],
+        message=task.get("status_message") or task.get("status_reason") or "",
+        arguments=_values(task, "Args"),
+        project=task["project"]["name"],
+    )
+
+
+def steps(clearml: ClearML, run_id: str) -> dict[str, Step]:
+    """The steps that the run has started so far, by name. Reruns are children too: controllers are left out."""
+    children = _children(clearml, run_id, fields=["name", "status", "configuration.result"])
+    return {child["name"]: Step(child["id"], child["name"], child["status"], _result(child)) for child in children}
+
+
+def store_result(clearml: ClearML, task: str, result: Mapping[str, Any]) -> None:
+    """Leave a step's result on its own task, where it also reads well in the web UI."""
+    item = {"name": RESULT, "type": "json", "value": json.dumps(result, indent=1)}
+    clearml.call("tasks.edit", task=task, configuration={RESULT: item}, force=True)
+
+
+def publish_verdict(clearml: ClearML, run_id: str, verdict: Mapping[str, Any]) -> None:
+    """The verdict as an artifact on the run, summed up in its user properties."""
+    Task.get_task(task_id=_not_empty(run_id)).upload_artifact("verdict", dict(verdict), wait_on_upload=True)
+    summary = {key: str(verdict[key]) for key in ("outcome", "exit_reason", "commit", "pull_request")}
+    clearml.call("tasks.edit_hyper_params", task=run_id, hyperparams=_section("properties", summary), force=True)
+
+
+def argument(clearml: ClearML, task: str, name: str) -> str:
+    """One of a task's `Args`, empty where it has none."""
+    return _values(_by_id(clearml, task, ["hyperparams.Args"]), "Args").get(name, "")
+
+
+def _children(clearml: ClearML, run_id: str, fields: Sequence[str]) -> list[dict[str, Any]]:
+    children = clearml.call(
+        "tasks.get_all",
+        parent=_not_empty(run_id),
+        only_fields=["id", "type", "parent", *fields],
+        page=0,
+        page_size=100,
+        search_hidden=True,
+    )["tasks"]
+    return [child for child in children if child["type"] != "controller" and child.get("parent") == run_id]
+
+
+def _result(task: Mapping[str, Any]) -> dict[str, Any] | None:
+    item = (task.get("configuration") or {}).get(RESULT)
+    return json.loads(item["value"]) if item else None
+
+
+def _by_id(clearml: ClearML, task: str, fields: Sequence[str]) -> dict[str, Any]:
+    found = clearml.call(
+        "tasks.get_all_ex",
+        id=[_not_empty(task)],
+        only_fields=["id", *fields],
+        page=0,
+        page_size=1,
+        search_hidden=True,
+    )["tasks"]
+    if not found or found[0]["id"] != task:
+        raise ClearMLError(f"no ClearML task {task}")
+    return dict(found[0])
+
+
+def _not_empty(task: str) -> str:
+    """An empty id makes several of ClearML's calls answer with a stranger's newest task."""
+    if not task:
+        raise ClearMLError("an empty task id: nothing is asked for and nothing is touched")
+    return task
+
+
+def _values(task: Mapping[str, Any], section: str) -> dict[str, str]:
+    items = ((task.get("hyperparams") or {}).get(section) or {}).items()
+    return {name: str(item.get("value") or "") for name, item in items}
+
+
+def _section(section: str, values: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"section": section, "name": name, "value": value, "type": "str"} for name, value in values.items()]
+
+
+# --- evidence and metrics -----------------------------------------------------------------------------------
+
+
+def tasks_of_commit(clearml: ClearML, *, commit: str, project: str | None, task_name: str) -> list[RecordedTask]:
+    """The newest 100 tasks that recorded this commit, in any status, archived ones included: one request.
+
+    `project` is an id, or None for the whole workspace. The commit filter is an unanchored, case-insensitive regex
+    over fields; it is anchored here, and equality is checked again by whoever decides.
+    """
+    where: dict[str, Any] = {"project": [project]} if project else {}
+    if task_name:
+        where["name"] = f"^{re.escape(task_name)}$"
+    found = clearml.call(
+        "tasks.get_all_ex",
+        _all_={"fields": ["script.version_num"], "pattern": f"^{commit}$"},
+        only_fields=_TASK_FIELDS,
+        order_by=["-last_update"],
+        page=0,
+        page_size=100,
+        **where,
+    )["tasks"]
+    return [_recorded(clearml, task) for task in found]
+
+
+def best_tasks(
+    clearml: ClearML, *, project: str, task_name: str, tag: str, metric: Metric
+) -> list[tuple[RecordedTask, Summary | None]]:
+    """The successful, unarchived tasks that carry the best tag, each with its summary of the metric: one request."""
+    where = {"name": f"^{re.escape(task_name)}$"} if task_name else {}
+    found = clearml.call(
+        "tasks.get_all_ex",
+        project=[project],
+        tags=[tag],
+        status=list(SUCCESSFUL),
+        system_tags=["-archived"],
+        only_fields=[*_TASK_FIELDS, _metric_field(metric)],
+        order_by=["-last_update"],
+        page=0,
+        page_size=100,
+        **where,
+    )["tasks"]
+    return [(_recorded(clearml, task), _summary(task, metric)) for task in found]
+
+
+def metric_of(clearml: ClearML, task: str, metric: Metric) -> Summary | None:
+    """One series of one task, from `last_metrics`: the whole curve's extremes, not a thinned curve's."""
+    return _summary(_by_id(clearml, task, [_metric_field(metric)]), metric)
+
+
+def scalars(clearml: ClearML, task: str) -> list[Summary]:
+    """All series of a task (the server keeps up to 2,000), without the machine's own `:monitor:` ones."""
+    titles = (_by_id(clearml, task, ["last_metrics"]).get("last_metrics") or {}).values()
+    every = [_to_summary(item) for title in titles for item in title.values()]
+    return sorted((s for s in every if not s.title.startswith(":monitor:")), key=lambda s: (s.title, s.series))
+
+
+def series_names(clearml: ClearML, task: str) -> list[str]:
+    """`title/series` of all that a task reported."""
+    return [f"{summary.title}/{summary.series}" for summary in scalars(clearml, task)]
+
+
+def _metric_field(metric: Metric) -> str:
+    return "last_metrics." + ".".join(_key(part) for part in (metric.title, metric.series))
+
+
+def _key(text: str) -> str:
+    return md5(text.encode(), usedforsecurity=False).hexdigest()  # how the server keys last_metrics
+
+
+def _summary(task: Mapping[str, Any], metric: Metric) -> Summary | None:
+    item = ((task.get("last_metrics") or {}).get(_key(metric.title)) or {}).get(_key(metric.series))
+    return _to_summary(item) if item else None
+
+
+def _to_summary(item: Mapping[str, Any]) -> Summary:
+    last = _float(item.get("value"))
+    return Summary(
+        title=item["metric"],
+        series=item["variant"],
+        last=last,
+        minimum=_float(item.get("min_value", last)),
+        maximum=_float(item.get("max_value", last)),
+    )
+
+
+def _float(value: object) -> float:
+    try:
+        return float(value)  # type: ignore[arg-type]  # a server may hold "NaN" as text, or nothing
+    except (TypeError, ValueError):
+        return float("nan")
+
+
+def _recorded(clearml: ClearML, task: Mapping[str, Any]) -> RecordedTask:
+    script, project = task.get("script") or {}, task.get("project") or {}
+    return RecordedTask(
+        id=task["id"],
+        name=task.get("name") or "",
+        project_id=project.get("id") or "",
+        project=project.get("name") or "",
+        status=task.get("status") or "",
+        commit=script.get("version_num") or "",
+        repository=script.get("repository") or "",
+        diff=script.get("diff") or "",
+        archived="archived" in (task.get("system_tags") or []),
+        url=clearml.task_url(task),
+    )

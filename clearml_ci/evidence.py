@@ -1,0 +1,85 @@
+"""Which recorded task proves that this commit ran? Pure: tasks in, a choice and its reasons out."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from clearml_ci import repository
+from clearml_ci.check import Check
+
+SUCCESSFUL = ("completed", "published", "closed")
+RUNNING = ("created", "queued", "in_progress", "publishing")
+
+
+@dataclass(frozen=True)
+class RecordedTask:
+    """What ClearML knows of one task, as far as a decision needs it."""
+
+    id: str
+    name: str
+    project_id: str
+    project: str
+    status: str
+    commit: str
+    repository: str
+    diff: str
+    archived: bool
+    url: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The candidate, if any, and the tasks that came close with the reason why they are none."""
+
+    candidate: RecordedTask | None
+    rejected: tuple[tuple[RecordedTask, str], ...]
+
+
+def choose(check: Check, tasks: Iterable[RecordedTask]) -> Choice:
+    """The first of `tasks` (newest first) that is a clean, successful run of exactly the check's commit."""
+    rejected: list[tuple[RecordedTask, str]] = []
+    for task in tasks:
+        if task.commit.lower() != check.commit:
+            continue
+        reason = objection(check, task)
+        if reason is None:
+            return Choice(task, tuple(rejected))
+        rejected.append((task, reason))
+    return Choice(None, tuple(rejected))
+
+
+def explain(check: Check, choice: Choice) -> str:
+    """Why there is no candidate, in one sentence."""
+    where = f"project '{check.project}'" if check.project else "the workspace"
+    named = f" named '{check.task_name}'" if check.task_name else ""
+    if not choice.rejected:
+        return f"no task{named} in {where} recorded a run of this commit"
+    reasons = list(dict.fromkeys(reason for _, reason in choice.rejected))
+    return f"no task{named} in {where} is a clean, finished run of this commit: one {'; one '.join(reasons)}"
+
+
+def as_document(task: RecordedTask) -> dict[str, str]:
+    """A task as results and verdicts carry it: its uncommitted changes stay where they are."""
+    return {
+        "id": task.id,
+        "name": task.name,
+        "project": task.project,
+        "project_id": task.project_id,
+        "commit": task.commit,
+        "status": task.status,
+        "url": task.url,
+    }
+
+
+def objection(check: Check, task: RecordedTask) -> str | None:
+    """Why this task of the right commit is no evidence, or None."""
+    if not repository.is_one_of(task.repository, check.pull_request.repositories):
+        return f"ran in another repository ({repository.without_credentials(task.repository) or 'none recorded'})"
+    if task.archived:
+        return "is archived"
+    if task.status in RUNNING:
+        return f"has not ended yet (status '{task.status}')"
+    if task.status not in SUCCESSFUL:
+        return f"did not succeed (status '{task.status}')"
+    if task.diff.strip():
+        return "has uncommitted changes"
+    return None

@@ -1,0 +1,119 @@
+"""The one module that speaks to GitHub: one comment a pull request, and a commit status."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import github
+import requests
+from github.Issue import Issue
+from github.IssueComment import IssueComment
+from github.Repository import Repository
+
+T = TypeVar("T")
+
+STATUS_CONTEXT = "ClearML CI"
+_DESCRIPTION_LIMIT = 140  # characters, https://docs.github.com/rest/commits/statuses
+_WORKFLOW_BOT = "github-actions[bot]"
+_READS = frozenset({"GET", "HEAD"})  # PyGithub's own default repeats POSTs: a lost reply would comment twice
+
+
+class GitHubError(Exception):
+    """GitHub refused or did not answer; the message names the repository, what was tried, and what to do."""
+
+
+@dataclass(frozen=True)
+class GitHub:
+    """One repository as seen with one token. `trusted` are the logins whose marked comments are ours."""
+
+    repository: Repository
+    trusted: frozenset[str]
+
+
+def connect(*, api_url: str, token: str, repository: str) -> GitHub:
+    """Raises GitHubError when GitHub does not answer: what a token may do shows when it is used."""
+    client = github.Github(
+        auth=github.Auth.Token(token),
+        base_url=api_url.rstrip("/"),
+        timeout=15,
+        per_page=100,
+        retry=github.GithubRetry(total=2, backoff_factor=0.5, max_rate_limit_wait=60, allowed_methods=_READS),
+        seconds_between_requests=None,
+        seconds_between_writes=None,
+    )
+    return GitHub(client.get_repo(repository, lazy=True), frozenset({_WORKFLOW_BOT, *_own_login(client)}))
+
+
+def _own_login(client: github.Github) -> set[str]:
+    """The token's login; workflow and App tokens may not ask for it and are refused with 403."""
+    try:
+        return {client.get_user().login}
+    except github.GithubException:
+        return set()
+    except requests.RequestException as error:
+        raise GitHubError(f"GitHub does not answer at {client.requester.base_url} ({type(error).__name__})") from error
+
+
+def set_status(hub: GitHub, *, commit: str, state: str, description: str, url: str) -> None:
+    """A commit status; it replaces the earlier one of the same context. Raises GitHubError."""
+    _told(
+        f"the commit status of {commit[:10]}",
+        "`statuses: write`",
+        lambda: hub.repository.get_commit(commit).create_status(
+            state=state,
+            target_url=url or github.GithubObject.NotSet,
+            description=description[:_DESCRIPTION_LIMIT],
+            context=STATUS_CONTEXT,
+        ),
+    )
+
+
+def upsert_comment(hub: GitHub, *, pull_request: int, marker: str, body: str) -> str:
+    """The address of the pull request's one comment, created or updated in place. Raises GitHubError."""
+    return _told(
+        f"the comment on pull request #{pull_request}",
+        "`pull-requests: write`",
+        lambda: _upsert(hub, hub.repository.get_issue(pull_request), marker, body),
+    )
+
+
+def _upsert(hub: GitHub, issue: Issue, marker: str, body: str) -> str:
+    ours = _ours(hub, issue, marker)
+    if not ours:
+        ours = _create(hub, issue, marker, body)
+    kept, *spare = ours
+    if kept.body != body:
+        kept.edit(body)
+    for comment in spare:  # two checks that started at once: the oldest stays
+        comment.delete()
+    return kept.html_url
+
+
+def _create(hub: GitHub, issue: Issue, marker: str, body: str) -> list[IssueComment]:
+    """Create, then look again: another check may have created one too, or the reply to ours may have been lost."""
+    try:
+        created = [issue.create_comment(body)]
+    except requests.RequestException:
+        created = []
+    return _ours(hub, issue, marker) or created or [issue.create_comment(body)]
+
+
+def _ours(hub: GitHub, issue: Issue, marker: str) -> list[IssueComment]:
+    """Our comments, oldest first, from every page: the marker alone is not enough, anyone can copy it."""
+    return [
+        comment
+        for comment in issue.get_comments()
+        if (comment.body or "").startswith(marker) and comment.user.login in hub.trusted
+    ]
+
+
+def _told(what: str, permission: str, act: Callable[[], T]) -> T:
+    try:
+        return act()
+    except github.GithubException as error:
+        said = error.data.get("message", "") if isinstance(error.data, dict) else ""
+        raise GitHubError(
+            f"GitHub refused {what}: {error.status} {said}; the token needs {permission} on this repository"
+        ) from error
+    except requests.RequestException as error:
+        raise GitHubError(f"GitHub did not answer to {what} ({type(error).__name__})") from error

@@ -1,0 +1,83 @@
+"""The verdict document: one JSON schema that drives the comment, the status, the outputs and the exit code."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from clearml_ci.check import Check
+
+SCHEMA = 1
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an outcome shows: `state` is a commit status's, `exit_code` the trigger's."""
+
+    exit_code: int
+    state: str
+    sign: str
+
+
+OUTCOMES = {
+    "passed": Outcome(0, "success", "✅"),
+    "improved": Outcome(0, "success", "🏆"),
+    "regressed": Outcome(1, "failure", "❌"),
+    "no_evidence": Outcome(1, "failure", "❌"),
+    "no_baseline": Outcome(0, "success", "🌱"),
+    "inconclusive": Outcome(3, "failure", "❔"),
+    "error": Outcome(4, "error", "⚠️"),
+}
+
+
+def compose(check: Check, *, run: Mapping[str, str], steps: Mapping[str, Mapping[str, Any]]) -> Document:
+    """The verdict of a run from what its steps left: `steps` maps a name to `{"status", "result"}`.
+
+    `run` is `{"id", "url"}`. A step without a result is a fault of the machinery: `error`, whatever else is there.
+    """
+    results = {name: step.get("result") or {} for name, step in steps.items()}
+    outcome, reason = _decide(check, steps, results)
+    compared = results.get("compare", {})
+    return {
+        "schema": SCHEMA,
+        "outcome": outcome,
+        "exit_reason": reason,
+        "repository": check.pull_request.repository,
+        "pull_request": check.pull_request.number,
+        "commit": check.commit,
+        "candidate": results.get("find_task", {}).get("candidate"),
+        "baseline": compared.get("baseline"),
+        "gates": [compared["gate"]] if compared.get("gate") else [],
+        "rejected": results.get("find_task", {}).get("rejected", []),
+        "warnings": list(compared.get("warnings", [])),
+        "pipeline": dict(run),
+        "clearml_requests": {n: r["requests"] for n, r in results.items() if "requests" in r},
+    }
+
+
+def error(check: Check, *, run: Mapping[str, str], reason: str) -> Document:
+    """The verdict of a run that could not judge."""
+    document = compose(check, run=run, steps={})
+    return {**document, "outcome": "error", "exit_reason": reason}
+
+
+def _decide(
+    check: Check, steps: Mapping[str, Mapping[str, Any]], results: Mapping[str, Mapping[str, Any]]
+) -> tuple[str, str]:
+    for name in ["find_task", *(["compare"] if check.metric else [])]:
+        fault = _fault(name, steps.get(name, {}), results.get(name, {}))
+        if fault:
+            return "error", fault
+    if not results["find_task"].get("candidate"):
+        return "no_evidence", results["find_task"]["reason"]
+    if check.metric is None:
+        return "passed", "this commit ran cleanly; no metric is compared"
+    return results["compare"]["outcome"], results["compare"]["reason"]
+
+
+def _fault(name: str, step: Mapping[str, Any], result: Mapping[str, Any]) -> str | None:
+    if result.get("fault"):
+        return f"step {name}: {result['fault']}"
+    if not result:
+        return f"step {name} left no result (status '{step.get('status', 'never started')}')"
+    return None

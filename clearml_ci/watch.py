@@ -1,0 +1,49 @@
+"""Waiting for a run: what changed is told at once, and the wait ends with the run or at the deadline."""
+
+import time
+from collections.abc import Callable
+
+from clearml_ci import clearml_gateway
+from clearml_ci.clearml_gateway import ENDED, ClearML, ClearMLError, Run, Step
+
+POLL = 0.5  # seconds
+PATIENCE = 20  # seconds that the server may be silent
+REMINDER = 15  # seconds without a change after which a line says what is waited for
+
+
+class DeadlineError(Exception):
+    """The run had not ended in time."""
+
+
+def until_ended(
+    clearml: ClearML, run_id: str, *, deadline: float, tell: Callable[[str], None]
+) -> tuple[Run, dict[str, Step]]:
+    """Poll the run and its steps until it has ended; `deadline` is a time of `time.monotonic()`.
+
+    Raises DeadlineError, or ClearMLError where the server stays silent for longer than PATIENCE.
+    """
+    seen: dict[str, str] = {}
+    changed = heard = time.monotonic()
+    while time.monotonic() < deadline:
+        try:
+            run, steps = clearml_gateway.run(clearml, run_id), clearml_gateway.steps(clearml, run_id)
+            heard = time.monotonic()
+        except ClearMLError:
+            if time.monotonic() - heard > PATIENCE:
+                raise
+            time.sleep(POLL)
+            continue
+        states = {"run": run.status, **{step.name: step.status for step in steps.values()}}
+        news = {name: state for name, state in states.items() if seen.get(name) != state}
+        for name, state in news.items():
+            tell(f"{name}: {state}")
+        if run.status in ENDED:
+            return run, steps
+        if news:
+            changed = heard
+        elif time.monotonic() - changed > REMINDER:
+            tell(f"still waiting: {', '.join(f'{name} {state}' for name, state in states.items())}")
+            changed = heard
+        seen = states
+        time.sleep(POLL)
+    raise DeadlineError(", ".join(f"{name} {state}" for name, state in seen.items()))
