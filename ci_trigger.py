@@ -98,6 +98,8 @@ def _wait(clearml: ClearML, settings: Settings, run_id: str, *, deadline: float)
     if report and "verdict" in report:
         for warning in report["warnings"]:
             workflow.warn(warning)
+        if report["verdict"]["outcome"] == "error":
+            _set_status(settings, state="error", description=report["verdict"]["exit_reason"], url=run.url)
         return report["verdict"], report["comment_url"]
     states = ", ".join(f"{step.name} {step.status}" for step in steps.values()) or "no step was started"
     reason = (report or {}).get("fault") or f"the run ended '{run.status}' without a report ({states})"

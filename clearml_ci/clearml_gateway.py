@@ -384,14 +384,13 @@ def tasks_of_commit(clearml: ClearML, *, commit: str, project: str | None, task_
 def best_tasks(
     clearml: ClearML, *, project: str, task_name: str, tag: str, metric: Metric
 ) -> list[tuple[RecordedTask, Summary | None]]:
-    """The successful, unarchived tasks that carry the best tag, each with its summary of the metric: one request."""
+    """The successful tasks that carry the best tag, archived ones included, with their metric: one request."""
     where = {"name": f"^{re.escape(task_name)}$"} if task_name else {}
     found = clearml.call(
         "tasks.get_all_ex",
         project=[project],
         tags=[tag],
         status=list(SUCCESSFUL),
-        system_tags=["-archived"],
         only_fields=[*_TASK_FIELDS, _metric_field(metric)],
         order_by=["-last_update"],
         page=0,

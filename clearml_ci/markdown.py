@@ -12,6 +12,7 @@ from clearml_ci.verdict import OUTCOMES, Document
 
 LIMIT = 65_536  # characters of a GitHub comment; one more is refused with 422
 _ACTIVE = re.compile(r"([\\`*_{}\[\]()#+\-.!|~$:])")
+_LONGEST = 500
 HEADLINES = {
     "passed": "holds",
     "improved": "better than the best",
@@ -29,8 +30,10 @@ def marker(repository: str, number: int) -> str:
 
 
 def escape(text: str) -> str:
-    """Text as text: no Markdown, no HTML, no line break, no @mention."""
-    text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """Text as text, 500 characters of it at most: no Markdown, no HTML, no line break, no @mention."""
+    text = " ".join(text.split())
+    text = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _ACTIVE.sub(r"\\\1", text).replace("@", "@\u2060")  # a word joiner keeps GitHub from notifying people
 
 
@@ -59,7 +62,7 @@ def _head(verdict: Document) -> list[str]:
         marker(verdict["repository"], verdict["pull_request"]),
         f"### {headline(verdict)} · {HEADLINES[verdict['outcome']]}",
         f"{escape(_sentence(verdict['exit_reason']))} Commit `{verdict['commit'][:10]}`.",
-        *(f"> [!WARNING]\n> {escape(warning)}" for warning in verdict["warnings"]),
+        *(f"> [!WARNING]\n> {escape(warning)}" for warning in verdict["warnings"][:5]),
         _gates(verdict["gates"]),
         _near_misses(verdict) if verdict["outcome"] == "no_evidence" else "",
     ]

@@ -3,8 +3,9 @@
 from typing import Any
 
 from clearml_ci import check, clearml_gateway, errors, evidence, gate, step
-from clearml_ci.check import Check
+from clearml_ci.check import Check, Metric
 from clearml_ci.clearml_gateway import ClearML, Run
+from clearml_ci.evidence import RecordedTask
 
 
 def compare(clearml: ClearML, run: Run) -> dict[str, Any]:
@@ -17,34 +18,39 @@ def compare(clearml: ClearML, run: Run) -> dict[str, Any]:
     return _judge(clearml, wanted, wanted.metric, candidate)
 
 
-def _judge(clearml: ClearML, wanted: Check, metric: check.Metric, candidate: dict[str, str]) -> dict[str, Any]:
+def _judge(clearml: ClearML, wanted: Check, metric: Metric, candidate: dict[str, str]) -> dict[str, Any]:
     summary = clearml_gateway.metric_of(clearml, candidate["id"], metric)
     tagged = clearml_gateway.best_tasks(
-        clearml,
-        project=candidate["project_id"],
-        task_name=wanted.task_name,
-        tag=wanted.best_tag,
-        metric=metric,
+        clearml, project=candidate["project_id"], task_name=wanted.task_name, tag=wanted.best_tag, metric=metric
     )
-    judged = gate.judge(metric, summary, {task.id: best for task, best in tagged})
-    baseline = next((task for task, _ in tagged if task.id == judged.baseline_id), None)
-    reason = judged.reason
+    bests = {task.id: best for task, best in tagged if not task.archived}
+    judged = gate.judge(metric, summary, bests)
+    outcome, reason = judged.outcome, judged.reason
+    if tagged and not bests:
+        outcome, reason = "error", _archived(wanted, tagged[0][0])
     if summary is None:
-        names = clearml_gateway.series_names(clearml, candidate["id"])
-        reason += errors.nearest(metric.name, names, what="it reported")
+        reason += errors.nearest(metric.name, clearml_gateway.series_names(clearml, candidate["id"]), what="it reported")
+    baseline = next((task for task, _ in tagged if task.id == judged.baseline_id), None)
     return {
-        "outcome": judged.outcome,
+        "outcome": outcome,
         "reason": reason,
         "baseline": evidence.as_document(baseline) if baseline else None,
-        "gate": gate.as_document(metric, judged),
-        "warnings": _warnings(wanted, len(tagged)),
+        "gate": gate.as_document(metric, judged) | {"outcome": outcome},
+        "warnings": _warnings(wanted, len(bests)),
     }
 
 
-def _warnings(wanted: Check, tagged: int) -> list[str]:
-    if tagged < 2:
+def _archived(wanted: Check, best: RecordedTask) -> str:
+    return (
+        f"the task with the tag '{wanted.best_tag}' ({best.name}, {best.id}) is archived, so there is nothing to "
+        "compare with: restore it, or give the tag to another task"
+    )
+
+
+def _warnings(wanted: Check, bests: int) -> list[str]:
+    if bests < 2:
         return []
-    return [f"{tagged} tasks carry the tag '{wanted.best_tag}'; the best of them counts."]
+    return [f"{bests} tasks carry the tag '{wanted.best_tag}'; the best of them counts."]
 
 
 if __name__ == "__main__":

@@ -1,0 +1,64 @@
+"""Small drawings of the things that the core decides about."""
+
+from dataclasses import replace
+from typing import Any
+
+from clearml_ci.check import Check, Metric, PullRequest
+from clearml_ci.evidence import RecordedTask
+
+COMMIT = "a" * 40
+REPOSITORY = "https://github.com/owner/name.git"
+
+METRIC = Metric("accuracy", "validation", "maximize", 3.0)
+
+CHECK = Check(
+    commit=COMMIT,
+    pull_request=PullRequest("owner/name", 7, (REPOSITORY,), "https://api.github.com"),
+    project="Digits",
+    task_name="train digits",
+    metric=METRIC,
+    best_tag="Best Performance",
+)
+
+TASK = RecordedTask(
+    id="1" * 32,
+    name="train digits",
+    project_id="p" * 32,
+    project="Digits",
+    status="completed",
+    commit=COMMIT,
+    repository=REPOSITORY,
+    diff="",
+    archived=False,
+    url="https://clearml/projects/p/experiments/1/output/log",
+)
+
+
+def task(**changes: Any) -> RecordedTask:
+    return replace(TASK, **changes)
+
+
+def gate_document(outcome: str = "passed", metric: str = "accuracy/validation") -> dict[str, Any]:
+    return {
+        "metric": metric,
+        "goal": "maximize",
+        "threshold_percent": 3.0,
+        "outcome": outcome,
+        "value": 0.95,
+        "baseline": 0.96,
+        "difference": -0.01,
+        "limit": 0.9312,
+    }
+
+
+def steps(outcome: str = "passed", **changes: Any) -> dict[str, dict[str, Any]]:
+    """The steps of a run that found its candidate and compared it."""
+    candidate = {"id": TASK.id, "name": TASK.name, "url": TASK.url}
+    return {
+        "find_task": {"status": "completed", "result": {"candidate": candidate, "reason": "", "rejected": []}},
+        "compare": {
+            "status": "completed",
+            "result": {"outcome": outcome, "reason": "why", "gate": gate_document(outcome), "warnings": []},
+        },
+        **changes,
+    }

@@ -1,0 +1,53 @@
+from dataclasses import replace
+
+import pytest
+
+from clearml_ci import check
+from clearml_ci.errors import UsageError
+from tests.unit.drawing import CHECK, METRIC
+
+
+def test_from_arguments__what_to_arguments_wrote__is_the_same_check() -> None:
+    assert check.from_arguments(CHECK.to_arguments()) == CHECK
+
+
+def test_from_arguments__no_metric__compares_nothing() -> None:
+    bare = replace(CHECK, metric=None, task_name="", project="")
+    assert check.from_arguments(bare.to_arguments()) == bare
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        ({"commit": ""}, "commit is empty"),
+        ({"commit": "main"}, "commit is 'main': expected the 40 hexadecimal digits"),
+        ({"commit": "a" * 39}, "expected the 40 hexadecimal digits"),
+        ({"commit": ".*" + "a" * 38}, "expected the 40 hexadecimal digits"),
+        ({"threshold_percent": "three"}, "threshold is 'three'"),
+        ({"threshold_percent": "-1"}, "threshold is '-1'"),
+        ({"threshold_percent": "nan"}, "threshold is 'nan'"),
+        ({"threshold_percent": "inf"}, "threshold is 'inf'"),
+        ({"goal": "UP"}, "goal is 'UP': expected MAX"),
+        ({"scalar_series": ""}, "set both, or neither"),
+        ({"pull_request": "x"}, "pull_request is 'x'"),
+        ({"pull_request": "0"}, "pull_request is '0'"),
+        ({"_context": "no json"}, "_context is no JSON object"),
+    ],
+)
+def test_from_arguments__edited_badly__names_the_parameter(edit: dict[str, str], message: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        check.from_arguments({**CHECK.to_arguments(), **edit})
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("edit", "metric"),
+    [
+        ({"threshold_percent": "5%"}, replace(METRIC, threshold_percent=5.0)),
+        ({"threshold_percent": ""}, replace(METRIC, threshold_percent=0.0)),
+        ({"goal": "min"}, replace(METRIC, goal="minimize")),
+        ({"goal": ""}, METRIC),
+    ],
+)
+def test_from_arguments__strings_of_the_web_ui__are_cast(edit: dict[str, str], metric: check.Metric) -> None:
+    assert check.from_arguments({**CHECK.to_arguments(), **edit}).metric == metric

@@ -1,0 +1,55 @@
+import pytest
+
+from clearml_ci import evidence
+from tests.unit.drawing import CHECK, task
+
+
+@pytest.mark.parametrize("status", ["completed", "published", "closed"])
+def test_choose__clean_successful_task__is_the_candidate(status: str) -> None:
+    choice = evidence.choose(CHECK, [task(status=status)])
+    assert choice.candidate == task(status=status)
+    assert choice.rejected == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        pytest.param({"diff": "diff --git a/x b/x"}, "has uncommitted changes", id="dirty"),
+        pytest.param({"status": "failed"}, "did not succeed (status 'failed')", id="failed"),
+        pytest.param({"status": "stopped"}, "did not succeed (status 'stopped')", id="aborted"),
+        pytest.param({"status": "in_progress"}, "has not ended yet (status 'in_progress')", id="running"),
+        pytest.param({"status": "created"}, "has not ended yet (status 'created')", id="draft"),
+        pytest.param({"archived": True}, "is archived", id="archived"),
+        pytest.param(
+            {"repository": "https://x:secret@evil.example/owner/name"},
+            "ran in another repository (https://evil.example/owner/name)",
+            id="another-repository-and-no-secret",
+        ),
+        pytest.param({"repository": ""}, "ran in another repository (none recorded)", id="no-repository"),
+    ],
+)
+def test_choose__near_miss__is_rejected_with_its_reason(changes: dict[str, object], reason: str) -> None:
+    choice = evidence.choose(CHECK, [task(**changes)])
+    assert choice.candidate is None
+    assert [why for _, why in choice.rejected] == [reason]
+    assert reason in evidence.explain(CHECK, choice)
+
+
+def test_choose__another_commit__is_not_even_close() -> None:
+    choice = evidence.choose(CHECK, [task(commit="b" * 40), task(commit="")])
+    assert choice == evidence.Choice(None, ())
+    assert evidence.explain(CHECK, choice) == (
+        "no task named 'train digits' in project 'Digits' recorded a run of this commit"
+    )
+
+
+def test_choose__several_tasks__takes_the_first_that_fits() -> None:
+    tasks = [task(id="dirty", diff="x"), task(id="newer"), task(id="older")]
+    choice = evidence.choose(CHECK, tasks)
+    assert choice.candidate is not None
+    assert choice.candidate.id == "newer"
+    assert [near.id for near, _ in choice.rejected] == ["dirty"]
+
+
+def test_as_document__task_with_changes__does_not_carry_the_diff() -> None:
+    assert "diff" not in evidence.as_document(task(diff="password = 1"))

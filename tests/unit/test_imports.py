@@ -1,0 +1,48 @@
+"""Imports point one way: ci_trigger, pipelines, steps → gateways → pure core; nothing imports sandbox or tests."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+GATEWAYS = {"clearml_gateway": "clearml", "github_gateway": "github"}
+PRODUCT = [
+    ROOT / "ci_trigger.py",
+    *(file for name in ("clearml_ci", "pipelines", "steps") for file in (ROOT / name).glob("*.py")),
+]
+CORE = ["check", "errors", "evidence", "gate", "markdown", "repository", "settings", "verdict"]
+
+
+def imports(file: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def roots(file: Path) -> set[str]:
+    return {name.split(".")[0] for name in imports(file)}
+
+
+@pytest.mark.parametrize("file", PRODUCT, ids=lambda file: file.name)
+def test_product__any_file__imports_neither_sandbox_nor_tests_nor_what_is_above_it(file: Path) -> None:
+    above = {"sandbox", "tests", "ci_trigger", "pipelines"} | ({"steps"} if file.parent.name != "steps" else set())
+    assert not roots(file) & above
+
+
+@pytest.mark.parametrize("name", CORE)
+def test_core__module__imports_no_gateway_and_no_service(name: str) -> None:
+    found = imports(ROOT / "clearml_ci" / f"{name}.py")
+    assert not {one.split(".")[0] for one in found} & {"clearml", "github", "requests", "subprocess"}
+    assert not any(one.startswith(f"clearml_ci.{gateway}") for one in found for gateway in GATEWAYS)
+
+
+def test_gateways__each_service__is_imported_by_its_gateway_and_by_the_pipelines_alone() -> None:
+    for gateway, service in GATEWAYS.items():
+        users = {file.name for file in PRODUCT if service in roots(file) and file.parent.name != "pipelines"}
+        assert users == {f"{gateway}.py"}
+    assert "github" not in set().union(*(roots(file) for file in (ROOT / "pipelines").glob("*.py")))

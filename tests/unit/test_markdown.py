@@ -1,0 +1,79 @@
+import pytest
+
+from clearml_ci import markdown, verdict
+from clearml_ci.gate import Summary
+from tests.unit.drawing import CHECK, gate_document, steps
+
+RUN = {"id": "r" * 32, "url": "https://clearml/pipelines/p/experiments/r"}
+
+
+def document(outcome: str = "passed", **changes: object) -> verdict.Document:
+    return {**verdict.compose(CHECK, run=RUN, steps=steps(outcome)), **changes}
+
+
+@pytest.mark.parametrize("outcome", list(verdict.OUTCOMES))
+def test_comment__every_outcome__starts_with_marker_and_names_it(outcome: str) -> None:
+    lines = markdown.comment(document(outcome=outcome, gates=[gate_document(outcome)]), []).splitlines()
+    assert lines[0] == "<!-- clearml-ci: owner/name#7 -->"
+    assert outcome.replace("_", " ") in lines[2]
+    assert f"[pipeline run]({RUN['url']})" in lines[-1]
+
+
+def test_comment__gate__shows_value_best_difference_and_limit() -> None:
+    body = markdown.comment(document(), [])
+    row = next(line for line in body.splitlines() if "accuracy" in line and line.startswith("|"))
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells == ["✅", "accuracy/validation ↑", "0.95", "0.96", "-0.01", "≥ 0.9312 (3 %)"]
+
+
+def test_comment__scalars__has_the_predecessors_table_folded() -> None:
+    body = markdown.comment(document(), [Summary("accuracy", "validation", 0.9, 0.1, 0.95)])
+    assert "All scalars of this commit's task (1)" in body
+    header, rule, row = [line for line in body.splitlines() if line.startswith("|")][-3:]
+    assert [cell.strip() for cell in header.strip("|").split("|")] == ["title", "series", "last", "min", "max"]
+    assert rule.count("-:") == 3
+    assert [cell.strip() for cell in row.strip("|").split("|")] == ["accuracy", "validation", "0.9", "0.1", "0.95"]
+
+
+def test_comment__2000_series__stays_under_the_limit_and_keeps_the_verdict() -> None:
+    many = [Summary(f"title {n} " + "x" * 50, "|series|", n, -n, n) for n in range(2000)]
+    body = markdown.comment(document("regressed"), many)
+    assert 50_000 < len(body) <= 65_536
+    assert "regressed" in body
+    assert "more are in ClearML" in body
+    assert body.rstrip().endswith(f"[pipeline run]({RUN['url']})")
+
+
+def test_comment__dirty_task__says_so_with_its_link() -> None:
+    near = {"name": "train digits", "url": "https://clearml/task", "reason": "has uncommitted changes"}
+    body = markdown.comment(document(outcome="no_evidence", gates=[], rejected=[near]), [])
+    assert "- [train digits](https://clearml/task): has uncommitted changes" in body
+
+
+def test_comment__endless_reason__is_cut_and_stays_under_the_limit() -> None:
+    body = markdown.comment(document(exit_reason="y" * 100_000, warnings=["z" * 100_000]), [])
+    assert len(body) <= 65_536
+    assert "passed" in body
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("a|b", r"a\|b"),
+        ("<script>alert(1)</script>", r"&lt;script&gt;alert\(1\)&lt;/script&gt;"),
+        ("**bold** [x](y)", r"\*\*bold\*\* \[x\]\(y\)"),
+        ("line\nbreak", "line break"),
+        ("@team", "@\u2060team"),
+        ("`code`", r"\`code\`"),
+        ("-->", r"\-\-&gt;"),
+    ],
+)
+def test_escape__active_text__is_only_text(text: str, escaped: str) -> None:
+    assert markdown.escape(text) == escaped
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(None, "-"), (0.1234567, "0.123457"), (1e9, "1e+09"), (float("nan"), "nan")]
+)
+def test_number__value__has_six_significant_digits(value: float | None, text: str) -> None:
+    assert markdown.number(value) == text

@@ -1,0 +1,50 @@
+import pytest
+
+from clearml_ci import repository
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://github.com/Owner/Name",
+        "https://github.com/owner/name.git",
+        "https://github.com/owner/name/",
+        "https://token@github.com/owner/name.git",
+        "git@github.com:owner/name.git",
+        "ssh://git@github.com/owner/name.git",
+        "ssh://git@github.com:22/owner/name",
+    ],
+)
+def test_is_one_of__other_spelling_of_the_same_repository__is_equal(url: str) -> None:
+    assert repository.is_one_of(url, ["https://github.com/owner/name.git"])
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "https://github.com/owner/name2",
+        "https://github.com/other/name.git",
+        "https://gitlab.com/owner/name.git",
+        "git@github.com:owner/name/sub.git",
+    ],
+)
+def test_is_one_of__another_repository__differs(url: str) -> None:
+    assert not repository.is_one_of(url, ["https://github.com/owner/name.git", ""])
+
+
+def test_is_one_of__path_and_file_url_of_a_local_repository__are_equal() -> None:
+    assert repository.is_one_of("/srv/git/name.git", ["file:///srv/git/name"])
+
+
+@pytest.mark.parametrize(
+    ("url", "clean"),
+    [
+        ("https://user:secret@github.com/o/n.git", "https://github.com/o/n.git"),
+        ("https://secret@github.com/o/n", "https://github.com/o/n"),
+        ("git@github.com:o/n.git", "git@github.com:o/n.git"),
+        ("https://github.com/o/n", "https://github.com/o/n"),
+    ],
+)
+def test_without_credentials__address__loses_only_what_is_secret(url: str, clean: str) -> None:
+    assert repository.without_credentials(url) == clean

@@ -1,0 +1,123 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clearml_ci import settings
+from clearml_ci.errors import UsageError
+
+HEAD = "a" * 40
+
+
+def event() -> dict[str, Any]:
+    return {
+        "action": "opened",
+        "repository": {"full_name": "owner/name", "clone_url": "https://github.com/owner/name.git"},
+        "pull_request": {
+            "number": 7,
+            "head": {"sha": HEAD, "repo": {"clone_url": "https://github.com/fork/name.git"}},
+            "base": {"repo": {"clone_url": "https://github.com/owner/name.git"}},
+        },
+    }
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    path = tmp_path / "event.json"
+    path.write_text(json.dumps(event()))
+    return {"GITHUB_EVENT_NAME": "pull_request", "GITHUB_EVENT_PATH": str(path), "GITHUB_TOKEN": "ghs_secret"}
+
+
+def write(environ: dict[str, str], changed: object) -> None:
+    Path(environ["GITHUB_EVENT_PATH"]).write_text(json.dumps(changed))
+
+
+def test_from_environment__pull_request_event__names_head_and_both_repositories(environ: dict[str, str]) -> None:
+    found = settings.from_environment(environ)
+    assert (found.check.commit, found.check.pull_request.number) == (HEAD, 7)
+    assert found.check.pull_request.repositories == (
+        "https://github.com/fork/name.git",
+        "https://github.com/owner/name.git",
+    )
+    assert found.pipeline_project == "ClearML CI/owner/name"
+    assert found.check.metric is None
+
+
+def test_from_environment__predecessors_names__are_understood(environ: dict[str, str]) -> None:
+    environ |= {
+        "CLEARML_PROJECT": "my_project",
+        "CLEARML_TASK_NAME": "my_task",
+        "CLEARML_SCALAR_TITLE": "Performance Metrics",
+        "CLEARML_SCALAR_SERIES": "mAP",
+        "CLEARML_SCALAR_MIN_MAX": "MAX",
+        "CLEARML_BEST_TAGNAME": "BESTEST MODEL",
+        "CLEARML_SCALAR_THRESHOLD": "3",
+        "COMMIT_ID": HEAD.upper(),
+    }
+    check = settings.from_environment(environ).check
+    assert check.metric is not None
+    assert (check.project, check.task_name, check.best_tag) == ("my_project", "my_task", "BESTEST MODEL")
+    assert (check.metric.name, check.metric.goal, check.metric.threshold_percent) == (
+        "Performance Metrics/mAP",
+        "maximize",
+        3.0,
+    )
+
+
+def test_from_environment__deleted_fork__still_knows_the_base(environ: dict[str, str]) -> None:
+    changed = event()
+    changed["pull_request"]["head"]["repo"] = None
+    write(environ, changed)
+    found = settings.from_environment(environ)
+    assert found.check.pull_request.repositories == ("https://github.com/owner/name.git",)
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        ({"GITHUB_EVENT_PATH": ""}, "GITHUB_EVENT_PATH is not set"),
+        ({"GITHUB_EVENT_PATH": "/nowhere/event.json"}, "/nowhere/event.json cannot be read"),
+        ({"GITHUB_EVENT_NAME": "push"}, "the event 'push' is no pull request"),
+        ({"COMMIT_ID": "b" * 40}, f"but the pull request's head is {HEAD}"),
+        ({"COMMIT_ID": "b" * 7}, "COMMIT_ID is 'bbbbbbb'"),
+        ({"CLEARML_SCALAR_TITLE": "accuracy"}, "CLEARML_SCALAR_TITLE is 'accuracy' and CLEARML_SCALAR_SERIES is ''"),
+        ({"CLEARML_CI_DEADLINE": "soon"}, "CLEARML_CI_DEADLINE is 'soon'"),
+        ({"CLEARML_CI_DEADLINE": "0"}, "CLEARML_CI_DEADLINE is '0'"),
+        ({"CLEARML_CI_STEPS_QUEUE": "one", "CLEARML_CI_CODE_QUEUE": "one"}, "the queue 'one' is both"),
+    ],
+)
+def test_from_environment__wrong_value__is_named(environ: dict[str, str], edit: dict[str, str], message: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        settings.from_environment({**environ, **edit})
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize("edit", [{"CLEARML_SCALAR_THRESHOLD": "three"}, {"CLEARML_SCALAR_MIN_MAX": "UP"}])
+def test_from_environment__bad_metric_setting__is_refused(environ: dict[str, str], edit: dict[str, str]) -> None:
+    named = {"CLEARML_SCALAR_TITLE": "a", "CLEARML_SCALAR_SERIES": "b"}
+    with pytest.raises(UsageError, match=r"threshold is 'three'|goal is 'UP'"):
+        settings.from_environment({**environ, **named, **edit})
+
+
+@pytest.mark.parametrize("sha", ["", "abc", None, 7])
+def test_from_environment__event_without_a_commit__is_refused(environ: dict[str, str], sha: object) -> None:
+    changed = event()
+    changed["pull_request"]["head"]["sha"] = sha
+    write(environ, changed)
+    with pytest.raises(UsageError, match=r"pull_request\.head\.sha of the event"):
+        settings.from_environment(environ)
+
+
+@pytest.mark.parametrize("content", [{}, [], {"pull_request": None}, {"pull_request": {}}])
+def test_from_environment__malformed_event__is_refused(environ: dict[str, str], content: object) -> None:
+    write(environ, content)
+    with pytest.raises(UsageError):
+        settings.from_environment(environ)
+
+
+def test_settings__printed__do_not_show_the_token(environ: dict[str, str]) -> None:
+    found = settings.from_environment(environ)
+    assert found.github_token == "ghs_secret"  # noqa: S105  invented for this test
+    assert "ghs_secret" not in repr(found)
+    assert "ghs_secret" not in json.dumps(found.check.to_arguments())

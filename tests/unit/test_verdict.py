@@ -1,0 +1,75 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from clearml_ci import verdict
+from tests.unit.drawing import CHECK, steps
+
+RUN = {"id": "r" * 32, "url": "https://clearml/pipelines/p/experiments/r"}
+
+
+def compose(found: dict[str, dict[str, Any]]) -> verdict.Document:
+    return verdict.compose(CHECK, run=RUN, steps=found)
+
+
+@pytest.mark.parametrize("outcome", ["passed", "improved", "regressed", "no_baseline", "inconclusive", "error"])
+def test_compose__gate_judged__its_outcome_is_the_verdict(outcome: str) -> None:
+    document = compose(steps(outcome))
+    assert (document["outcome"], document["exit_reason"]) == (outcome, "why")
+    assert (document["schema"], document["commit"], document["pull_request"]) == (1, CHECK.commit, 7)
+    assert document["gates"][0]["metric"] == "accuracy/validation"
+
+
+def test_compose__no_candidate__is_no_evidence_whatever_compare_says() -> None:
+    none = {"status": "completed", "result": {"candidate": None, "reason": "nobody ran it", "rejected": []}}
+    document = compose(steps("passed", find_task=none))
+    assert (document["outcome"], document["exit_reason"]) == ("no_evidence", "nobody ran it")
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        pytest.param({"find_task": {"status": "failed", "result": None}}, "step find_task left no result", id="failed"),
+        pytest.param({"compare": {"status": "stopped", "result": None}}, "(status 'stopped')", id="aborted"),
+        pytest.param({"compare": {}}, "(status 'never started')", id="never-started"),
+        pytest.param(
+            {"find_task": {"status": "failed", "result": {"fault": "no project 'x'"}}},
+            "step find_task: no project 'x'",
+            id="fault",
+        ),
+    ],
+)
+def test_compose__step_without_a_result__is_an_error_and_never_green(broken: dict[str, Any], reason: str) -> None:
+    document = compose(steps("passed", **broken))
+    assert document["outcome"] == "error"
+    assert reason in document["exit_reason"]
+
+
+def test_compose__nothing_to_compare_configured__passes_on_evidence_alone() -> None:
+    found = {"find_task": steps()["find_task"]}
+    document = verdict.compose(replace(CHECK, metric=None), run=RUN, steps=found)
+    assert (document["outcome"], document["gates"]) == ("passed", [])
+
+
+def test_compose__requests_of_the_steps__are_listed() -> None:
+    found = steps()
+    found["find_task"]["result"]["requests"] = 5
+    assert compose(found)["clearml_requests"] == {"find_task": 5}
+
+
+def test_outcomes__exit_codes_and_states__are_the_documented_ones() -> None:
+    assert {name: (one.exit_code, one.state) for name, one in verdict.OUTCOMES.items()} == {
+        "passed": (0, "success"),
+        "improved": (0, "success"),
+        "regressed": (1, "failure"),
+        "no_evidence": (1, "failure"),
+        "no_baseline": (0, "success"),
+        "inconclusive": (3, "failure"),
+        "error": (4, "error"),
+    }
+
+
+def test_error__run_that_could_not_judge__keeps_the_reason() -> None:
+    document = verdict.error(CHECK, run=RUN, reason="cancelled")
+    assert (document["outcome"], document["exit_reason"], document["pipeline"]) == ("error", "cancelled", RUN)
