@@ -29,7 +29,8 @@ def _judge(clearml: ClearML, wanted: Check, metric: Metric, candidate: dict[str,
     if tagged and not bests:
         outcome, reason = "error", _archived(wanted, tagged[0][0])
     if summary is None:
-        reason += errors.nearest(metric.name, clearml_gateway.series_names(clearml, candidate["id"]), what="it reported")
+        known = clearml_gateway.series_names(clearml, candidate["id"])
+        reason += errors.nearest(metric.name, known, what="it reported")
     baseline = next((task for task, _ in tagged if task.id == judged.baseline_id), None)
     return {
         "outcome": outcome,

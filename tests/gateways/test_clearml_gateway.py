@@ -1,0 +1,260 @@
+"""The real SDK session against a ClearML server."""
+
+import socket
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from clearml_ci import clearml_gateway
+from clearml_ci.check import Metric
+from clearml_ci.clearml_gateway import ClearML, ClearMLError
+from clearml_ci.errors import UsageError
+from clearml_ci.source import Source
+from sandbox.clearml_access import Client
+
+COMMIT = "c" * 40
+METRIC = Metric("accuracy", "validation", "maximize", 3.0)
+
+
+@pytest.fixture
+def clearml(user_environment: dict[str, str]) -> ClearML:  # noqa: ARG001  the session reads it
+    return clearml_gateway.connect()
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project of the test's own, and a hand to put tasks into it."""
+
+    client: Client
+    id: str
+    name: str
+
+    def task(self, *, commit: str = COMMIT, name: str = "train", end: str | None = "completed", **more: Any) -> str:
+        script = {"repository": "https://github.com/o/n.git", "version_num": commit, "diff": ""}
+        created = self.client.call(
+            "tasks.create", name=name, type="training", project=self.id, **{"script": script, **more}
+        )["id"]
+        if end:
+            self.client.call("tasks.started", task=created)
+            self.client.call(f"tasks.{end}", task=created)
+        return str(created)
+
+    def report(self, task: str, *values: float, title: str = "accuracy", series: str = "validation") -> None:
+        self.client.events(
+            [
+                {
+                    "type": "training_stats_scalar",
+                    "task": task,
+                    "iter": iteration,
+                    "metric": title,
+                    "variant": series,
+                    "value": value,
+                    "allow_locked": True,
+                }
+                for iteration, value in enumerate(values)
+            ]
+        )
+
+
+@pytest.fixture
+def project(client: Client, prefix: str) -> Project:
+    name = f"{prefix} digits"
+    return Project(client, client.call("projects.create", name=name)["id"], name)
+
+
+def commit_tasks(clearml: ClearML, project: Project, **more: Any) -> list[str]:
+    found = clearml_gateway.tasks_of_commit(clearml, **{"commit": COMMIT, "task_name": "", **more}, project=project.id)
+    return [task.id for task in found]
+
+
+def test_tasks_of_commit__many_tasks__finds_those_of_the_commit_in_one_request(
+    clearml: ClearML, project: Project
+) -> None:
+    project.task(commit="d" * 40)
+    mine = [project.task(), project.task(end="failed")]
+    before = clearml.requests
+    assert sorted(commit_tasks(clearml, project)) == sorted(mine)
+    assert clearml.requests == before + 1
+
+
+def test_tasks_of_commit__newest__comes_first(clearml: ClearML, project: Project) -> None:
+    older = project.task()
+    time.sleep(0.01)
+    newer = project.task()
+    assert commit_tasks(clearml, project) == [newer, older]
+
+
+def test_tasks_of_commit__task_name__is_matched_exactly(clearml: ClearML, project: Project) -> None:
+    mine = project.task(name="train (v1.0)")
+    project.task(name="train (v1.0) again")
+    project.task(name="train (v1x0)")
+    assert commit_tasks(clearml, project, task_name="train (v1.0)") == [mine]
+
+
+def test_tasks_of_commit__recorded_task__carries_what_decides(clearml: ClearML, project: Project) -> None:
+    script = {"repository": "https://github.com/o/n.git", "version_num": COMMIT, "diff": "changed"}
+    task = project.task(script=script)
+    project.client.call("tasks.archive", tasks=[task])
+    found = clearml_gateway.tasks_of_commit(clearml, commit=COMMIT, project=project.id, task_name="")
+    assert [(one.id, one.commit, one.diff, one.archived, one.status) for one in found] == [
+        (task, COMMIT, "changed", True, "completed")
+    ]
+    assert (found[0].project, found[0].project_id) == (project.name, project.id)
+    assert found[0].url.endswith(f"/projects/{project.id}/experiments/{task}/output/log")
+
+
+def test_best_tasks__tagged_ones__come_with_their_whole_curves_extremes(clearml: ClearML, project: Project) -> None:
+    best = project.task(tags=["Best"])
+    project.report(best, 0.5, 0.9, 0.7)
+    project.task(tags=["other"])
+    project.task(tags=["Best"], end=None)  # a draft that was cloned with its tags is no best
+    found = clearml_gateway.best_tasks(clearml, project=project.id, task_name="train", tag="Best", metric=METRIC)
+    assert [task.id for task, _ in found] == [best]
+    summary = found[0][1]
+    assert summary is not None
+    assert (summary.last, summary.minimum, summary.maximum) == (0.7, 0.5, 0.9)
+
+
+def test_metric_of__metric_that_was_not_reported__is_none(clearml: ClearML, project: Project) -> None:
+    task = project.task()
+    project.report(task, 0.5, title="loss", series="train")
+    assert clearml_gateway.metric_of(clearml, task, METRIC) is None
+
+
+def test_scalars__machine_monitoring__is_left_out(clearml: ClearML, project: Project) -> None:
+    task = project.task()
+    project.report(task, 0.5)
+    project.report(task, 80.0, title=":monitor:machine", series="cpu")
+    assert clearml_gateway.series_names(clearml, task) == ["accuracy/validation"]
+
+
+def test_existing_project_id__misspelt__offers_the_nearest(clearml: ClearML, project: Project) -> None:
+    assert clearml_gateway.existing_project_id(clearml, project.name) == project.id
+    with pytest.raises(UsageError) as raised:
+        clearml_gateway.existing_project_id(clearml, project.name + "s")
+    assert f"no ClearML project '{project.name}s'; did you mean '{project.name}'?" in str(raised.value)
+
+
+def test_watched_queues__unknown_and_unwatched__are_told_apart(clearml: ClearML, client: Client, prefix: str) -> None:
+    client.call("queues.create", name=f"{prefix}-idle")
+    with pytest.raises(UsageError, match=f"no queue '{prefix}-gpuu'; queues with workers: "):
+        clearml_gateway.watched_queues(clearml, [f"{prefix}-gpuu"])
+    with pytest.raises(UsageError, match=f"no worker listens to the queue '{prefix}-idle'"):
+        clearml_gateway.watched_queues(clearml, [f"{prefix}-idle"])
+    names = [queue["name"] for queue in client.call("queues.get_all", only_fields=["name"])["queues"]]
+    assert f"{prefix}-gpuu" not in names  # ClearML creates a queue that is only asked for by name
+
+
+def test_template__asked_twice__is_registered_once_and_started_as_a_clone(
+    clearml: ClearML, client: Client, prefix: str
+) -> None:
+    source = Source("https://github.com/o/clearml-ci.git", "e" * 40)
+    where = {"project": f"{prefix} CI", "name": "pr_check", "source": source, "arguments": {"commit": ""}}
+    template, registered = clearml_gateway.template(clearml, **where)
+    assert (registered, clearml_gateway.template(clearml, **where)) == (True, (template, False))
+    queue = clearml_gateway.Queue(client.call("queues.create", name=f"{prefix}-none")["id"], f"{prefix}-none", 0)
+    run = clearml_gateway.start(clearml, template=template, queue=queue, arguments={"commit": COMMIT})
+    try:
+        assert run != template
+        assert clearml_gateway.run(clearml, run).arguments["commit"] == COMMIT
+        assert clearml_gateway.template(clearml, **where) == (template, False)
+    finally:
+        clearml_gateway.stop(clearml, run, reason="the test is over")
+    assert clearml_gateway.run(clearml, run).status == "stopped"
+
+
+def test_template__other_commit_of_this_project__is_another_template(clearml: ClearML, prefix: str) -> None:
+    templates = {
+        clearml_gateway.template(
+            clearml, project=f"{prefix} CI", name="pr_check", source=Source("https://h/o/n.git", commit), arguments={}
+        )[0]
+        for commit in ("1" * 40, "2" * 40)
+    }
+    assert len(templates) == 2
+
+
+def test_stop__run_with_running_and_queued_steps__ends_them_all(
+    clearml: ClearML, client: Client, project: Project, prefix: str
+) -> None:
+    run = client.call("tasks.create", name="pr_check #1", type="controller", project=project.id)["id"]
+    client.call("tasks.started", task=run)
+    running = project.task(end=None, parent=run, name="find_task")
+    client.call("tasks.started", task=running)
+    queued = project.task(end=None, parent=run, name="compare")
+    queue = client.call("queues.create", name=f"{prefix}-queue")["id"]
+    client.call("tasks.enqueue", task=queued, queue=queue)
+    stranger = project.task(end=None, name="somebody else's")
+    client.call("tasks.started", task=stranger)
+    clearml_gateway.stop(clearml, run, reason="cancelled")
+    found = client.call("tasks.get_all", id=[run, running, queued, stranger], only_fields=["id", "status"])["tasks"]
+    states = {task["id"]: task["status"] for task in found}
+    assert states[queued] in ("stopped", "created")
+    assert states[stranger] == "in_progress"
+    assert client.call("queues.get_by_id", queue=queue)["queue"]["entries"] == []
+
+
+def test_result__stored_by_a_step__is_read_through_its_run(clearml: ClearML, client: Client, project: Project) -> None:
+    run = client.call("tasks.create", name="pr_check #1", type="controller", project=project.id)["id"]
+    step = project.task(end=None, name="find_task", parent=run)
+    rerun = client.call("tasks.create", name="pr_check #2", type="controller", project=project.id, parent=run)["id"]
+    clearml_gateway.store_result(clearml, step, {"candidate": None, "reason": "ünïcode"})
+    found = clearml_gateway.steps(clearml, run)
+    assert {name: one.result for name, one in found.items()} == {"find_task": {"candidate": None, "reason": "ünïcode"}}
+    assert rerun not in {one.id for one in found.values()}
+
+
+def test_publish_verdict__run__carries_artifact_and_properties(
+    clearml: ClearML, client: Client, project: Project
+) -> None:
+    run = client.call("tasks.create", name="pr_check #1", type="controller", project=project.id)["id"]
+    client.call("tasks.started", task=run)
+    verdict = {"outcome": "passed", "exit_reason": "why", "commit": COMMIT, "pull_request": 7}
+    clearml_gateway.publish_verdict(clearml, run, verdict)
+    found = client.call("tasks.get_by_id", task=run)["task"]
+    (artifact,) = [one for one in found["execution"]["artifacts"] if one["key"] == "verdict"]
+    assert b'"outcome": "passed"' in client.download(artifact["uri"])
+    assert found["hyperparams"]["properties"]["outcome"]["value"] == "passed"
+
+
+@pytest.mark.parametrize("act", [clearml_gateway.run, clearml_gateway.steps, clearml_gateway.scalars])
+def test_gateway__empty_id__is_refused_before_it_is_asked(clearml: ClearML, act: Any) -> None:
+    before = clearml.requests
+    with pytest.raises(ClearMLError, match="an empty task id"):
+        act(clearml, "")
+    assert clearml.requests == before
+
+
+def test_run__unknown_id__is_told(clearml: ClearML) -> None:
+    with pytest.raises(ClearMLError, match=f"no ClearML task {'0' * 32}"):
+        clearml_gateway.run(clearml, "0" * 32)
+
+
+def test_call__refused__tells_the_servers_own_words(clearml: ClearML) -> None:
+    with pytest.raises(ClearMLError, match=r"tasks\.create: the ClearML server refused: "):
+        clearml.call("tasks.create", name="ab", type="training")
+
+
+def test_connect__wrong_keys__are_told_without_showing_them(
+    user_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLEARML_API_SECRET_KEY", "not-the-secret")
+    with pytest.raises(ClearMLError, match="refused the keys") as raised:
+        clearml_gateway.connect()
+    assert "not-the-secret" not in str(raised.value)
+    assert user_environment["CLEARML_API_ACCESS_KEY"] not in str(raised.value)
+
+
+def test_connect__no_server__is_told_within_seconds(
+    user_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}"
+    monkeypatch.setenv("CLEARML_API_HOST", address)
+    began = time.monotonic()
+    with pytest.raises(ClearMLError, match=f"no ClearML server answers at {address}"):
+        clearml_gateway.connect()
+    assert time.monotonic() - began < 20
+    assert user_environment["CLEARML_API_HOST"] != address
