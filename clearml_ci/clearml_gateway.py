@@ -62,11 +62,11 @@ class ClearML:
         return data
 
     def task_url(self, task: Mapping[str, Any]) -> str:
-        """The page of a task in ClearML's web UI; of a run's pipeline page where the task is a controller."""
-        area = "pipelines" if task.get("type") == "controller" else "projects"
-        suffix = "" if area == "pipelines" else "/output/log"
+        """The page of a task in ClearML's web UI; of a controller, its run's page among the pipelines."""
         project = (task.get("project") or {}).get("id") or "*"
-        return f"{Session.get_app_server_host()}/{area}/{project}/experiments/{task['id']}{suffix}"
+        if task.get("type") == "controller":
+            return f"{Session.get_app_server_host()}/pipelines/{project}/experiments/{task['id']}"
+        return str(Task.get_task_output_log_web_page(task["id"], project, Session.get_app_server_host()))
 
 
 def connect() -> ClearML:

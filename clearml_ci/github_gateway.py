@@ -15,6 +15,7 @@ T = TypeVar("T")
 STATUS_CONTEXT = "ClearML CI"
 _DESCRIPTION_LIMIT = 140  # characters, https://docs.github.com/rest/commits/statuses
 _WORKFLOW_BOT = "github-actions[bot]"
+_NO_USER = "ghs_"  # workflow and App tokens begin so, and are refused with 403 when they ask who they are
 _READS = frozenset({"GET", "HEAD"})  # PyGithub's own default repeats POSTs: a lost reply would comment twice
 
 
@@ -41,11 +42,11 @@ def connect(*, api_url: str, token: str, repository: str) -> GitHub:
         seconds_between_requests=None,
         seconds_between_writes=None,
     )
-    return GitHub(client.get_repo(repository, lazy=True), frozenset({_WORKFLOW_BOT, *_own_login(client)}))
+    own = set() if token.startswith(_NO_USER) else _own_login(client)
+    return GitHub(client.get_repo(repository, lazy=True), frozenset({_WORKFLOW_BOT, *own}))
 
 
 def _own_login(client: github.Github) -> set[str]:
-    """The token's login; workflow and App tokens may not ask for it and are refused with 403."""
     try:
         return {client.get_user().login}
     except github.GithubException:
@@ -78,32 +79,32 @@ def upsert_comment(hub: GitHub, *, pull_request: int, marker: str, body: str) ->
 
 
 def _upsert(hub: GitHub, issue: Issue, marker: str, body: str) -> str:
-    ours = _ours(hub, issue, marker)
-    if not ours:
-        ours = _create(hub, issue, marker, body)
-    kept, *spare = ours
+    kept, *spare = _marked(issue, marker, hub.trusted) or _create(hub, issue, marker, body)
     if kept.body != body:
         kept.edit(body)
-    for comment in spare:  # two checks that started at once: the oldest stays
+    for comment in spare:  # of two checks that started at once: the oldest stays
         comment.delete()
     return kept.html_url
 
 
 def _create(hub: GitHub, issue: Issue, marker: str, body: str) -> list[IssueComment]:
-    """Create, then look again: another check may have created one too, or the reply to ours may have been lost."""
+    """Create, then look again: another check may have created one too, or the reply to ours may have been lost.
+
+    Only now is an App's own login known, from its new comment: an earlier one of its is older, and is kept.
+    """
     try:
-        created = [issue.create_comment(body)]
+        created = issue.create_comment(body)
     except requests.RequestException:
-        created = []
-    return _ours(hub, issue, marker) or created or [issue.create_comment(body)]
+        return _marked(issue, marker, hub.trusted) or [issue.create_comment(body)]
+    return _marked(issue, marker, hub.trusted | {created.user.login}) or [created]
 
 
-def _ours(hub: GitHub, issue: Issue, marker: str) -> list[IssueComment]:
-    """Our comments, oldest first, from every page: the marker alone is not enough, anyone can copy it."""
+def _marked(issue: Issue, marker: str, authors: frozenset[str]) -> list[IssueComment]:
+    """Comments of ours, oldest first, from every page: the marker alone is not enough, anyone can copy it."""
     return [
         comment
         for comment in issue.get_comments()
-        if (comment.body or "").startswith(marker) and comment.user.login in hub.trusted
+        if (comment.body or "").startswith(marker) and comment.user.login in authors
     ]
 
 

@@ -11,7 +11,8 @@ from clearml_ci.gate import Summary
 from clearml_ci.verdict import OUTCOMES, Document
 
 LIMIT = 65_536  # characters of a GitHub comment; one more is refused with 422
-_ACTIVE = re.compile(r"([\\`*_{}\[\]()#+\-.!|~$:])")
+# Characters that start something, everywhere or at the start of a block; `www.` and `://` become links by themselves.
+_ACTIVE = re.compile(r"([\\`*_{}\[\]()#|~$:]|(?<=www)\.|^[-+=]|(?<=^\d)\.|(?<=^\d\d)\.)")
 _LONGEST = 500
 HEADLINES = {
     "passed": "holds",

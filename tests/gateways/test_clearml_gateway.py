@@ -1,5 +1,6 @@
 """The real SDK session against a ClearML server."""
 
+import re
 import socket
 import time
 from dataclasses import dataclass
@@ -102,7 +103,7 @@ def test_tasks_of_commit__recorded_task__carries_what_decides(clearml: ClearML, 
         (task, COMMIT, "changed", True, "completed")
     ]
     assert (found[0].project, found[0].project_id) == (project.name, project.id)
-    assert found[0].url.endswith(f"/projects/{project.id}/experiments/{task}/output/log")
+    assert re.search(f"/projects/{project.id}/(tasks|experiments)/{task}/output/log$", found[0].url)
 
 
 def test_best_tasks__tagged_ones__come_with_their_whole_curves_extremes(clearml: ClearML, project: Project) -> None:
@@ -151,7 +152,12 @@ def test_template__asked_twice__is_registered_once_and_started_as_a_clone(
     clearml: ClearML, client: Client, prefix: str
 ) -> None:
     source = Source("https://github.com/o/clearml-ci.git", "e" * 40)
-    where = {"project": f"{prefix} CI", "name": "pr_check", "source": source, "arguments": {"commit": ""}}
+    where: dict[str, Any] = {
+        "project": f"{prefix} CI",
+        "name": "pr_check",
+        "source": source,
+        "arguments": {"commit": ""},
+    }
     template, registered = clearml_gateway.template(clearml, **where)
     assert (registered, clearml_gateway.template(clearml, **where)) == (True, (template, False))
     queue = clearml_gateway.Queue(client.call("queues.create", name=f"{prefix}-none")["id"], f"{prefix}-none", 0)

@@ -65,7 +65,10 @@ def test_comment__endless_reason__is_cut_and_stays_under_the_limit() -> None:
         ("line\nbreak", "line break"),
         ("@team", "@\u2060team"),
         ("`code`", r"\`code\`"),
-        ("-->", r"\-\-&gt;"),
+        ("-->", r"\--&gt;"),
+        ("1. first", r"1\. first"),
+        ("https://evil.example www.evil.example", r"https\://evil.example www\.evil.example"),
+        ("holds within 3.5 % of the best", "holds within 3.5 % of the best"),
     ],
 )
 def test_escape__active_text__is_only_text(text: str, escaped: str) -> None:

@@ -1,0 +1,55 @@
+# The commands of this project. All of them work in build/ and leave everything outside this clone alone.
+#
+#   make demo   seven pull requests, checked for real     ALL=1  SCENARIO=name  KEEP=1  SERVER=env
+#   make test   ruff, mypy, and every test                SERVER=env
+#   make bench  requests and seconds at 10, 1,000 and 20,000 tasks
+#   make stop   ends what `make demo KEEP=1` left up
+#   make clean  stops, and removes what was built
+
+PYTHON ?= python3
+VENV := build/venv
+RUN := $(VENV)/bin/python
+REQUIREMENTS := requirements.txt sandbox/requirements.txt tests/requirements.txt
+
+ifneq ($(strip $(SERVER)),)
+ifneq ($(SERVER),env)
+$(error SERVER=$(SERVER): only SERVER=env is known; it takes the ClearML server from the CLEARML_* variables)
+endif
+endif
+
+# Temporary files, too, stay inside the clone.
+export TMPDIR := $(CURDIR)/build/tmp
+export SERVER
+
+.PHONY: demo test bench stop clean
+.DEFAULT_GOAL := demo
+
+demo: $(VENV)/.installed
+	@$(RUN) -m sandbox.demo $(if $(filter 1,$(ALL)),--all) $(if $(SCENARIO),--scenario $(SCENARIO)) \
+		$(if $(filter 1,$(KEEP)),--keep) $(if $(SERVER),--server $(SERVER))
+
+test: $(VENV)/.installed
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+	$(RUN) -m pytest
+
+bench: $(VENV)/.installed
+	@$(RUN) -m sandbox.bench
+
+stop:
+	@if [ -x $(RUN) ]; then $(RUN) -m sandbox --stop; else echo "no sandbox is running"; fi
+
+clean: stop
+	rm -rf build .mypy_cache .ruff_cache .pytest_cache
+
+$(VENV)/.installed: $(REQUIREMENTS)
+	@mkdir -p build/tmp
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+		echo "error: '$(PYTHON)' is no Python 3.10 or newer; name one with: make PYTHON=python3.12"; exit 2; }
+	@$(PYTHON) -c 'import venv, ensurepip' || { \
+		echo "error: '$(PYTHON)' has no venv module (Debian and Ubuntu: apt install python3-venv)"; exit 2; }
+	@$(RUN) -c '' 2>/dev/null || { echo "making $(VENV)"; $(PYTHON) -m venv --clear $(VENV); }
+	@echo "installing $(REQUIREMENTS) into $(VENV) (a minute or two the first time)"
+	@$(RUN) -m pip install --disable-pip-version-check --progress-bar off $(addprefix -r ,$(REQUIREMENTS))
+	@touch $@

@@ -1,0 +1,57 @@
+"""The `pipelines.*` endpoints: what the web UI's New run sends."""
+
+from __future__ import annotations
+
+import re
+from copy import deepcopy
+
+from . import errors, queue_records, task_records, task_states, tasks
+from .registry import endpoint
+from .store import Record, Store
+
+
+@endpoint("pipelines.start_pipeline")
+def start_pipeline(store: Store, request: Record) -> Record:
+    """Clone, override Args only (every value becomes a string), rename to `NAME #k`, enqueue."""
+    source = store.tasks.get(request["task"])
+    if not source:
+        raise errors.invalid_task(id=request["task"])
+    run = task_records.clone(store, source, changes={"hyperparams": _overridden(source, request)})
+    run["name"] = _run_name(store, run)
+    queue = queue_records.wanted(store, {"queue": request.get("queue")})
+    task_states.enqueue(store, run, queue, {"status_message": "Starting pipeline"})
+    answer = {"pipeline": run["id"], "enqueued": True}
+    if request.get("verify_watched_queue"):
+        answer["queue_watched"] = queue_records.is_watched(store, queue)
+    return answer
+
+
+def _overridden(source: Record, request: Record) -> Record:
+    sections: Record = deepcopy(source["hyperparams"])
+    for arg in request.get("args") or []:
+        name = str(arg["name"])
+        sections.setdefault("Args", {})[name] = {"section": "Args", "name": name, "value": str(arg["value"])}
+    return sections
+
+
+def _run_name(store: Store, run: Record) -> str:
+    project = store.projects.get(run.get("project", ""))
+    if not project:
+        return str(run["name"])
+    name = project["name"].rpartition("/")[2]
+    runs = re.compile(rf"{re.escape(name)}( #\d+)?$")
+    earlier = [
+        task
+        for task in store.tasks.values()
+        if task.get("project") == project["id"] and "pipeline" in task["system_tags"] and runs.search(task["name"])
+    ]
+    return f"{name} #{len(earlier)}" if earlier else name
+
+
+@endpoint("pipelines.delete_runs")
+def delete_runs(store: Store, request: Record) -> Record:
+    runs = {t["id"] for t in store.tasks.values() if t.get("project") == request["project"]}
+    runs = {run for run in runs if store.tasks[run]["type"] == "controller"}
+    if runs <= set(request["ids"]):
+        raise errors.bad_request(160, "At least one pipeline run should be left", project=request["project"])
+    return tasks.delete_many(store, {"ids": sorted(runs & set(request["ids"])), "force": True})

@@ -1,0 +1,147 @@
+"""The `projects.*` endpoints."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from . import errors, queue_records, task_states
+from .query import Fields, project_fields, select
+from .registry import endpoint
+from .store import COMPANY, USER, Record, Store, new_id, now, seconds_since, unique_sorted
+from .task_records import check_name
+
+FIELDS = Fields(
+    patterns=("name", "basename", "description"),
+    lists=("id", "tags", "system_tags", "parent", "path"),
+    dates=("last_update",),
+)
+_DAY = 86400.0
+
+
+def _found(store: Store, request: Record) -> list[Record]:
+    request = {key: value for key, value in request.items() if key != "path"}
+    if not request.get("shallow_search"):
+        request["path"] = request.pop("parent", None)
+    elif "parent" not in request:
+        request["parent"] = [None]
+    hidden_too = request.get("search_hidden") or request.get("id")
+    projects = (p for p in store.projects.values() if hidden_too or "hidden" not in p["system_tags"])
+    return select(projects, request, FIELDS)
+
+
+@endpoint("projects.get_all")
+def get_all(store: Store, request: Record) -> Record:
+    return {"projects": [project_fields(p, request.get("only_fields")) for p in _found(store, request)]}
+
+
+@endpoint("projects.get_all_ex")
+def get_all_ex(store: Store, request: Record) -> Record:
+    shown = []
+    for project in _found(store, request):
+        extra: Record = {"stats": _stats(store, project), "sub_projects": _children(store, project)}
+        extra = extra if request.get("include_stats") else {}
+        shown.append({**project_fields(project, request.get("only_fields")), **extra})
+    return {"projects": shown}
+
+
+def _children(store: Store, project: Record) -> list[Record]:
+    below = [p for p in store.projects.values() if project["id"] in p.get("path", ())]
+    return [{"id": p["id"], "name": p["name"]} for p in below if "hidden" not in p["system_tags"]]
+
+
+def _stats(store: Store, project: Record) -> Record:
+    tasks = [task for task in store.tasks.values() if task.get("project") == project["id"]]
+    active = [task for task in tasks if "archived" not in task["system_tags"]]
+    counts = Counter(task["status"] for task in active)
+    started = [task["started"] for task in active if task.get("started")]
+    recent = [t for t in active if t.get("completed") and seconds_since(t["completed"]) < _DAY]
+    return {
+        "active": {
+            "status_count": {status: counts[status] for status in task_states.STATUSES},
+            "total_tasks": len(active),
+            "completed_tasks_24h": len(recent),
+            "total_runtime": float(sum(task.get("active_duration") or 0 for task in active)),
+            "last_task_run": max(started, default=None),
+        }
+    }
+
+
+@endpoint("projects.get_by_id")
+def get_by_id(store: Store, request: Record) -> Record:
+    return {"project": _get(store, request["project"])}
+
+
+def _get(store: Store, project: str) -> Record:
+    if project not in store.projects:
+        raise errors.bad_request(401, "Invalid project id", id=project)
+    return store.projects[project]
+
+
+@endpoint("projects.create")
+def create(store: Store, request: Record) -> Record:
+    name = "/".join(part.strip() for part in request["name"].split("/") if part.strip())
+    check_name(name)
+    if any(project["name"] == name for project in store.projects.values()):
+        message = f"Project with the same name already exists: name={name}, company={COMPANY}"
+        raise errors.ApiError(400, 801, message)
+    return {"id": _ensure(store, name, request)["id"]}
+
+
+def _ensure(store: Store, name: str, request: Record) -> Record:
+    """The project of that name, made together with its parents where it does not exist."""
+    for project in store.projects.values():
+        if project["name"] == name:
+            return project
+    above, _, basename = name.rpartition("/")
+    parent = _ensure(store, above, {}) if above else None
+    moment = now()
+    project = {
+        "id": new_id(),
+        "company": COMPANY,
+        "user": USER,
+        "name": name,
+        "basename": basename,
+        "description": request.get("description") or "",
+        "created": moment,
+        "last_update": moment,
+        "tags": unique_sorted(request.get("tags")),
+        "system_tags": unique_sorted(request.get("system_tags")),
+        "featured": 9999,
+    }
+    if parent:
+        project |= {"parent": parent["id"], "path": [*parent.get("path", ()), parent["id"]]}
+    store.projects[project["id"]] = project
+    return project
+
+
+@endpoint("projects.update")
+def update(store: Store, request: Record) -> Record:
+    project = _get(store, request["project"])
+    allowed = ("name", "description", "tags", "system_tags", "default_output_destination")
+    fields = {name: request[name] for name in allowed if request.get(name) is not None}
+    check_name(fields.get("name"))
+    kept = {k: unique_sorted(v) if k in ("tags", "system_tags") else v for k, v in fields.items()}
+    project.update({**kept, "last_update": now()})
+    return {"fields": kept, "updated": 1}
+
+
+@endpoint("projects.delete")
+def delete(store: Store, request: Record) -> Record:
+    """With force the contents go too: tasks and subprojects."""
+    doomed = {_get(store, request["project"])["id"], *(p["id"] for p in _below(store, request["project"]))}
+    tasks = [task["id"] for task in store.tasks.values() if task.get("project") in doomed]
+    if tasks and not request.get("force"):
+        raise errors.bad_request(402, "Project has associated tasks", "use force=true to delete", id=request["project"])
+    for task in tasks:
+        if request.get("delete_contents"):
+            queue_records.remove_everywhere(store, task)
+            del store.tasks[task], store.events[task]
+        else:
+            del store.tasks[task]["project"]
+    for project in doomed:
+        del store.projects[project]
+    return {"deleted": 1, "disassociated_tasks": len(tasks), "deleted_tasks": len(tasks), "deleted_models": 0}
+
+
+def _below(store: Store, project: str) -> list[Record]:
+    return [p for p in store.projects.values() if project in p.get("path", ())]

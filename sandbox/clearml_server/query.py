@@ -1,0 +1,263 @@
+"""The filters, order, pages and field selection that all `get_all` endpoints share.
+
+Unknown fields are ignored in silence, as on the real server: a filter on `script.version_num` returns everything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+from . import errors
+from .store import Record
+
+MAX_PAGE = 500
+_MISSING = object()
+_MULTI_FIELD = {"_any_": any, "_or_": any, "_all_": all, "_and_": all}
+_ALL, _ANY = "all", "any"
+_OPERATORS = {"__$all": _ALL, "__$and": _ALL, "__$any": _ANY, "__$or": _ANY}
+_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    ">=": lambda a, b: a >= b,
+    ">": lambda a, b: a > b,
+    "<=": lambda a, b: a <= b,
+    "<": lambda a, b: a < b,
+    "": lambda a, b: a == b,
+}
+Test = Callable[[Record], bool]
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Which request fields filter, and how. A trailing `*` stands for any field below."""
+
+    patterns: tuple[str, ...] = ("name",)
+    lists: tuple[str, ...] = ("id", "tags", "system_tags")
+    ranges: tuple[str, ...] = ()
+    dates: tuple[str, ...] = ()
+    equals: tuple[str, ...] = ()
+
+
+@dataclass
+class _ListTerms:
+    include_all: list[str] = field(default_factory=list)
+    include_any: list[str] = field(default_factory=list)
+    exclude: list[str] = field(default_factory=list)
+    or_empty: bool = False
+    combine: str = _ALL
+
+
+def value_at(record: Record, path: str) -> Any:
+    """The value below a dotted path; None where there is none."""
+    found = _descend(record, path.split("."))
+    return None if found is _MISSING else found
+
+
+def _descend(value: Any, parts: list[str]) -> Any:
+    for part in parts:
+        if not isinstance(value, dict) or part not in value:
+            return _MISSING
+        value = value[part]
+    return value
+
+
+def select(records: Iterable[Record], request: Record, fields: Fields) -> list[Record]:
+    """The matching records, ordered and cut to the requested page."""
+    start, size = _page(request)
+    tests = list(_tests(request, fields))
+    found = [record for record in records if all(test(record) for test in tests)]
+    return _ordered(found, request)[start : start + size]
+
+
+def project_fields(record: Record, only_fields: Iterable[str] | None) -> Record:
+    """Only the named (dotted) fields; everything when none is named. No name, no id."""
+    if not only_fields:
+        return record
+    result: Record = {}
+    for path in only_fields:
+        _copy_path(record, result, path.split("."))
+    return result
+
+
+def _copy_path(source: Record, target: Record, parts: list[str]) -> None:
+    head, *rest = parts
+    if head not in source:
+        return
+    value = source[head]
+    if not rest:
+        target[head] = value
+    elif isinstance(value, dict):
+        below = target.setdefault(head, {})
+        if below is not value:
+            _copy_path(value, below, rest)
+    elif isinstance(value, list):
+        target[head] = [project_fields(item, [".".join(rest)]) for item in value]
+
+
+def _page(request: Record) -> tuple[int, int]:
+    page, size = request.get("page") or 0, request.get("page_size")
+    if page < 0:
+        raise errors.invalid("page must be >=0", field="page")
+    if size is not None and size < 1:
+        raise errors.invalid("page_size must be >0", field="page_size")
+    size = min(size or MAX_PAGE, MAX_PAGE)
+    return page * size, size
+
+
+def _ordered(records: list[Record], request: Record) -> list[Record]:
+    order_by = request.get("order_by") or []
+    keys = [order_by] if isinstance(order_by, str) else list(order_by)
+    if keys or request.get("id"):  # found by their ids, MongoDB returns them in the order of its index
+        keys.append("id")
+    for key in reversed(keys):
+        path = key.lstrip("-")
+        records = sorted(records, key=lambda record: _sortable(value_at(record, path)), reverse=key[0] == "-")
+    return records
+
+
+def _sortable(value: Any) -> tuple[int, Any]:
+    if value is None:
+        return (0, 0)
+    return (1, value) if isinstance(value, (int, float)) else (2, str(value))
+
+
+def _tests(request: Record, fields: Fields) -> Iterator[Test]:
+    for name, wanted in request.items():
+        if wanted is None:
+            continue
+        if name in _MULTI_FIELD:
+            yield _multi_field_test(name, wanted)
+        elif name in fields.patterns and wanted:
+            yield _pattern_test(name, errors.compiled(str(wanted)))
+        elif _named(name, fields.lists):
+            yield _list_test(name, wanted if isinstance(wanted, list) else [wanted])
+        elif _named(name, fields.ranges):
+            yield _range_test(name, wanted)
+        elif name in fields.dates:
+            yield _date_test(name, wanted if isinstance(wanted, list) else [wanted])
+        elif _named(name, fields.equals):
+            yield _equals_test(name, wanted)
+
+
+def _named(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(name == p or (p.endswith("*") and name.startswith(p[:-1])) for p in patterns)
+
+
+def _pattern_test(path: str, pattern: re.Pattern[str]) -> Test:
+    parts = path.split(".")
+
+    def test(record: Record) -> bool:
+        value = _descend(record, parts)
+        values = value if isinstance(value, list) else [value]
+        return any(isinstance(item, str) and pattern.search(item) is not None for item in values)
+
+    return test
+
+
+def _multi_field_test(name: str, wanted: Any) -> Test:
+    if not isinstance(wanted, dict) or "fields" not in wanted:
+        raise errors.bad_request(16, "Invalid value for fields", "failed parsing query field", field=name)
+    if wanted.get("pattern") is None:
+        tests = [_date_test(path, _as_list(wanted.get("datetime"))) for path in wanted["fields"]]
+    else:
+        pattern = errors.compiled(wanted["pattern"], re.IGNORECASE)
+        tests = [_pattern_test(path, pattern) for path in wanted["fields"]]
+    combine = _MULTI_FIELD[name]
+    return (lambda record: combine(test(record) for test in tests)) if tests else (lambda _: True)
+
+
+def _equals_test(path: str, wanted: Any) -> Test:
+    return lambda record: bool(value_at(record, path) == wanted)
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _list_test(path: str, wanted: list[Any]) -> Test:
+    """`["a","b"]` any, `["__$all",…]` all, `"-x"` or `"__$not","x"` none of; None matches empty."""
+    terms = _list_terms(path, wanted)
+    checks: list[Callable[[set[Any]], bool]] = []
+    if terms.include_all:
+        checks.append(lambda has: has.issuperset(terms.include_all))
+    if terms.include_any:
+        checks.append(lambda has: not has.isdisjoint(terms.include_any))
+    if terms.exclude:
+        checks.append(lambda has: has.isdisjoint(terms.exclude))
+    combine = all if terms.combine == _ALL else any
+
+    def test(record: Record) -> bool:
+        value = value_at(record, path)
+        has = set(value) if isinstance(value, list) else set() if value is None else {value}
+        return (terms.or_empty and not has) or not checks or combine(check(has) for check in checks)
+
+    return test
+
+
+def _list_terms(path: str, wanted: list[Any]) -> _ListTerms:
+    terms, context, combine, dash, negate = _ListTerms(), _ANY, "", True, False
+    for value in wanted:
+        if value is None:
+            terms.or_empty = True
+        elif value == "__$nop":
+            context, dash = _ANY, True
+        elif value == "__$not":
+            negate = True
+        elif value in _OPERATORS:
+            context, combine, dash = _OPERATORS[value], combine or _OPERATORS[value], False
+        elif isinstance(value, str) and value.startswith("__$"):
+            raise errors.bad_request(16, "Invalid value for fields", "Unsupported operator", field=path, operator=value)
+        else:
+            combine = combine or _ALL
+            _add_term(terms, value, context=context, negate=negate, dash=dash)
+            negate = False
+    terms.combine = combine or _ALL
+    return terms
+
+
+def _add_term(terms: _ListTerms, value: Any, *, context: str, negate: bool, dash: bool) -> None:
+    if not negate and dash and isinstance(value, str) and value.startswith("-"):
+        terms.exclude.append(value[1:])
+    elif negate:
+        terms.exclude.append(value)
+    else:
+        (terms.include_all if context == _ALL else terms.include_any).append(value)
+
+
+def _range_test(path: str, wanted: Any) -> Test:
+    if not isinstance(wanted, list) or len(wanted) != 2:
+        raise errors.invalid(f"Min and max values should be specified for range field {path}")
+    low, high = wanted
+
+    def test(record: Record) -> bool:
+        value = value_at(record, path)
+        if value is None:
+            return low is None
+        value, least, most = (_comparable(item) for item in (value, low, high))
+        return (least is None or value >= least) and (most is None or value <= most)
+
+    return test
+
+
+def _date_test(path: str, wanted: list[Any]) -> Test:
+    conditions = [re.fullmatch(r"(>=|>|<=|<|)(.+)", str(text)) for text in wanted if text is not None]
+    parsed = [(_COMPARISONS[found[1]], _comparable(found[2])) for found in conditions if found]
+
+    def test(record: Record) -> bool:
+        value = _comparable(value_at(record, path))
+        return value is not None and all(compare(value, limit) for compare, limit in parsed)
+
+    return test
+
+
+def _comparable(value: Any) -> Any:
+    """Times as times (UTC where none is named), all else as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        moment = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
+    except ValueError:
+        return value
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

@@ -1,0 +1,43 @@
+"""A WSGI application on a port of this machine, in a thread: what both local servers stand on."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+import waitress  # type: ignore[import-untyped]  # ships no types
+from flask import Flask
+
+HOST = "127.0.0.1"
+IN_MEMORY = 64 * 2**20  # bytes; above this waitress makes a temporary file, and leaves it open
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A listening application. `stop` closes its port and all its connections."""
+
+    url: str
+    _server: Any = field(repr=False)
+
+    def stop(self) -> None:
+        self._server.trigger.pull_trigger(self._close)  # waitress closes sockets only from within its own loop
+        self._server.task_dispatcher.shutdown()
+
+    def _close(self) -> None:
+        for channel in list(self._server._map.values()):
+            channel.close()
+
+
+def listen(app: Flask, port: int, *, threads: int) -> Listener:
+    """Serve until `stop`; port 0 takes a free one."""
+    server = waitress.create_server(
+        app,
+        host=HOST,
+        port=port,
+        threads=threads,
+        inbuf_overflow=IN_MEMORY,
+        outbuf_overflow=IN_MEMORY,
+    )
+    threading.Thread(target=server.run, name=app.name, daemon=True).start()
+    return Listener(f"http://{HOST}:{server.effective_port}", server)

@@ -1,0 +1,87 @@
+"""The scenarios of `make demo`, each a small story with a known end. The end-to-end tests run the same ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sandbox import developer, story
+from sandbox.story import Checked, Story, StoryError
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """`play` runs it; the others are the known end: the trigger's outcome and exit code, the state of the commit's
+    status, and words that the comment must contain.
+    """
+
+    play: Callable[[Story], Checked]
+    outcome: str
+    exit_code: int
+    status: str
+    says: str = ""
+
+
+def first_model(tale: Story) -> Checked:
+    """The project has tasks, and no best among them: nothing to compare with."""
+    return story.check(tale, story.propose(tale, "first-model", "Train a first model", hidden_units=8))
+
+
+def better(tale: Story) -> Checked:
+    story.ensure_best(tale)
+    return story.check(tale, story.propose(tale, "better", "Four times the hidden units", hidden_units=64))
+
+
+def within_tolerance(tale: Story) -> Checked:
+    """A little less accurate than the best, by less than the tolerance; the tag stays where it is."""
+    best = story.ensure_best(tale)
+    pull = story.propose(tale, "within-tolerance", "Smaller steps", hidden_units=32, learning_rate=0.003)
+    checked = story.check(tale, pull)
+    if story.tagged_best(tale) != [best]:
+        raise StoryError(f"the best was {best}, and now is {story.tagged_best(tale)}: a check must not move it")
+    return checked
+
+
+def worse(tale: Story) -> Checked:
+    story.ensure_best(tale)
+    pull = story.propose(tale, "worse", "A much smaller model", hidden_units=8, learning_rate=0.003)
+    return story.check(tale, pull)
+
+
+def untested(tale: Story) -> Checked:
+    """Nobody ran this commit."""
+    story.ensure_best(tale)
+    return story.check(tale, story.propose(tale, "untested", "Trust me, it works", trained=False, epochs=12))
+
+
+def dirty(tale: Story) -> Checked:
+    """It was run, with a change that was never committed."""
+    story.ensure_best(tale)
+    pull = story.propose(tale, "dirty", "Longer training", trained=False, epochs=12)
+    developer.edit(tale.laptop, hidden_units=64)
+    story.train(tale)
+    developer.git(tale.laptop, "checkout", "-q", "--", ".")
+    return story.check(tale, pull)
+
+
+def pushed_again(tale: Story) -> Checked:
+    """A worse model, and a commit that repairs it: one comment, which tells of the second."""
+    story.ensure_best(tale)
+    pull = story.propose(tale, "pushed-again", "Too small a model", hidden_units=4)
+    story.check(tale, pull)
+    story.push(tale, "The old size, with smaller steps", hidden_units=32, learning_rate=0.003)
+    return story.check(tale, pull, action="synchronize")
+
+
+SHORT_STORY = {
+    "first-model": Scenario(first_model, "no_baseline", 0, "success"),
+    "better": Scenario(better, "improved", 0, "success"),
+    "within-tolerance": Scenario(within_tolerance, "passed", 0, "success"),
+    "worse": Scenario(worse, "regressed", 1, "failure"),
+    "untested": Scenario(untested, "no_evidence", 1, "failure"),
+    "dirty": Scenario(dirty, "no_evidence", 1, "failure", says="uncommitted changes"),
+    "pushed-again": Scenario(pushed_again, "passed", 0, "success"),
+}
+# What later capabilities add; `make demo ALL=1` runs these after the short story.
+FURTHER: dict[str, Scenario] = {}
+EVERY = {**SHORT_STORY, **FURTHER}

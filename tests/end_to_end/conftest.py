@@ -1,0 +1,41 @@
+"""One sandbox for the whole session; each scenario of the demo is played once, and its assertions share it."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox import child, environment, scenarios, story
+from sandbox.state import Sandbox
+from sandbox.story import Checked, Story
+
+Play = Callable[[str], Checked]
+BUILD = Path(__file__).parents[2] / "build"
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Sandbox]:
+    """Servers, agents and the sample repository; the ClearML server is another one with SERVER=env."""
+    server = os.environ.get("SERVER") or environment.EMBEDDED
+    with child.running(BUILD / "test-sandbox", server=server, progress=print) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def tale(sandbox: Sandbox) -> Story:
+    """The story of the sample repository, in which no model is the best yet."""
+    return story.begin(sandbox, print)
+
+
+@pytest.fixture(scope="session")
+def played(tale: Story) -> Play:
+    """`played("worse")`: a scenario of the demo, as it ended. The first model comes before any best is tagged."""
+    ends = {"first-model": scenarios.EVERY["first-model"].play(tale)}
+
+    def play(name: str) -> Checked:
+        if name not in ends:
+            ends[name] = scenarios.EVERY[name].play(tale)
+        return ends[name]
+
+    return play

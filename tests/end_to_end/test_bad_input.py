@@ -1,0 +1,210 @@
+"""What can be wrong before or while a check runs: one clear line, the documented exit code, and never green."""
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from sandbox import agents, job, story
+from sandbox.agents import AgentSpec
+from sandbox.job import Job
+from sandbox.story import Checked, Story
+from tests.end_to_end.conftest import Play
+
+REPORTING = {"contents": "read", "issues": "read", "statuses": "write"}
+
+
+@pytest.fixture(scope="session")
+def event(played: Play, tale: Story) -> dict[str, Any]:
+    """The event of a pull request that passes when nothing is wrong."""
+    return job.pull_request_event(tale.repository, played("better").pull, action="reopened")
+
+
+def run(tale: Story, event: dict[str, Any], **settings: str | None) -> Job:
+    return job.run(tale.sandbox, event=event, settings=settings)
+
+
+def only_line(done: Job, code: int) -> str:
+    """The error line of a job that ended with this exit code, in time and without a traceback."""
+    errors = [line for line in done.log.splitlines() if line.startswith("::error::")]
+    assert done.exit_code == code, done.log
+    assert done.seconds < 30
+    assert "Traceback" not in done.log
+    assert done.outputs["outcome"] == "error"
+    (line,) = errors
+    return line
+
+
+def unfinished(tale: Story) -> list[str]:
+    """Runs and steps of this sandbox that have not ended."""
+    found = tale.clearml.call(
+        "tasks.get_all",
+        status=["queued", "in_progress"],
+        only_fields=["id", "name", "project.name"],
+        search_hidden=True,
+    )["tasks"]
+    prefix = tale.sandbox.prefix
+    return [task["id"] for task in found if prefix in str(task)]
+
+
+def closed_port() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{free.getsockname()[1]}"
+
+
+def test_trigger__no_server__exits_4_and_names_it(tale: Story, event: dict[str, Any]) -> None:
+    address = closed_port()
+    line = only_line(run(tale, event, CLEARML_API_HOST=address), 4)
+    assert f"no ClearML server answers at {address}" in line
+    assert "CLEARML_API_HOST" in line
+
+
+def test_trigger__wrong_keys__exits_4_without_showing_them(tale: Story, event: dict[str, Any]) -> None:
+    done = run(tale, event, CLEARML_API_SECRET_KEY="not-the-secret-key")  # noqa: S106
+    assert "refused the keys" in only_line(done, 4)
+    assert "not-the-secret-key" not in done.log
+    assert tale.sandbox.clearml.access_key not in done.log
+
+
+def test_trigger__no_server_configured__exits_2_and_names_the_variables(tale: Story, event: dict[str, Any]) -> None:
+    nothing = dict.fromkeys(tale.sandbox.clearml.environment())
+    line = only_line(run(tale, event, **nothing), 2)
+    assert "CLEARML_API_ACCESS_KEY" in line
+
+
+@pytest.mark.parametrize("variable", ["CLEARML_CI_CONTROLLER_QUEUE", "CLEARML_CI_STEPS_QUEUE"])
+def test_trigger__unknown_queue__exits_2_and_names_those_with_workers(
+    tale: Story, event: dict[str, Any], variable: str
+) -> None:
+    line = only_line(run(tale, event, **{variable: "gpuu"}), 2)
+    assert "no queue 'gpuu'" in line
+    assert tale.sandbox.queues.steps in line
+    names = [queue["name"] for queue in tale.clearml.call("queues.get_all", only_fields=["name"])["queues"]]
+    assert "gpuu" not in names
+
+
+def test_trigger__queue_without_workers__exits_2_and_says_how_to_start_one(tale: Story, event: dict[str, Any]) -> None:
+    idle = f"{tale.sandbox.prefix}-idle".lstrip("-")
+    tale.clearml.call("queues.create", name=idle)
+    line = only_line(run(tale, event, CLEARML_CI_STEPS_QUEUE=idle), 2)
+    assert f"no worker listens to the queue '{idle}'" in line
+    assert f"clearml-agent daemon --detached --queue {idle}" in line
+
+
+def test_trigger__one_queue_with_one_worker__is_refused_before_it_deadlocks(tale: Story, event: dict[str, Any]) -> None:
+    queue = tale.sandbox.queues.steps
+    assert "for ever" in only_line(run(tale, event, CLEARML_CI_CONTROLLER_QUEUE=queue), 2)
+
+
+def test_trigger__unknown_project__exits_2_with_the_nearest_name(tale: Story, event: dict[str, Any]) -> None:
+    line = only_line(run(tale, event, CLEARML_PROJECT=tale.sandbox.project + "s"), 2)
+    assert f"did you mean '{tale.sandbox.project}'?" in line
+
+
+@pytest.mark.parametrize("sha", ["", "main", "a" * 39, "a" * 40 + "\n::set-output name=outcome::passed"])
+def test_trigger__empty_or_malformed_commit__exits_2(tale: Story, event: dict[str, Any], sha: str) -> None:
+    head = {**event["pull_request"]["head"], "sha": sha}
+    changed = {**event, "pull_request": {**event["pull_request"], "head": head}}
+    assert "pull_request.head.sha" in only_line(run(tale, changed), 2)
+
+
+def test_trigger__event_that_is_no_pull_request__exits_2(tale: Story) -> None:
+    done = job.run(tale.sandbox, event={"ref": "refs/heads/main"}, event_name="push")
+    assert "the event 'push' is no pull request" in only_line(done, 2)
+
+
+def test_trigger__threshold_that_is_no_number__exits_2(tale: Story, event: dict[str, Any]) -> None:
+    assert "threshold is 'three'" in only_line(run(tale, event, CLEARML_SCALAR_THRESHOLD="three"), 2)
+
+
+def test_trigger__wrong_input__starts_nothing(tale: Story) -> None:
+    assert unfinished(tale) == []
+
+
+def check(tale: Story, checked: Checked, **settings: str | None) -> Checked:
+    return story.check(tale, checked.pull, action="reopened", settings=settings)
+
+
+def test_check__metric_that_nobody_reported__is_inconclusive_and_offers_the_nearest(tale: Story, played: Play) -> None:
+    checked = check(tale, played("better"), CLEARML_SCALAR_SERIES="validatoin")
+    assert (checked.job.exit_code, checked.verdict["outcome"], checked.status) == (3, "inconclusive", "failure")
+    assert "did you mean 'accuracy/validation'?" in checked.verdict["exit_reason"]
+
+
+def test_check__metric_that_the_best_lacks__is_inconclusive(tale: Story, played: Play) -> None:
+    (best,) = story.tagged_best(tale) if played("better") else ()
+    mine = played("better").verdict["candidate"]["id"]
+    assert mine != best
+    tale.clearml.events(
+        [
+            {
+                "type": "training_stats_scalar",
+                "task": mine,
+                "iter": 1,
+                "metric": "new",
+                "variant": "metric",
+                "value": 1.0,
+                "allow_locked": True,
+            }
+        ]
+    )
+    checked = check(tale, played("better"), CLEARML_SCALAR_TITLE="new", CLEARML_SCALAR_SERIES="metric")
+    assert (checked.job.exit_code, checked.verdict["outcome"]) == (3, "inconclusive")
+    assert "the best task has no finite new/metric" in checked.verdict["exit_reason"]
+
+
+def test_check__deadline_passed__stops_run_and_steps(tale: Story, event: dict[str, Any]) -> None:
+    done = run(tale, event, CLEARML_CI_DEADLINE="3")
+    assert "not ended after 3 s" in only_line(done, 4)
+    assert unfinished(tale) == []
+
+
+@pytest.fixture(scope="session")
+def own_steps_queue(tale: Story) -> Iterator[str]:
+    """A steps' agent that builds its environments, as users' agents do, and whose token may not comment."""
+    queue = f"{tale.sandbox.prefix}-ci-built".lstrip("-")
+    token = job_token(tale)
+    spec = AgentSpec(
+        "built",
+        queue,
+        f"{tale.sandbox.prefix or 'tests'}:built",
+        builds_environments=True,
+        environment={"GITHUB_TOKEN": token, "GITHUB_API_URL": tale.sandbox.github.api_url},
+    )
+    running = agents.start(tale.sandbox.clearml, tale.sandbox.directory / "more-agents", [spec], progress=print)
+    yield queue
+    agents.stop(tale.sandbox.clearml, running)
+
+
+def job_token(tale: Story) -> str:
+    """A workflow token that may set a status and may not comment, minted by the local GitHub."""
+    answer = requests.post(
+        f"{tale.sandbox.github.url}/_sandbox/tokens",
+        json={"kind": "workflow", "repository": tale.sandbox.repository, "permissions": REPORTING},
+        headers={"Authorization": f"token {tale.sandbox.github.owner_token}"},
+        timeout=10,
+    )
+    return str(answer.json()["token"])
+
+
+def test_check__comment_refused_on_an_agent_that_builds_environments__warns_and_keeps_the_verdict(
+    tale: Story, played: Play, own_steps_queue: str
+) -> None:
+    checked = check(tale, played("worse"), CLEARML_CI_STEPS_QUEUE=own_steps_queue)
+    assert (checked.job.exit_code, checked.verdict["outcome"], checked.status) == (1, "regressed", "failure")
+    assert "::warning::ClearML CI: GitHub refused the comment" in checked.job.log
+    assert "`pull-requests: write`" in checked.job.log
+
+
+def test_check__comment_and_status_refused__is_an_error(tale: Story, played: Play) -> None:
+    """The steps' agent of this run reports to a GitHub other than the one that the run names."""
+    checked = check(tale, played("better"), GITHUB_API_URL=f"{tale.sandbox.github.api_url}/")
+    assert checked.verdict["outcome"] == "improved"  # a trailing slash is the same GitHub
+    elsewhere = run(
+        tale, job.pull_request_event(tale.repository, checked.pull, action="reopened"), GITHUB_API_URL=closed_port()
+    )
+    assert elsewhere.exit_code == 4
+    assert "could not be reported" in elsewhere.log
