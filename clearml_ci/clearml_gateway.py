@@ -14,7 +14,9 @@ from typing import Any
 import requests
 from clearml import PipelineController, Task
 from clearml.backend_api.session import Session
+from clearml.backend_api.session.defs import ENV_ACCESS_KEY
 from clearml.backend_api.session.session import LoginError
+from clearml.config import config_obj
 
 from clearml_ci import __version__
 from clearml_ci.check import Metric
@@ -71,21 +73,21 @@ class ClearML:
 
 def connect() -> ClearML:
     """A session from the usual CLEARML_* variables or clearml.conf. Raises ClearMLError within seconds."""
+    if not (ENV_ACCESS_KEY.get() or config_obj.get("api.credentials.access_key", None)):
+        raise UsageError(
+            "no ClearML keys are configured: set CLEARML_API_HOST, CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY"
+        )
+    host = Session.get_api_server_host()
     try:
-        host = Session.get_api_server_host()
-        requests.get(f"{host.rstrip('/')}/debug.ping", timeout=(5, 10))
+        requests.get(f"{host.rstrip('/')}/debug.ping", timeout=(5, 10))  # the session itself would try for minutes
         return ClearML(Session(http_retries_config=dict(_RETRIES)))
     except LoginError as error:
         raise ClearMLError(
             f"the ClearML server {host} refused the keys: check CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY"
         ) from error
-    except requests.RequestException as error:
+    except (requests.RequestException, ValueError) as error:
         raise ClearMLError(
             f"no ClearML server answers at {host} ({type(error).__name__}): check CLEARML_API_HOST"
-        ) from error
-    except ValueError as error:  # the SDK's MissingConfigError
-        raise UsageError(
-            "no ClearML server is configured: set CLEARML_API_HOST, CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY"
         ) from error
 
 
