@@ -4,8 +4,10 @@ It speaks the server's API through the SDK's own session, because the SDK's task
 `Task.get_task(task_id="")` binds to a stranger's newest task.
 """
 
+import contextlib
 import json
 import re
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import md5
@@ -26,10 +28,11 @@ from clearml_ci.gate import Summary
 from clearml_ci.source import Source
 
 ENDED = ("completed", "published", "closed", "failed", "stopped")
-PIPELINE_TAG = "pipeline"
+LIVE = ("queued", "in_progress")
 TEMPLATE_MARK = "clearml_ci_template"
 RESULT = "result"
 WATCHED_WITHIN = 90  # seconds: a queue is watched when a worker was seen on it within this time
+STOPS_WITHIN = 10  # seconds that agents are given to end what they run
 _RETRIES = {"total": 3, "connect": 2, "read": 2, "backoff_factor": 0.5, "backoff_max": 2}
 _TASK_FIELDS = [
     *("id", "name", "project.id", "project.name", "status", "system_tags"),
@@ -227,17 +230,27 @@ def start(clearml: ClearML, *, template: str, queue: Queue, arguments: Mapping[s
 
 
 def stop(clearml: ClearML, run: str, *, reason: str) -> None:
-    """End a run that we started, with all its steps, queued ones included, on servers old and new."""
-    _stop_one(clearml, run, reason, include_pipeline_steps=True)
-    for step in _children(clearml, run, fields=["status"]):
-        if step["status"] not in ENDED:
-            _stop_one(clearml, step["id"], reason)
+    """End a run that we started, with all its steps, queued ones included, on servers old and new.
+
+    Returns when all of them have ended. An agent ends a running task within seconds; until then the controller may
+    start one more step, so the steps are looked at again, and what has not ended in time is set to stopped by force.
+    """
+    asked: set[str] = set()
+    began = time.monotonic()
+    while left := _live(clearml, run):
+        late = time.monotonic() - began > STOPS_WITHIN
+        for task in left if late else left - asked:
+            with contextlib.suppress(ClearMLError):  # it has just ended by itself: the next look tells
+                clearml.call("tasks.stop", task=task, force=late, include_pipeline_steps=True, status_message=reason)
+        if late:
+            return
+        asked |= left
+        time.sleep(0.5)
 
 
-def _stop_one(clearml: ClearML, task: str, reason: str, **more: bool) -> None:
-    status = _by_id(clearml, task, ["status"])["status"]
-    if status not in ENDED:
-        clearml.call("tasks.stop", task=task, force=True, status_message=reason, **more)
+def _live(clearml: ClearML, run: str) -> set[str]:
+    tasks = [_by_id(clearml, run, ["status"]), *_children(clearml, run, fields=["status"])]
+    return {task["id"] for task in tasks if task["status"] in LIVE}
 
 
 # --- a run and its steps ------------------------------------------------------------------------------------
