@@ -18,7 +18,7 @@ HEADLINES = {
     "passed": "holds",
     "improved": "better than the best",
     "regressed": "worse than the best",
-    "no_evidence": "this commit has not been run",
+    "no_evidence": "no clean, finished run of this commit",
     "no_baseline": "first model, nothing to compare with",
     "inconclusive": "the evidence cannot decide",
     "error": "could not be checked",
@@ -62,16 +62,18 @@ def _head(verdict: Document) -> list[str]:
     return [
         marker(verdict["repository"], verdict["pull_request"]),
         f"### {headline(verdict)} · {HEADLINES[verdict['outcome']]}",
-        f"{escape(_sentence(verdict['exit_reason']))} Commit `{verdict['commit'][:10]}`.",
+        f"{escape(_sentence(verdict))} Commit `{verdict['commit'][:10]}`.",
         *(f"> [!WARNING]\n> {escape(warning)}" for warning in verdict["warnings"][:5]),
         _gates(verdict["gates"]),
         _near_misses(verdict) if verdict["outcome"] == "no_evidence" else "",
     ]
 
 
-def _sentence(text: str) -> str:
-    text = text.strip().rstrip(".")
-    return f"{text[:1].upper()}{text[1:]}."
+def _sentence(verdict: Document) -> str:
+    """The reason as a sentence; a metric's name at its start stays as it is."""
+    text = verdict["exit_reason"].strip().rstrip(".")
+    named = any(text.startswith(gate["metric"]) for gate in verdict["gates"])
+    return f"{text[:1] if named else text[:1].upper()}{text[1:]}."
 
 
 def _gates(gates: Sequence[dict[str, Any]]) -> str:

@@ -50,6 +50,13 @@ def test_comment__dirty_task__says_so_with_its_link() -> None:
     assert "- [train digits](https://clearml/task): has uncommitted changes" in body
 
 
+def test_comment__reason_that_begins_with_the_metric__keeps_its_spelling() -> None:
+    assert "\naccuracy/validation holds. Commit" in markdown.comment(
+        document(exit_reason="accuracy/validation holds"), []
+    )
+    assert "\nNo task ran it. Commit" in markdown.comment(document(exit_reason="no task ran it"), [])
+
+
 def test_comment__endless_reason__is_cut_and_stays_under_the_limit() -> None:
     body = markdown.comment(document(exit_reason="y" * 100_000, warnings=["z" * 100_000]), [])
     assert len(body) <= 65_536
