@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from clearml_ci.settings import Queues
 from sandbox import agents, clearml_server, developer, github_server, processes, remote_leftovers, state
 from sandbox.agents import AgentSpec
 from sandbox.clearml_access import Access, Client
 from sandbox.processes import Process
-from sandbox.state import GitHub, Queues, Sandbox
+from sandbox.state import GitHub, Sandbox
 
 PROJECT = "Digits"
 PIPELINE_PROJECT = "ClearML CI"

@@ -8,17 +8,11 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from clearml_ci.settings import Queues
 from sandbox.clearml_access import Access
 from sandbox.processes import Process
 
 FILE = "sandbox.json"
-
-
-@dataclass(frozen=True)
-class Queues:
-    controllers: str
-    steps: str
-    code: str
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
+import psutil
 import pytest
 import requests
 
@@ -160,6 +161,26 @@ def test_check__deadline_passed__stops_run_and_steps(tale: Story, event: dict[st
     done = run(tale, event, CLEARML_CI_DEADLINE="3")
     assert "not ended after 3 s" in only_line(done, 4)
     assert unfinished(tale) == []
+
+
+@pytest.mark.parametrize("moment", ["run: queued", "find_task: in_progress"])
+def test_check__job_cancelled__stops_run_and_steps_and_sets_the_status(
+    tale: Story, event: dict[str, Any], moment: str
+) -> None:
+    """A runner that is cancelled sends SIGTERM and gives a few seconds."""
+    terminated: list[psutil.Process] = []
+
+    def terminate(line: str) -> None:
+        if line == moment and not terminated:
+            terminated.extend(one for one in psutil.Process().children() if "ci_trigger.py" in " ".join(one.cmdline()))
+            terminated[0].terminate()
+
+    done = job.run(tale.sandbox, event=event, tell=terminate)
+    assert len(terminated) == 1
+    assert "cancelled" in only_line(done, 4)
+    assert unfinished(tale) == []
+    commit = tale.repository.get_commit(event["pull_request"]["head"]["sha"])
+    assert commit.get_combined_status().statuses[0].description == "cancelled"
 
 
 @pytest.fixture(scope="session")
