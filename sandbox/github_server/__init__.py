@@ -4,17 +4,37 @@ It is a stand-in. It keeps everything in memory, knows only what this project us
 refuses; code lives in bare git repositories below its directory.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from flask import Flask, Response, jsonify
+import requests
+from flask import Flask
+from werkzeug.exceptions import HTTPException
 
 from sandbox import loopback
-from sandbox.github_server import access, checks, conversations, door, pages, refusals, repositories, shapes
+from sandbox.github_server import (
+    access,
+    checks,
+    comments,
+    commits,
+    door,
+    history,
+    issues,
+    labels,
+    pages,
+    pulls,
+    refusals,
+    repositories,
+    shapes,
+)
 from sandbox.github_server.store import OWNER, Store
 from sandbox.loopback import Listener
 
 __all__ = ["GitHubServer", "start"]
+
+_API = (repositories, commits, pulls, issues, history, comments, labels, checks)
+_PATIENCE = 30  # seconds
 
 
 @dataclass(frozen=True)
@@ -23,30 +43,39 @@ class GitHubServer:
 
     url: str
     api_url: str
-    owner_token: str
-    _store: Store
-    _listener: Listener
+    owner_token: str = field(repr=False)
+    _store: Store = field(repr=False)
+    _listener: Listener = field(repr=False)
 
     def token(
         self,
-        kind: str,
+        kind: str = "pat",
         *,
         repository: str | None = None,
         login: str = OWNER,
         permissions: dict[str, str] | None = None,
     ) -> str:
-        """A new token: `personal` of `login`, `workflow` (a job's GITHUB_TOKEN), or `app`.
+        """A new token: `pat` (or `personal`) of `login`, `workflow` (a job's GITHUB_TOKEN), or `app`.
 
-        `permissions` maps a permission to `read` or `write`; None allows everything.
+        `permissions` maps a permission to `read` or `write`; None allows everything. Other processes ask
+        `POST /_sandbox/tokens` for one.
         """
         return self._store.mint(kind, repository=repository, login=login, permissions=permissions)
+
+    def event(self, repository: str, number: int, action: str) -> dict[str, Any]:
+        """The payload of a `pull_request` event, as GitHub writes it to GITHUB_EVENT_PATH."""
+        asked: dict[str, str | int] = {"repository": repository, "number": number, "action": action}
+        answer = requests.get(f"{self.url}/_sandbox/events/pull_request", params=asked, timeout=_PATIENCE)
+        answer.raise_for_status()
+        payload: dict[str, Any] = answer.json()
+        return payload
 
     def stop(self) -> None:
         self._listener.stop()
 
 
 def start(directory: Path, *, port: int = 0) -> GitHubServer:
-    """Serve on loopback until `stop`."""
+    """Serve on loopback until `stop`; bare repositories go below `directory`. Port 0 takes a free one."""
     directory = directory.resolve()
     directory.mkdir(parents=True, exist_ok=True)
     store = Store(directory)
@@ -59,16 +88,11 @@ def _app(store: Store) -> Flask:
     app = Flask(__name__)
     app.config["store"] = store
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
-    for blueprint in (repositories.blueprint, conversations.blueprint, checks.blueprint):
-        app.register_blueprint(blueprint, url_prefix=shapes.API + (blueprint.url_prefix or ""))
-    app.register_blueprint(door.blueprint)
+    for module in _API:
+        app.register_blueprint(module.blueprint, url_prefix=shapes.API + (module.blueprint.url_prefix or ""))
+        app.before_request_funcs.setdefault(module.blueprint.name, []).append(access.authenticate)
     app.register_blueprint(pages.blueprint)
-    for name in ("repositories", "conversations", "checks", "door"):
-        app.before_request_funcs.setdefault(name, []).append(access.authenticate)
+    app.register_blueprint(door.blueprint)
     app.register_error_handler(refusals.RefusalError, lambda error: error.response())
-    app.register_error_handler(404, _unknown)
+    app.register_error_handler(HTTPException, pages.unknown)
     return app
-
-
-def _unknown(_: Exception) -> tuple[Response, int]:
-    return jsonify({"message": "Not Found", "documentation_url": refusals.DOCUMENTATION, "status": "404"}), 404

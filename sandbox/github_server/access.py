@@ -1,17 +1,14 @@
 """Who asks, for which repository, and may they? The same for every endpoint."""
 
-import math
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
-
-from flask import Response, current_app, g, jsonify, request
-from werkzeug.exceptions import BadRequest
+from flask import current_app, g, request
 
 from sandbox.github_server import git, refusals
-from sandbox.github_server.store import OWNER, Issue, Pull, Repository, Store, Token
+from sandbox.github_server.store import Issue, Pull, Repository, Store, Token
 
-T = TypeVar("T")
-BODY_LIMIT = 65_536  # characters of an issue's, a pull request's or a comment's body
+ROLES = ("none", "read", "triage", "write", "maintain", "admin")
+# What GitHub documents for comments, labels and edits: at least one of the two.
+EITHER = ("issues", "pull_requests")
+_SPELLINGS = {"pull": "read", "push": "write"}
 
 
 def store() -> Store:
@@ -24,32 +21,70 @@ def token() -> Token:
     return held
 
 
+def login() -> str:
+    """Who acts; nobody on the pages and for payloads of events."""
+    held: Token | None = g.get("token")
+    return held.login if held else ""
+
+
 def authenticate() -> None:
     """Every call carries a token that was minted here."""
     scheme, _, value = request.headers.get("Authorization", "").partition(" ")
-    known = store().tokens.get(value) if scheme.lower() in ("token", "bearer") else None
+    known = store().tokens.get(value.strip()) if scheme.lower() in ("token", "bearer") else None
     if known is None:
         raise refusals.RefusalError(401, "Bad credentials" if scheme else "Requires authentication")
     g.token = known
 
 
+def person() -> Token:
+    """The token of a user; those of workflows and Apps are refused."""
+    if token().kind != "personal":
+        raise refusals.forbidden(token().kind)
+    return token()
+
+
 def repository(owner: str, name: str) -> Repository:
-    """The repository, where the token can see it: another one's is 404, as the real GitHub hides private ones."""
+    """The repository, where the token can see it: a private one of others is 404, as if it did not exist."""
     found = store().repositories.get(f"{owner}/{name}".lower())
-    bound = token().repository
-    if found is None or (bound and bound.lower() != found.full_name.lower() and bound != found.fork_of):
+    if found is None or (found.private and not _sees(found)):
         raise refusals.not_found()
     return found
 
 
-def need(level: str, *permissions: str) -> None:
-    """Refuse a token that has none of these permissions."""
-    if not any(token().may(permission, level) for permission in permissions):
+def _sees(repo: Repository) -> bool:
+    return _covers(repo) and (token().kind != "personal" or role(repo, token().login) != "none")
+
+
+def _covers(repo: Repository) -> bool:
+    """Was the token issued for this repository, or for all of its owner's?"""
+    bound = token().repository
+    return bound is None or bound.lower() == repo.full_name.lower()
+
+
+def role(repo: Repository, login: str) -> str:
+    if login.lower() == repo.owner.lower():
+        return "admin"
+    given = repo.collaborators.get(login.lower(), "none" if repo.private else "read")
+    return _SPELLINGS.get(given, given)
+
+
+def reaches(repo: Repository, least: str) -> bool:
+    """Workflows and Apps have no role: their permissions are all that counts."""
+    return token().kind != "personal" or ROLES.index(role(repo, token().login)) >= ROLES.index(least)
+
+
+def need_read(repo: Repository, *permissions: str) -> None:
+    """Public repositories are read with any token, private ones with one of these permissions."""
+    if repo.private and not any(token().may(permission, "read") for permission in permissions):
         raise refusals.forbidden(token().kind)
 
 
-def has_write(repo: Repository, login: str) -> bool:
-    return login in (repo.owner, OWNER) or repo.collaborators.get(login) in ("write", "maintain", "admin")
+def need_write(repo: Repository, *permissions: str, least: str = "write") -> None:
+    """Refuse a token without one of these permissions, and a user whose role is below `least`."""
+    if not _covers(repo) or not any(token().may(permission, "write") for permission in permissions):
+        raise refusals.forbidden(token().kind)
+    if not reaches(repo, least):
+        raise refusals.not_allowed()
 
 
 def issue(repo: Repository, number: int) -> Issue:
@@ -64,69 +99,30 @@ def pull(repo: Repository, number: int) -> Pull:
     found = repo.pulls.get(number)
     if found is None:
         raise refusals.not_found()
-    refresh(repo, found)
+    refresh(store(), repo, found)
     return found
 
 
-def refresh(repo: Repository, one: Pull) -> None:
-    head = store().repositories.get(one.head_repository or "")
+def refresh(held: Store, repo: Repository, one: Pull) -> None:
+    """A closed pull request stays as it was; so does one whose branch or fork is gone."""
+    head = held.repositories.get(one.head_repository or "")
     if head is None or one.issue.state == "closed":
         return
-    try:
-        sha = git.commit(head.path, f"refs/heads/{one.head_branch}")
-    except git.GitError:
-        return  # the branch was deleted: the last commit stays
-    if sha != one.head_sha:
-        git.fetch(repo.path, source=head.path, branch=one.head_branch, ref=f"refs/pull/{one.issue.number}/head")
-        one.head_sha = sha
-
-
-def body() -> dict[str, Any]:
-    """The JSON object of the request."""
-    try:
-        found = request.get_json(force=True)
-    except BadRequest as error:
-        raise refusals.RefusalError(400, "Problems parsing JSON") from error
-    if not isinstance(found, dict):
-        raise refusals.RefusalError(400, "Body should be a JSON object")
-    return found
-
-
-def text(given: dict[str, Any], resource: str, field: str) -> str:
-    """A required text; a body is limited in length."""
-    value = given.get(field)
-    if not isinstance(value, str) or not value.strip():
-        raise refusals.invalid(resource, field, code="missing_field")
-    if field == "body" and len(value) > BODY_LIMIT:
-        raise refusals.invalid(resource, field, message="body is too long (maximum is 65536 characters)")
-    return value
+    sha = git.find(head.path, f"refs/heads/{one.head_branch}")
+    if sha in (None, one.head_sha):
+        return
+    git.fetch(repo.path, source=head.path, branch=one.head_branch, ref=f"refs/pull/{one.issue.number}/head")
+    one.previous_head_sha, one.head_sha = one.head_sha, sha or ""
+    one.base_sha = git.find(repo.path, f"refs/heads/{one.base_branch}") or one.base_sha
 
 
 def commit(repo: Repository, ref: str) -> str:
-    """The hash of a commit, a branch or a tag; an unknown one is refused as the real one does."""
-    try:
-        return git.commit(repo.path, ref)
-    except git.GitError as error:
-        raise refusals.RefusalError(422, f"No commit found for SHA: {ref}") from error
-
-
-def page(found: Sequence[T], shape: Callable[[T], Any]) -> Response:
-    """One page of a list, with GitHub's Link header."""
-    size = max(1, min(request.args.get("per_page", 30, int), 100))
-    number = max(1, request.args.get("page", 1, int))
-    response = jsonify([shape(one) for one in found[(number - 1) * size : number * size]])
-    links = _links(number, max(1, math.ceil(len(found) / size)))
-    if links:
-        response.headers["Link"] = ", ".join(f'<{_at(page)}>; rel="{rel}"' for rel, page in links.items())
-    return response
-
-
-def _links(number: int, last: int) -> dict[str, int]:
-    back = {"prev": number - 1, "first": 1} if number > 1 else {}
-    ahead = {"next": number + 1, "last": last} if number < last else {}
-    return {**back, **ahead}
-
-
-def _at(number: int) -> str:
-    others = "".join(f"{name}={value}&" for name, value in request.args.items() if name != "page")
-    return f"{request.base_url}?{others}page={number}"
+    """The hash of a commit, a branch or a tag, those of open pull requests included."""
+    found = git.find(repo.path, ref)
+    if found is None:
+        for one in repo.pulls.values():
+            refresh(store(), repo, one)
+        found = git.find(repo.path, ref)
+    if found is None:
+        raise refusals.RefusalError(422, f"No commit found for SHA: {ref}")
+    return found

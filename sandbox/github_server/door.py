@@ -1,26 +1,67 @@
-"""The sandbox's own door, under a path that the real GitHub does not have: tokens, which there come from settings."""
+"""The sandbox's own door, below a path that the real GitHub does not have: tokens, and the payloads of events.
 
-from flask import Blueprint, Response, jsonify
+POST /_sandbox/tokens               {"kind", "repository", "login", "permissions"} → {"token"}; the owner's token
+GET  /_sandbox/events/pull_request  ?repository=&number=&action= → what GitHub sends to a workflow
+"""
 
-from sandbox.github_server import access, refusals
-from sandbox.github_server.store import OWNER
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+
+from sandbox.github_server import access, conversation_shapes, incoming, refusals, shapes
+from sandbox.github_server.store import OWNER, Issue, Pull, Repository
 
 blueprint = Blueprint("door", __name__, url_prefix="/_sandbox")
-KINDS = ("personal", "workflow", "app")
+Answer = Response | tuple[Response, int]
 
 
 @blueprint.post("/tokens")
-def mint() -> tuple[Response, int]:
-    """`{"kind", "repository", "login", "permissions"}` → `{"token"}`; only the owner may ask."""
-    if access.token().login != OWNER or access.token().kind != "personal":
+def create_token() -> Answer:
+    access.authenticate()
+    if access.token().login != OWNER or access.person().repository is not None:
         raise refusals.forbidden(access.token().kind)
-    given = access.body()
-    if given.get("kind") not in KINDS:
-        raise refusals.invalid("Token", "kind")
-    token = access.store().mint(
-        given["kind"],
-        repository=given.get("repository"),
-        login=given.get("login") or OWNER,
-        permissions=given.get("permissions"),
-    )
+    given = incoming.body()
+    [kind] = incoming.required(given, "kind")
+    repository = incoming.text(given, "repository") or None
+    login, permissions = incoming.text(given, "login", OWNER), given.get("permissions")
+    try:
+        token = access.store().mint(kind, repository=repository, login=login, permissions=permissions)
+    except ValueError as error:
+        raise refusals.RefusalError(422, str(error)) from error
     return jsonify({"token": token}), 201
+
+
+@blueprint.get("/events/pull_request")
+def pull_request_event() -> Answer:
+    full_name, number = request.args.get("repository", ""), request.args.get("number", 0, int)
+    repo = access.store().repositories.get(full_name.lower())
+    if repo is None:
+        raise refusals.not_found()
+    return jsonify(_payload(repo, access.pull(repo, number), request.args.get("action", "opened")))
+
+
+def _payload(repo: Repository, one: Pull, action: str) -> dict[str, Any]:
+    payload = {
+        "action": action,
+        "number": one.issue.number,
+        "pull_request": conversation_shapes.whole_pull(repo, one),
+        "repository": shapes.repository(repo),
+        "sender": shapes.user(_sender(one.issue, action)),
+    }
+    if action == "synchronize":
+        return {**payload, "before": one.previous_head_sha or one.base_sha, "after": one.head_sha}
+    if action in ("labeled", "unlabeled"):
+        return {**payload, "label": _label(repo, one.issue, action)}
+    return payload
+
+
+def _sender(one: Issue, action: str) -> str:
+    """Who did it; where nobody did yet, the author."""
+    return next((said.actor for said in reversed(one.events) if said.kind == action), one.author)
+
+
+def _label(repo: Repository, one: Issue, action: str) -> dict[str, Any]:
+    named = [said.label for said in one.events if said.kind == action and said.label.lower() in repo.labels]
+    if not named:
+        raise refusals.RefusalError(422, f"#{one.number} was never {action}")
+    return conversation_shapes.label(repo, named[-1])

@@ -1,73 +1,155 @@
 """The code of the repositories, through git's own command line."""
 
+import os
 import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+
+NOREPLY = "@users.noreply.github.com"
+_FIELDS = ("H", "T", "P", "an", "ae", "ad", "cn", "ce", "cd", "B")
+_FORMAT = "--format=tformat:" + "%x00".join(f"%{field}" for field in _FIELDS)
+_DATE = "--date=format-local:%Y-%m-%dT%H:%M:%SZ"
 
 
 class GitError(Exception):
-    """A git command failed: there is no such commit, branch or file."""
+    """A git command failed: there is no such commit, branch or file, or a merge conflicts."""
 
 
-def run(path: Path, *arguments: str) -> str:
+@dataclass(frozen=True)
+class Commit:
+    """One commit, its texts as git keeps them; dates in UTC."""
+
+    sha: str
+    tree: str
+    parents: tuple[str, ...]
+    author: dict[str, str]
+    committer: dict[str, str]
+    message: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file or a directory at a commit."""
+
+    mode: str
+    kind: str
+    sha: str
+    size: int
+    path: str
+
+
+def run(path: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
     """What a git command printed. Raises GitError."""
     command = ["git", "-C", str(path), *arguments]
-    done = subprocess.run(command, capture_output=True, check=False)
+    done = subprocess.run(command, capture_output=True, check=False, env={**_environment(), **(environment or {})})
     if done.returncode:
-        raise GitError(done.stderr.decode(errors="replace"))
+        raise GitError((done.stderr + done.stdout).decode(errors="replace"))
     return done.stdout.decode(errors="replace")
 
 
+def _environment() -> dict[str, str]:
+    """The user's settings (signed commits, aliases, hooks) and the variables of a surrounding hook do not count."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    return {**kept, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "TZ": "UTC", "LC_ALL": "C"}
+
+
 def create(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(path)], check=True)
+    path.mkdir(parents=True)
+    run(path, "init", "-q", "--bare")
+    run(path, "symbolic-ref", "HEAD", "refs/heads/main")
+    _configure(path)
 
 
 def fork(source: Path, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["git", "clone", "-q", "--bare", str(source), str(path)], check=True)
+    run(source, "clone", "-q", "--bare", str(source), str(path))
+    _configure(path)
 
 
-def commit(path: Path, ref: str) -> str:
+def _configure(path: Path) -> None:
+    run(path, "config", "uploadpack.allowAnySHA1InWant", "true")  # any commit can be fetched by its hash
+    run(path, "config", "gc.auto", "0")
+
+
+def find(path: Path, ref: str) -> str | None:
     """The full hash that a ref, a branch or a hash stands for."""
-    return run(path, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}").strip()
+    try:
+        return run(path, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}").strip()
+    except GitError:
+        return None
 
 
 def fetch(path: Path, *, source: Path, branch: str, ref: str) -> None:
-    run(path, "fetch", "-q", str(source), f"+refs/heads/{branch}:{ref}")
+    run(path, "fetch", "-q", "--no-tags", "--no-auto-gc", str(source), f"+refs/heads/{branch}:{ref}")
 
 
-def describe(path: Path, sha: str) -> dict[str, str]:
-    """Author, date, message, tree and parents of one commit."""
-    keys = ("sha", "author", "email", "date", "tree", "parents", "message")
-    values = run(path, "show", "-s", "--format=%H%x00%an%x00%ae%x00%aI%x00%T%x00%P%x00%B", sha).split("\0")
-    return dict(zip(keys, (value.strip() for value in values), strict=True))
+def refs(path: Path, prefix: str) -> dict[str, str]:
+    """Name and commit of every ref below a prefix."""
+    lines = run(path, "for-each-ref", "--format=%(refname) %(objectname)", prefix).splitlines()
+    return dict(line.split(" ", 1) for line in lines)
 
 
-def between(path: Path, base: str, head: str) -> list[str]:
+def commits(path: Path, *revisions: str, name: str = "") -> list[Commit]:
+    """As `git log` finds them: newest first, and only those that touch a file where one is named."""
+    told = run(path, "log", "-z", _DATE, _FORMAT, *revisions, "--", *([name] if name else []))
+    values = told.split("\0")[:-1]
+    size = len(_FIELDS)
+    return [_commit(*values[start : start + size]) for start in range(0, len(values), size)]
+
+
+def _commit(sha: str, tree: str, parents: str, *said: str) -> Commit:
+    author, committer = (dict(zip(("name", "email", "date"), said[at : at + 3], strict=True)) for at in (0, 3))
+    return Commit(sha, tree, tuple(parents.split()), author, committer, said[6].rstrip("\n"))
+
+
+def commit(path: Path, sha: str) -> Commit:
+    return commits(path, "-1", sha)[0]
+
+
+def between(path: Path, base: str, head: str) -> list[Commit]:
     """Commits that are on head and not on base, oldest first."""
-    return run(path, "rev-list", "--reverse", f"{base}..{head}").split()
+    return commits(path, "--reverse", "--topo-order", f"{base}..{head}")
 
 
-def merge_base(path: Path, base: str, head: str) -> str:
-    return run(path, "merge-base", base, head).strip()
+def merge_base(path: Path, base: str, head: str) -> str | None:
+    try:
+        return run(path, "merge-base", base, head).strip()
+    except GitError:
+        return None
 
 
-def changed_files(path: Path, base: str, head: str) -> list[tuple[str, str]]:
-    """Name and GitHub's word for what happened to it, since the merge base."""
-    words = {"A": "added", "M": "modified", "D": "removed", "R": "renamed"}
-    lines = run(path, "diff", "--name-status", "--no-renames", f"{base}...{head}").splitlines()
-    return [(line.split("\t")[1], words.get(line[0], "changed")) for line in lines]
+def listing(path: Path, ref: str, name: str) -> list[Entry] | None:
+    """The file, or the entries of the directory; None where there is neither."""
+    try:
+        kind = run(path, "cat-file", "-t", f"{ref}:{name}").strip()
+    except GitError:
+        return None
+    target = [] if not name else [f"{name}/" if kind == "tree" else name]
+    records = run(path, "ls-tree", "-z", "-l", "--full-tree", ref, "--", *target).split("\0")[:-1]
+    return [_entry(record) for record in records]
 
 
-def listing(path: Path, ref: str, name: str) -> list[tuple[str, str, str]]:
-    """`(type, object, path)` of a file, or of the entries of a directory; empty where there is none."""
-    name = name.strip("/")
-    kind = run(path, "cat-file", "-t", f"{ref}:{name}").strip() if name else "tree"
-    target = [f"{name}/"] if kind == "tree" and name else [name] if name else []
-    entries = (line.split(maxsplit=3) for line in run(path, "ls-tree", ref, *target).splitlines())
-    return [(kind, sha, entry) for _, kind, sha, entry in entries]
+def _entry(record: str) -> Entry:
+    told, path = record.split("\t", 1)
+    mode, kind, sha, size = told.split()
+    return Entry(mode, kind, sha, 0 if size == "-" else int(size), path)
 
 
 def blob(path: Path, sha: str) -> bytes:
     command = ["git", "-C", str(path), "cat-file", "blob", sha]
-    return subprocess.run(command, capture_output=True, check=True).stdout
+    return subprocess.run(command, capture_output=True, check=True, env=_environment()).stdout
+
+
+@contextmanager
+def checked_out(path: Path, sha: str) -> Iterator[Path]:
+    """A temporary work tree of a bare repository."""
+    with tempfile.TemporaryDirectory(prefix="merge-", dir=path, ignore_cleanup_errors=True) as temporary:
+        tree = Path(temporary) / "tree"
+        run(path, "worktree", "add", "-q", "--detach", str(tree), sha)
+        try:
+            yield tree
+        finally:
+            run(path, "worktree", "remove", "--force", str(tree))

@@ -6,6 +6,7 @@ from flask import Response, jsonify
 
 DOCUMENTATION = "https://docs.github.com/rest"
 NOT_ACCESSIBLE = {"personal": "Resource not accessible by personal access token"}
+BODY_LIMIT = 65_536  # characters of an issue's, a pull request's or a comment's body
 
 
 class RefusalError(Exception):
@@ -14,9 +15,10 @@ class RefusalError(Exception):
     def __init__(self, status: int, message: str, errors: list[dict[str, str]] | None = None) -> None:
         super().__init__(message)
         self.status = status
-        self.body: dict[str, Any] = {"message": message, "documentation_url": DOCUMENTATION, "status": str(status)}
+        self.body: dict[str, Any] = {"message": message}
         if errors:
             self.body["errors"] = errors
+        self.body |= {"documentation_url": DOCUMENTATION, "status": str(status)}
 
     def response(self) -> Response:
         response = jsonify(self.body)
@@ -32,6 +34,33 @@ def forbidden(kind: str) -> RefusalError:
     return RefusalError(403, NOT_ACCESSIBLE.get(kind, "Resource not accessible by integration"))
 
 
+def not_allowed() -> RefusalError:
+    """The user's role in the repository does not reach; GitHub says `admin` whichever role is missing."""
+    return RefusalError(403, "Must have admin rights to Repository.")
+
+
 def invalid(resource: str, field: str, *, code: str = "invalid", message: str = "") -> RefusalError:
-    error = {"resource": resource, "field": field, "code": code}
+    error = {"resource": resource, "code": code, "field": field}
     return RefusalError(422, "Validation Failed", [{**error, "message": message} if message else error])
+
+
+def custom(resource: str, message: str) -> RefusalError:
+    return RefusalError(422, "Validation Failed", [{"resource": resource, "code": "custom", "message": message}])
+
+
+def not_supplied(fields: list[str]) -> RefusalError:
+    named = ", ".join(f'"{field}"' for field in fields)
+    return RefusalError(422, f"Invalid request.\n\n{named} {'wasn' if len(fields) == 1 else 'weren'}'t supplied.")
+
+
+def wrong_type(field: str, value: object) -> RefusalError:
+    said = "nil" if value is None else repr(value)
+    return RefusalError(422, f"Invalid request.\n\nFor 'properties/{field}', {said} is not a string.")
+
+
+def too_long(resource: str, *, created: bool) -> RefusalError:
+    """A new comment is refused in other words than an edited one: both were met in the wild."""
+    if resource == "IssueComment" and created:
+        message = f"Body is too long (maximum is {BODY_LIMIT} characters)"
+        return invalid(resource, "data", code="unprocessable", message=message)
+    return invalid(resource, "body", code="custom", message=f"body is too long (maximum is {BODY_LIMIT} characters)")

@@ -24,9 +24,11 @@ _ATTRIBUTES = {
     **nh3.ALLOWED_ATTRIBUTES,
     "details": {"open"},
     "input": {"type", "checked", "disabled"},
-    "td": {"style", "align"},
-    "th": {"style", "align"},
+    "td": {"align"},
+    "th": {"align"},
 }
+# The only input that a comment may hold is the box of a task list; "disabled" is set on every other one as well.
+_FIXED = {"input": {"type": "checkbox", "disabled": ""}}
 
 
 def comment(text: str) -> Markup:
@@ -35,8 +37,8 @@ def comment(text: str) -> Markup:
         _MARKDOWN.render(text),
         tags=_TAGS,
         attributes=_ATTRIBUTES,
-        filter_style_properties={"text-align"},
         allowed_classes=_CLASSES,
+        set_tag_attribute_values=_FIXED,
     )
     return Markup(html)  # noqa: S704  nh3 has just cleaned it
 
@@ -47,5 +49,16 @@ def _fence(renderer: RendererHTML, tokens: Sequence[Token], index: int, options:
     return renderer.fence(tokens, index, options, env)
 
 
+def _cell(renderer: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
+    """GitHub aligns by attribute: style is stripped from every comment."""
+    cell = tokens[index]
+    style = str(cell.attrs.pop("style", ""))
+    if style:
+        cell.attrSet("align", style.removeprefix("text-align:"))
+    return renderer.renderToken(tokens, index, options, env)
+
+
+# A comment keeps its line breaks, unlike a file: `breaks`.
 _MARKDOWN = MarkdownIt("commonmark", {"html": True, "breaks": True}).use(gfm_plugin)
-_MARKDOWN.add_render_rule("fence", _fence)
+for _rule, _render in (("fence", _fence), ("th_open", _cell), ("td_open", _cell)):
+    _MARKDOWN.add_render_rule(_rule, _render)

@@ -1,12 +1,11 @@
-"""Repositories, forks, code at a ref, compare, collaborators."""
+"""Accounts and repositories: create, fork, delete, who may do what."""
 
-import base64
-from typing import Any
+import shutil
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify
 
-from sandbox.github_server import access, git, refusals, shapes
-from sandbox.github_server.store import Repository
+from sandbox.github_server import access, git, incoming, refusals, shapes
+from sandbox.github_server.store import LABELS, Label, Repository
 
 blueprint = Blueprint("repositories", __name__)
 Answer = Response | tuple[Response, int]
@@ -15,13 +14,13 @@ Answer = Response | tuple[Response, int]
 @blueprint.get("/user")
 def get_user() -> Answer:
     """Workflow and App tokens are not a user's: the real GitHub refuses them with 403."""
-    if access.token().kind != "personal":
-        raise refusals.forbidden(access.token().kind)
-    return jsonify(shapes.user(access.token().login))
+    return jsonify(shapes.user(access.person().login))
 
 
 @blueprint.get("/users/<login>")
 def get_user_by_name(login: str) -> Answer:
+    if not access.store().known(login):
+        raise refusals.not_found()
     return jsonify(shapes.user(login))
 
 
@@ -31,135 +30,129 @@ def rate_limit() -> Answer:
     return jsonify({"resources": {"core": core, "search": core, "graphql": core}, "rate": core})
 
 
+@blueprint.get("/user/repos")
+def list_repositories() -> Answer:
+    mine = access.person().login.lower()
+    found = [one for one in access.store().repositories.values() if one.owner.lower() == mine]
+    return incoming.page(found, shapes.repository)
+
+
 @blueprint.post("/user/repos")
 def create_repository() -> Answer:
-    if access.token().kind != "personal":
-        raise refusals.forbidden(access.token().kind)
-    name = access.text(access.body(), "Repository", "name")
-    made = _add(access.token().login, name)
+    login, given = access.person().login, incoming.body()
+    [name] = incoming.required(given, "name")
+    made = _add(login, name)
+    made.private, made.description = bool(given.get("private")), given.get("description")
     git.create(made.path)
-    return jsonify(shapes.repository(made)), 201
+    return jsonify(shapes.repository(made, whole=True)), 201
 
 
 @blueprint.get("/repos/<owner>/<name>")
 def get_repository(owner: str, name: str) -> Answer:
-    return jsonify(shapes.repository(access.repository(owner, name)))
+    return jsonify(shapes.repository(access.repository(owner, name), whole=True))
 
 
-@blueprint.post("/repos/<owner>/<name>/forks")
-def create_fork(owner: str, name: str) -> Answer:
-    source = access.repository(owner, name)
-    made = _add(access.token().login, name, fork_of=source.full_name)
-    git.fork(source.path, made.path)
-    return jsonify(shapes.repository(made)), 202
+@blueprint.patch("/repos/<owner>/<name>")
+def edit_repository(owner: str, name: str) -> Answer:
+    repo = _administered(owner, name)
+    given = incoming.body()
+    repo.private = bool(given.get("private", repo.private))
+    repo.description = given.get("description", repo.description)
+    branch = incoming.text(given, "default_branch", repo.default_branch)
+    if branch != repo.default_branch:
+        if git.find(repo.path, f"refs/heads/{branch}") is None:
+            raise refusals.invalid("Repository", "default_branch")
+        git.run(repo.path, "symbolic-ref", "HEAD", f"refs/heads/{branch}")
+        repo.default_branch = branch
+    return jsonify(shapes.repository(repo, whole=True))
 
 
 @blueprint.delete("/repos/<owner>/<name>")
 def delete_repository(owner: str, name: str) -> Answer:
     """A deleted fork leaves its pull requests without a head repository."""
-    gone = access.repository(owner, name)
-    if access.token().login != gone.owner:
-        raise refusals.RefusalError(403, "Must have admin rights to Repository.")
-    del access.store().repositories[gone.full_name.lower()]
+    gone = _administered(owner, name)
+    key = gone.full_name.lower()
     for repo in access.store().repositories.values():
         for pull in repo.pulls.values():
-            if pull.head_repository == gone.full_name.lower():
+            if pull.head_repository == key:
+                access.refresh(access.store(), repo, pull)
                 pull.head_repository = None
+    del access.store().repositories[key]
+    shutil.rmtree(gone.path)
     return Response(status=204)
 
 
-@blueprint.get("/repos/<owner>/<name>/collaborators/<login>/permission")
-def permission(owner: str, name: str, login: str) -> Answer:
+def _administered(owner: str, name: str) -> Repository:
     repo = access.repository(owner, name)
-    role = "admin" if login == repo.owner else repo.collaborators.get(login, "none")
-    return jsonify({"permission": role, "role_name": role, "user": shapes.user(login)})
+    access.need_write(repo, "administration", least="admin")
+    return repo
+
+
+@blueprint.get("/repos/<owner>/<name>/forks")
+def list_forks(owner: str, name: str) -> Answer:
+    source = access.repository(owner, name)
+    found = [one for one in access.store().repositories.values() if one.fork_of == source.full_name]
+    return incoming.page(found, shapes.repository)
+
+
+@blueprint.post("/repos/<owner>/<name>/forks")
+def create_fork(owner: str, name: str) -> Answer:
+    """One fork an account: asking again answers with the one that is there."""
+    source, login = access.repository(owner, name), access.person().login
+    held = access.store().repositories.values()
+    made = next((one for one in held if one.fork_of == source.full_name and one.owner == login), None)
+    if made is None:
+        made = _add(login, incoming.text(incoming.body(), "name", source.name), fork_of=source)
+        git.fork(source.path, made.path)
+    return jsonify(shapes.repository(made, whole=True)), 202
+
+
+def _add(owner: str, name: str, *, fork_of: Repository | None = None) -> Repository:
+    held = access.store()
+    path = (held.directory / owner / f"{name}.git").resolve()
+    if not name or path.parent != held.directory / owner:
+        raise refusals.custom("Repository", "name is invalid")
+    if f"{owner}/{name}".lower() in held.repositories:
+        raise refusals.invalid("Repository", "name", code="custom", message="name already exists on this account")
+    made = Repository(held.new_id(), owner, name, path, fork_of=fork_of.full_name if fork_of else None)
+    made.private, made.default_branch = (fork_of.private, fork_of.default_branch) if fork_of else (False, "main")
+    made.labels = {label: Label(held.new_id(), label, color) for label, color in LABELS.items()}
+    held.repositories[f"{owner}/{name}".lower()] = made
+    return made
+
+
+@blueprint.get("/repos/<owner>/<name>/collaborators/<login>/permission")
+def get_permission(owner: str, name: str, login: str) -> Answer:
+    repo = access.repository(owner, name)
+    if not access.reaches(repo, "write"):
+        raise refusals.RefusalError(403, "Must have push access to view collaborator permission.")
+    if not access.store().known(login) and login.lower() not in repo.collaborators:
+        raise refusals.RefusalError(404, f"{login} is not a user")
+    role = access.role(repo, login)
+    level = {"triage": "read", "maintain": "write"}.get(role, role)
+    return jsonify({"permission": level, "role_name": role, "user": shapes.user(login)})
+
+
+@blueprint.get("/repos/<owner>/<name>/collaborators/<login>")
+def is_collaborator(owner: str, name: str, login: str) -> Answer:
+    repo = access.repository(owner, name)
+    if login.lower() not in (repo.owner.lower(), *repo.collaborators):
+        raise refusals.RefusalError(404, f"{login} is not a user")
+    return Response(status=204)
 
 
 @blueprint.put("/repos/<owner>/<name>/collaborators/<login>")
 def add_collaborator(owner: str, name: str, login: str) -> Answer:
-    access.repository(owner, name).collaborators[login] = access.body().get("permission", "write")
+    """At once: nobody here waits for an invitation to be accepted."""
+    repo = _administered(owner, name)
+    given = incoming.text(incoming.body(), "permission", "push")
+    if given not in ("pull", "triage", "push", "maintain", "admin", "read", "write"):
+        raise refusals.invalid("Repository", "permission")
+    repo.collaborators[login.lower()] = given
     return Response(status=204)
 
 
-@blueprint.get("/repos/<owner>/<name>/commits/<ref>")
-def get_commit(owner: str, name: str, ref: str) -> Answer:
-    repo = access.repository(owner, name)
-    access.need("read", "contents")
-    return jsonify(shapes.commit(repo, access.commit(repo, ref)))
-
-
-@blueprint.get("/repos/<owner>/<name>/branches/<path:branch>")
-def get_branch(owner: str, name: str, branch: str) -> Answer:
-    repo = access.repository(owner, name)
-    access.need("read", "contents")
-    try:
-        sha = git.commit(repo.path, f"refs/heads/{branch}")
-    except git.GitError as error:
-        raise refusals.RefusalError(404, "Branch not found") from error
-    return jsonify({"name": branch, "commit": shapes.commit(repo, sha), "protected": False})
-
-
-@blueprint.get("/repos/<owner>/<name>/compare/<path:spec>")
-def compare(owner: str, name: str, spec: str) -> Answer:
-    repo = access.repository(owner, name)
-    access.need("read", "contents")
-    ends = spec.split("...")
-    if len(ends) != 2:
-        raise refusals.not_found()
-    base, head = (access.commit(repo, end.split(":")[-1]) for end in ends)
-    return jsonify(_comparison(repo, base, head))
-
-
-def _comparison(repo: Repository, base: str, head: str) -> dict[str, Any]:
-    ahead, behind = git.between(repo.path, base, head), git.between(repo.path, head, base)
-    state = {(0, 0): "identical", (1, 0): "ahead", (0, 1): "behind"}.get((bool(ahead), bool(behind)), "diverged")
-    return {
-        "url": request.base_url,
-        "status": state,
-        "ahead_by": len(ahead),
-        "behind_by": len(behind),
-        "total_commits": len(ahead),
-        "base_commit": shapes.commit(repo, base),
-        "merge_base_commit": shapes.commit(repo, git.merge_base(repo.path, base, head)),
-        "commits": [shapes.commit(repo, sha) for sha in ahead],
-        "files": [{"filename": file, "status": word} for file, word in git.changed_files(repo.path, base, head)],
-    }
-
-
-@blueprint.get("/repos/<owner>/<name>/contents/", defaults={"path": ""})
-@blueprint.get("/repos/<owner>/<name>/contents/<path:path>")
-def contents(owner: str, name: str, path: str) -> Answer:
-    repo = access.repository(owner, name)
-    access.need("read", "contents")
-    try:
-        ref = git.commit(repo.path, request.args.get("ref", "main"))
-        entries = git.listing(repo.path, ref, path)
-    except git.GitError as error:
-        raise refusals.not_found() from error
-    if [entry[2] for entry in entries] == [path]:
-        return jsonify(_file(repo, *entries[0], whole=True))
-    return jsonify([_file(repo, *entry, whole=False) for entry in entries])
-
-
-def _file(repo: Repository, kind: str, sha: str, path: str, *, whole: bool) -> dict[str, Any]:
-    shape = {
-        "type": "dir" if kind == "tree" else "file",
-        "name": path.split("/")[-1],
-        "path": path,
-        "sha": sha,
-        "url": f"{shapes.api()}/repos/{repo.full_name}/contents/{path}",
-    }
-    if not whole:
-        return shape
-    content = git.blob(repo.path, sha)
-    return {**shape, "size": len(content), "encoding": "base64", "content": base64.b64encode(content).decode()}
-
-
-def _add(owner: str, name: str, *, fork_of: str | None = None) -> Repository:
-    held = access.store()
-    key = f"{owner}/{name}".lower()
-    if key in held.repositories:
-        raise refusals.invalid("Repository", "name", message="name already exists on this account")
-    repo = Repository(held.new_id(), owner, name, held.directory / owner / f"{name}.git", fork_of)
-    held.repositories[key] = repo
-    return repo
+@blueprint.delete("/repos/<owner>/<name>/collaborators/<login>")
+def remove_collaborator(owner: str, name: str, login: str) -> Answer:
+    _administered(owner, name).collaborators.pop(login.lower(), None)
+    return Response(status=204)

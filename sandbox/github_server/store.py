@@ -9,6 +9,20 @@ from pathlib import Path
 
 OWNER = "octo-owner"
 BOTS = {"workflow": "github-actions[bot]", "app": "clearml-ci[bot]"}
+PREFIXES = {"personal": "github_pat_", "workflow": "ghs_", "app": "ghs_"}
+ALIASES = {"pat": "personal"}
+# Every new repository of GitHub has these.
+LABELS = {
+    "bug": "d73a4a",
+    "documentation": "0075ca",
+    "duplicate": "cfd3d7",
+    "enhancement": "a2eeef",
+    "good first issue": "7057ff",
+    "help wanted": "008672",
+    "invalid": "e4e669",
+    "question": "d876e3",
+    "wontfix": "ffffff",
+}
 
 
 def now() -> str:
@@ -39,30 +53,73 @@ class Comment:
     updated: str = field(default_factory=now)
 
 
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to an issue: `labeled`, `unlabeled`, `closed`, `reopened`, `merged`."""
+
+    id: int
+    kind: str
+    actor: str
+    label: str = ""
+    commit: str = ""
+    created: str = field(default_factory=now)
+
+
 @dataclass
 class Issue:
     """An issue; a pull request has one too, of the same number."""
 
+    id: int
     number: int
     author: str
     title: str
     body: str
     state: str = "open"
+    state_reason: str | None = None
     labels: list[str] = field(default_factory=list)
     comments: list[Comment] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     created: str = field(default_factory=now)
+    updated: str = field(default_factory=now)
+    closed: str | None = None
+    closed_by: str | None = None
+
+
+@dataclass(frozen=True)
+class Merge:
+    """How a pull request was merged; `landed` are the commits that the base gained by it."""
+
+    by: str
+    commit: str
+    landed: tuple[str, ...]
+    at: str = field(default_factory=now)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """GitHub merges every open pull request on trial, to tell whether it can be; None: it conflicts."""
+
+    base: str
+    head: str
+    commit: str | None
 
 
 @dataclass
 class Pull:
     """`head_repository` is None once a fork was deleted; `head_sha` is what was last seen on its branch."""
 
+    id: int
     issue: Issue
     head_owner: str
     head_repository: str | None
     head_branch: str
     base_branch: str
+    base_sha: str
     head_sha: str = ""
+    previous_head_sha: str = ""
+    draft: bool = False
+    merge: Merge | None = None
+    trial: Trial | None = None
 
 
 @dataclass
@@ -86,8 +143,19 @@ class CheckRun:
     status: str
     conclusion: str | None
     details_url: str
+    external_id: str
     output: dict[str, str]
+    annotations: int = 0
     started: str = field(default_factory=now)
+    completed: str | None = None
+
+
+@dataclass(frozen=True)
+class Label:
+    id: int
+    name: str
+    color: str
+    description: str | None = None
 
 
 @dataclass
@@ -96,13 +164,17 @@ class Repository:
     owner: str
     name: str
     path: Path
+    private: bool = False
+    description: str | None = None
+    default_branch: str = "main"
     fork_of: str | None = None
     issues: dict[int, Issue] = field(default_factory=dict)
     pulls: dict[int, Pull] = field(default_factory=dict)
     statuses: list[Status] = field(default_factory=list)
     checks: list[CheckRun] = field(default_factory=list)
-    labels: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, Label] = field(default_factory=dict)
     collaborators: dict[str, str] = field(default_factory=dict)
+    created: str = field(default_factory=now)
 
     @property
     def full_name(self) -> str:
@@ -121,8 +193,26 @@ class Store:
     def new_id(self) -> int:
         return next(self._ids)
 
+    def known(self, login: str) -> bool:
+        """Does this account exist? Whoever has a token or a repository does."""
+        wanted = login.lower()
+        tokens = (token.login.lower() for token in self.tokens.values())
+        owners = (repo.owner.lower() for repo in self.repositories.values())
+        return wanted in tokens or wanted in owners
+
     def mint(self, kind: str, *, repository: str | None, login: str, permissions: dict[str, str] | None) -> str:
-        prefix = {"personal": "github_pat_", "workflow": "ghs_", "app": "ghs_"}[kind]
-        token = prefix + secrets.token_hex(18)
-        self.tokens[token] = Token(BOTS.get(kind, login), kind, repository, permissions)
+        """A new token. Permissions may be spelled as workflows do, with hyphens. Raises ValueError."""
+        kind = ALIASES.get(kind, kind)
+        if kind not in PREFIXES:
+            raise ValueError(f"{kind!r} is no kind of token: pat, workflow, app")
+        token = PREFIXES[kind] + secrets.token_hex(18)
+        named = None if permissions is None else {key.replace("-", "_"): level for key, level in permissions.items()}
+        self.tokens[token] = Token(_actor(kind, login), kind, repository, named)
         return token
+
+
+def _actor(kind: str, login: str) -> str:
+    """An App acts as `NAME[bot]`; without a name of its own it is clearml-ci."""
+    if kind == "app" and login != OWNER:
+        return login if login.endswith("[bot]") else f"{login}[bot]"
+    return BOTS.get(kind, login)

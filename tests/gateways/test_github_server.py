@@ -167,6 +167,7 @@ def test_token__unknown_or_none__is_401(hub: Hub) -> None:
 
 
 def test_token__of_another_repository__does_not_see_this_one(hub: Hub) -> None:
+    hub.repository.edit(private=True)
     client = hub.client(hub.server.token("workflow", repository="octo-owner/other"))
     assert refused(lambda: client.get_repo(hub.repository.full_name)) == (404, "Not Found")
 
@@ -245,7 +246,7 @@ def test_page__pull_request__shows_comment_chart_and_status_and_runs_nothing_for
     sha = hub.repository.get_pull(1).head.sha
     hub.repository.get_commit(sha).create_status("failure", "https://clearml.example", "worse", "ClearML CI")
     page = requests.get(f"{hub.server.url}/octo-owner/digits/pull/1", timeout=10).text
-    assert '<td style="text-align:right">2</td>' in page
+    assert '<td align="right">2</td>' in page
     assert 'class="markdown-alert markdown-alert-warning"' in page
     assert '<pre class="mermaid">xychart-beta' in page
     assert "<summary>more</summary>" in page
