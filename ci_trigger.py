@@ -10,12 +10,13 @@ from typing import NoReturn
 
 from clearml_ci import clearml_gateway, github_gateway, source, verdict, watch, workflow
 from clearml_ci import settings as trigger_settings
-from clearml_ci.clearml_gateway import ClearML, ClearMLError
+from clearml_ci.clearml_gateway import ClearML, ClearMLError, Queue
 from clearml_ci.errors import UsageError
 from clearml_ci.github_gateway import GitHubError
 from clearml_ci.settings import Settings
 from clearml_ci.verdict import Document
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 HELP = """\
 Checks a pull request inside ClearML: finds the task that ran its head commit, compares it with the best,
 comments, sets a commit status, and exits with the verdict.
@@ -36,12 +37,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         return pull_request()
-    except UsageError as error:
+    except (UsageError, ClearMLError) as error:
         workflow.fail(str(error))
-        return 2
-    except ClearMLError as error:
-        workflow.fail(str(error))
-        return 4
+        return 2 if isinstance(error, UsageError) else 4
     except KeyboardInterrupt:
         workflow.fail("cancelled before anything was started")
         return 4
@@ -52,71 +50,82 @@ def pull_request() -> int:
     began = time.monotonic()
     settings = trigger_settings.from_environment(os.environ)
     clearml = clearml_gateway.connect()
-    run_id = _start(clearml, settings)
-    url = clearml_gateway.run(clearml, run_id).url
-    workflow.say(f"ClearML run: {url} (enqueued after {time.monotonic() - began:.1f} s)")
+    queue, draft, arguments = _prepare(clearml, settings)
+    _set_status(settings, state="pending", description="started in ClearML", url="")
+    # A signal between the start and the `try` would leave a run behind that nobody waits for.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
-        document, comment_url = _wait(clearml, settings, run_id, deadline=began + settings.deadline)
-    except KeyboardInterrupt:
-        document, comment_url = _stopped(clearml, settings, run_id, url, "cancelled"), ""
-    except watch.DeadlineError as error:
-        reason = f"not ended after {settings.deadline:g} s ({error}); the run was stopped"
-        document, comment_url = _stopped(clearml, settings, run_id, url, reason), ""
+        run_id = clearml_gateway.start(clearml, template=draft, queue=queue, arguments=arguments)
+    except ClearMLError as error:
+        _set_status(settings, state="error", description=str(error), url="")
+        raise
+    run = {"id": run_id, "url": ""}
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        run["url"] = clearml_gateway.run(clearml, run_id).url
+        workflow.say(f"ClearML run: {run['url']} (enqueued after {time.monotonic() - began:.1f} s)")
+        document, comment_url = _wait(clearml, settings, run, deadline=began + settings.deadline)
+    except (KeyboardInterrupt, watch.DeadlineError, ClearMLError) as error:
+        return _give_up(clearml, settings, run, str(error) or "cancelled")
+    return _conclude(document, comment_url)
+
+
+def _prepare(clearml: ClearML, settings: Settings) -> tuple[Queue, str, dict[str, str]]:
+    """The controllers' queue, the template, and the arguments: everything that can be refused before a start."""
+    names = settings.queues
+    queues = clearml_gateway.watched_queues(clearml, [names.controllers, names.steps])
+    clearml_gateway.refuse_deadlock(controllers=queues[names.controllers], steps=queues[names.steps])
+    if settings.check.project:
+        clearml_gateway.existing_project_id(clearml, settings.check.project)
+    code = source.of_agents(configured_repository=settings.repository, configured_commit=settings.commit)
+    arguments = {**settings.check.to_arguments(), "_steps_queue": names.steps}
+    draft, registered = clearml_gateway.template(
+        clearml, project=settings.pipeline_project, name="pr_check", source=code, arguments=arguments
+    )
+    if registered:
+        workflow.say(f"registered the pipeline '{settings.pipeline_project}/pr_check' for this version")
+    return queues[names.controllers], draft, arguments
+
+
+def _wait(clearml: ClearML, settings: Settings, run: dict[str, str], *, deadline: float) -> tuple[Document, str]:
+    """The verdict and the comment's address, once the run has ended."""
+    ended, steps = watch.until_ended(clearml, run["id"], deadline=deadline, tell=workflow.say)
+    report = (steps["report"].result if "report" in steps else None) or {}
+    for warning in report.get("warnings", []):
+        workflow.warn(warning)
+    states = ", ".join(f"{step.name} {step.status}" for step in steps.values()) or "no step was started"
+    fault = verdict.doubt(settings.check, run=run, status=ended.status, states=states, report=report)
+    if fault:
+        return _unreported(settings, run, fault), ""
+    document: Document = report["verdict"]
+    if not report["status_set"]:
+        outcome = verdict.OUTCOMES[document["outcome"]]
+        _set_status(settings, state=outcome.state, description=document["exit_reason"], url=run["url"])
+    return document, report["comment_url"]
+
+
+def _give_up(clearml: ClearML, settings: Settings, run: dict[str, str], reason: str) -> int:
+    """Stop the run. A runner kills a cancelled job after seconds, so the word is told before the end is awaited."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        clearml_gateway.ask_to_stop(clearml, run["id"], reason=f"ClearML CI: {reason}")
+        told = _conclude(_unreported(settings, run, f"{reason}; the run was stopped"), "")
+        clearml_gateway.stop(clearml, run["id"], reason=f"ClearML CI: {reason}")
+    except ClearMLError as error:
+        told = _conclude(_unreported(settings, run, f"{reason}; the run may still be there: {error}"), "")
+    return told
+
+
+def _conclude(document: Document, comment_url: str) -> int:
     workflow.conclude(document, comment_url=comment_url)
     return verdict.OUTCOMES[document["outcome"]].exit_code
 
 
-def _start(clearml: ClearML, settings: Settings) -> str:
-    queues = clearml_gateway.watched_queues(clearml, [settings.queues.controllers, settings.queues.steps])
-    if queues[settings.queues.controllers].workers < 2 and settings.queues.controllers == settings.queues.steps:
-        raise UsageError(
-            f"controllers and steps share the queue '{settings.queues.steps}' with a single worker: a controller "
-            "would wait for its own steps for ever; set CLEARML_CI_STEPS_QUEUE to a queue with its own worker"
-        )
-    if settings.check.project:
-        clearml_gateway.existing_project_id(clearml, settings.check.project)
-    code = source.of_agents(configured_repository=settings.repository, configured_commit=settings.commit)
-    arguments = {**settings.check.to_arguments(), "_steps_queue": settings.queues.steps}
-    draft, registered = clearml_gateway.template(
-        clearml,
-        project=settings.pipeline_project,
-        name="pr_check",
-        source=code,
-        arguments=arguments,
-    )
-    if registered:
-        workflow.say(f"registered the pipeline '{settings.pipeline_project}/pr_check' for this version")
-    _set_status(settings, state="pending", description="started in ClearML", url="")
-    return clearml_gateway.start(
-        clearml, template=draft, queue=queues[settings.queues.controllers], arguments=arguments
-    )
-
-
-def _wait(clearml: ClearML, settings: Settings, run_id: str, *, deadline: float) -> tuple[Document, str]:
-    run, steps = watch.until_ended(clearml, run_id, deadline=deadline, tell=workflow.say)
-    report = steps["report"].result if "report" in steps else None
-    if report and "verdict" in report:
-        for warning in report["warnings"]:
-            workflow.warn(warning)
-        if report["verdict"]["outcome"] == "error":
-            _set_status(settings, state="error", description=report["verdict"]["exit_reason"], url=run.url)
-        return report["verdict"], report["comment_url"]
-    states = ", ".join(f"{step.name} {step.status}" for step in steps.values()) or "no step was started"
-    reason = (report or {}).get("fault") or f"the run ended '{run.status}' without a report ({states})"
-    return _unreported(settings, run_id, run.url, reason), ""
-
-
-def _stopped(clearml: ClearML, settings: Settings, run_id: str, url: str, reason: str) -> Document:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a runner signals again after seconds
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    clearml_gateway.stop(clearml, run_id, reason=f"ClearML CI: {reason}")
-    return _unreported(settings, run_id, url, reason)
-
-
-def _unreported(settings: Settings, run_id: str, url: str, reason: str) -> Document:
+def _unreported(settings: Settings, run: dict[str, str], reason: str) -> Document:
     """The verdict of a run that could not tell it itself."""
-    document = verdict.error(settings.check, run={"id": run_id, "url": url}, reason=reason)
-    _set_status(settings, state="error", description=reason, url=url)
+    document = verdict.error(settings.check, run=run, reason=reason)
+    _set_status(settings, state="error", description=reason, url=run["url"])
     return document
 
 

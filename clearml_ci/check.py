@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from clearml_ci.errors import UsageError
 
@@ -66,7 +67,7 @@ class Check:
             "scalar_title": metric.title,
             "scalar_series": metric.series,
             "goal": metric.goal,
-            "threshold_percent": f"{metric.threshold_percent:g}",
+            "threshold_percent": f"{metric.threshold_percent:.15g}",
             "best_tag": self.best_tag,
             "_context": json.dumps(
                 {
@@ -86,7 +87,7 @@ def from_arguments(arguments: Mapping[str, str]) -> Check:
         pull_request=PullRequest(
             repository=str(context.get("repository", "")),
             number=_number(arguments.get("pull_request", "")),
-            repositories=tuple(str(url) for url in context.get("repositories", [])),
+            repositories=tuple(str(url) for url in context["repositories"]),
             github_api=str(context.get("github_api", "")),
         ),
         project=arguments.get("project", "").strip(),
@@ -97,7 +98,7 @@ def from_arguments(arguments: Mapping[str, str]) -> Check:
             goal=arguments.get("goal", ""),
             threshold=arguments.get("threshold_percent", ""),
         ),
-        best_tag=arguments.get("best_tag", "").strip() or DEFAULT_BEST_TAG,
+        best_tag=best_tag(arguments.get("best_tag", ""), name="best_tag"),
     )
 
 
@@ -109,6 +110,14 @@ def commit(text: str, *, name: str) -> str:
     if not _COMMIT.fullmatch(text):
         raise UsageError(f"{name} is {text[:60]!r}: expected the 40 hexadecimal digits of a full commit hash")
     return text
+
+
+def best_tag(text: str, *, name: str) -> str:
+    """The tag of the best task. ClearML's queries read a leading `-` as "not", and `__$` as an operator."""
+    tag = text.strip() or DEFAULT_BEST_TAG
+    if tag.startswith(("-", "__$")):
+        raise UsageError(f"{name} is {tag!r}: a tag must not begin with '-' or '__$'")
+    return tag
 
 
 def metric(
@@ -151,11 +160,11 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def _context(text: str) -> dict[str, list[str]]:
+def _context(text: str) -> dict[str, Any]:
     try:
         context = json.loads(text)
     except ValueError:
         context = None
-    if not isinstance(context, dict):
-        raise UsageError("_context is no JSON object: start the check through ci_trigger.py, or rerun such a run")
+    if not isinstance(context, dict) or not isinstance(context.get("repositories"), list):
+        raise UsageError("_context is not what ci_trigger.py writes: start the check through it, or rerun such a run")
     return context

@@ -7,6 +7,7 @@ It speaks the server's API through the SDK's own session, because the SDK's task
 import contextlib
 import json
 import re
+import shlex
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,14 +17,14 @@ from typing import Any
 import requests
 from clearml import PipelineController, Task
 from clearml.backend_api.session import Session
-from clearml.backend_api.session.defs import ENV_ACCESS_KEY
+from clearml.backend_api.session.defs import ENV_ACCESS_KEY, ENV_HOST_VERIFY_CERT
 from clearml.backend_api.session.session import LoginError
 from clearml.config import config_obj
 
 from clearml_ci import __version__
 from clearml_ci.check import Metric
 from clearml_ci.errors import UsageError, nearest
-from clearml_ci.evidence import SUCCESSFUL, RecordedTask
+from clearml_ci.evidence import RecordedTask
 from clearml_ci.gate import Summary
 from clearml_ci.source import Source
 
@@ -33,6 +34,7 @@ TEMPLATE_MARK = "clearml_ci_template"
 RESULT = "result"
 WATCHED_WITHIN = 90  # seconds: a queue is watched when a worker was seen on it within this time
 STOPS_WITHIN = 10  # seconds that agents are given to end what they run
+TIMEOUTS = (5.0, 15.0)  # seconds to connect, and to wait for an answer
 _RETRIES = {"total": 3, "connect": 2, "read": 2, "backoff_factor": 0.5, "backoff_max": 2}
 _TASK_FIELDS = [
     *("id", "name", "project.id", "project.name", "status", "system_tags"),
@@ -75,23 +77,51 @@ class ClearML:
 
 
 def connect() -> ClearML:
-    """A session from the usual CLEARML_* variables or clearml.conf. Raises ClearMLError within seconds."""
+    """A session from the usual CLEARML_* variables or clearml.conf.
+
+    Raises UsageError where something is not configured, and ClearMLError, within seconds, where no server answers.
+    """
     if not (ENV_ACCESS_KEY.get() or config_obj.get("api.credentials.access_key", None)):
         raise UsageError(
-            "no ClearML keys are configured: set CLEARML_API_HOST, CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY"
+            "no ClearML keys are configured: set CLEARML_API_HOST, CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY "
+            "(GitHub gives no secrets to pull requests from forks: check those with `on: pull_request_target`)"
         )
-    host = Session.get_api_server_host()
+    _require_web_host()
+    host = Session.get_api_server_host().rstrip("/")
+    _ping(host)
+    Session._session_timeout = TIMEOUTS  # the SDK waits 300 s for each answer, and then tries again
     try:
-        requests.get(f"{host.rstrip('/')}/debug.ping", timeout=(5, 10))  # the session itself would try for minutes
         return ClearML(Session(http_retries_config=dict(_RETRIES)))
     except LoginError as error:
         raise ClearMLError(
             f"the ClearML server {host} refused the keys: check CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY"
         ) from error
     except (requests.RequestException, ValueError) as error:
-        raise ClearMLError(
-            f"no ClearML server answers at {host} ({type(error).__name__}): check CLEARML_API_HOST"
+        raise ClearMLError(f"the ClearML server {host} let nobody log in ({type(error).__name__})") from error
+
+
+def _require_web_host() -> None:
+    try:
+        Session.get_app_server_host()
+    except ValueError as error:
+        raise UsageError(
+            "the address of ClearML's web pages cannot be told from the API's: set CLEARML_WEB_HOST"
         ) from error
+
+
+def _ping(host: str) -> None:
+    """Ask once, with short limits: the session itself would try for minutes."""
+    verify = ENV_HOST_VERIFY_CERT.get(default=config_obj.get("api.verify_certificate", True))
+    try:
+        answer = requests.get(f"{host}/debug.ping", timeout=TIMEOUTS, verify=verify)
+        answered = f"HTTP {answer.status_code}"
+        if answer.ok and "meta" in answer.json():
+            return
+    except ValueError:  # no JSON; requests' own JSON error is a RequestException too
+        pass
+    except requests.RequestException as error:
+        answered = type(error).__name__
+    raise ClearMLError(f"no ClearML server answers at {host} ({answered}): check CLEARML_API_HOST")
 
 
 # --- queues -------------------------------------------------------------------------------------------------
@@ -99,32 +129,43 @@ def connect() -> ClearML:
 
 @dataclass(frozen=True)
 class Queue:
-    """A queue and the number of workers that were seen on it lately."""
+    """A queue and the ids of the workers that were seen on it lately."""
 
     id: str
     name: str
-    workers: int
+    workers: frozenset[str]
 
 
 def watched_queues(clearml: ClearML, names: Iterable[str]) -> dict[str, Queue]:
-    """The queues of these names. Raises UsageError where one does not exist or nobody watches it."""
+    """The queues of these names. Raises UsageError where one does not exist, ClearMLError where nobody watches it."""
     known = {queue["name"]: queue["id"] for queue in _all(clearml, "queues")}
-    workers = clearml.call("workers.get_all", last_seen=WATCHED_WITHIN).get("workers", [])
-    watching = [queue.get("name") for worker in workers for queue in worker.get("queues", [])]
-    queues = {name: Queue(known.get(name, ""), name, watching.count(name)) for name in names}
-    with_workers = sorted(name for name in known if name in watching)
-    for queue in queues.values():
-        if not queue.id or not queue.workers:
-            problem = f"no queue '{queue.name}'" if not queue.id else f"no worker listens to the queue '{queue.name}'"
-            raise UsageError(
-                f"{problem}; queues with workers: {', '.join(with_workers) or 'none'}. "
-                f"Start one with: clearml-agent daemon --detached --queue {queue.name}"
-            )
-    return queues
+    watching: dict[str, set[str]] = {}
+    for worker in clearml.call("workers.get_all", last_seen=WATCHED_WITHIN).get("workers", []):
+        for queue in worker.get("queues", []):
+            watching.setdefault(queue.get("name"), set()).add(worker["id"])
+    alive = f"queues with workers: {', '.join(sorted(name for name in known if name in watching)) or 'none'}"
+    for name in names:
+        if name not in known:
+            raise UsageError(f"no queue '{name}'; {alive}")
+        if name not in watching:
+            start = f"clearml-agent daemon --detached --queue {shlex.quote(name)}"
+            raise ClearMLError(f"no worker listens to the queue '{name}'; {alive}. Start one with: {start}")
+    return {name: Queue(known[name], name, frozenset(watching[name])) for name in names}
+
+
+def refuse_deadlock(*, controllers: Queue, steps: Queue) -> None:
+    """A controller occupies its worker until its steps have ended. Raises UsageError where no other serves them."""
+    if len(controllers.workers | steps.workers) < 2:
+        raise UsageError(
+            f"one worker alone serves the queues '{controllers.name}' and '{steps.name}': a controller would wait for "
+            "its own steps for ever; start a second clearml-agent, for the steps"
+        )
 
 
 def _all(clearml: ClearML, service: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = clearml.call(f"{service}.get_all", only_fields=["id", "name"])[service]
+    found: list[dict[str, Any]] = clearml.call(
+        f"{service}.get_all", only_fields=["id", "name"], search_hidden=service == "queues"
+    )[service]
     return found
 
 
@@ -199,18 +240,20 @@ def _is_template(draft: Mapping[str, Any], source: Source) -> bool:
 
 
 def _register(clearml: ClearML, *, project: str, name: str, source: Source, arguments: Mapping[str, str]) -> None:
-    controller = PipelineController.create(
-        project_name=project,
-        task_name=name,
-        repo=source.repository,
-        commit=source.commit,
-        script=f"pipelines/{name}.py",
-        working_directory=".",
-        version=__version__,
-        add_run_number=False,
-        detect_repository=False,
-    )
-    draft = controller.id
+    try:
+        draft = PipelineController.create(
+            project_name=project,
+            task_name=name,
+            repo=source.repository,
+            commit=source.commit,
+            script=f"pipelines/{name}.py",
+            working_directory=".",
+            version=__version__,
+            add_run_number=False,
+            detect_repository=False,
+        ).id
+    except Exception as error:  # the SDK raises whatever its layers raise
+        raise ClearMLError(f"the pipeline '{project}/{name}' could not be registered: {error}") from error
     clearml.call("tasks.edit_hyper_params", task=draft, hyperparams=_section("Args", arguments))
     clearml.call("tasks.edit", task=draft, runtime={TEMPLATE_MARK: draft})
 
@@ -229,23 +272,28 @@ def start(clearml: ClearML, *, template: str, queue: Queue, arguments: Mapping[s
     return str(answer["pipeline"])
 
 
-def stop(clearml: ClearML, run: str, *, reason: str) -> None:
-    """End a run that we started, with all its steps, queued ones included, on servers old and new.
+def ask_to_stop(clearml: ClearML, run: str, *, reason: str) -> None:
+    """Tell a run that we started, and all its steps, queued ones included, to stop; on servers old and new."""
+    for task in _live(clearml, run):
+        with contextlib.suppress(ClearMLError):  # it has just ended by itself
+            clearml.call("tasks.stop", task=task, include_pipeline_steps=True, status_reason=reason)
 
-    Returns when all of them have ended. An agent ends a running task within seconds; until then the controller may
-    start one more step, so the steps are looked at again, and what has not ended in time is set to stopped by force.
+
+def stop(clearml: ClearML, run: str, *, reason: str) -> None:
+    """As ask_to_stop, and returns when all of them have ended.
+
+    An agent ends a running task when it next looks at it. Until then the controller may start one more step, so the
+    run is looked at again and again. What has not ended in time, because its agent is gone, is marked as stopped:
+    `tasks.stop` alone only asks while a worker is believed to be there.
     """
-    asked: set[str] = set()
-    began = time.monotonic()
+    deadline = time.monotonic() + STOPS_WITHIN
     while left := _live(clearml, run):
-        late = time.monotonic() - began > STOPS_WITHIN
-        for task in left if late else left - asked:
-            with contextlib.suppress(ClearMLError):  # it has just ended by itself: the next look tells
-                clearml.call("tasks.stop", task=task, force=late, include_pipeline_steps=True, status_message=reason)
-        if late:
+        if time.monotonic() > deadline:
+            for task in left:
+                clearml.call("tasks.stopped", task=task, force=True, status_reason=reason)
             return
-        asked |= left
-        time.sleep(0.5)
+        ask_to_stop(clearml, run, reason=reason)
+        time.sleep(1)
 
 
 def _live(clearml: ClearML, run: str) -> set[str]:
@@ -302,7 +350,10 @@ def run(clearml: ClearML, run_id: str) -> Run:
 
 
 def steps(clearml: ClearML, run_id: str) -> dict[str, Step]:
-    """The steps that the run has started so far, by name. Reruns are children too: controllers are left out."""
+    """The steps that the run has started so far, by name: of several of a name, the newest.
+
+    Reruns are children too: controllers are left out.
+    """
     children = _children(clearml, run_id, fields=["name", "status", "configuration.result"])
     return {child["name"]: Step(child["id"], child["name"], child["status"], _result(child)) for child in children}
 
@@ -315,7 +366,9 @@ def store_result(clearml: ClearML, task: str, result: Mapping[str, Any]) -> None
 
 def publish_verdict(clearml: ClearML, run_id: str, verdict: Mapping[str, Any]) -> None:
     """The verdict as an artifact on the run, summed up in its user properties."""
-    Task.get_task(task_id=_not_empty(run_id)).upload_artifact("verdict", dict(verdict), wait_on_upload=True)
+    task = Task.get_task(task_id=_not_empty(run_id))
+    if not task.upload_artifact("verdict", dict(verdict), wait_on_upload=True):
+        raise ClearMLError(f"the verdict could not be stored on the run {run_id}: is ClearML's file server up?")
     summary = {key: str(verdict[key]) for key in ("outcome", "exit_reason", "commit", "pull_request")}
     clearml.call("tasks.edit_hyper_params", task=run_id, hyperparams=_section("properties", summary), force=True)
 
@@ -330,6 +383,7 @@ def _children(clearml: ClearML, run_id: str, fields: Sequence[str]) -> list[dict
         "tasks.get_all",
         parent=_not_empty(run_id),
         only_fields=["id", "type", "parent", *fields],
+        order_by=["created"],
         page=0,
         page_size=100,
         search_hidden=True,
@@ -388,7 +442,7 @@ def tasks_of_commit(clearml: ClearML, *, commit: str, project: str | None, task_
         "tasks.get_all_ex",
         _all_={"fields": ["script.version_num"], "pattern": f"^{commit}$"},
         only_fields=_TASK_FIELDS,
-        order_by=["-last_update"],
+        order_by=["-started"],
         page=0,
         page_size=100,
         **where,
@@ -399,15 +453,14 @@ def tasks_of_commit(clearml: ClearML, *, commit: str, project: str | None, task_
 def best_tasks(
     clearml: ClearML, *, project: str, task_name: str, tag: str, metric: Metric
 ) -> list[tuple[RecordedTask, Summary | None]]:
-    """The successful tasks that carry the best tag, archived ones included, with their metric: one request."""
+    """The tasks that carry the best tag, in any status, archived ones included, with their metric: one request."""
     where = {"name": f"^{re.escape(task_name)}$"} if task_name else {}
     found = clearml.call(
         "tasks.get_all_ex",
         project=[project],
         tags=[tag],
-        status=list(SUCCESSFUL),
         only_fields=[*_TASK_FIELDS, _metric_field(metric)],
-        order_by=["-last_update"],
+        order_by=["-started"],
         page=0,
         page_size=100,
         **where,

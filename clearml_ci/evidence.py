@@ -7,6 +7,7 @@ from clearml_ci import repository
 from clearml_ci.check import Check
 
 SUCCESSFUL = ("completed", "published", "closed")
+OWN_STEPS = "/.pipelines/pr_check"
 RUNNING = ("created", "queued", "in_progress", "publishing")
 
 
@@ -74,6 +75,13 @@ def objection(check: Check, task: RecordedTask) -> str | None:
     """Why this task of the right commit is no evidence, or None."""
     if not repository.is_one_of(task.repository, check.pull_request.repositories):
         return f"ran in another repository ({repository.without_credentials(task.repository) or 'none recorded'})"
+    if OWN_STEPS in task.project:
+        return "is a step of ClearML CI itself"
+    return unusable(task)
+
+
+def unusable(task: RecordedTask) -> str | None:
+    """Why this task proves nothing about any commit, or None."""
     if task.archived:
         return "is archived"
     if task.status in RUNNING:

@@ -7,6 +7,11 @@ from typing import Any
 
 from clearml_ci.check import Metric
 
+DOUBT = (
+    "has 0 as its best value, which is also how ClearML records NaN and infinity: "
+    "set `Logger.set_reporting_nan_value` to another number, or report the metric only where it is defined"
+)
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -57,6 +62,15 @@ def best_of_curve(metric: Metric, summary: Summary) -> float:
     return summary.maximum if metric.goal == "maximize" else summary.minimum
 
 
+def doubtful_zero(metric: Metric, summary: Summary) -> bool:
+    """Is the curve's best exactly 0, while the curve is not 0 throughout?
+
+    The SDK records NaN and infinities as 0 (`Logger.set_reporting_nan_value`), so a loss that diverged has a best of
+    0, better than any other. A true 0 looks the same, and cannot be told from it.
+    """
+    return best_of_curve(metric, summary) == 0 and (summary.minimum, summary.maximum) != (0, 0)
+
+
 def limit(metric: Metric, baseline: float) -> float:
     """The worst value that still holds: the tolerance is a percentage of |baseline|, on the losing side of it."""
     tolerance = abs(baseline) * metric.threshold_percent / 100
@@ -66,14 +80,16 @@ def limit(metric: Metric, baseline: float) -> float:
 def judge(metric: Metric, candidate: Summary | None, bests: Mapping[str, Summary | None]) -> Judgement:
     """Compare the candidate with the best of the tagged tasks (`bests`: task id → its summary, or None).
 
-    Several tagged tasks: the best of them counts. No tagged task: `no_baseline`. A value that is missing or not
-    finite on either side: `inconclusive`, never a pass.
+    Several tagged tasks: the best of them counts. No tagged task: `no_baseline`. A value that is missing, not finite
+    or a doubtful zero on either side: `inconclusive`, never a pass.
     """
     if candidate is None:
         return Judgement("inconclusive", f"the task of this commit reported no {metric.name}")
     value = best_of_curve(metric, candidate)
     if not math.isfinite(value):
         return Judgement("inconclusive", f"{metric.name} of this commit is {value}, which is no finite number")
+    if doubtful_zero(metric, candidate):
+        return Judgement("inconclusive", f"{metric.name} of this commit {DOUBT}", value=value)
     if not bests:
         return Judgement("no_baseline", "there is no best model yet to compare with", value=value)
     return _compare(metric, value, bests)
@@ -83,10 +99,10 @@ def _compare(metric: Metric, value: float, bests: Mapping[str, Summary | None]) 
     known = {
         task: best_of_curve(metric, summary)
         for task, summary in bests.items()
-        if summary is not None and math.isfinite(best_of_curve(metric, summary))
+        if summary is not None and math.isfinite(best_of_curve(metric, summary)) and not doubtful_zero(metric, summary)
     }
     if not known:
-        return Judgement("inconclusive", f"the best task has no finite {metric.name}", value=value)
+        return Judgement("inconclusive", f"the best task has no finite {metric.name} that can be trusted", value=value)
     pick = max if metric.goal == "maximize" else min
     task = pick(known, key=lambda name: known[name])
     outcome, reason = _outcome(metric, value, known[task])
@@ -97,6 +113,7 @@ def _outcome(metric: Metric, value: float, baseline: float) -> tuple[str, str]:
     sign = 1 if metric.goal == "maximize" else -1
     if sign * value > sign * baseline:
         return "improved", f"{metric.name} is better than the best"
-    if sign * value >= sign * limit(metric, baseline):
+    allowed = limit(metric, baseline)
+    if sign * value >= sign * allowed or math.isclose(value, allowed, rel_tol=1e-9):
         return "passed", f"{metric.name} holds within {metric.threshold_percent:g} % of the best"
     return "regressed", f"{metric.name} is worse than the best by more than {metric.threshold_percent:g} %"

@@ -8,6 +8,7 @@ import github
 import requests
 from github.Issue import Issue
 from github.IssueComment import IssueComment
+from github.PullRequest import PullRequest
 from github.Repository import Repository
 
 T = TypeVar("T")
@@ -55,30 +56,40 @@ def _own_login(client: github.Github) -> set[str]:
         raise GitHubError(f"GitHub does not answer at {client.requester.base_url} ({type(error).__name__})") from error
 
 
-def set_status(hub: GitHub, *, commit: str, state: str, description: str, url: str) -> None:
-    """A commit status; it replaces the earlier one of the same context. Raises GitHubError."""
-    _told(
+def set_status(hub: GitHub, *, commit: str, state: str, description: str, url: str) -> str:
+    """A commit status, which replaces the earlier one of our context; its API address. Raises GitHubError."""
+    return _told(
         f"the commit status of {commit[:10]}",
-        "`statuses: write`",
-        lambda: hub.repository.get_commit(commit).create_status(
-            state=state,
-            target_url=url or github.GithubObject.NotSet,
-            description=description[:_DESCRIPTION_LIMIT],
-            context=STATUS_CONTEXT,
+        "`statuses: write` and `contents: read`",
+        lambda: (
+            hub.repository.get_commit(commit)
+            .create_status(
+                state=state,
+                target_url=url or github.GithubObject.NotSet,
+                description=description[:_DESCRIPTION_LIMIT],
+                context=STATUS_CONTEXT,
+            )
+            .url
         ),
     )
 
 
-def upsert_comment(hub: GitHub, *, pull_request: int, marker: str, body: str) -> str:
-    """The address of the pull request's one comment, created or updated in place. Raises GitHubError."""
+def upsert_comment(hub: GitHub, *, pull_request: int, commit: str, marker: str, body: str) -> str:
+    """The address of the pull request's one comment, created or updated in place. Raises GitHubError.
+
+    Empty where the pull request has moved on from `commit`: a slow check must not overwrite a newer one's word.
+    """
     return _told(
         f"the comment on pull request #{pull_request}",
         "`pull-requests: write`",
-        lambda: _upsert(hub, hub.repository.get_issue(pull_request), marker, body),
+        lambda: _upsert(hub, hub.repository.get_pull(pull_request), commit, marker, body),
     )
 
 
-def _upsert(hub: GitHub, issue: Issue, marker: str, body: str) -> str:
+def _upsert(hub: GitHub, pull: PullRequest, commit: str, marker: str, body: str) -> str:
+    if pull.head.sha != commit:
+        return ""
+    issue = pull.as_issue()
     kept, *spare = _marked(issue, marker, hub.trusted) or _create(hub, issue, marker, body)
     if kept.body != body:
         kept.edit(body)

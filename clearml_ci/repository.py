@@ -14,7 +14,10 @@ def identity(url: str) -> str:
     if scp:
         host, path = scp["host"], scp["path"]
     else:
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:  # a recorded address can be anything, `https://[x/y` for one
+            return url
         host, path = parts.hostname or "", unquote(parts.path)
     path = re.sub(r"\.git$", "", path.rstrip("/").lower())
     return f"{host.lower()}/{path.lstrip('/')}" if host else path

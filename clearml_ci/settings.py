@@ -47,9 +47,14 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         pipeline_project=f"{project}/{event['repository']['full_name']}",
         deadline=_seconds(environ, "CLEARML_CI_DEADLINE", default=1800),
         repository=environ.get("CLEARML_CI_REPOSITORY", "").strip(),
-        commit=environ.get("CLEARML_CI_COMMIT", "").strip(),
+        commit=_own_commit(environ.get("CLEARML_CI_COMMIT", "").strip()),
         github_token=environ.get("GITHUB_TOKEN", "") or environ.get("GH_TOKEN", ""),
     )
+
+
+def _own_commit(text: str) -> str:
+    """A branch or a tag would not pin the code that the agents run."""
+    return check.commit(text, name="CLEARML_CI_COMMIT") if text else ""
 
 
 def _check(environ: Mapping[str, str], event: dict[str, Any]) -> check.Check:
@@ -65,7 +70,7 @@ def _check(environ: Mapping[str, str], event: dict[str, Any]) -> check.Check:
             threshold=environ.get("CLEARML_SCALAR_THRESHOLD", ""),
             prefix=("CLEARML_SCALAR_TITLE", "CLEARML_SCALAR_SERIES"),
         ),
-        best_tag=environ.get("CLEARML_BEST_TAGNAME", "").strip() or check.DEFAULT_BEST_TAG,
+        best_tag=check.best_tag(environ.get("CLEARML_BEST_TAGNAME", ""), name="CLEARML_BEST_TAGNAME"),
     )
 
 

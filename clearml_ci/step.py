@@ -29,7 +29,7 @@ def main(decide: Decide) -> None:
         if own_task:
             result["requests"] = clearml.requests + 1  # and the one that stores it
             clearml_gateway.store_result(clearml, own_task, result)
-    except ClearMLError as error:
+    except (ClearMLError, UsageError) as error:
         sys.exit(str(error))
     print(json.dumps(result, indent=1))  # noqa: T201  the step's console is where a person looks
     if "fault" in result:

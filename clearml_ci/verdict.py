@@ -61,6 +61,18 @@ def error(check: Check, *, run: Mapping[str, str], reason: str) -> Document:
     return {**document, "outcome": "error", "exit_reason": reason}
 
 
+def doubt(check: Check, *, run: Mapping[str, str], status: str, states: str, report: Mapping[str, Any]) -> str | None:
+    """Why a run's report is not the verdict of this very check, or None: green needs a finished run and its word."""
+    if report.get("fault"):
+        return f"step report: {report['fault']}"
+    document = report.get("verdict")
+    if status != "completed" or not document:
+        return f"the run ended '{status}' without a verdict ({states})"
+    if (document["commit"], document["pipeline"]["id"]) != (check.commit, run["id"]):
+        return f"the run reported about commit {document['commit']}, not about {check.commit}"
+    return None
+
+
 def _decide(
     check: Check, steps: Mapping[str, Mapping[str, Any]], results: Mapping[str, Mapping[str, Any]]
 ) -> tuple[str, str]:

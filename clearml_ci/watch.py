@@ -6,7 +6,9 @@ from collections.abc import Callable
 from clearml_ci import clearml_gateway
 from clearml_ci.clearml_gateway import ENDED, ClearML, ClearMLError, Run, Step
 
-POLL = 0.5  # seconds
+POLL, LATER_POLL = 0.5, 3.0  # seconds: soon after the start, and once the run has shown that it takes longer
+SOON = 30  # seconds
+DEQUEUED = "created"  # what a started run becomes when somebody takes it off its queue
 PATIENCE = 20  # seconds that the server may be silent
 REMINDER = 15  # seconds without a change after which a line says what is waited for
 
@@ -23,7 +25,7 @@ def until_ended(
     Raises DeadlineError, or ClearMLError where the server stays silent for longer than PATIENCE.
     """
     seen: dict[str, str] = {}
-    changed = heard = time.monotonic()
+    began = changed = heard = time.monotonic()
     while time.monotonic() < deadline:
         try:
             run, steps = clearml_gateway.run(clearml, run_id), clearml_gateway.steps(clearml, run_id)
@@ -37,7 +39,7 @@ def until_ended(
         news = {name: state for name, state in states.items() if seen.get(name) != state}
         for name, state in news.items():
             tell(f"{name}: {state}")
-        if run.status in ENDED:
+        if run.status in ENDED or run.status == DEQUEUED:
             return run, steps
         if news:
             changed = heard
@@ -45,5 +47,6 @@ def until_ended(
             tell(f"still waiting: {', '.join(f'{name} {state}' for name, state in states.items())}")
             changed = heard
         seen = states
-        time.sleep(POLL)
-    raise DeadlineError(", ".join(f"{name} {state}" for name, state in seen.items()))
+        time.sleep(POLL if heard - began < SOON else LATER_POLL)
+    last = ", ".join(f"{name} {state}" for name, state in seen.items())
+    raise DeadlineError(f"not ended in time ({last or 'no answer from ClearML'})")

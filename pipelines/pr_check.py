@@ -61,7 +61,7 @@ def main() -> None:
         add("compare", [last])
         last = "compare"
     add("report", [last])
-    pipeline.start(queue=parameters["_steps_queue"])
+    pipeline.start(queue=None)  # an agent runs this file: it is enqueued already
 
 
 def step_task(controller: Task, project: str, step: str) -> Task:

@@ -60,7 +60,7 @@ def _measure_all(access: Access, environment: dict[str, str]) -> list[Measuremen
     run = _run(client, pipelines)
     measured, done = [], 2
     for size in SIZES:
-        _say(f"making {size - done} more tasks, and as many steps of earlier runs")
+        _say(f"making {size - done} more tasks, and as many earlier runs with a step each")
         _fill(client, project, pipelines, size - done)
         for task in (best, candidate):
             _report(client, task, [(f"metric {number}", "series", number) for number in range(min(size, 1_990))])
@@ -103,7 +103,8 @@ def _fill(client: Client, project: str, pipelines: str, count: int) -> None:
         commit = f"{number:040x}"
         script = {"repository": REPOSITORY, "version_num": commit}
         client.call("tasks.create", name=CHECK.task_name, type="training", project=project, script=script)
-        client.call("tasks.create", name="find_task", type="data_processing", project=pipelines)
+        run = client.call("tasks.create", name=f"pr_check #{number + 2}", type="controller", project=pipelines)["id"]
+        client.call("tasks.create", name="find_task", type="data_processing", project=pipelines, parent=run)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(make, range(count)))

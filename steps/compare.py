@@ -23,11 +23,11 @@ def _judge(clearml: ClearML, wanted: Check, metric: Metric, candidate: dict[str,
     tagged = clearml_gateway.best_tasks(
         clearml, project=candidate["project_id"], task_name=wanted.task_name, tag=wanted.best_tag, metric=metric
     )
-    bests = {task.id: best for task, best in tagged if not task.archived}
+    bests = {task.id: best for task, best in tagged if not evidence.unusable(task)}
     judged = gate.judge(metric, summary, bests)
     outcome, reason = judged.outcome, judged.reason
-    if tagged and not bests:
-        outcome, reason = "error", _archived(wanted, tagged[0][0])
+    if not bests and (lost := _lost_best(wanted, [task for task, _ in tagged])):
+        outcome, reason = "error", lost
     if summary is None:
         known = clearml_gateway.series_names(clearml, candidate["id"])
         reason += errors.nearest(metric.name, known, what="it reported")
@@ -41,11 +41,15 @@ def _judge(clearml: ClearML, wanted: Check, metric: Metric, candidate: dict[str,
     }
 
 
-def _archived(wanted: Check, best: RecordedTask) -> str:
-    return (
-        f"the task with the tag '{wanted.best_tag}' ({best.name}, {best.id}) is archived, so there is nothing to "
-        "compare with: restore it, or give the tag to another task"
-    )
+def _lost_best(wanted: Check, tagged: list[RecordedTask]) -> str | None:
+    """Why the best cannot be compared with: that is no first model. Drafts do not count: clones copy tags."""
+    for best in tagged:
+        if best.archived or best.status not in evidence.RUNNING:
+            return (
+                f"the task with the tag '{wanted.best_tag}' ({best.name}, {best.id}) {evidence.unusable(best)}, "
+                "so there is nothing to compare with: restore it, or give the tag to another task"
+            )
+    return None
 
 
 def _warnings(wanted: Check, bests: int) -> list[str]:

@@ -14,7 +14,7 @@ from sandbox.job import Job
 from sandbox.story import Checked, Story
 from tests.end_to_end.conftest import Play
 
-REPORTING = {"contents": "read", "issues": "read", "statuses": "write"}
+REPORTING = {"contents": "read", "pull_requests": "read", "statuses": "write"}
 
 
 @pytest.fixture(scope="session")
@@ -87,10 +87,10 @@ def test_trigger__unknown_queue__exits_2_and_names_those_with_workers(
     assert "gpuu" not in names
 
 
-def test_trigger__queue_without_workers__exits_2_and_says_how_to_start_one(tale: Story, event: dict[str, Any]) -> None:
+def test_trigger__queue_without_workers__exits_4_and_says_how_to_start_one(tale: Story, event: dict[str, Any]) -> None:
     idle = f"{tale.sandbox.prefix}-idle".lstrip("-")
     tale.clearml.call("queues.create", name=idle)
-    line = only_line(run(tale, event, CLEARML_CI_STEPS_QUEUE=idle), 2)
+    line = only_line(run(tale, event, CLEARML_CI_STEPS_QUEUE=idle), 4)
     assert f"no worker listens to the queue '{idle}'" in line
     assert f"clearml-agent daemon --detached --queue {idle}" in line
 
@@ -121,8 +121,16 @@ def test_trigger__threshold_that_is_no_number__exits_2(tale: Story, event: dict[
     assert "threshold is 'three'" in only_line(run(tale, event, CLEARML_SCALAR_THRESHOLD="three"), 2)
 
 
-def test_trigger__wrong_input__starts_nothing(tale: Story) -> None:
-    assert unfinished(tale) == []
+def test_trigger__wrong_input__starts_nothing(tale: Story, event: dict[str, Any]) -> None:
+    def controllers() -> int:
+        found = tale.clearml.call("tasks.get_all", type=["controller"], only_fields=["id"], search_hidden=True)
+        return len(found["tasks"])
+
+    before = controllers()
+    only_line(run(tale, event, CLEARML_SCALAR_THRESHOLD="three"), 2)
+    only_line(run(tale, event, CLEARML_CI_STEPS_QUEUE="gpuu"), 2)
+    only_line(run(tale, event, CLEARML_BEST_TAGNAME="-Best"), 2)
+    assert controllers() == before
 
 
 def check(tale: Story, checked: Checked, **settings: str | None) -> Checked:
@@ -157,9 +165,23 @@ def test_check__metric_that_the_best_lacks__is_inconclusive(tale: Story, played:
     assert "the best task has no finite new/metric" in checked.verdict["exit_reason"]
 
 
+def test_check__best_that_was_archived__is_an_error_and_no_first_model(tale: Story, played: Play) -> None:
+    checked = played("better")
+    tag = f"{tale.sandbox.prefix} archived best".strip()
+    (best,) = story.tagged_best(tale)
+    copy = tale.clearml.call("tasks.clone", task=best, new_task_name="train digits")["id"]
+    for endpoint in ("tasks.started", "tasks.completed"):
+        tale.clearml.call(endpoint, task=copy)
+    tale.clearml.call("tasks.edit", task=copy, tags=[tag], force=True)
+    tale.clearml.call("tasks.archive", tasks=[copy])
+    after = check(tale, checked, CLEARML_BEST_TAGNAME=tag)
+    assert (after.job.exit_code, after.verdict["outcome"], after.status) == (4, "error", "failure")
+    assert f"{copy}) is archived" in after.verdict["exit_reason"]
+
+
 def test_check__deadline_passed__stops_run_and_steps(tale: Story, event: dict[str, Any]) -> None:
     done = run(tale, event, CLEARML_CI_DEADLINE="3")
-    assert "not ended after 3 s" in only_line(done, 4)
+    assert "not ended in time" in only_line(done, 4)
     assert unfinished(tale) == []
 
 
@@ -180,7 +202,7 @@ def test_check__job_cancelled__stops_run_and_steps_and_sets_the_status(
     assert "cancelled" in only_line(done, 4)
     assert unfinished(tale) == []
     commit = tale.repository.get_commit(event["pull_request"]["head"]["sha"])
-    assert commit.get_combined_status().statuses[0].description == "cancelled"
+    assert commit.get_combined_status().statuses[0].description == "cancelled; the run was stopped"
 
 
 @pytest.fixture(scope="session")

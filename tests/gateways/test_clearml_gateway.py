@@ -110,10 +110,10 @@ def test_best_tasks__tagged_ones__come_with_their_whole_curves_extremes(clearml:
     best = project.task(tags=["Best"])
     project.report(best, 0.5, 0.9, 0.7)
     project.task(tags=["other"])
-    project.task(tags=["Best"], end=None)  # a draft that was cloned with its tags is no best
+    failed = project.task(tags=["Best"], end="failed")
     found = clearml_gateway.best_tasks(clearml, project=project.id, task_name="train", tag="Best", metric=METRIC)
-    assert [task.id for task, _ in found] == [best]
-    summary = found[0][1]
+    assert {task.id: task.status for task, _ in found} == {best: "completed", failed: "failed"}
+    summary = next(summary for task, summary in found if task.id == best)
     assert summary is not None
     assert (summary.last, summary.minimum, summary.maximum) == (0.7, 0.5, 0.9)
 
@@ -142,7 +142,7 @@ def test_watched_queues__unknown_and_unwatched__are_told_apart(clearml: ClearML,
     client.call("queues.create", name=f"{prefix}-idle")
     with pytest.raises(UsageError, match=f"no queue '{prefix}-gpuu'; queues with workers: "):
         clearml_gateway.watched_queues(clearml, [f"{prefix}-gpuu"])
-    with pytest.raises(UsageError, match=f"no worker listens to the queue '{prefix}-idle'"):
+    with pytest.raises(ClearMLError, match=f"no worker listens to the queue '{prefix}-idle'"):
         clearml_gateway.watched_queues(clearml, [f"{prefix}-idle"])
     names = [queue["name"] for queue in client.call("queues.get_all", only_fields=["name"])["queues"]]
     assert f"{prefix}-gpuu" not in names  # ClearML creates a queue that is only asked for by name
@@ -160,7 +160,9 @@ def test_template__asked_twice__is_registered_once_and_started_as_a_clone(
     }
     template, registered = clearml_gateway.template(clearml, **where)
     assert (registered, clearml_gateway.template(clearml, **where)) == (True, (template, False))
-    queue = clearml_gateway.Queue(client.call("queues.create", name=f"{prefix}-none")["id"], f"{prefix}-none", 0)
+    queue = clearml_gateway.Queue(
+        client.call("queues.create", name=f"{prefix}-none")["id"], f"{prefix}-none", frozenset()
+    )
     run = clearml_gateway.start(clearml, template=template, queue=queue, arguments={"commit": COMMIT})
     try:
         assert run != template
@@ -196,9 +198,25 @@ def test_stop__run_with_running_and_queued_steps__ends_them_all(
     clearml_gateway.stop(clearml, run, reason="cancelled")
     found = client.call("tasks.get_all", id=[run, running, queued, stranger], only_fields=["id", "status"])["tasks"]
     states = {task["id"]: task["status"] for task in found}
+    assert (states[run], states[running]) == ("stopped", "stopped")
     assert states[queued] in ("stopped", "created")
     assert states[stranger] == "in_progress"
     assert client.call("queues.get_by_id", queue=queue)["queue"]["entries"] == []
+
+
+def test_stop__agent_that_died_with_its_task__does_not_keep_it_running(
+    clearml: ClearML, client: Client, project: Project, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a worker was seen on it lately, `tasks.stop` only asks, forced or not."""
+    monkeypatch.setattr(clearml_gateway, "STOPS_WITHIN", 1.5)
+    run = client.call("tasks.create", name="pr_check #1", type="controller", project=project.id)["id"]
+    client.call("tasks.started", task=run)
+    client.call("workers.register", worker=f"{prefix}:gone", queues=[])
+    client.call("workers.status_report", worker=f"{prefix}:gone", timestamp=int(time.time() * 1000), task=run)
+    client.call("tasks.stop", task=run, force=True)
+    assert clearml_gateway.run(clearml, run).status == "in_progress"
+    clearml_gateway.stop(clearml, run, reason="cancelled")
+    assert clearml_gateway.run(clearml, run).status == "stopped"
 
 
 def test_result__stored_by_a_step__is_read_through_its_run(clearml: ClearML, client: Client, project: Project) -> None:

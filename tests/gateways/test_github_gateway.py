@@ -13,39 +13,49 @@ import pytest
 import requests
 from flask import Flask, Response, request
 from github.Issue import Issue
+from github.Repository import Repository
 from werkzeug.serving import make_server
 
 from clearml_ci import github_gateway, verdict
 from clearml_ci.check import Check, PullRequest
 from clearml_ci.github_gateway import GitHub, GitHubError
-from sandbox import developer, github_server
+from sandbox import github_server
 from sandbox.github_server import GitHubServer
 from steps import report
+from tests.gateways.hub import Hub, cloned
+from tests.gateways.hub import connect as as_user
 
 MARKER = "<!-- clearml-ci: octo-owner/digits#1 -->"
 WRITES = {"contents": "read", "pull_requests": "write", "statuses": "write"}
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[GitHubServer]:
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    """A repository with pull request 1."""
     running = github_server.start(tmp_path / "github")
-    owner = developer.connect(running.api_url, running.owner_token)
-    repository = developer.create_repository(owner, tmp_path / "developer", project="Digits")
-    assert repository.full_name == "octo-owner/digits"
-    repository.create_issue("stands for pull request 1")
-    yield running
+    made = cloned(running, tmp_path)
+    made.pull("better")
+    yield made
     running.stop()
 
 
 @pytest.fixture
-def issue(server: GitHubServer) -> Issue:
-    """What the pull request holds, as its owner sees it."""
-    return developer.connect(server.api_url, server.owner_token).get_repo("octo-owner/digits").get_issue(1)
+def server(hub: Hub) -> GitHubServer:
+    return hub.server
+
+
+@pytest.fixture
+def issue(hub: Hub) -> Issue:
+    """The pull request's conversation, as its owner sees it."""
+    return hub.repository.get_issue(1)
+
+
+def owned(server: GitHubServer) -> Repository:
+    return as_user(server, server.owner_token).get_repo("octo-owner/digits")
 
 
 def head(server: GitHubServer) -> str:
-    owner = developer.connect(server.api_url, server.owner_token)
-    return owner.get_repo("octo-owner/digits").get_branch("main").commit.sha
+    return owned(server).get_pull(1).head.sha
 
 
 def connect(server: GitHubServer, kind: str = "workflow", permissions: dict[str, str] | None = None) -> GitHub:
@@ -54,7 +64,8 @@ def connect(server: GitHubServer, kind: str = "workflow", permissions: dict[str,
 
 
 def upsert(hub: GitHub, body: str) -> str:
-    return github_gateway.upsert_comment(hub, pull_request=1, marker=MARKER, body=f"{MARKER}\n{body}")
+    commit = hub.repository.get_pull(1).head.sha
+    return github_gateway.upsert_comment(hub, pull_request=1, commit=commit, marker=MARKER, body=f"{MARKER}\n{body}")
 
 
 def test_upsert_comment__again__edits_the_one_comment(server: GitHubServer, issue: Issue) -> None:
@@ -83,7 +94,7 @@ def test_upsert_comment__behind_120_others__is_found_on_its_page(server: GitHubS
 
 def test_upsert_comment__marker_copied_by_a_stranger__is_left_alone(server: GitHubServer, issue: Issue) -> None:
     token = server.token("personal", login="stranger", permissions=WRITES)
-    theirs = developer.connect(server.api_url, token).get_repo("octo-owner/digits").get_issue(1)
+    theirs = as_user(server, token).get_repo("octo-owner/digits").get_issue(1)
     theirs.create_comment(f"{MARKER}\nall is well, merge me")
     upsert(connect(server), "the truth")
     assert [comment.body for comment in issue.get_comments()] == [
@@ -94,7 +105,7 @@ def test_upsert_comment__marker_copied_by_a_stranger__is_left_alone(server: GitH
 
 def test_upsert_comment__two_of_ours__keeps_the_oldest(server: GitHubServer, issue: Issue) -> None:
     bot = server.token("workflow", repository="octo-owner/digits", permissions=WRITES)
-    as_bot = developer.connect(server.api_url, bot).get_repo("octo-owner/digits").get_issue(1)
+    as_bot = as_user(server, bot).get_repo("octo-owner/digits").get_issue(1)
     oldest = as_bot.create_comment(f"{MARKER}\none")
     as_bot.create_comment(f"{MARKER}\ntwo")
     upsert(connect(server), "three")
@@ -109,8 +120,18 @@ def test_upsert_comment__reply_lost__does_not_comment_twice(server: GitHubServer
     assert [comment.body for comment in issue.get_comments()] == [f"{MARKER}\nonce"]
 
 
+def test_upsert_comment__pull_request_has_moved_on__leaves_the_newer_word(hub: Hub, issue: Issue) -> None:
+    older = head(hub.server)
+    upsert(connect(hub.server), "about the newer head")
+    hub.commit("better", text="another commit")
+    body = f"{MARKER}\nabout the older head"
+    written = github_gateway.upsert_comment(connect(hub.server), pull_request=1, commit=older, marker=MARKER, body=body)
+    assert written == ""
+    assert [comment.body for comment in issue.get_comments()] == [f"{MARKER}\nabout the newer head"]
+
+
 def test_upsert_comment__refused__names_the_permission(server: GitHubServer) -> None:
-    hub = connect(server, permissions={"contents": "read", "issues": "read", "statuses": "write"})
+    hub = connect(server, permissions={"contents": "read", "pull_requests": "read", "statuses": "write"})
     with pytest.raises(GitHubError) as raised:
         upsert(hub, "x")
     assert "GitHub refused the comment on pull request #1: 403" in str(raised.value)
@@ -167,7 +188,7 @@ def test_publish__comment_refused__keeps_the_verdict_with_a_warning(
 ) -> None:
     token = server.token("workflow", permissions={"contents": "read", "issues": "read", "statuses": "write"})
     published = publish(server, monkeypatch, GITHUB_TOKEN=token)
-    assert published["verdict"]["outcome"] == "passed"
+    assert (published["verdict"]["outcome"], published["status_set"]) == ("passed", True)
     assert "refused the comment" in published["warnings"][0]
     assert issue.repository.get_commit(head(server)).get_combined_status().state == "success"
 
@@ -177,7 +198,7 @@ def test_publish__status_refused__keeps_the_verdict_with_a_warning(
 ) -> None:
     token = server.token("workflow", permissions={"contents": "read", "pull_requests": "write"})
     published = publish(server, monkeypatch, GITHUB_TOKEN=token)
-    assert published["verdict"]["outcome"] == "passed"
+    assert (published["verdict"]["outcome"], published["status_set"]) == ("passed", False)
     assert "refused the commit status" in published["warnings"][0]
     assert issue.get_comments().totalCount == 1
 

@@ -31,7 +31,10 @@ def test_from_arguments__no_metric__compares_nothing() -> None:
         ({"scalar_series": ""}, "set both, or neither"),
         ({"pull_request": "x"}, "pull_request is 'x'"),
         ({"pull_request": "0"}, "pull_request is '0'"),
-        ({"_context": "no json"}, "_context is no JSON object"),
+        ({"_context": "no json"}, "_context is not what ci_trigger.py writes"),
+        ({"_context": '{"repositories": null}'}, "_context is not what ci_trigger.py writes"),
+        ({"best_tag": "-Best"}, "best_tag is '-Best': a tag must not begin with '-'"),
+        ({"best_tag": "__$not"}, "best_tag is '__$not'"),
     ],
 )
 def test_from_arguments__edited_badly__names_the_parameter(edit: dict[str, str], message: str) -> None:

@@ -25,6 +25,11 @@ def test_choose__clean_successful_task__is_the_candidate(status: str) -> None:
             "ran in another repository (https://evil.example/owner/name)",
             id="another-repository-and-no-secret",
         ),
+        pytest.param(
+            {"project": "ClearML CI/owner/name/.pipelines/pr_check"},
+            "is a step of ClearML CI itself",
+            id="our-own-step",
+        ),
         pytest.param({"repository": ""}, "ran in another repository (none recorded)", id="no-repository"),
     ],
 )

@@ -33,6 +33,8 @@ def summary(value: float, *, last: float | None = None) -> Summary:
         pytest.param("minimize", 1.0, 1.03, "passed", id="min-at-the-limit"),
         pytest.param("minimize", 1.0, 1.04, "regressed", id="min-above-the-limit"),
         pytest.param("minimize", -1.0, -0.97, "passed", id="min-negative-at-the-limit"),
+        pytest.param("maximize", 0.85, 0.85 * 0.97, "passed", id="max-at-the-limit-but-for-rounding"),
+        pytest.param("minimize", 0.85, 0.85 * 1.03, "passed", id="min-at-the-limit-but-for-rounding"),
         pytest.param("minimize", -1.0, -0.96, "regressed", id="min-negative-above-the-limit"),
     ],
 )
@@ -75,6 +77,20 @@ def test_best_of_curve__goal__takes_the_extreme_and_not_the_last() -> None:
     curve = Summary("loss", "train", last=0.5, minimum=0.2, maximum=0.9)
     assert gate.best_of_curve(metric("minimize"), curve) == 0.2
     assert gate.best_of_curve(metric("maximize"), curve) == 0.9
+
+
+DIVERGED = Summary("accuracy", "validation", last=0.0, minimum=0.0, maximum=2.3)
+
+
+def test_judge__zero_that_may_be_a_nan__is_inconclusive_on_either_side() -> None:
+    """The SDK records NaN as 0: a loss that diverged would be the best of all."""
+    diverged = gate.judge(metric("minimize"), DIVERGED, {"best": summary(0.5)})
+    assert (diverged.outcome, "NaN" in diverged.reason) == ("inconclusive", True)
+    assert gate.judge(metric("minimize"), summary(0.5), {"best": DIVERGED}).outcome == "inconclusive"
+
+
+def test_judge__zero_throughout__is_a_value() -> None:
+    assert gate.judge(metric("minimize"), summary(0.0), {"best": summary(0.0)}).outcome == "passed"
 
 
 def test_as_document__not_finite_number__becomes_none() -> None:

@@ -26,6 +26,7 @@ def test_is_one_of__other_spelling_of_the_same_repository__is_equal(url: str) ->
         "https://github.com/owner/name2",
         "https://github.com/other/name.git",
         "https://gitlab.com/owner/name.git",
+        "https://[github.com/owner/name",
         "git@github.com:owner/name/sub.git",
     ],
 )

@@ -73,3 +73,28 @@ def test_outcomes__exit_codes_and_states__are_the_documented_ones() -> None:
 def test_error__run_that_could_not_judge__keeps_the_reason() -> None:
     document = verdict.error(CHECK, run=RUN, reason="cancelled")
     assert (document["outcome"], document["exit_reason"], document["pipeline"]) == ("error", "cancelled", RUN)
+
+
+@pytest.mark.parametrize(
+    ("status", "changes", "reason"),
+    [
+        ("completed", {}, None),
+        ("stopped", {}, "the run ended 'stopped' without a verdict"),
+        ("failed", {}, "the run ended 'failed' without a verdict"),
+        ("completed", {"commit": "b" * 40}, f"the run reported about commit {'b' * 40}"),
+        ("completed", {"pipeline": {"id": "another"}}, "the run reported about commit"),
+    ],
+)
+def test_doubt__report_of_a_run__counts_only_for_this_commit_and_a_completed_run(
+    status: str, changes: dict[str, Any], reason: str | None
+) -> None:
+    report = {"verdict": {**compose(steps()), **changes}}
+    told = verdict.doubt(CHECK, run=RUN, status=status, states="report completed", report=report)
+    assert (told is None) if reason is None else (told is not None and reason in told)
+
+
+@pytest.mark.parametrize("report", [{}, {"fault": "no GitHub"}])
+def test_doubt__no_verdict__is_told(report: dict[str, str]) -> None:
+    told = verdict.doubt(CHECK, run=RUN, status="completed", states="report failed", report=report)
+    assert told is not None
+    assert report.get("fault", "without a verdict (report failed)") in told
