@@ -51,9 +51,9 @@ def pull_request() -> int:
     settings = trigger_settings.from_environment(os.environ)
     clearml = clearml_gateway.connect()
     queue, draft, arguments = _prepare(clearml, settings)
-    _set_status(settings, state="pending", description="started in ClearML", url="")
-    # A signal between the start and the `try` would leave a run behind that nobody waits for.
+    # A signal between these lines and the `try` would leave a run, or a pending status, that nobody ends.
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    _set_status(settings, state="pending", description="started in ClearML", url="")
     try:
         run_id = clearml_gateway.start(clearml, template=draft, queue=queue, arguments=arguments)
     except ClearMLError as error:

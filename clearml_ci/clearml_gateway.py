@@ -5,11 +5,12 @@ It speaks the server's API through the SDK's own session, because the SDK's task
 """
 
 import contextlib
+import itertools
 import json
 import re
 import shlex
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import md5
 from typing import Any
@@ -33,6 +34,7 @@ LIVE = ("queued", "in_progress")
 TEMPLATE_MARK = "clearml_ci_template"
 RESULT = "result"
 WATCHED_WITHIN = 90  # seconds: a queue is watched when a worker was seen on it within this time
+PAGE = 100  # tasks a request
 STOPS_WITHIN = 10  # seconds that agents are given to end what they run
 TIMEOUTS = (5.0, 15.0)  # seconds to connect, and to wait for an answer
 _RETRIES = {"total": 3, "connect": 2, "read": 2, "backoff_factor": 0.5, "backoff_max": 2}
@@ -223,7 +225,7 @@ def _template(clearml: ClearML, project: str, source: Source) -> str | None:
         only_fields=["id", "runtime", "script.repository", "script.version_num"],
         order_by=["created"],
         page=0,
-        page_size=100,
+        page_size=PAGE,
         search_hidden=True,
     )["tasks"]
     return next((draft["id"] for draft in drafts if _is_template(draft, source)), None)
@@ -385,7 +387,7 @@ def _children(clearml: ClearML, run_id: str, fields: Sequence[str]) -> list[dict
         only_fields=["id", "type", "parent", *fields],
         order_by=["created"],
         page=0,
-        page_size=100,
+        page_size=PAGE,
         search_hidden=True,
     )["tasks"]
     return [child for child in children if child["type"] != "controller" and child.get("parent") == run_id]
@@ -429,8 +431,8 @@ def _section(section: str, values: Mapping[str, str]) -> list[dict[str, str]]:
 # --- evidence and metrics -----------------------------------------------------------------------------------
 
 
-def tasks_of_commit(clearml: ClearML, *, commit: str, project: str | None, task_name: str) -> list[RecordedTask]:
-    """The newest 100 tasks that recorded this commit, in any status, archived ones included: one request.
+def tasks_of_commit(clearml: ClearML, *, commit: str, project: str | None, task_name: str) -> Iterator[RecordedTask]:
+    """The tasks that recorded this commit, newest first, in any status, archived ones included: 100 a request.
 
     `project` is an id, or None for the whole workspace. The commit filter is an unanchored, case-insensitive regex
     over fields; it is anchored here, and equality is checked again by whoever decides.
@@ -438,16 +440,19 @@ def tasks_of_commit(clearml: ClearML, *, commit: str, project: str | None, task_
     where: dict[str, Any] = {"project": [project]} if project else {}
     if task_name:
         where["name"] = f"^{re.escape(task_name)}$"
-    found = clearml.call(
-        "tasks.get_all_ex",
-        _all_={"fields": ["script.version_num"], "pattern": f"^{commit}$"},
-        only_fields=_TASK_FIELDS,
-        order_by=["-started"],
-        page=0,
-        page_size=100,
-        **where,
-    )["tasks"]
-    return [_recorded(clearml, task) for task in found]
+    for page in itertools.count():
+        found = clearml.call(
+            "tasks.get_all_ex",
+            _all_={"fields": ["script.version_num"], "pattern": f"^{commit}$"},
+            only_fields=_TASK_FIELDS,
+            order_by=["-started"],
+            page=page,
+            page_size=PAGE,
+            **where,
+        )["tasks"]
+        yield from (_recorded(clearml, task) for task in found)
+        if len(found) < PAGE:
+            return
 
 
 def best_tasks(
@@ -462,7 +467,7 @@ def best_tasks(
         only_fields=[*_TASK_FIELDS, _metric_field(metric)],
         order_by=["-started"],
         page=0,
-        page_size=100,
+        page_size=PAGE,
         **where,
     )["tasks"]
     return [(_recorded(clearml, task), _summary(task, metric)) for task in found]

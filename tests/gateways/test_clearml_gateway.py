@@ -87,6 +87,19 @@ def test_tasks_of_commit__newest__comes_first(clearml: ClearML, project: Project
     assert commit_tasks(clearml, project) == [newer, older]
 
 
+def test_tasks_of_commit__more_than_a_page__are_asked_for_only_when_they_are_needed(
+    clearml: ClearML, project: Project
+) -> None:
+    for _ in range(clearml_gateway.PAGE + 1):
+        project.task(end=None)
+    before = clearml.requests
+    tasks = clearml_gateway.tasks_of_commit(clearml, commit=COMMIT, project=project.id, task_name="")
+    next(tasks)
+    assert clearml.requests == before + 1
+    assert len(list(tasks)) == clearml_gateway.PAGE
+    assert clearml.requests == before + 2
+
+
 def test_tasks_of_commit__task_name__is_matched_exactly(clearml: ClearML, project: Project) -> None:
     mine = project.task(name="train (v1.0)")
     project.task(name="train (v1.0) again")
@@ -98,7 +111,7 @@ def test_tasks_of_commit__recorded_task__carries_what_decides(clearml: ClearML, 
     script = {"repository": "https://github.com/o/n.git", "version_num": COMMIT, "diff": "changed"}
     task = project.task(script=script)
     project.client.call("tasks.archive", tasks=[task])
-    found = clearml_gateway.tasks_of_commit(clearml, commit=COMMIT, project=project.id, task_name="")
+    found = list(clearml_gateway.tasks_of_commit(clearml, commit=COMMIT, project=project.id, task_name=""))
     assert [(one.id, one.commit, one.diff, one.archived, one.status) for one in found] == [
         (task, COMMIT, "changed", True, "completed")
     ]
