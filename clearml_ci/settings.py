@@ -78,7 +78,10 @@ def _event(environ: Mapping[str, str]) -> dict[str, Any]:
     name = environ.get("GITHUB_EVENT_NAME", "").strip()
     path = environ.get("GITHUB_EVENT_PATH", "").strip()
     if not path:
-        raise UsageError("GITHUB_EVENT_PATH is not set: it names the file with the pull-request event")
+        raise UsageError(
+            "GITHUB_EVENT_PATH is not set: it names the file with the pull-request event. "
+            "Run this in a GitHub workflow (see README.md), or `make demo` for a first look"
+        )
     try:
         event = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -18,7 +18,7 @@ from tabulate import tabulate
 
 from sandbox import child, developer, environment, job, leftover, scenarios, story
 from sandbox.child import ChildError
-from sandbox.clearml_access import ClearMLError
+from sandbox.clearml_access import Access, ClearMLError
 from sandbox.scenarios import Scenario
 from sandbox.state import Sandbox
 from sandbox.story import Checked, Story, StoryError
@@ -73,6 +73,8 @@ def _interrupt(*_: object) -> None:
 def _demo(options: argparse.Namespace) -> int:
     began = time.monotonic()
     _tell_code()
+    if options.server == environment.OF_THE_ENVIRONMENT:
+        Access.from_environment()  # before a sandbox that stays up is ended for nothing
     if leftover.end(SANDBOX):
         say("ended a sandbox that was still running")
     shutil.rmtree(OUTPUT, ignore_errors=True)
@@ -181,7 +183,7 @@ def _conclude(played: Sequence[Played], total: float) -> None:
         )
         for one in played
     ]
-    headers = ("scenario", "outcome", "exit", "seconds", "requests", "")
+    headers = ("scenario", "outcome", "exit", "seconds", "requests", "result")
     say("\n" + tabulate(rows, headers=headers, floatfmt=".1f"))
     say(f"\nrecord: {OUTPUT / 'record.json'}, comments beside it")
     _tell_speed(played, total)
@@ -203,7 +205,7 @@ def _describe(sandbox: Sandbox, played: Sequence[Played]) -> None:
         say(f"  {one.name}: {one.checked.pull.html_url}")
     say(f"  ClearML pages: {sandbox.clearml.web_url}")
     say(f"  addresses, keys and tokens: {sandbox.directory / 'sandbox.json'}")
-    say("end them with: make stop")
+    say("end them with: make stop (the next make demo ends them, too)")
 
 
 if __name__ == "__main__":

@@ -4,12 +4,19 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from clearml_ci import verdict
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SETTINGS = (ROOT / "clearml_ci" / "settings.py").read_text(encoding="utf-8")
+
+
+SDK_VARIABLES = [f"CLEARML_{name}" for name in ("API_HOST", "WEB_HOST", "FILES_HOST")] + [
+    "CLEARML_API_ACCESS_KEY",
+    "CLEARML_API_SECRET_KEY",
+]
 
 
 def section(title: str) -> str:
@@ -33,6 +40,16 @@ def test_outcomes_table__rows__are_the_codes_and_states_of_the_code() -> None:
 @pytest.mark.parametrize("link", re.findall(r"\]\(([^)#]+)\)", README))
 def test_link__to_a_file__exists(link: str) -> None:
     assert link.startswith("http") or (ROOT / link).is_file()
+
+
+def test_workflow__in_the_readme__is_yaml_that_runs_the_trigger_for_pull_requests() -> None:
+    (block,) = re.findall(r"^```yaml\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    workflow = yaml.safe_load(block)
+    assert workflow[True] == "pull_request"  # YAML 1.1 reads the key `on` as true
+    assert workflow["concurrency"]["group"] == "clearml-${{ github.event.pull_request.number }}"
+    *_, step = workflow["jobs"]["check"]["steps"]
+    assert step["run"] == "exec python ci_trigger.py"
+    assert set(step["env"]) <= set(re.findall(r"[A-Z_]{6,}", SETTINGS + " ".join(SDK_VARIABLES)))
 
 
 def test_make__commands_of_the_readme__are_targets() -> None:
