@@ -93,7 +93,7 @@ def _wait(clearml: ClearML, settings: Settings, run: dict[str, str], *, deadline
     report = (steps["report"].result if "report" in steps else None) or {}
     for warning in report.get("warnings", []):
         workflow.warn(warning)
-    states = ", ".join(f"{step.name} {step.status}" for step in steps.values()) or "no step was started"
+    states = ", ".join(f"{step.name} {step.status}" for step in steps.values()) or f"no step: {ended.message}"
     fault = verdict.doubt(settings.check, run=run, status=ended.status, states=states, report=report)
     if fault:
         return _unreported(settings, run, fault), ""

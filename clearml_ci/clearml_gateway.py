@@ -116,13 +116,12 @@ def _ping(host: str) -> None:
     verify = ENV_HOST_VERIFY_CERT.get(default=config_obj.get("api.verify_certificate", True))
     try:
         answer = requests.get(f"{host}/debug.ping", timeout=TIMEOUTS, verify=verify)
-        answered = f"HTTP {answer.status_code}"
-        if answer.ok and "meta" in answer.json():
-            return
-    except ValueError:  # no JSON; requests' own JSON error is a RequestException too
-        pass
     except requests.RequestException as error:
         answered = type(error).__name__
+    else:
+        answered = f"HTTP {answer.status_code}"
+        if answer.ok and '"meta"' in answer.text:
+            return
     raise ClearMLError(f"no ClearML server answers at {host} ({answered}): check CLEARML_API_HOST")
 
 

@@ -295,3 +295,31 @@ def test_connect__no_server__is_told_within_seconds(
         clearml_gateway.connect()
     assert time.monotonic() - began < 20
     assert user_environment["CLEARML_API_HOST"] != address
+
+
+@pytest.mark.parametrize("address", ["not an address", "localhost:1", "http://"])
+def test_connect__address_that_is_none__is_told(
+    user_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("CLEARML_API_HOST", address)
+    with pytest.raises(ClearMLError, match=f"no ClearML server answers at {address.rstrip('/')}"):
+        clearml_gateway.connect()
+    assert user_environment["CLEARML_WEB_HOST"]
+
+
+def test_connect__another_web_server__is_no_clearml(
+    user_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLEARML_API_HOST", user_environment["CLEARML_WEB_HOST"])
+    with pytest.raises(ClearMLError, match=r"no ClearML server answers at \S+ \(HTTP \d+\)"):
+        clearml_gateway.connect()
+
+
+def test_connect__no_web_address_to_be_told__names_the_variable(
+    user_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CLEARML_WEB_HOST")
+    monkeypatch.setenv("CLEARML_API_HOST", "http://clearml.example:9999")
+    with pytest.raises(UsageError, match="set CLEARML_WEB_HOST"):
+        clearml_gateway.connect()
+    assert user_environment["CLEARML_WEB_HOST"]
