@@ -1,4 +1,5 @@
-# The commands of this project. All of them work in build/ and leave everything outside this clone alone.
+# The commands of this project. All of them work in build/ and leave everything outside this clone alone,
+# but for pip's cache.
 #
 #   make demo   seven pull requests, checked for real     ALL=1  SCENARIO=name  KEEP=1  SERVER=env
 #   make test   ruff, mypy, and every test                SERVER=env

@@ -283,9 +283,8 @@ def test_connect__wrong_keys__are_told_without_showing_them(
     assert user_environment["CLEARML_API_ACCESS_KEY"] not in str(raised.value)
 
 
-def test_connect__no_server__is_told_within_seconds(
-    user_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("user_environment")
+def test_connect__no_server__is_told_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{free.getsockname()[1]}"
@@ -294,17 +293,14 @@ def test_connect__no_server__is_told_within_seconds(
     with pytest.raises(ClearMLError, match=f"no ClearML server answers at {address}"):
         clearml_gateway.connect()
     assert time.monotonic() - began < 20
-    assert user_environment["CLEARML_API_HOST"] != address
 
 
 @pytest.mark.parametrize("address", ["not an address", "localhost:1", "http://"])
-def test_connect__address_that_is_none__is_told(
-    user_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, address: str
-) -> None:
+@pytest.mark.usefixtures("user_environment")
+def test_connect__address_that_is_none__is_told(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setenv("CLEARML_API_HOST", address)
     with pytest.raises(ClearMLError, match=f"no ClearML server answers at {address.rstrip('/')}"):
         clearml_gateway.connect()
-    assert user_environment["CLEARML_WEB_HOST"]
 
 
 def test_connect__another_web_server__is_no_clearml(
@@ -315,11 +311,9 @@ def test_connect__another_web_server__is_no_clearml(
         clearml_gateway.connect()
 
 
-def test_connect__no_web_address_to_be_told__names_the_variable(
-    user_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("user_environment")
+def test_connect__no_web_address_to_be_told__names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CLEARML_WEB_HOST")
     monkeypatch.setenv("CLEARML_API_HOST", "http://clearml.example:9999")
     with pytest.raises(UsageError, match="set CLEARML_WEB_HOST"):
         clearml_gateway.connect()
-    assert user_environment["CLEARML_WEB_HOST"]

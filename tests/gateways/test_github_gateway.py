@@ -1,6 +1,5 @@
 """The real PyGithub client of the product against the local GitHub, refusals and lost replies included."""
 
-import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -156,13 +155,12 @@ def test_set_status__refused__names_the_permission(server: GitHubServer) -> None
         github_gateway.set_status(hub, commit=head(server), state="success", description="", url="")
 
 
-def test_connect__nobody_answers__is_told(server: GitHubServer) -> None:
+def test_connect__nobody_answers__is_told() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{free.getsockname()[1]}"
     with pytest.raises(GitHubError, match=f"GitHub does not answer at {address}"):
         github_gateway.connect(api_url=address, token="x", repository="o/n")  # noqa: S106  no token at all
-    assert requests.get(server.url, timeout=5).ok
 
 
 # --- what the report makes of refusals ------------------------------------------------------------------------
@@ -241,7 +239,6 @@ def test_publish__run_that_names_another_github__does_not_get_the_token(
         published = report.publish(moved, {**document, "outcome": "passed"}, MARKER)
     assert published["verdict"]["outcome"] == "error"
     assert seen == []
-    assert "GITHUB_TOKEN" in os.environ
 
 
 # --- servers in between ----------------------------------------------------------------------------------------
