@@ -76,7 +76,7 @@ def _prepare(clearml: ClearML, settings: Settings) -> tuple[Queue, str]:
     wanted = [names.controllers, names.steps, *([names.code] if settings.remote_run else [])]
     queues = clearml_gateway.watched_queues(clearml, wanted)
     clearml_gateway.refuse_deadlock([queues[name] for name in wanted])
-    if settings.check.project:
+    if settings.check.project and settings.check.candidate != "none":
         clearml_gateway.existing_project_id(clearml, settings.check.project)
     code = source.of_agents(configured_repository=settings.repository, configured_commit=settings.commit)
     draft, registered = clearml_gateway.template(
