@@ -79,7 +79,7 @@ def test_error__run_that_could_not_judge__keeps_the_reason() -> None:
     ("status", "changes", "reason"),
     [
         ("completed", {}, None),
-        ("stopped", {}, "the run was aborted in ClearML (states)"),
+        ("stopped", {}, "the run was aborted in ClearML"),
         ("failed", {}, "the run ended 'failed' without a verdict"),
         ("completed", {"commit": "b" * 40}, f"the run reported about commit {'b' * 40}"),
         ("completed", {"pipeline": {"id": "another"}}, "the run reported about commit"),
