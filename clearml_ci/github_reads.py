@@ -120,9 +120,8 @@ def _content(hub: GitHub, path: str, commit: str) -> ContentFile | list[ContentF
     try:
         return hub.repository.get_contents(path, ref=commit)
     except github.UnknownObjectException:
-        hub.repository.get_git_commit(
-            commit
-        ).complete()  # a 404 is also what a token gets that does not see the repository
+        # A token that does not see the repository gets a 404 as well: that must not look like a missing file.
+        hub.repository.get_git_commit(commit).complete()
         return None
 
 
