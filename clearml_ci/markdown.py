@@ -95,9 +95,15 @@ def _gates(gates: Sequence[dict[str, Any]]) -> str:
 
 
 def _allowed(gate: dict[str, Any]) -> str:
-    if gate["limit"] is None:
-        return "-"
-    return f"{'≥' if gate['goal'] == 'maximize' else '≤'} {number(gate['limit'])} ({gate['threshold_percent']:g} %)"
+    tolerance = f"{gate['tolerance']:g}{' %' if gate['relative'] else ''}"
+    parts = [
+        f"{'≥' if gate['goal'] == 'maximize' else '≤'} {number(gate['limit'])} ({tolerance})"
+        if gate["limit"] is not None
+        else "",
+        f"min {number(gate['minimum'])}" if gate["minimum"] is not None else "",
+        f"max {number(gate['maximum'])}" if gate["maximum"] is not None else "",
+    ]
+    return ", ".join(part for part in parts if part) or "-"
 
 
 def _near_misses(verdict: Document) -> str:

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from clearml_ci import markdown
-from clearml_ci.verdict import OUTCOMES, Document
+from clearml_ci.verdict import Document
 
 
 def say(line: str) -> None:
@@ -26,7 +26,7 @@ def fail(reason: str) -> None:
 
 def conclude(verdict: Document, *, comment_url: str) -> None:
     """The verdict in the log, in the job's outputs and in its summary."""
-    level = "notice" if OUTCOMES[verdict["outcome"]].exit_code == 0 else "error"
+    level = "notice" if verdict["exit_code"] == 0 else "error"
     say(f"::{level}::" + _encode(f"{markdown.headline(verdict)}: {verdict['exit_reason']}"))
     values = outputs(verdict, comment_url=comment_url)
     _append("GITHUB_OUTPUT", "".join(f"{name}={value}\n" for name, value in values.items()))

@@ -23,7 +23,11 @@ PARAMETERS = {
     "scalar_series": "",
     "goal": "maximize",
     "threshold_percent": "0",
+    "gates": "",
     "best_tag": "Best Performance",
+    "inconclusive": "fail",
+    "alike": "",
+    "baseline_main": "true",
     "_steps_queue": "",
     "_context": "{}",
 }
@@ -57,7 +61,7 @@ def main() -> None:
 
     add("find_task", [])
     last = "find_task"
-    if parameters["scalar_title"] or parameters["scalar_series"]:
+    if parameters["scalar_title"] or parameters["scalar_series"] or parameters["gates"]:
         add("compare", [last])
         last = "compare"
     add("report", [last])

@@ -45,7 +45,7 @@ def publish(wanted: Check, document: Document, body: str) -> dict[str, Any]:
     warnings = list(dict.fromkeys(text for text in (comment_refused, status_refused) if text))
     if comment_refused and status_refused:
         reason = f"the verdict '{document['outcome']}' could not be reported: {'; '.join(warnings)}"
-        document = {**document, "outcome": "error", "exit_reason": reason}
+        document = verdict.failed(document, reason)
     if not comment_url and not comment_refused:
         warnings.append(f"pull request #{wanted.pull_request.number} has moved on: its comment is left to the new head")
     return {
@@ -93,7 +93,7 @@ def _status(hub: GitHub, document: Document) -> str:
     return github_gateway.set_status(
         hub,
         commit=document["commit"],
-        state=verdict.OUTCOMES[document["outcome"]].state,
+        state=document["state"],
         description=f"{document['outcome'].replace('_', ' ')}: {document['exit_reason']}",
         url=document["pipeline"]["url"],
     )
