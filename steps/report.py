@@ -4,10 +4,12 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from clearml_ci import check, clearml_gateway, github_gateway, markdown, step, verdict
+from clearml_ci import charts, check, clearml_gateway, github_gateway, markdown, step, verdict
+from clearml_ci.charts import Curves
 from clearml_ci.check import Check
-from clearml_ci.clearml_gateway import ClearML, Run
+from clearml_ci.clearml_gateway import ClearML, ClearMLError, Run
 from clearml_ci.errors import UsageError
+from clearml_ci.gate import Gate
 from clearml_ci.github_gateway import GitHub, GitHubError
 from clearml_ci.verdict import Document
 
@@ -23,12 +25,32 @@ def report(clearml: ClearML, run: Run) -> dict[str, Any]:
         steps={name: {"status": one.status, "result": one.result} for name, one in steps.items()},
     )
     scalars = clearml_gateway.scalars(clearml, document["candidate"]["id"]) if document["candidate"] else []
-    body = markdown.comment(document, scalars)
+    body = markdown.comment(document, scalars, _curves(clearml, wanted, document))
     clearml_gateway.publish_verdict(clearml, run.id, document)
     published = publish(wanted, document, body)
     if published["verdict"] != document:
         clearml_gateway.publish_verdict(clearml, run.id, published["verdict"])
     return {"markdown": body, **published}
+
+
+def _curves(clearml: ClearML, wanted: Check, document: Document) -> dict[int, Curves]:
+    """The curves of the gates that get a chart. They only illustrate: without them the report is the same."""
+    documents = document["gates"]
+    tasks = {
+        index: ((document["candidate"] or {}).get("id") or "", documents[index]["baseline_task"] or "")
+        for index in charts.picked(documents)
+    }
+    asked: dict[str, list[Gate]] = {}
+    for index, pair in tasks.items():
+        for task in filter(None, pair):
+            asked.setdefault(task, []).append(wanted.gates[index])
+    try:
+        found = clearml_gateway.curves(clearml, asked)
+    except ClearMLError:
+        return {}
+    return {
+        index: Curves(*(found.get((task, wanted.gates[index]), ()) for task in pair)) for index, pair in tasks.items()
+    }
 
 
 def _require_own_repository(wanted: Check, run: Run) -> None:
