@@ -15,7 +15,10 @@ MOST_POINTS = 40  # what still reads on a phone
 # Mermaid's own palette begins with a yellow that is nearly invisible on white. These two read on white and on black,
 # and are told apart by people who see no difference between red and green.
 COLOURS = {"blue": "#2f81f7", "orange": "#db6d28"}
-_STYLE = {"themeVariables": {"xyChart": {"plotColorPalette": ", ".join(COLOURS.values())}}}
+_STYLE = {
+    "xyChart": {"width": 700, "height": 300},
+    "themeVariables": {"xyChart": {"plotColorPalette": ", ".join(COLOURS.values())}},
+}
 _LONGEST_TITLE = 60
 _SMALLEST = 1e-12  # what is less is drawn as nothing, once the values have been scaled
 _NOT_IN_A_TITLE = re.compile(r"[^\w .,/+=-]")  # a quote, a bracket or a line break ends a title, or the chart

@@ -55,7 +55,7 @@ def _chart(gate: Mapping[str, Any], drawn: Curves) -> str:
     if not text:
         return ""
     arrow = "↑" if gate["goal"] == "maximize" else "↓"
-    return f"**{escape(gate['metric'])}** {arrow} {charts.legend(drawn)}\n\n```mermaid\n{text}\n```"
+    return f"**{escape(gate['metric'])}** {arrow} · {charts.legend(drawn)}\n\n```mermaid\n{text}\n```"
 
 
 def _value(value: str | None) -> str:

@@ -25,7 +25,8 @@ def axis(text: str, name: str) -> tuple[float, float]:
 
 def test_chart__two_curves__are_two_lines_on_one_axis() -> None:
     text = charts.chart("accuracy/validation", Curves(curve(0.5, 0.7, 0.9), curve(0.4, 0.8, 0.85)), goal="maximize")
-    assert text.splitlines()[0].startswith('%%{init: {"themeVariables": {"xyChart": {"plotColorPalette": "#2f81f7, ')
+    assert text.splitlines()[0].startswith('%%{init: {"xyChart": {"width": 700, ')
+    assert '"plotColorPalette": "#2f81f7, #db6d28"' in text.splitlines()[0]
     assert text.splitlines()[1:3] == ["xychart-beta", '    title "accuracy/validation"']
     assert lines(text) == [[0.5, 0.7, 0.9], [0.4, 0.8, 0.85]]
     assert axis(text, "x") == (0, 2)

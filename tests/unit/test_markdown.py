@@ -132,7 +132,7 @@ CURVES = Curves(((0.0, 0.5), (1.0, 0.9)), ((0.0, 0.4), (1.0, 0.8)))
 def test_comment__curves__are_folded_charts_with_a_legend_in_words() -> None:
     body = markdown.comment(document(), [], {0: CURVES})
     assert body.count("```mermaid\n%%{init: ") == 1
-    assert "**accuracy/validation** ↑ blue: this commit, ends at 0.9; orange: the best, ends at 0.8\n\n```" in body
+    assert "**accuracy/validation** ↑ · blue: this commit, ends at 0.9; orange: the best, ends at 0.8\n\n```" in body
     assert "```mermaid" not in markdown.comment(document(), [], {0: Curves(((0.0, 1.0),))})
 
 
