@@ -1,5 +1,6 @@
 """Words, numbers and tables of a comment. Everything that a stranger may have written is escaped here."""
 
+import bisect
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -41,7 +42,7 @@ def fold(summary: str, body: str) -> str:
 
 def fitted(rows: Sequence[Row], room: int, render: Callable[[Sequence[Row]], str]) -> str:
     """`render` of as many of the first rows as fit into `room` characters; nothing where not even one does."""
-    kept = rows
-    while kept and len(render(kept)) > room:
-        kept = kept[: int(len(kept) * 0.9)]
-    return render(kept) if kept else ""
+    if not rows or len(render(rows)) <= room:
+        return render(rows) if rows else ""
+    count = bisect.bisect_right(range(1, len(rows)), room, key=lambda number: len(render(rows[:number])))
+    return render(rows[:count]) if count else ""

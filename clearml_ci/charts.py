@@ -77,7 +77,7 @@ def legend(curves: Curves, *, baseline: str = "the best") -> str:
 
 def title(text: str) -> str:
     """A metric's name without what Mermaid could read as more than a name."""
-    clean = " ".join(_NOT_IN_A_TITLE.sub(" ", text).split())
+    clean = " ".join(_NOT_IN_A_TITLE.sub(" ", text).split()) or "metric"  # an empty title is a syntax error
     return clean if len(clean) <= _LONGEST_TITLE else clean[: _LONGEST_TITLE - 3] + "..."
 
 

@@ -522,7 +522,7 @@ def curves(
 
 def _points(curve: Mapping[str, Any]) -> tuple[tuple[float, float], ...]:
     pairs = [(_float(x), _float(y)) for x, y in zip(curve.get("x") or [], curve.get("y") or [], strict=False)]
-    return tuple((x, y) for x, y in pairs if math.isfinite(x) and math.isfinite(y))
+    return tuple(sorted((x, y) for x, y in pairs if math.isfinite(x) and math.isfinite(y)))
 
 
 def scalars(clearml: ClearML, task: str) -> list[Summary]:

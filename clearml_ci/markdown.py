@@ -17,7 +17,7 @@ _MOST_WARNINGS = 5
 HEADLINES = {
     "passed": "holds",
     "improved": "better than the best",
-    "regressed": "worse than the best",
+    "regressed": "a gate does not hold",
     "no_evidence": "no clean, finished run of this commit",
     "no_baseline": "first model, nothing to compare with",
     "inconclusive": "the evidence cannot decide",

@@ -1,5 +1,6 @@
 """Compare the candidate's metrics with the best task's: the gates."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from clearml_ci import alike, baseline, check, clearml_gateway, errors, evidence, gate, step
 from clearml_ci.alike import Difference
 from clearml_ci.check import Check
-from clearml_ci.clearml_gateway import ClearML, Run
+from clearml_ci.clearml_gateway import ClearML, ClearMLError, Run
 from clearml_ci.evidence import RecordedTask
 from clearml_ci.gate import Gate, Judgement, Reported
 
@@ -27,25 +28,24 @@ def compare(clearml: ClearML, run: Run) -> dict[str, Any]:
 
 def _compare(clearml: ClearML, wanted: Check, candidate: dict[str, str], main: str | None) -> dict[str, Any]:
     """`main`: the id of the task that main's own merge base was judged by, where somebody found it."""
-    reported = clearml_gateway.metrics_of(clearml, [candidate["id"], *([main] if main else [])], wanted.gates)
+    _, reported = clearml_gateway.metrics_of(clearml, [candidate["id"]], wanted.gates)[candidate["id"]]
     tagged = clearml_gateway.best_tasks(
         clearml, project=candidate["project_id"], task_name=wanted.task_name, tag=wanted.best_tag, gates=wanted.gates
     )
-    judged = _judge(wanted, candidate["id"], reported[candidate["id"]][1], tagged)
+    judged = _judge(wanted, candidate["id"], reported, tagged)
     counted = {one.baseline_id: None for _, one in judged if one.baseline_id}
     bests = [task for id_ in counted for task, _ in tagged if task.id == id_]
     differences = _differences(clearml, wanted, candidate["id"], bests)
     judged, unlike = _like_for_like(wanted, judged, differences)
     judged = _with_names(clearml, candidate["id"], judged)
     outcome, reason = gate.decide(judged)
+    main_task, of_main = _main(clearml, main, wanted.gates)
     return {
         "outcome": outcome,
         "reason": reason,
         "baseline": evidence.as_document(bests[0]) if bests else None,
-        "main_baseline": evidence.as_document(reported[main][0]) if main else None,
-        "gates": [
-            gate.as_document(one, told) | _of_main(one, reported[main][1] if main else {}) for one, told in judged
-        ],
+        "main_baseline": evidence.as_document(main_task) if main_task else None,
+        "gates": [gate.as_document(one, told) | _value_of_main(one, of_main) for one, told in judged],
         "differences": alike.as_documents(differences[bests[0].id]) if bests else [],
         "differences_total": len(differences[bests[0].id]) if bests else 0,
         "warnings": [
@@ -102,7 +102,15 @@ def _with_names(clearml: ClearML, candidate: str, judged: Judged) -> Judged:
     ]
 
 
-def _of_main(one: Gate, reported: Reported) -> dict[str, float | None]:
+def _main(clearml: ClearML, task: str | None, gates: Sequence[Gate]) -> tuple[RecordedTask | None, Reported]:
+    """main's own task, which is only shown: where it is gone, the check goes on without it."""
+    if task:
+        with contextlib.suppress(ClearMLError):
+            return clearml_gateway.metrics_of(clearml, [task], gates)[task]
+    return None, {}
+
+
+def _value_of_main(one: Gate, reported: Reported) -> dict[str, float | None]:
     summary = reported.get(one)
     return {"main": gate.finite(gate.value_of(one, summary)) if summary else None}
 

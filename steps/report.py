@@ -25,7 +25,7 @@ def report(clearml: ClearML, run: Run) -> dict[str, Any]:
         steps={name: {"status": one.status, "result": one.result} for name, one in steps.items()},
     )
     scalars = clearml_gateway.scalars(clearml, document["candidate"]["id"]) if document["candidate"] else []
-    body = markdown.comment(document, scalars, _curves(clearml, wanted, document))
+    body = markdown.comment(document, scalars, curves(clearml, wanted, document))
     clearml_gateway.publish_verdict(clearml, run.id, document)
     published = publish(wanted, document, body)
     if published["verdict"] != document:
@@ -33,7 +33,7 @@ def report(clearml: ClearML, run: Run) -> dict[str, Any]:
     return {"markdown": body, **published}
 
 
-def _curves(clearml: ClearML, wanted: Check, document: Document) -> dict[int, Curves]:
+def curves(clearml: ClearML, wanted: Check, document: Document) -> dict[int, Curves]:
     """The curves of the gates that get a chart. They only illustrate: without them the report is the same."""
     documents = document["gates"]
     tasks = {

@@ -11,7 +11,7 @@ from clearml_ci.check import Check, PullRequest
 from clearml_ci.clearml_gateway import ClearML
 from clearml_ci.gate import Gate
 from sandbox.clearml_access import Client
-from steps import compare
+from steps import compare, report
 
 REPOSITORY = "https://github.com/o/n.git"
 ACCURACY = Gate("accuracy", "validation", tolerance=3.0)
@@ -152,6 +152,20 @@ def test_compare__main__is_shown_beside_the_best_and_decides_nothing(world: Worl
     assert (shown["outcome"], shown["main_baseline"]["id"], shown["gates"][0]["main"]) == ("improved", main, 0.99)
     hidden = world.compare(main=main, baseline_main=False)
     assert (hidden["main_baseline"], hidden["gates"][0]["main"]) == (None, None)
+    gone = world.compare(main="0" * 32)
+    assert (gone["outcome"], gone["main_baseline"]) == ("improved", None)
+
+
+def test_curves__of_the_report__are_the_candidates_and_its_gates_bests(world: World) -> None:
+    best = world.best([0.7, 0.8], latency=19.0)
+    asked = replace(CHECK, gates=(LATENCY, ACCURACY))
+    document = {"candidate": {"id": world.candidate}, "gates": world.compare(*asked.gates)["gates"]}
+    (drawn,) = report.curves(world.clearml, asked, document).items()
+    assert document["gates"][1]["baseline_task"] == best
+    assert [round(value, 6) for _, value in drawn[1].candidate] == [0.5, 0.9, 0.85]
+    assert (drawn[0], [round(value, 6) for _, value in drawn[1].baseline]) == (1, [0.7, 0.8])
+    assert report.curves(world.clearml, asked, {**document, "candidate": {"id": "0" * 32}}) == {}
+    assert report.curves(world.clearml, asked, {"candidate": None, "gates": []}) == {}
 
 
 def test_compare__best_above_last__is_warned_about(world: World) -> None:

@@ -1,6 +1,7 @@
 import math
 import re
 
+import mermaidx
 import pytest
 
 from clearml_ci import charts
@@ -122,10 +123,28 @@ def test_chart__nearly_equal_values__stay_apart() -> None:
         ("Genauigkeit für Bäume", "Genauigkeit für Bäume"),
         ("mAP@0.5 (val)", "mAP 0.5 val"),
         ("x" * 100, "x" * 57 + "..."),
+        ('"[]"', "metric"),
     ],
 )
 def test_title__anything__is_only_a_name(name: str, title: str) -> None:
     assert charts.title(name) == title
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        pytest.param('a"]\nline [1] %%{init}%% `<b>', [float(number) for number in range(46)], id="hostile-title"),
+        pytest.param("Bäume/模型", [-1e-300, 1e-300, 2e-300], id="tiny"),
+        pytest.param("", [-1.7e308, 1.7e308], id="huge"),
+    ],
+)
+def test_chart__drawn_by_mermaid_itself__has_every_point_of_both_lines(name: str, values: list[float]) -> None:
+    text = charts.chart(name, Curves(curve(*values), curve(values[0])), goal="maximize")
+    svg = mermaidx.render(text).svg()
+    found = [re.findall(rf'<path[^>]* d="(M[^"]*)"[^>]*stroke="{colour}"', svg) for colour in charts.COLOURS.values()]
+    drawn = [len(re.split("[ML]", path)) - 1 for (path,) in found]
+    assert drawn == [len(line) for line in lines(text)]
+    assert "NaN" not in svg
 
 
 def gates(*drawn: str) -> list[dict[str, object]]:
