@@ -205,8 +205,10 @@ def _outcome(gate: Gate, value: float, baseline: float) -> tuple[str, str]:
     if _better(gate, value, baseline):
         return "improved", f"{gate.name} is better than the best"
     if _holds(gate, value, baseline):
-        return "passed", f"{gate.name} holds within {tolerance_text(gate)} of the best"
-    return "regressed", f"{gate.name} is worse than the best by more than {tolerance_text(gate)}"
+        within = f"holds within {tolerance_text(gate)} of" if gate.tolerance else "is as good as"
+        return "passed", f"{gate.name} {within} the best"
+    by = f" by more than {tolerance_text(gate)}" if gate.tolerance else ""
+    return "regressed", f"{gate.name} is worse than the best{by}"
 
 
 def _better(gate: Gate, value: float, than: float) -> bool:

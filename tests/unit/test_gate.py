@@ -80,6 +80,8 @@ def judge(value: float | None, baseline: float | None, **changes: object) -> Jud
         (judge(0.8, 0.8), "accuracy/validation holds within 3 % of the best"),
         (judge(0.7, 0.8), "accuracy/validation is worse than the best by more than 3 %"),
         (judge(0.7, 0.8, relative=False, tolerance=0.02), "is worse than the best by more than 0.02"),
+        (judge(0.8, 0.8, tolerance=0.0), "accuracy/validation is as good as the best"),
+        (judge(0.7, 0.8, tolerance=0.0), "accuracy/validation is worse than the best"),
         (judge(0.7, 0.8, minimum=0.9), "accuracy/validation is 0.7, below the minimum of 0.9"),
         (judge(0.7, None, maximum=0.5), "accuracy/validation is 0.7, above the maximum of 0.5"),
         (judge(None, 0.8), "the task of this commit reported no accuracy/validation"),
@@ -89,7 +91,7 @@ def judge(value: float | None, baseline: float | None, **changes: object) -> Jud
     ],
 )
 def test_judge__any_outcome__says_why(judged: Judgement, reason: str) -> None:
-    assert reason in judged.reason
+    assert judged.reason.endswith(reason)
 
 
 def test_judge__several_bests__names_the_one_that_counts() -> None:
