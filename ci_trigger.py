@@ -112,8 +112,7 @@ def _wait(clearml: ClearML, settings: Settings, run: dict[str, str], *, deadline
         return _unreported(settings, run, fault), ""
     document: Document = report["verdict"]
     if not report["status_set"]:
-        outcome = verdict.OUTCOMES[document["outcome"]]
-        workflow.set_status(settings, state=outcome.state, description=document["exit_reason"], url=run["url"])
+        workflow.set_status(settings, state=document["state"], description=document["exit_reason"], url=run["url"])
     return document, report["comment_url"]
 
 
@@ -132,7 +131,7 @@ def _give_up(clearml: ClearML, settings: Settings, run: dict[str, str], reason: 
 
 def _conclude(document: Document, comment_url: str) -> int:
     workflow.conclude(document, comment_url=comment_url)
-    return verdict.OUTCOMES[document["outcome"]].exit_code
+    return int(document["exit_code"])
 
 
 def _unreported(settings: Settings, run: dict[str, str], reason: str) -> Document:

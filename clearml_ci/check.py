@@ -11,8 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from clearml_ci import arguments as argument_texts
 from clearml_ci import remote
+from clearml_ci.alike import NOTHING as NOTHING_ALIKE
+from clearml_ci.alike import Alike
 from clearml_ci.errors import UsageError
+from clearml_ci.gate import Gate
 
 DEFAULT_BEST_TAG = "Best Performance"
 GOALS = {"MAX": "maximize", "MIN": "minimize", "MAXIMIZE": "maximize", "MINIMIZE": "minimize"}
@@ -42,51 +46,45 @@ class PullRequest:
 
 
 @dataclass(frozen=True)
-class Metric:
-    """A scalar `title/series` with its direction and the tolerance in percent of |baseline|."""
-
-    title: str
-    series: str
-    goal: str
-    threshold_percent: float
-
-    @property
-    def name(self) -> str:
-        return f"{self.title}/{self.series}"
-
-
-@dataclass(frozen=True)
 class Check:
     """One check: which commit of which pull request, where its evidence is, and how it is judged.
 
-    `project` may be empty (the whole workspace), `metric` is None where nothing is compared. `candidate` and `until`
-    are those of `remote.RemoteRun`; the rest of what a remote run needs is read by its step alone.
+    `project` may be empty (the whole workspace), and so may `gates` (nothing is compared). `inconclusive` is "fail" or
+    "pass": what the check shows where the evidence cannot decide. `baseline_main`: show main's own task as well.
+    `candidate` and `until` are those of `remote.RemoteRun`; what else a remote run needs is read by its step alone.
     """
 
     commit: str
     pull_request: PullRequest
     project: str
     task_name: str
-    metric: Metric | None
+    gates: tuple[Gate, ...]
     best_tag: str
     candidate: str = "find"
     until: str = "off"
+    inconclusive: str = "fail"
+    alike: Alike = NOTHING_ALIKE
+    baseline_main: bool = True
 
     def to_arguments(self) -> dict[str, str]:
         """The `Args` of a run. Names with a leading underscore are hidden in the New run dialog."""
-        metric = self.metric or Metric("", "", "maximize", 0.0)
+        flat = _flat(self.gates)
         return {
             "commit": self.commit,
             "pull_request": str(self.pull_request.number),
             "project": self.project,
             "task_name": self.task_name,
-            "scalar_title": metric.title,
-            "scalar_series": metric.series,
-            "goal": metric.goal,
-            "threshold_percent": f"{metric.threshold_percent:.15g}",
+            "scalar_title": flat.title,
+            "scalar_series": flat.series,
+            "goal": flat.goal,
+            "threshold_percent": f"{flat.tolerance:.15g}",
+            "gates": "" if (flat,) == self.gates else argument_texts.gates_text(self.gates),
             "best_tag": self.best_tag,
             "candidate": self.candidate,
             "run_until": self.until,
+            "inconclusive": self.inconclusive,
+            "alike": argument_texts.alike_text(self.alike),
+            "baseline_main": "true" if self.baseline_main else "false",
             "_context": json.dumps(
                 {
                     "repository": self.pull_request.repository,
@@ -122,15 +120,17 @@ def from_arguments(arguments: Mapping[str, str]) -> Check:
         ),
         project=arguments.get("project", "").strip(),
         task_name=arguments.get("task_name", "").strip(),
-        metric=metric(
-            title=arguments.get("scalar_title", ""),
-            series=arguments.get("scalar_series", ""),
-            goal=arguments.get("goal", ""),
-            threshold=arguments.get("threshold_percent", ""),
-        ),
+        gates=_gates(arguments),
         best_tag=best_tag(arguments.get("best_tag", ""), name="best_tag"),
         candidate=source,
         until=remote.until(arguments.get("run_until", ""), candidate=source, name="run_until"),
+        inconclusive=argument_texts.word(
+            "inconclusive", arguments.get("inconclusive", ""), {"fail": "fail", "pass": "pass"}
+        ),
+        alike=argument_texts.alike(arguments.get("alike", "")),
+        baseline_main=argument_texts.word(
+            "baseline_main", arguments.get("baseline_main", ""), {"true": True, "false": False}
+        ),
     )
 
 
@@ -147,7 +147,8 @@ def plan(arguments: Mapping[str, str]) -> dict[str, list[str]]:
         steps["find_task"] = []
     if runs:
         steps["remote_run"] = ["find_task"] if source == "find-or-train" else []
-    if source != "none" and (arguments.get("scalar_title") or arguments.get("scalar_series")):
+    compares = any(arguments.get(name, "").strip() for name in ("scalar_title", "scalar_series", "gates"))
+    if source != "none" and compares:
         waits_for = ["find_task", *(["remote_run"] if source in remote.TRAINING else [])]
         steps["compare"] = [name for name in waits_for if name in steps]
     awaited = {name for parents in steps.values() for name in parents}
@@ -173,21 +174,41 @@ def best_tag(text: str, *, name: str) -> str:
     return tag
 
 
-def metric(
+def single_gate(
     *,
     title: str,
     series: str,
     goal: str,
     threshold: str,
     prefix: tuple[str, str] = ("scalar_title", "scalar_series"),
-) -> Metric | None:
-    """The metric to compare, or None where neither title nor series is set."""
+) -> tuple[Gate, ...]:
+    """The one gate that flat settings ask for; none where neither title nor series is set."""
     title, series = title.strip(), series.strip()
     if not title and not series:
-        return None
+        return ()
     if not title or not series:
         raise UsageError(f"{prefix[0]} is {title!r} and {prefix[1]} is {series!r}: set both, or neither")
-    return Metric(title, series, _goal(goal), _threshold(threshold))
+    return (Gate(title, series, _goal(goal), tolerance=_threshold(threshold)),)
+
+
+def _gates(arguments: Mapping[str, str]) -> tuple[Gate, ...]:
+    """`gates` where it says something; the flat Args are ignored then."""
+    if arguments.get("gates", "").strip():
+        return argument_texts.gates(arguments["gates"])
+    return single_gate(
+        title=arguments.get("scalar_title", ""),
+        series=arguments.get("scalar_series", ""),
+        goal=arguments.get("goal", ""),
+        threshold=arguments.get("threshold_percent", ""),
+    )
+
+
+def _flat(gates: tuple[Gate, ...]) -> Gate:
+    """What the flat Args of these gates show: one gate as a person can edit it, or the empty one."""
+    for gate in gates if len(gates) == 1 else ():
+        if gate == Gate(gate.title, gate.series, gate.goal, tolerance=gate.tolerance):
+            return gate
+    return Gate("", "")
 
 
 def _goal(text: str) -> str:

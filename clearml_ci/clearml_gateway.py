@@ -7,6 +7,7 @@ It speaks the server's API through the SDK's own session, because the SDK's task
 import contextlib
 import itertools
 import json
+import math
 import re
 import shlex
 import time
@@ -22,11 +23,11 @@ from clearml.backend_api.session.defs import ENV_ACCESS_KEY, ENV_HOST_VERIFY_CER
 from clearml.backend_api.session.session import LoginError
 from clearml.config import config_obj
 
-from clearml_ci import __version__
-from clearml_ci.check import Metric
+from clearml_ci import __version__, alike
+from clearml_ci.alike import Inputs
 from clearml_ci.errors import UsageError, nearest
 from clearml_ci.evidence import RecordedTask
-from clearml_ci.gate import Summary
+from clearml_ci.gate import Gate, Reported, Summary
 from clearml_ci.source import Source
 
 ENDED = ("completed", "published", "closed", "failed", "stopped")
@@ -36,6 +37,8 @@ OWN_MARK, RUN_MARK, PURPOSE_MARK = "clearml_ci_task", "clearml_ci_run", "clearml
 RESULT = "result"
 WATCHED_WITHIN = 90  # seconds: a queue is watched when a worker was seen on it within this time
 PAGE = 100  # tasks a request
+DATASETS = "Datasets"  # the section in which `Dataset.get(alias=...)` records what a task read
+_NO_HYPERPARAMETERS = (DATASETS, "properties")  # the second: what people and programs note on a task afterwards
 STOPS_WITHIN = 10  # seconds that agents are given to end what they run
 TIMEOUTS = (5.0, 15.0)  # seconds to connect, and to wait for an answer
 _RETRIES = {"total": 3, "connect": 2, "read": 2, "backoff_factor": 0.5, "backoff_max": 2}
@@ -498,17 +501,26 @@ def _result(task: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _by_id(clearml: ClearML, task: str, fields: Sequence[str]) -> dict[str, Any]:
+    (found,) = _by_ids(clearml, [task], fields)
+    return found
+
+
+def _by_ids(clearml: ClearML, tasks: Sequence[str], fields: Sequence[str]) -> list[dict[str, Any]]:
+    """These tasks, in this order, in one request. Raises ClearMLError where one is not there."""
+    wanted = list(dict.fromkeys(_not_empty(task) for task in tasks))
     found = clearml.call(
         "tasks.get_all_ex",
-        id=[_not_empty(task)],
-        only_fields=["id", *fields],
+        id=wanted,
+        only_fields=["id", *(field for field in fields if field != "id")],
         page=0,
-        page_size=1,
+        page_size=len(wanted),
         search_hidden=True,
     )["tasks"]
-    if not found or found[0]["id"] != task:
-        raise ClearMLError(f"no ClearML task {task}")
-    return dict(found[0])
+    by_id = {task["id"]: dict(task) for task in found}
+    for task in wanted:
+        if task not in by_id:
+            raise ClearMLError(f"no ClearML task {task}")
+    return [by_id[task] for task in wanted]
 
 
 def _not_empty(task: str) -> str:
@@ -555,26 +567,62 @@ def tasks_of_commit(clearml: ClearML, *, commit: str, project: str | None, task_
 
 
 def best_tasks(
-    clearml: ClearML, *, project: str, task_name: str, tag: str, metric: Metric
-) -> list[tuple[RecordedTask, Summary | None]]:
-    """The tasks that carry the best tag, in any status, archived ones included, with their metric: one request."""
+    clearml: ClearML, *, project: str, task_name: str, tag: str, gates: Sequence[Gate]
+) -> list[tuple[RecordedTask, Reported]]:
+    """The tasks that carry the best tag, in any status, archived ones included, with their metrics: one request."""
     where = {"name": f"^{re.escape(task_name)}$"} if task_name else {}
     found = clearml.call(
         "tasks.get_all_ex",
         project=[project],
         tags=[tag],
-        only_fields=[*_TASK_FIELDS, _metric_field(metric)],
+        only_fields=[*_TASK_FIELDS, *_metric_fields(gates)],
         order_by=["-started"],
         page=0,
         page_size=PAGE,
         **where,
     )["tasks"]
-    return [(_recorded(clearml, task), _summary(task, metric)) for task in found]
+    return [(_recorded(clearml, task), _reported(task, gates)) for task in found]
 
 
-def metric_of(clearml: ClearML, task: str, metric: Metric) -> Summary | None:
-    """One series of one task, from `last_metrics`: the whole curve's extremes, not a thinned curve's."""
-    return _summary(_by_id(clearml, task, [_metric_field(metric)]), metric)
+def metrics_of(
+    clearml: ClearML, tasks: Sequence[str], gates: Sequence[Gate]
+) -> dict[str, tuple[RecordedTask, Reported]]:
+    """The gates' metrics of tasks, from `last_metrics`: the whole curves' extremes, not thinned ones'. One request."""
+    found = _by_ids(clearml, tasks, [*_TASK_FIELDS, *_metric_fields(gates)])
+    return {task["id"]: (_recorded(clearml, task), _reported(task, gates)) for task in found}
+
+
+def task_inputs(clearml: ClearML, tasks: Sequence[str]) -> dict[str, Inputs]:
+    """What went into tasks, by id: one request."""
+    fields = ["hyperparams", "script.requirements", "models.input", "runtime"]
+    return {task["id"]: _inputs(task) for task in _by_ids(clearml, tasks, fields)}
+
+
+def curves(
+    clearml: ClearML, wanted: Mapping[str, Sequence[Gate]]
+) -> dict[tuple[str, Gate], tuple[tuple[float, float], ...]]:
+    """The finite points (iteration, value) of each task's metrics: one request a task, 2,000 points at most.
+
+    The server averages a longer curve over intervals, and has no curve of a single value.
+    """
+    found = {}
+    for task, gates in wanted.items():
+        titles = {gate.title: [g.series for g in gates if g.title == gate.title] for gate in gates}
+        answer = clearml.call(
+            "events.scalar_metrics_iter_histogram",
+            task=_not_empty(task),
+            key="iter",
+            samples=2000,
+            metrics=[{"metric": title, "variants": series} for title, series in titles.items()],
+        )
+        for gate in gates:
+            found[task, gate] = _points((answer.get(gate.title) or {}).get(gate.series) or {})
+    return found
+
+
+def _points(curve: Mapping[str, Any]) -> tuple[tuple[float, float], ...]:
+    pairs = [(_float(x), _float(y)) for x, y in zip(curve.get("x") or [], curve.get("y") or [], strict=False)]
+    return tuple(sorted((x, y) for x, y in pairs if math.isfinite(x) and math.isfinite(y)))
 
 
 def scalars(clearml: ClearML, task: str) -> list[Summary]:
@@ -589,17 +637,41 @@ def series_names(clearml: ClearML, task: str) -> list[str]:
     return [f"{summary.title}/{summary.series}" for summary in scalars(clearml, task)]
 
 
-def _metric_field(metric: Metric) -> str:
-    return "last_metrics." + ".".join(_key(part) for part in (metric.title, metric.series))
+def _inputs(task: Mapping[str, Any]) -> Inputs:
+    sections = task.get("hyperparams") or {}
+    requirements = ((task.get("script") or {}).get("requirements") or {}).get("pip") or ""
+    models = {f"models/{one['name']}": _model(one) for one in (task.get("models") or {}).get("input") or []}
+    return Inputs(
+        hyperparameters={
+            f"{section}/{name}": value
+            for section in sections
+            if section not in _NO_HYPERPARAMETERS
+            for name, value in _values(task, section).items()
+        },
+        packages=alike.packages(requirements if isinstance(requirements, str) else "\n".join(requirements)),
+        inputs={f"{DATASETS}/{name}": value for name, value in _values(task, DATASETS).items()} | models,
+        gpu=str((task.get("runtime") or {}).get("gpu_type") or ""),
+    )
+
+
+def _model(entry: Mapping[str, Any]) -> str:
+    """The id of an input model, which some servers answer with an object."""
+    model = entry.get("model") or ""
+    return str(model.get("id") or "") if isinstance(model, dict) else str(model)
+
+
+def _metric_fields(gates: Sequence[Gate]) -> list[str]:
+    return sorted({f"last_metrics.{_key(gate.title)}.{_key(gate.series)}" for gate in gates})
 
 
 def _key(text: str) -> str:
     return md5(text.encode(), usedforsecurity=False).hexdigest()  # how the server keys last_metrics
 
 
-def _summary(task: Mapping[str, Any], metric: Metric) -> Summary | None:
-    item = ((task.get("last_metrics") or {}).get(_key(metric.title)) or {}).get(_key(metric.series))
-    return _to_summary(item) if item else None
+def _reported(task: Mapping[str, Any], gates: Sequence[Gate]) -> Reported:
+    metrics = task.get("last_metrics") or {}
+    items = {gate: (metrics.get(_key(gate.title)) or {}).get(_key(gate.series)) for gate in gates}
+    return {gate: _to_summary(item) if item else None for gate, item in items.items()}
 
 
 def _to_summary(item: Mapping[str, Any]) -> Summary:

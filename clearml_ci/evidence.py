@@ -86,12 +86,15 @@ def objection(check: Check, task: RecordedTask) -> str | None:
 
 def unusable(task: RecordedTask) -> str | None:
     """Why this task proves nothing about any commit, or None."""
+    return unfinished(task) or ("has uncommitted changes" if task.diff.strip() else None)
+
+
+def unfinished(task: RecordedTask) -> str | None:
+    """Why this task has no numbers that count, or None."""
     if task.archived:
         return "is archived"
     if task.status in RUNNING:
         return f"has not ended yet (status '{task.status}')"
     if task.status not in SUCCESSFUL:
         return f"did not succeed (status '{task.status}')"
-    if task.diff.strip():
-        return "has uncommitted changes"
     return None

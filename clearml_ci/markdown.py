@@ -1,24 +1,23 @@
-"""The comment: Markdown from a verdict document. Everything that a stranger may have written is escaped."""
+"""The comment: Markdown from a verdict document."""
 
-import math
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tabulate import tabulate
-
+from clearml_ci import folded
+from clearml_ci.cells import escape, fitted, number, table
+from clearml_ci.charts import Curves
 from clearml_ci.gate import Summary
 from clearml_ci.verdict import OUTCOMES, Document
 
 LIMIT = 65_536  # characters of a GitHub comment; one more is refused with 422
-# Characters that start something, everywhere or at the start of a block; `www.` and `://` become links by themselves.
-_ACTIVE = re.compile(r"([\\`*_{}\[\]()#|~$:]|(?<=www)\.|^[-+=]|(?<=^\d)\.|(?<=^\d\d)\.)")
-_LONGEST = 500
-_CONSOLE = 8_000  # characters
+ARROWS = {"maximize": "↑", "minimize": "↓"}
+HOLDS = ("passed", "improved", "no_baseline")
+ADVICE = "Commit your changes, run the training once from the clean commit with ClearML, push, and rerun this check."
+_MOST_WARNINGS = 5
 HEADLINES = {
     "passed": "holds",
     "improved": "better than the best",
-    "regressed": "worse than the best",
+    "regressed": "a gate does not hold",
     "no_evidence": "no clean, finished run of this commit",
     "no_baseline": "first model, nothing to compare with",
     "inconclusive": "the evidence cannot decide",
@@ -31,20 +30,29 @@ def marker(repository: str, number: int) -> str:
     return f"<!-- clearml-ci: {repository}#{number} -->"
 
 
-def escape(text: str) -> str:
-    """Text as text, 500 characters of it at most: no Markdown, no HTML, no line break, no @mention."""
-    text = " ".join(text.split())
-    text = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _ACTIVE.sub(r"\\\1", text).replace("@", "@\u2060")  # a word joiner keeps GitHub from notifying people
+def comment(verdict: Document, scalars: Sequence[Summary], curves: Mapping[int, Curves] | None = None) -> str:
+    """The whole comment, never longer than GitHub takes. `curves`: a gate's position → its curves.
 
-
-def comment(verdict: Document, scalars: Sequence[Summary]) -> str:
-    """The whole comment, never longer than GitHub takes: rows of the folded table give way, the verdict stays."""
-    head = "\n\n".join(part for part in _head(verdict) if part)
-    tail = _links(verdict)
-    room = LIMIT - len(head) - len(tail) - 200
-    return "\n\n".join(part for part in [head, _all_scalars(scalars, room), tail] if part) + "\n"
+    Headline, reason and links always stand. The other parts come in the order of their weight, and each takes what room
+    it needs: what gives way first is the table of all scalars, then what differs, then the curves.
+    """
+    head, tail = "\n\n".join(_head(verdict)), _links(verdict)
+    room = LIMIT - len(head) - len(tail) - 100
+    by_weight: list[Callable[[int], str]] = [
+        lambda left: _gates(verdict, left),
+        lambda left: _remote_run(verdict, left),
+        lambda left: fitted(_warnings(verdict), left, "\n\n".join),
+        lambda left: fitted(_near_misses(verdict), left, "\n".join),
+        lambda left: folded.curves(verdict["gates"], curves or {}, left),
+        lambda left: folded.differences(verdict, left),
+        lambda left: folded.scalars(scalars, left),
+    ]
+    parts: list[str] = []
+    for part in by_weight:
+        text = part(room)
+        parts += [text] if text else []
+        room -= len(text) + 2
+    return "\n\n".join([head, *parts, tail]) + "\n"
 
 
 def headline(verdict: Document) -> str:
@@ -52,49 +60,23 @@ def headline(verdict: Document) -> str:
     return f"{OUTCOMES[verdict['outcome']].sign} ClearML CI: {verdict['outcome'].replace('_', ' ')}"
 
 
-def number(value: float | None, *, signed: bool = False) -> str:
-    """Six significant digits, or a dash where there is no number."""
-    if value is None:
-        return "-"
-    return f"{value:{'+' if signed else ''}.6g}" if math.isfinite(value) else str(value)
-
-
 def _head(verdict: Document) -> list[str]:
     return [
         marker(verdict["repository"], verdict["pull_request"]),
         f"### {headline(verdict)} · {HEADLINES[verdict['outcome']]}",
-        f"{escape(_sentence(verdict))} Commit `{verdict['commit'][:10]}`.",
-        *(f"> [!WARNING]\n> {escape(warning)}" for warning in verdict["warnings"][:5]),
-        _gates(verdict["gates"]),
-        _remote_run(verdict["remote_run"]),
-        _near_misses(verdict) if verdict["outcome"] == "no_evidence" and _wants_a_run(verdict) else "",
+        f"{escape(_sentence(verdict))}{_let_pass(verdict)} Commit `{verdict['commit'][:10]}`.",
     ]
 
 
-def _wants_a_run(verdict: Document) -> bool:
-    """Is it a local run that is missing, rather than one on an agent?"""
-    return bool(verdict["rejected"]) or not verdict["remote_run"]
-
-
-def _remote_run(remote: Document | None) -> str:
+def _remote_run(verdict: Document, room: int) -> str:
     """What the code did on an agent; where it failed, the phase and the last lines of its console."""
-    if remote is None:
+    remote = verdict["remote_run"]
+    if not remote:
         return ""
-    sign = OUTCOMES[remote["outcome"]].sign
-    task = f" {_link(remote['task'])}" if remote["task"] else ""
+    task = f": {_link(remote['task'])}" if remote["task"] else ""
     phase = f" · phase **{remote['phase']}**" if remote["phase"] else ""
-    line = f"{sign} On an agent{':' + task if task else ''}{phase} · {escape(remote['reason'])}."
-    if not remote["log_tail"]:
-        return line
-    console = _console(remote["log_tail"])
-    return f"{line}\n\n<details open>\n<summary>The end of its console</summary>\n\n{console}\n\n</details>"
-
-
-def _console(lines: Sequence[str]) -> str:
-    """A code block in which no line can end it: its fence is longer than any run of backticks in it."""
-    text = "\n".join(lines)[-_CONSOLE:]
-    fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", text)), default=0))
-    return f"{fence}text\n{text}\n{fence}"
+    line = f"{OUTCOMES[remote['outcome']].sign} On an agent{task}{phase} · {escape(remote['reason'])}."
+    return "\n\n".join(part for part in [line, folded.console(remote["log_tail"], room - len(line) - 2)] if part)
 
 
 def _sentence(verdict: Document) -> str:
@@ -104,59 +86,65 @@ def _sentence(verdict: Document) -> str:
     return f"{text[:1] if named else text[:1].upper()}{text[1:]}."
 
 
-def _gates(gates: Sequence[dict[str, Any]]) -> str:
-    if not gates:
-        return ""
-    rows = [
-        [
-            OUTCOMES[gate["outcome"]].sign,
-            escape(gate["metric"]) + (" ↑" if gate["goal"] == "maximize" else " ↓"),
-            number(gate["value"]),
-            number(gate["baseline"]),
-            number(gate["difference"], signed=True),
-            _allowed(gate),
-        ]
-        for gate in gates
+def _let_pass(verdict: Document) -> str:
+    return " The policy lets that pass." if (verdict["outcome"], verdict["exit_code"]) == ("inconclusive", 0) else ""
+
+
+def _warnings(verdict: Document) -> list[str]:
+    shown = verdict["warnings"][:_MOST_WARNINGS]
+    more = len(verdict["warnings"]) - len(shown)
+    said = [*shown, *([f"{more} more warnings are in the verdict."] if more else [])]
+    return [f"> [!WARNING]\n> {escape(warning)}" for warning in said]
+
+
+def _gates(verdict: Document, room: int) -> str:
+    """The table of gates, in the order of the policy; where it is too long, those that decided stay."""
+    gates = verdict["gates"]
+    with_main = verdict["main_baseline"] is not None
+
+    def render(kept: Sequence[dict[str, Any]]) -> str:
+        main = ["main"] if with_main else []
+        headers = ["", "metric", "this commit", "best", *main, "difference", "allowed"]
+        align = ("center", "left", *["right"] * (len(headers) - 2))
+        left_out = f"\n\n{len(gates) - len(kept)} more gates are in the verdict." if len(kept) < len(gates) else ""
+        return table([_gate(gate, with_main=with_main) for gate in kept], headers, align=align) + left_out
+
+    whole = render(gates) if gates else ""
+    if len(whole) <= room:
+        return whole
+    return fitted(sorted(gates, key=lambda gate: (not gate["required"], gate["outcome"] in HOLDS)), room, render)
+
+
+def _gate(gate: dict[str, Any], *, with_main: bool) -> list[str]:
+    notes = ["last"] * (gate["which"] == "last") + ["advisory"] * (not gate["required"])
+    return [
+        OUTCOMES[gate["outcome"]].sign,
+        " ".join([escape(gate["metric"]), ARROWS[gate["goal"]], *([f"({', '.join(notes)})"] if notes else [])]),
+        number(gate["value"]),
+        number(gate["baseline"]),
+        *([number(gate["main"])] if with_main else []),
+        number(gate["difference"], signed=True),
+        _allowed(gate),
     ]
-    headers = ["", "metric", "this commit", "best", "difference", "allowed"]
-    return _table(rows, headers, align=("center", "left", "right", "right", "right", "right"))
 
 
 def _allowed(gate: dict[str, Any]) -> str:
-    if gate["limit"] is None:
-        return "-"
-    return f"{'≥' if gate['goal'] == 'maximize' else '≤'} {number(gate['limit'])} ({gate['threshold_percent']:g} %)"
+    tolerance = f"{gate['tolerance']:g}{' %' if gate['relative'] else ''}"
+    sign = "≥" if gate["goal"] == "maximize" else "≤"
+    parts = [
+        f"{sign} {number(gate['limit'])} ({tolerance})" if gate["limit"] is not None else "",
+        f"min {number(gate['minimum'])}" if gate["minimum"] is not None else "",
+        f"max {number(gate['maximum'])}" if gate["maximum"] is not None else "",
+    ]
+    return ", ".join(part for part in parts if part) or "-"
 
 
-def _near_misses(verdict: Document) -> str:
-    advice = (
-        "Commit your changes, run the training once from the clean commit with ClearML, push, and rerun this check."
-    )
-    if not verdict["rejected"]:
-        return advice
-    lines = [f"- {_link(task)}: {escape(task['reason'])}" for task in verdict["rejected"][:10]]
-    return "\n".join(["Tasks of this commit that are no evidence:", "", *lines]) + f"\n\n{advice}"
-
-
-def _all_scalars(scalars: Sequence[Summary], room: int) -> str:
-    if not scalars:
-        return ""
-    rows = [[escape(s.title), escape(s.series), *map(number, (s.last, s.minimum, s.maximum))] for s in scalars]
-    kept = rows
-    while kept and len(_scalar_table(kept)) > room:
-        kept = kept[: int(len(kept) * 0.9)]
-    left_out = f"\n\n{len(rows) - len(kept)} more are in ClearML." if len(kept) < len(rows) else ""
-    summary = f"All scalars of this commit's task ({len(rows)})"
-    return f"<details>\n<summary>{summary}</summary>\n\n{_scalar_table(kept)}{left_out}\n\n</details>"
-
-
-def _scalar_table(rows: Sequence[Sequence[str]]) -> str:
-    headers = ["title", "series", "last", "min", "max"]
-    return _table(rows, headers, align=("left", "left", "right", "right", "right"))
-
-
-def _table(rows: Sequence[Sequence[str]], headers: Sequence[str], *, align: Sequence[str]) -> str:
-    return tabulate(rows, headers, tablefmt="pipe", colalign=align, disable_numparse=True)
+def _near_misses(verdict: Document) -> list[str]:
+    """Lines: what to do, and the tasks that came close."""
+    if verdict["outcome"] != "no_evidence" or (verdict["remote_run"] and not verdict["rejected"]):
+        return []  # where it is a run on an agent that is missing, its own words say what to do
+    near = [f"- {_link(task)}: {escape(task['reason'])}" for task in verdict["rejected"][:10]]
+    return [ADVICE, *(["", "Tasks of this commit that are no evidence:", "", *near] if near else [])]
 
 
 def _links(verdict: Document) -> str:
@@ -165,6 +153,8 @@ def _links(verdict: Document) -> str:
         links.append(f"Task of this commit: {_link(verdict['candidate'])}")
     if verdict["baseline"]:
         links.append(f"best: {_link(verdict['baseline'])}")
+    if verdict["main_baseline"]:
+        links.append(f"main: {_link(verdict['main_baseline'])}")
     links.append(f"[pipeline run]({verdict['pipeline']['url']})")
     return " · ".join(links)
 

@@ -98,7 +98,7 @@ def _check(environ: Mapping[str, str], event: dict[str, Any], launch: RemoteRun 
         pull_request=_pull_request(environ, event),
         project=environ.get("CLEARML_PROJECT", "").strip(),
         task_name=environ.get("CLEARML_TASK_NAME", "").strip(),
-        metric=check.metric(
+        gates=check.single_gate(
             title=environ.get("CLEARML_SCALAR_TITLE", ""),
             series=environ.get("CLEARML_SCALAR_SERIES", ""),
             goal=environ.get("CLEARML_SCALAR_MIN_MAX", ""),

@@ -45,14 +45,17 @@ def compose(check: Check, *, run: Mapping[str, str], steps: Mapping[str, Mapping
     compared = results.get("compare", {})
     return {
         "schema": SCHEMA,
-        "outcome": outcome,
+        **_shown(check.inconclusive, outcome),
         "exit_reason": reason,
         "repository": check.pull_request.repository,
         "pull_request": check.pull_request.number,
         "commit": check.commit,
         "candidate": results.get("find_task", {}).get("candidate") or remote.get("candidate"),
         "baseline": compared.get("baseline"),
-        "gates": [compared["gate"]] if compared.get("gate") else [],
+        "main_baseline": compared.get("main_baseline"),
+        "gates": list(compared.get("gates", [])),
+        "differences": list(compared.get("differences", [])),
+        "differences_total": compared.get("differences_total", 0),
         "rejected": results.get("find_task", {}).get("rejected", []),
         "remote_run": {key: remote.get(key) for key in _REMOTE} if remote.get("outcome") in OUTCOMES else None,
         "warnings": [*compared.get("warnings", []), *remote.get("notes", [])],
@@ -63,8 +66,12 @@ def compose(check: Check, *, run: Mapping[str, str], steps: Mapping[str, Mapping
 
 def error(check: Check, *, run: Mapping[str, str], reason: str) -> Document:
     """The verdict of a run that could not judge."""
-    document = compose(check, run=run, steps={})
-    return {**document, "outcome": "error", "exit_reason": reason}
+    return failed(compose(check, run=run, steps={}), reason)
+
+
+def failed(document: Document, reason: str) -> Document:
+    """The same document as an `error`: what it says could not be told, or was never found out."""
+    return {**document, **_shown("fail", "error"), "exit_reason": reason}
 
 
 def doubt(check: Check, *, run: Mapping[str, str], status: str, states: str, report: Mapping[str, Any]) -> str | None:
@@ -79,6 +86,12 @@ def doubt(check: Check, *, run: Mapping[str, str], status: str, states: str, rep
     if (document["commit"], document["pipeline"]["id"]) != (check.commit, run["id"]):
         return f"the run reported about commit {document['commit']}, not about {check.commit}"
     return None
+
+
+def _shown(inconclusive: str, outcome: str) -> Document:
+    """The outcome with its state and exit code, which every surface takes from here."""
+    shown = OUTCOMES["passed" if (outcome, inconclusive) == ("inconclusive", "pass") else outcome]
+    return {"outcome": outcome, "state": shown.state, "exit_code": shown.exit_code}
 
 
 def _decide(
@@ -112,7 +125,7 @@ def _evidence(check: Check, results: Mapping[str, Mapping[str, Any]]) -> list[tu
     if not found.get("candidate") and not trained.get("candidate"):
         # Where a training was to be the evidence, its own word on why there is none is enough.
         return [] if check.candidate in TRAINING else [("no_evidence", found["reason"])]
-    if check.metric is None:
+    if not check.gates:
         return [("passed", "this commit ran cleanly; no metric is compared")]
     return [(results["compare"]["outcome"], results["compare"]["reason"])]
 

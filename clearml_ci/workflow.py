@@ -7,7 +7,7 @@ from pathlib import Path
 from clearml_ci import github_gateway, markdown
 from clearml_ci.github_gateway import GitHubError
 from clearml_ci.settings import Settings
-from clearml_ci.verdict import OUTCOMES, Document
+from clearml_ci.verdict import Document
 
 
 def say(line: str) -> None:
@@ -40,7 +40,7 @@ def set_status(settings: Settings, *, state: str, description: str, url: str, co
 
 def conclude(verdict: Document, *, comment_url: str) -> None:
     """The verdict in the log, in the job's outputs and in its summary."""
-    level = "notice" if OUTCOMES[verdict["outcome"]].exit_code == 0 else "error"
+    level = "notice" if verdict["exit_code"] == 0 else "error"
     say(f"::{level}::" + _encode(f"{markdown.headline(verdict)}: {verdict['exit_reason']}"))
     values = outputs(verdict, comment_url=comment_url)
     _append("GITHUB_OUTPUT", "".join(f"{name}={value}\n" for name, value in values.items()))

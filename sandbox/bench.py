@@ -18,7 +18,8 @@ from tempfile import TemporaryDirectory
 
 from tabulate import tabulate
 
-from clearml_ci.check import Check, Metric, PullRequest
+from clearml_ci.check import Check, PullRequest
+from clearml_ci.gate import Gate
 from sandbox import clearml_server
 from sandbox.clearml_access import Access, Client
 
@@ -26,8 +27,8 @@ SIZES = (10, 1_000, 20_000)
 ROOT = Path(__file__).parents[1]
 REPOSITORY = "https://github.com/owner/digits.git"
 COMMIT = "c" * 40
-METRIC = Metric("accuracy", "validation", "maximize", 3.0)
-CHECK = Check(COMMIT, PullRequest("owner/digits", 1, (REPOSITORY,), "http://none"), "Digits", "train", METRIC, "Best")
+GATE = Gate("accuracy", "validation", tolerance=3.0)
+CHECK = Check(COMMIT, PullRequest("owner/digits", 1, (REPOSITORY,), "http://none"), "Digits", "train", (GATE,), "Best")
 STEPS = ("find_task", "compare")
 
 
@@ -75,7 +76,7 @@ def _train(client: Client, project: str, *, commit: str, tags: list[str], value:
         "tasks.create", name=CHECK.task_name, type="training", project=project, script=script, tags=tags
     )["id"]
     client.call("tasks.started", task=task)
-    _report(client, task, [(METRIC.title, METRIC.series, value)])
+    _report(client, task, [(GATE.title, GATE.series, value)])
     client.call("tasks.completed", task=task)
     return task
 

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from clearml_ci import check, clearml_gateway, github_gateway, markdown, step, verdict
+from clearml_ci import charts, check, clearml_gateway, github_gateway, markdown, step, verdict
+from clearml_ci.charts import Curves
 from clearml_ci.check import Check
-from clearml_ci.clearml_gateway import ClearML, Run
+from clearml_ci.clearml_gateway import ClearML, ClearMLError, Run
 from clearml_ci.errors import UsageError
+from clearml_ci.gate import Gate
 from clearml_ci.github_gateway import GitHub, GitHubError
 from clearml_ci.verdict import Document
 
@@ -22,12 +24,32 @@ def report(clearml: ClearML, run: Run) -> dict[str, Any]:
         steps={name: {"status": one.status, "result": one.result} for name, one in steps.items()},
     )
     scalars = clearml_gateway.scalars(clearml, document["candidate"]["id"]) if document["candidate"] else []
-    body = markdown.comment(document, scalars)
+    body = markdown.comment(document, scalars, curves(clearml, wanted, document))
     clearml_gateway.publish_verdict(clearml, run.id, document)
     published = publish(wanted, document, body)
     if published["verdict"] != document:
         clearml_gateway.publish_verdict(clearml, run.id, published["verdict"])
     return {"markdown": body, **published}
+
+
+def curves(clearml: ClearML, wanted: Check, document: Document) -> dict[int, Curves]:
+    """The curves of the gates that get a chart. They only illustrate: without them the report is the same."""
+    documents = document["gates"]
+    tasks = {
+        index: ((document["candidate"] or {}).get("id") or "", documents[index]["baseline_task"] or "")
+        for index in charts.picked(documents)
+    }
+    asked: dict[str, list[Gate]] = {}
+    for index, pair in tasks.items():
+        for task in filter(None, pair):
+            asked.setdefault(task, []).append(wanted.gates[index])
+    try:
+        found = clearml_gateway.curves(clearml, asked)
+    except ClearMLError:
+        return {}
+    return {
+        index: Curves(*(found.get((task, wanted.gates[index]), ()) for task in pair)) for index, pair in tasks.items()
+    }
 
 
 def _require_own_repository(wanted: Check, run: Run) -> None:
@@ -44,7 +66,7 @@ def publish(wanted: Check, document: Document, body: str) -> dict[str, Any]:
     warnings = list(dict.fromkeys(text for text in (comment_refused, status_refused) if text))
     if comment_refused and status_refused:
         reason = f"the verdict '{document['outcome']}' could not be reported: {'; '.join(warnings)}"
-        document = {**document, "outcome": "error", "exit_reason": reason}
+        document = verdict.failed(document, reason)
     if not comment_url and not comment_refused:
         warnings.append(f"pull request #{wanted.pull_request.number} has moved on: its comment is left to the new head")
     return {
@@ -78,7 +100,7 @@ def _status(hub: GitHub, document: Document) -> str:
     return github_gateway.set_status(
         hub,
         commit=document["commit"],
-        state=verdict.OUTCOMES[document["outcome"]].state,
+        state=document["state"],
         description=f"{document['outcome'].replace('_', ' ')}: {document['exit_reason']}",
         url=document["pipeline"]["url"],
     )

@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 
 from clearml_ci import clearml_gateway
-from clearml_ci.check import Metric
+from clearml_ci.alike import Inputs
 from clearml_ci.clearml_gateway import ClearML, ClearMLError
 from clearml_ci.errors import UsageError
+from clearml_ci.gate import Gate, Summary
 from clearml_ci.source import Source
 from sandbox.clearml_access import Client
 from tests.gateways.conftest import COMMIT, Project
 
-METRIC = Metric("accuracy", "validation", "maximize", 3.0)
+GATE = Gate("accuracy", "validation")
+LOSS = Gate("loss", "train", goal="minimize")
 
 
 def commit_tasks(clearml: ClearML, project: Project, **more: Any) -> list[str]:
@@ -77,17 +79,77 @@ def test_best_tasks__tagged_ones__come_with_their_whole_curves_extremes(clearml:
     project.report(best, 0.5, 0.9, 0.7)
     project.task(tags=["other"])
     failed = project.task(tags=["Best"], end="failed")
-    found = clearml_gateway.best_tasks(clearml, project=project.id, task_name="train", tag="Best", metric=METRIC)
+    found = clearml_gateway.best_tasks(clearml, project=project.id, task_name="train", tag="Best", gates=[GATE])
     assert {task.id: task.status for task, _ in found} == {best: "completed", failed: "failed"}
-    summary = next(summary for task, summary in found if task.id == best)
+    summary = next(reported[GATE] for task, reported in found if task.id == best)
     assert summary is not None
     assert (summary.last, summary.minimum, summary.maximum) == (0.7, 0.5, 0.9)
 
 
-def test_metric_of__metric_that_was_not_reported__is_none(clearml: ClearML, project: Project) -> None:
-    task = project.task()
-    project.report(task, 0.5, title="loss", series="train")
-    assert clearml_gateway.metric_of(clearml, task, METRIC) is None
+def test_metrics_of__several_tasks_and_gates__come_in_one_request(clearml: ClearML, project: Project) -> None:
+    first, second = project.task(), project.task()
+    project.report(first, 0.5, 0.25, title="loss", series="train")
+    project.report(second, 0.75)
+    before = clearml.requests
+    found = clearml_gateway.metrics_of(clearml, [first, second], [GATE, LOSS])
+    assert clearml.requests == before + 1
+    assert list(found) == [first, second]
+    assert found[first][1] == {GATE: None, LOSS: Summary("loss", "train", 0.25, 0.25, 0.5)}
+    assert found[second][1] == {GATE: Summary("accuracy", "validation", 0.75, 0.75, 0.75), LOSS: None}
+    assert (found[first][0].id, found[first][0].commit) == (first, COMMIT)
+
+
+def test_metrics_of__task_that_is_gone__is_told(clearml: ClearML, project: Project) -> None:
+    with pytest.raises(ClearMLError, match=f"no ClearML task {'0' * 32}"):
+        clearml_gateway.metrics_of(clearml, [project.task(), "0" * 32], [GATE])
+
+
+def test_task_inputs__two_tasks__come_in_one_request(clearml: ClearML, client: Client, project: Project) -> None:
+    script = {
+        "repository": "https://github.com/o/n.git",
+        "version_num": COMMIT,
+        "requirements": {"pip": "# Python 3.11\n\nscikit_learn == 1.5.2\n"},
+    }
+    model = client.call("models.create", uri="http://h/m", name="base")["id"]
+    full = project.task(
+        script=script,
+        end=None,
+        hyperparams={
+            "Args": {"lr": {"section": "Args", "name": "lr", "value": "0.1"}},
+            "Datasets": {"train": {"section": "Datasets", "name": "train", "value": "d1"}},
+            "properties": {"note": {"section": "properties", "name": "note", "value": "x"}},
+        },
+        models={"input": [{"name": "base", "model": model}]},
+    )
+    client.call("tasks.edit", task=full, runtime={"gpu_type": "A100"}, force=True)
+    bare = project.task()
+    before = clearml.requests
+    found = clearml_gateway.task_inputs(clearml, [full, bare])
+    assert clearml.requests == before + 1
+    assert found == {
+        full: Inputs(
+            {"Args/lr": "0.1"}, {"scikit-learn": "1.5.2"}, {"Datasets/train": "d1", "models/base": model}, "A100"
+        ),
+        bare: Inputs({}, {}, {}),
+    }
+
+
+def test_curves__tasks__cost_one_request_each_and_leave_out_what_has_no_curve(
+    clearml: ClearML, project: Project
+) -> None:
+    first, second = project.task(), project.task()
+    project.report(first, 0.5, 0.75, 1.0)
+    project.report(first, 0.5, 0.25, title="loss", series="train")
+    project.report(second, 0.25)
+    before = clearml.requests
+    found = clearml_gateway.curves(clearml, {first: [GATE, LOSS], second: [GATE, LOSS]})
+    assert clearml.requests == before + 2
+    assert found == {
+        (first, GATE): ((0.0, 0.5), (1.0, 0.75), (2.0, 1.0)),
+        (first, LOSS): ((0.0, 0.5), (1.0, 0.25)),
+        (second, GATE): ((0.0, 0.25),),
+        (second, LOSS): (),
+    }
 
 
 def test_scalars__machine_monitoring__is_left_out(clearml: ClearML, project: Project) -> None:

@@ -180,9 +180,12 @@ def test_connect__app_key_that_was_cut__is_told_and_not_shown(server: GitHubServ
 # --- what the report makes of refusals ------------------------------------------------------------------------
 
 
+PASSED = {"outcome": "passed", "state": "success", "exit_code": 0}
+
+
 def check_of(server: GitHubServer) -> Check:
     pull_request = PullRequest("octo-owner/digits", 1, (), server.api_url)
-    return Check(head(server), pull_request, "Digits", "", None, "Best")
+    return Check(head(server), pull_request, "Digits", "", (), "Best")
 
 
 def publish(server: GitHubServer, monkeypatch: pytest.MonkeyPatch, **environment: str) -> dict[str, Any]:
@@ -191,7 +194,7 @@ def publish(server: GitHubServer, monkeypatch: pytest.MonkeyPatch, **environment
     for name, value in {"GITHUB_API_URL": server.api_url, **environment}.items():
         monkeypatch.setenv(name, value)
     check = check_of(server)
-    passed = {**verdict.error(check, run={"id": "r", "url": "https://c"}, reason="fine"), "outcome": "passed"}
+    passed = {**verdict.error(check, run={"id": "r", "url": "https://c"}, reason="fine"), **PASSED}
     return report.publish(check, passed, f"{MARKER}\nfine")
 
 
@@ -250,7 +253,7 @@ def test_publish__run_that_names_another_github__does_not_get_the_token(
         check = check_of(server)
         moved = replace(check, pull_request=replace(check.pull_request, github_api=elsewhere))
         document = verdict.error(check, run={"id": "r", "url": "https://c"}, reason="fine")
-        published = report.publish(moved, {**document, "outcome": "passed"}, MARKER)
+        published = report.publish(moved, {**document, **PASSED}, MARKER)
     assert published["verdict"]["outcome"] == "error"
     assert seen == []
 

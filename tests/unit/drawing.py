@@ -3,20 +3,21 @@
 from dataclasses import replace
 from typing import Any
 
-from clearml_ci.check import Check, Metric, PullRequest
+from clearml_ci.check import Check, PullRequest
 from clearml_ci.evidence import RecordedTask
+from clearml_ci.gate import Gate
 
 COMMIT = "a" * 40
 REPOSITORY = "https://github.com/owner/name.git"
 
-METRIC = Metric("accuracy", "validation", "maximize", 3.0)
+GATE = Gate("accuracy", "validation", tolerance=3.0)
 
 CHECK = Check(
     commit=COMMIT,
     pull_request=PullRequest("owner/name", 7, (REPOSITORY,), "https://api.github.com"),
     project="Digits",
     task_name="train digits",
-    metric=METRIC,
+    gates=(GATE,),
     best_tag="Best Performance",
 )
 
@@ -38,16 +39,27 @@ def task(**changes: Any) -> RecordedTask:
     return replace(TASK, **changes)
 
 
-def gate_document(outcome: str = "passed", metric: str = "accuracy/validation") -> dict[str, Any]:
+def gate_document(outcome: str = "passed", metric: str = "accuracy/validation", **changes: Any) -> dict[str, Any]:
     return {
         "metric": metric,
         "goal": "maximize",
+        "which": "best",
         "threshold_percent": 3.0,
+        "tolerance": 3.0,
+        "relative": True,
+        "minimum": None,
+        "maximum": None,
+        "required": True,
         "outcome": outcome,
+        "reason": "why",
+        "baseline_task": TASK.id,
         "value": 0.95,
         "baseline": 0.96,
         "difference": -0.01,
         "limit": 0.9312,
+        "last": 0.94,
+        "main": None,
+        **changes,
     }
 
 
@@ -58,7 +70,7 @@ def steps(outcome: str = "passed", **changes: Any) -> dict[str, dict[str, Any]]:
         "find_task": {"status": "completed", "result": {"candidate": candidate, "reason": "", "rejected": []}},
         "compare": {
             "status": "completed",
-            "result": {"outcome": outcome, "reason": "why", "gate": gate_document(outcome), "warnings": []},
+            "result": {"outcome": outcome, "reason": "why", "gates": [gate_document(outcome)], "warnings": []},
         },
         **changes,
     }

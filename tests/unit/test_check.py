@@ -1,18 +1,23 @@
+import ast
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from clearml_ci import check
+from clearml_ci import check, remote
+from clearml_ci.alike import Alike
 from clearml_ci.errors import UsageError
-from tests.unit.drawing import CHECK, METRIC
+from clearml_ci.gate import Gate
+from tests.unit.drawing import CHECK, GATE
 
 
 def test_from_arguments__what_to_arguments_wrote__is_the_same_check() -> None:
     assert check.from_arguments(CHECK.to_arguments()) == CHECK
 
 
-def test_from_arguments__no_metric__compares_nothing() -> None:
-    bare = replace(CHECK, metric=None, task_name="", project="")
+def test_from_arguments__no_gate__compares_nothing() -> None:
+    bare = replace(CHECK, gates=(), task_name="", project="")
     assert check.from_arguments(bare.to_arguments()) == bare
 
 
@@ -34,6 +39,30 @@ def test_from_arguments__no_metric__compares_nothing() -> None:
         ({"_context": "no json"}, "_context is not what ci_trigger.py writes"),
         ({"_context": '{"repositories": null}'}, "_context is not what ci_trigger.py writes"),
         ({"best_tag": "-Best"}, "best_tag is '-Best': a tag must not begin with '-'"),
+        ({"gates": "accuracy"}, "gates is 'accuracy': expected a JSON list of gates"),
+        ({"gates": "{}"}, "expected a JSON list of gates"),
+        ({"gates": "[1]"}, "gates[0] is '1': expected an object with the keys title, series"),
+        ({"gates": '[{"title": "a", "series": ""}]'}, "gates[0].series is empty"),
+        ({"gates": '[{"title": 1, "series": "b"}]'}, "gates[0].title is '1': expected a text"),
+        (
+            {"gates": '[{"title": "a", "series": "b", "tolerence": 1}]'},
+            "gates[0] has the unknown key 'tolerence'; did you mean 'tolerance'?",
+        ),
+        ({"gates": '[{"title": "a", "series": "b", "goal": "up"}]'}, "gates[0].goal is 'up': expected maximize or"),
+        ({"gates": '[{"title": "a", "series": "b", "value": "mean"}]'}, "gates[0].value is 'mean': expected best or"),
+        ({"gates": '[{"title": "a", "series": "b", "tolerance": -1}]'}, "gates[0].tolerance is -1: expected 0 or"),
+        ({"gates": '[{"title": "a", "series": "b", "tolerance": NaN}]'}, "gates[0].tolerance is 'nan'"),
+        ({"gates": '[{"title": "a", "series": "b", "minimum": "1"}]'}, "gates[0].minimum is '1': expected a number"),
+        ({"gates": '[{"title": "a", "series": "b", "minimum": 2, "maximum": 1}]'}, "minimum is above its maximum"),
+        ({"gates": '[{"title": "a", "series": "b", "required": "no"}]'}, "gates[0].required is 'no': expected true"),
+        ({"inconclusive": "maybe"}, "inconclusive is 'maybe': expected fail or pass"),
+        ({"baseline_main": "yes"}, "baseline_main is 'yes': expected true or false"),
+        ({"alike": "[]"}, "alike is '[]': expected a JSON object"),
+        ({"alike": '{"package": []}'}, "alike has the unknown key 'package'; did you mean 'packages'?"),
+        ({"alike": '{"packages": "torch"}'}, "alike.packages is 'torch': expected a list of texts"),
+        ({"alike": '{"hyperparameters": [1]}'}, "alike.hyperparameters is '1': expected a list of texts"),
+        ({"alike": '{"inputs": "yes"}'}, "alike.inputs is 'yes': expected true or false"),
+        ({"alike": '{"difference": "fail"}'}, "alike.difference is 'fail': expected inconclusive or warn"),
         ({"best_tag": "__$not"}, "best_tag is '__$not'"),
     ],
 )
@@ -44,16 +73,67 @@ def test_from_arguments__edited_badly__names_the_parameter(edit: dict[str, str],
 
 
 @pytest.mark.parametrize(
-    ("edit", "metric"),
+    ("edit", "gate"),
     [
-        ({"threshold_percent": "5%"}, replace(METRIC, threshold_percent=5.0)),
-        ({"threshold_percent": ""}, replace(METRIC, threshold_percent=0.0)),
-        ({"goal": "min"}, replace(METRIC, goal="minimize")),
-        ({"goal": ""}, METRIC),
+        ({"threshold_percent": "5%"}, replace(GATE, tolerance=5.0)),
+        ({"threshold_percent": ""}, replace(GATE, tolerance=0.0)),
+        ({"goal": "min"}, replace(GATE, goal="minimize")),
+        ({"goal": ""}, GATE),
     ],
 )
-def test_from_arguments__strings_of_the_web_ui__are_cast(edit: dict[str, str], metric: check.Metric) -> None:
-    assert check.from_arguments({**CHECK.to_arguments(), **edit}).metric == metric
+def test_from_arguments__strings_of_the_web_ui__are_cast(edit: dict[str, str], gate: Gate) -> None:
+    assert check.from_arguments({**CHECK.to_arguments(), **edit}).gates == (gate,)
+
+
+MANY = (
+    Gate("accuracy", "validation", tolerance=0.02, relative=False, minimum=0.9),
+    Gate("Summary", "latency", goal="minimize", maximum=20.0, required=False),
+    Gate("loss", "train", goal="minimize", value="last", tolerance=1 / 3),
+)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"gates": MANY}, id="many"),
+        pytest.param({"gates": MANY[:1]}, id="one-with-a-minimum"),
+        pytest.param({"inconclusive": "pass", "baseline_main": False}, id="words"),
+        pytest.param({"alike": Alike(("Args/dataset*",), ("torch",), True, "warn")}, id="alike"),
+    ],
+)
+def test_from_arguments__what_no_flat_argument_holds__travels_as_json(changes: dict[str, object]) -> None:
+    asked = replace(CHECK, **changes)  # type: ignore[arg-type]  # the table's values are of these fields
+    assert check.from_arguments(asked.to_arguments()) == asked
+
+
+def test_from_arguments__gates__override_the_flat_ones() -> None:
+    arguments = {**CHECK.to_arguments(), "gates": '[{"title": "loss", "series": "train", "goal": "minimize"}]'}
+    assert check.from_arguments(arguments).gates == (Gate("loss", "train", goal="minimize"),)
+
+
+def test_to_arguments__one_plain_gate__can_be_edited_in_the_web_ui() -> None:
+    arguments = CHECK.to_arguments()
+    assert (arguments["gates"], arguments["threshold_percent"]) == ("", "3")
+    assert check.from_arguments({**arguments, "threshold_percent": "50"}).gates[0].tolerance == 50.0
+
+
+def test_from_arguments__run_of_an_older_version__has_the_defaults() -> None:
+    old = {
+        name: value
+        for name, value in CHECK.to_arguments().items()
+        if name not in ("gates", "inconclusive", "alike", "baseline_main")
+    }
+    assert check.from_arguments(old) == CHECK
+
+
+def test_parameters_of_the_pipeline__name_every_argument_with_its_default() -> None:
+    text = (Path(__file__).parents[2] / "pipelines" / "pr_check.py").read_text(encoding="utf-8")
+    declared = ast.literal_eval(re.search(r"^PARAMETERS = (\{.*?^\})", text, re.MULTILINE | re.DOTALL)[1])  # type: ignore[index]
+    assert {*CHECK.to_arguments(), *remote.VARIABLES} == declared.keys() - {"_steps_queue", "_shared_queue"}
+    bare = replace(CHECK, gates=(), project="", task_name="").to_arguments()
+    assert {name: value for name, value in declared.items() if value and name != "_context"} == {
+        name: value for name, value in bare.items() if value and name not in ("commit", "pull_request", "_context")
+    }
 
 
 FIND, RUN_IT, BOTH = (
@@ -83,10 +163,14 @@ FIND, RUN_IT, BOTH = (
                 "report": ["compare"],
             },
         ),
+        ({"gates": "[...]"}, {"find_task": [], "compare": ["find_task"], "report": ["compare"]}),
         ({}, {"find_task": [], "report": ["find_task"]}),
         ({"candidate": "nonsense"}, {"find_task": [], "report": ["find_task"]}),
     ],
-    ids=["find", "find-compare", "probe-beside", "probe-alone", "train", "find-or-train", "empty", "nonsense"],
+    ids=[
+        *("find", "find-compare", "probe-beside", "probe-alone", "train", "find-or-train"),
+        *("many-gates", "empty", "nonsense"),
+    ],
 )
 def test_plan__of_arguments__leaves_out_what_is_not_needed(
     arguments: dict[str, str], steps: dict[str, list[str]]

@@ -1,100 +1,206 @@
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from clearml_ci import gate
-from clearml_ci.check import Metric
-from clearml_ci.gate import Summary
+from clearml_ci.gate import Gate, Judgement, Summary
+from tests.unit.drawing import GATE
+
+TABLE = Path(__file__).parents[2] / ".github" / "GATES.md"
+HEADER = ["case", "goal", "value", "allowed", "this commit", "best", "outcome", "limit"]
+ROWS = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in TABLE.read_text(encoding="utf-8").split("\n## ")[1].splitlines()
+    if line.startswith("| ")
+]
 
 
-def metric(goal: str = "maximize", threshold: float = 3.0) -> Metric:
-    return Metric("accuracy", "validation", goal, threshold)
+def read_gate(goal: str, value: str, allowed: str) -> Gate:
+    tolerance, *bounds = allowed.split(", ")
+    limits = {name: float(number) for name, number in (bound.split() for bound in bounds)}
+    return Gate(
+        gate.SINGLE_VALUES if value == "single" else "accuracy",
+        "validation",
+        goal=goal,
+        value="best" if value == "single" else value,
+        tolerance=float(tolerance.removesuffix(" %")),
+        relative=tolerance.endswith("%"),
+        minimum=limits.get("min"),
+        maximum=limits.get("max"),
+    )
+
+
+def read_tasks(text: str) -> dict[str, Summary | None]:
+    parts = [] if text == "none" else text.split(" and ")
+    return {f"task {number}": read_summary(part) for number, part in enumerate(parts)}
+
+
+def read_summary(text: str) -> Summary | None:
+    if text == "missing":
+        return None
+    numbers = [float(one) for one in text.replace(",", "").split() if one not in ("to", "last")]
+    lowest, highest, last = numbers if len(numbers) == 3 else numbers * 3
+    return Summary("accuracy", "validation", last, lowest, highest)
+
+
+def test_table__of_the_documentation__has_every_outcome_and_its_columns() -> None:
+    header, *rows = ROWS
+    assert header == HEADER
+    assert len({row[0] for row in rows}) == len(rows)
+    assert {row[6].removesuffix(", warned") for row in rows} == {
+        "improved", "passed", "regressed", "no_baseline", "inconclusive"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("row", ROWS[1:], ids=lambda row: row[0])
+def test_judge__row_of_the_documentations_table__is_what_happens(row: list[str]) -> None:
+    _, goal, value, allowed, candidate, best, outcome, limit = row
+    judged = gate.judge(read_gate(goal, value, allowed), read_tasks(candidate), read_tasks(best))
+    assert f"{judged.outcome}{', warned' if judged.warning else ''}" == outcome
+    assert judged.limit == (None if limit == "-" else pytest.approx(float(limit), abs=1e-9))
+    assert judged.reason
 
 
 def summary(value: float, *, last: float | None = None) -> Summary:
     return Summary("accuracy", "validation", value if last is None else last, value, value)
 
 
-# The predecessor's own example: 3 % of 100 and MAX allows 97. It inverted the tolerance for negative metrics.
+def judge(value: float | None, baseline: float | None, **changes: object) -> Judgement:
+    asked = replace(GATE, **changes)  # type: ignore[arg-type]  # the tests name fields of Gate
+    best = {} if baseline is None else {"best": summary(baseline)}
+    return gate.judge(asked, {"mine": None if value is None else summary(value)}, best)
+
+
 @pytest.mark.parametrize(
-    ("goal", "baseline", "value", "outcome"),
+    ("judged", "reason"),
     [
-        pytest.param("maximize", 100, 101, "improved", id="max-better"),
-        pytest.param("maximize", 100, 100, "passed", id="max-equal"),
-        pytest.param("maximize", 100, 97, "passed", id="max-at-the-limit"),
-        pytest.param("maximize", 100, 96.9, "regressed", id="max-below-the-limit"),
-        pytest.param("maximize", 100, 50, "regressed", id="max-halved"),
-        pytest.param("maximize", -100, -103, "passed", id="max-negative-at-the-limit"),
-        pytest.param("maximize", -100, -103.1, "regressed", id="max-negative-below-the-limit"),
-        pytest.param("maximize", -100, -99, "improved", id="max-negative-better"),
-        pytest.param("maximize", 0, 0, "passed", id="max-zero-equal"),
-        pytest.param("maximize", 0, -1e-9, "regressed", id="max-zero-has-no-relative-tolerance"),
-        pytest.param("minimize", 1.0, 0.9, "improved", id="min-better"),
-        pytest.param("minimize", 1.0, 1.03, "passed", id="min-at-the-limit"),
-        pytest.param("minimize", 1.0, 1.04, "regressed", id="min-above-the-limit"),
-        pytest.param("minimize", -1.0, -0.97, "passed", id="min-negative-at-the-limit"),
-        pytest.param("maximize", 0.85, 0.85 * 0.97, "passed", id="max-at-the-limit-but-for-rounding"),
-        pytest.param("minimize", 0.85, 0.85 * 1.03, "passed", id="min-at-the-limit-but-for-rounding"),
-        pytest.param("minimize", -1.0, -0.96, "regressed", id="min-negative-above-the-limit"),
+        (judge(0.9, 0.8), "accuracy/validation is better than the best"),
+        (judge(0.8, 0.8), "accuracy/validation holds within 3 % of the best"),
+        (judge(0.7, 0.8), "accuracy/validation is worse than the best by more than 3 %"),
+        (judge(0.7, 0.8, relative=False, tolerance=0.02), "is worse than the best by more than 0.02"),
+        (judge(0.8, 0.8, tolerance=0.0), "accuracy/validation is as good as the best"),
+        (judge(0.7, 0.8, tolerance=0.0), "accuracy/validation is worse than the best"),
+        (judge(0.7, 0.8, minimum=0.9), "accuracy/validation is 0.7, below the minimum of 0.9"),
+        (judge(0.7, None, maximum=0.5), "accuracy/validation is 0.7, above the maximum of 0.5"),
+        (judge(None, 0.8), "the task of this commit reported no accuracy/validation"),
+        (judge(math.nan, 0.8), "accuracy/validation of this commit is nan, which is no finite number"),
+        (judge(0.7, math.inf), "the best task has no finite accuracy/validation that can be trusted"),
+        (judge(0.7, None), "there is no best model yet to compare with"),
     ],
 )
-def test_judge__value_against_best__has_outcome(goal: str, baseline: float, value: float, outcome: str) -> None:
-    judged = gate.judge(metric(goal), summary(value), {"best": summary(baseline)})
-    assert (judged.outcome, judged.value, judged.baseline) == (outcome, value, baseline)
-    assert judged.difference == pytest.approx(value - baseline)
+def test_judge__any_outcome__says_why(judged: Judgement, reason: str) -> None:
+    assert judged.reason.endswith(reason)
+
+
+def test_judge__several_bests__names_the_one_that_counts() -> None:
+    bests = {"new": summary(0.8), "old": summary(0.9), "empty": None}
+    assert gate.judge(GATE, {"mine": summary(0.85)}, bests).baseline_id == "old"
+    assert gate.judge(replace(GATE, goal="minimize"), {"mine": summary(0.85)}, bests).baseline_id == "new"
+
+
+def test_judge__several_runs_of_the_candidate__their_median_counts_and_each_must_have_one() -> None:
+    runs = {"a": summary(0.5), "b": summary(0.9), "c": summary(0.8)}
+    assert gate.judge(GATE, runs, {"best": summary(0.8)}).value == 0.8
+    assert gate.judge(GATE, {**runs, "d": None}, {"best": summary(0.8)}).outcome == "inconclusive"
+    assert gate.judge(GATE, {}, {"best": summary(0.8)}).outcome == "inconclusive"
+
+
+def test_judge__last_that_would_not_hold__is_told_with_both_numbers() -> None:
+    judged = gate.judge(GATE, {"mine": Summary("accuracy", "validation", 0.5, 0.1, 0.95)}, {"best": summary(0.9)})
+    assert judged.warning == "accuracy/validation was 0.95 at its best, but ended at 0.5, which would not hold"
+
+
+def test_judge__accepted_small_losses__do_not_add_up() -> None:
+    """100, then 98 within 3 %: the tag stays on 100, so 96 is compared with 100 again."""
+    bests = {"best": summary(100)}
+    assert gate.judge(GATE, {"second": summary(98)}, bests).outcome == "passed"
+    assert gate.judge(GATE, {"third": summary(96)}, bests).outcome == "regressed"
+
+
+@pytest.mark.parametrize(
+    ("judged", "outcome"),
+    [
+        pytest.param(judge(0.9, 0.8), "inconclusive", id="better"),
+        pytest.param(judge(0.5, 0.8), "inconclusive", id="worse"),
+        pytest.param(judge(0.5, 0.8, minimum=0.7), "regressed", id="below-the-minimum"),
+        pytest.param(judge(0.5, None), "no_baseline", id="nothing-compared"),
+    ],
+)
+def test_void__comparison_that_means_nothing__keeps_what_holds_without_it(judged: Judgement, outcome: str) -> None:
+    voided = gate.void(judged, "not like for like")
+    assert (voided.outcome, voided.value) == (outcome, judged.value)
+    assert (voided.reason == "not like for like") == (outcome == "inconclusive")
+
+
+def judged_gates(required: str, advisory: str = "") -> list[tuple[Gate, Judgement]]:
+    """`judged_gates("passed regressed", "passed")`: gates a/1, a/2, and the advisory b/1."""
+    return [
+        (Gate(title, str(number), required=title == "a"), Judgement(outcome, f"{title}/{number} {outcome}"))
+        for title, outcomes in (("a", required), ("b", advisory))
+        for number, outcome in enumerate(outcomes.split(), start=1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("required", "advisory", "outcome", "reason"),
+    [
+        ("passed", "", "passed", "a/1 passed"),
+        ("passed passed", "", "passed", "all 2 required gates hold: a/1, a/2"),
+        ("passed " * 5, "", "passed", "all 5 required gates hold: a/1, a/2, a/3, and 2 more"),
+        ("improved", "", "improved", "a/1 improved"),
+        ("passed improved", "", "improved", "a/2 improved; the other required gate holds"),
+        ("improved passed passed", "", "improved", "a/1 improved; the other 2 required gates hold"),
+        ("passed regressed", "", "regressed", "a/2 regressed"),
+        ("improved regressed regressed", "", "regressed", "a/2 regressed; a/3 regressed"),
+        ("regressed " * 5, "", "regressed", "a/1 regressed; a/2 regressed; a/3 regressed; and 2 more"),
+        ("inconclusive regressed", "", "regressed", "a/2 regressed"),
+        ("improved inconclusive", "", "inconclusive", "a/2 inconclusive"),
+        ("error regressed", "", "error", "a/1 error"),
+        ("no_baseline no_baseline", "", "no_baseline", "a/1 no_baseline"),
+        ("no_baseline regressed", "", "regressed", "a/2 regressed"),
+        ("no_baseline inconclusive", "", "inconclusive", "a/2 inconclusive"),
+        ("passed", "regressed inconclusive error", "passed", "a/1 passed"),
+        ("passed", "improved", "passed", "a/1 passed"),
+        ("", "regressed", "passed", "no gate is required"),
+    ],
+)
+def test_decide__many_gates__the_required_ones_make_one_outcome(
+    required: str, advisory: str, outcome: str, reason: str
+) -> None:
+    decided, said = gate.decide(judged_gates(required, advisory))
+    assert decided == outcome
+    assert said.startswith(reason) if not required else said == reason
+
+
+def test_as_document__gate__has_what_the_comment_shows() -> None:
+    asked = replace(GATE, minimum=0.5, required=False)
+    best = {"best": summary(0.8)}
+    document = gate.as_document(asked, gate.judge(asked, {"mine": summary(1.0, last=0.9)}, best))
+    assert document == {
+        "metric": "accuracy/validation",
+        "goal": "maximize",
+        "which": "best",
+        "threshold_percent": 3.0,
+        "tolerance": 3.0,
+        "relative": True,
+        "minimum": 0.5,
+        "maximum": None,
+        "required": False,
+        "outcome": "improved",
+        "reason": "accuracy/validation is better than the best",
+        "baseline_task": "best",
+        "value": 1.0,
+        "baseline": 0.8,
+        "difference": pytest.approx(0.2),
+        "limit": pytest.approx(0.776),
+        "last": 0.9,
+    }
+    assert gate.as_document(replace(asked, relative=False), Judgement("error", ""))["threshold_percent"] is None
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_judge__number_that_is_not_finite__is_inconclusive_on_either_side(bad: float) -> None:
-    assert gate.judge(metric(), summary(bad), {"best": summary(1)}).outcome == "inconclusive"
-    assert gate.judge(metric(), summary(1), {"best": summary(bad)}).outcome == "inconclusive"
-
-
-def test_judge__metric_missing_on_either_side__is_inconclusive_and_named() -> None:
-    missing = gate.judge(metric(), None, {"best": summary(1)})
-    one_sided = gate.judge(metric(), summary(1), {"best": None})
-    assert (missing.outcome, one_sided.outcome) == ("inconclusive", "inconclusive")
-    assert "accuracy/validation" in missing.reason
-    assert "accuracy/validation" in one_sided.reason
-
-
-def test_judge__missing_metric_without_any_best__never_passes_as_first_model() -> None:
-    assert gate.judge(metric(), None, {}).outcome == "inconclusive"
-
-
-def test_judge__no_best__is_no_baseline() -> None:
-    judged = gate.judge(metric(), summary(0.9), {})
-    assert (judged.outcome, judged.value, judged.limit) == ("no_baseline", 0.9, None)
-
-
-def test_judge__several_bests__the_best_of_them_counts_in_the_goals_direction() -> None:
-    bests = {"new": summary(0.8), "old": summary(0.9), "empty": None}
-    assert gate.judge(metric("maximize"), summary(0.85), bests).baseline_id == "old"
-    assert gate.judge(metric("minimize"), summary(0.85), bests).baseline_id == "new"
-
-
-def test_best_of_curve__goal__takes_the_extreme_and_not_the_last() -> None:
-    curve = Summary("loss", "train", last=0.5, minimum=0.2, maximum=0.9)
-    assert gate.best_of_curve(metric("minimize"), curve) == 0.2
-    assert gate.best_of_curve(metric("maximize"), curve) == 0.9
-
-
-DIVERGED = Summary("accuracy", "validation", last=0.0, minimum=0.0, maximum=2.3)
-
-
-def test_judge__zero_that_may_be_a_nan__is_inconclusive_on_either_side() -> None:
-    """The SDK records NaN as 0: a loss that diverged would be the best of all."""
-    diverged = gate.judge(metric("minimize"), DIVERGED, {"best": summary(0.5)})
-    assert (diverged.outcome, "NaN" in diverged.reason) == ("inconclusive", True)
-    assert gate.judge(metric("minimize"), summary(0.5), {"best": DIVERGED}).outcome == "inconclusive"
-
-
-def test_judge__zero_throughout__is_a_value() -> None:
-    assert gate.judge(metric("minimize"), summary(0.0), {"best": summary(0.0)}).outcome == "passed"
-
-
-def test_as_document__not_finite_number__becomes_none() -> None:
-    judged = gate.judge(metric(), summary(1.0), {"best": summary(0.5)})
-    document = gate.as_document(metric(), judged)
-    assert (document["value"], document["baseline"], document["limit"]) == (1.0, 0.5, pytest.approx(0.485))
-    assert gate.as_document(metric(), gate.Judgement("inconclusive", "", value=math.nan))["value"] is None
+def test_as_document__not_finite_number__becomes_none(bad: float) -> None:
+    document = gate.as_document(GATE, Judgement("inconclusive", "", value=bad, limit=bad, last=bad))
+    assert (document["value"], document["limit"], document["last"]) == (None, None, None)

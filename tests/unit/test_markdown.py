@@ -1,6 +1,7 @@
 import pytest
 
 from clearml_ci import markdown, verdict
+from clearml_ci.charts import Curves
 from clearml_ci.gate import Summary
 from tests.unit.drawing import CHECK, gate_document, steps
 
@@ -63,30 +64,29 @@ def test_comment__endless_reason__is_cut_and_stays_under_the_limit() -> None:
     assert "passed" in body
 
 
+def row_of(body: str, metric: str) -> list[str]:
+    line = next(line for line in body.splitlines() if line.startswith("|") and metric in line)
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
 @pytest.mark.parametrize(
-    ("text", "escaped"),
+    ("changes", "cells"),
     [
-        ("a|b", r"a\|b"),
-        ("<script>alert(1)</script>", r"&lt;script&gt;alert\(1\)&lt;/script&gt;"),
-        ("**bold** [x](y)", r"\*\*bold\*\* \[x\]\(y\)"),
-        ("line\nbreak", "line break"),
-        ("@team", "@\u2060team"),
-        ("`code`", r"\`code\`"),
-        ("-->", r"\--&gt;"),
-        ("1. first", r"1\. first"),
-        ("https://evil.example www.evil.example", r"https\://evil.example www\.evil.example"),
-        ("holds within 3.5 % of the best", "holds within 3.5 % of the best"),
+        ({}, ["✅", "loss/train ↑", "≥ 0.9312 (3 %)"]),
+        ({"goal": "minimize"}, ["✅", "loss/train ↓", "≤ 0.9312 (3 %)"]),
+        ({"which": "last"}, ["✅", "loss/train ↑ (last)", "≥ 0.9312 (3 %)"]),
+        ({"required": False}, ["✅", "loss/train ↑ (advisory)", "≥ 0.9312 (3 %)"]),
+        ({"relative": False, "tolerance": 0.02}, ["✅", "loss/train ↑", "≥ 0.9312 (0.02)"]),
+        ({"limit": 0.0, "minimum": 0.9}, ["✅", "loss/train ↑", "≥ 0 (3 %), min 0.9"]),
+        ({"limit": None, "maximum": 20.0}, ["✅", "loss/train ↑", "max 20"]),
+        ({"limit": None}, ["✅", "loss/train ↑", "-"]),
+        ({"required": False, "outcome": "regressed"}, ["❌", "loss/train ↑ (advisory)", "≥ 0.9312 (3 %)"]),
     ],
 )
-def test_escape__active_text__is_only_text(text: str, escaped: str) -> None:
-    assert markdown.escape(text) == escaped
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(None, "-"), (0.1234567, "0.123457"), (1e9, "1e+09"), (float("nan"), "nan")]
-)
-def test_number__value__has_six_significant_digits(value: float | None, text: str) -> None:
-    assert markdown.number(value) == text
+def test_comment__gate__says_goal_value_tolerance_and_bounds(changes: dict[str, object], cells: list[str]) -> None:
+    one = gate_document(**{"metric": "loss/train", **changes})  # type: ignore[arg-type]  # fields of the document
+    row = row_of(markdown.comment(document(gates=[gate_document(), one]), []), "loss/train")
+    assert [row[0], row[1], row[-1]] == cells
 
 
 def remote(outcome: str, *, phase: str, log_tail: list[str]) -> dict[str, object]:
@@ -113,3 +113,111 @@ def test_comment__remote_run_that_passed__is_one_line() -> None:
     body = markdown.comment(document(remote_run=remote("passed", phase="", log_tail=[])), [])
     assert "✅ On an agent: [probe" in body
     assert "console" not in body
+
+
+def test_comment__table_of_gates__comes_before_warnings_and_everything_folded() -> None:
+    body = markdown.comment(document(warnings=["mind it"]), [Summary("accuracy", "validation", 0.9, 0.1, 0.95)])
+    assert body.index("| accuracy/validation ↑") < body.index("[!WARNING]") < body.index("<details>")
+
+
+def test_comment__main__is_a_column_and_a_link_of_its_own() -> None:
+    main = {"id": "m", "name": "train main", "url": "https://clearml/main"}
+    body = markdown.comment(document(main_baseline=main, gates=[gate_document(main=0.91)]), [])
+    assert row_of(body, "metric") == ["", "metric", "this commit", "best", "main", "difference", "allowed"]
+    assert row_of(body, "accuracy")[4] == "0.91"
+    assert "main: [train main](https://clearml/main)" in body.splitlines()[-1]
+    assert "main" not in row_of(markdown.comment(document(), []), "metric")
+
+
+def test_comment__inconclusive_that_the_policy_lets_pass__says_so() -> None:
+    kept = document("inconclusive")
+    assert "lets that pass" not in markdown.comment(kept, [])
+    let_pass = {**kept, "state": "success", "exit_code": 0}
+    assert "Why. The policy lets that pass. Commit" in markdown.comment(let_pass, [])
+
+
+def difference(name: str, **changes: object) -> dict[str, object]:
+    return {"kind": "hyperparameter", "name": name, "candidate": "1", "baseline": "2", "matters": False, **changes}
+
+
+def test_comment__differences__are_folded_and_what_must_be_alike_is_marked() -> None:
+    found = [
+        difference("Args/dataset", candidate="b|c", baseline=None, matters=True),
+        difference("torch", kind="package", candidate="", baseline="2.0"),
+    ]
+    body = markdown.comment(document(differences=found, differences_total=7), [])
+    assert "<summary>What else differs from the best (7)</summary>" in body
+    assert row_of(body, "Args/dataset") == ["≠", "Args/dataset", "b\\", "c", "-"]  # split at the escaped bar
+    assert row_of(body, "torch") == ["", "package torch", "empty", r"2\.0"]
+    assert "≠ must be alike.\n\n5 more are in ClearML." in body
+
+
+CURVES = Curves(((0.0, 0.5), (1.0, 0.9)), ((0.0, 0.4), (1.0, 0.8)))
+
+
+def test_comment__curves__are_folded_charts_with_a_legend_in_words() -> None:
+    body = markdown.comment(document(), [], {0: CURVES})
+    assert body.count("```mermaid\n%%{init: ") == 1
+    assert "**accuracy/validation** ↑ · blue: this commit, ends at 0.9; orange: the best, ends at 0.8\n\n```" in body
+    assert "```mermaid" not in markdown.comment(document(), [], {0: Curves(((0.0, 1.0),))})
+
+
+HOSTILE = '"]|`*_<!--@team\n```\n</details># [x](javascript:y) ' * 50
+
+
+def huge() -> tuple[verdict.Document, list[Summary], dict[int, Curves]]:
+    """Everything that can be long, and as nasty as it gets."""
+    url = "https://clearml/" + "p" * 100
+    near = {"id": "1", "name": HOSTILE, "url": url, "reason": HOSTILE}
+    gates = [gate_document("passed", f"{HOSTILE[n:]} {n}", limit=None) for n in range(2_000)]
+    gates.append(gate_document("regressed", "the/one"))
+    points = tuple((float(n), n / 7) for n in range(2_000))
+    found = [difference(HOSTILE, candidate=HOSTILE, baseline=HOSTILE, matters=True) for _ in range(2_000)]
+    return (
+        document(
+            "regressed",
+            exit_reason=HOSTILE,
+            warnings=[HOSTILE] * 100,
+            gates=gates,
+            rejected=[near] * 100,
+            baseline=near,
+            main_baseline=near,
+            differences=found,
+            differences_total=2_000,
+        ),
+        [Summary(HOSTILE, HOSTILE, 1.0, 1.0, 1.0)] * 2_000,
+        dict.fromkeys(range(4), Curves(points, points)),
+    )
+
+
+@pytest.mark.parametrize("outcome", ["regressed", "no_evidence"])
+def test_comment__everything_too_long__stays_under_the_limit_and_keeps_verdict_and_links(outcome: str) -> None:
+    long, scalars, curves = huge()
+    body = markdown.comment({**long, "outcome": outcome}, scalars, curves)
+    assert 40_000 < len(body) <= markdown.LIMIT
+    assert body.splitlines()[2].endswith(markdown.HEADLINES[outcome])
+    assert row_of(body, "the/one")[0] == "❌"
+    assert "more gates are in the verdict" in body
+    assert body.rstrip().endswith(f"[pipeline run]({RUN['url']})")
+
+
+def test_comment__too_long__gives_way_from_the_least_important_part() -> None:
+    long, scalars, _ = huge()
+    short = {**long, "gates": long["gates"][-1:], "warnings": [], "rejected": []}
+    body = markdown.comment(short, scalars, {0: CURVES})
+    assert ("the/one" in body, "```mermaid" in body, "What else differs" in body) == (True, True, True)
+    assert "All scalars" not in body
+    assert len(body) <= markdown.LIMIT
+    full = markdown.comment({**short, "differences": []}, scalars, {0: CURVES})
+    assert "All scalars" in full
+    assert len(full) <= markdown.LIMIT
+
+
+def test_comment__hostile_text__opens_no_block_of_its_own() -> None:
+    long, scalars, curves = huge()
+    body = markdown.comment({**long, "gates": long["gates"][:2]}, scalars[:5], dict(list(curves.items())[:2]))
+    assert body.count("<details>") == body.count("</details>")
+    assert body.count("```") == 2 * body.count("```mermaid")
+    assert [line for line in body.splitlines() if line.startswith("#")] == [body.splitlines()[2]]
+    assert "@team" not in body
+    assert "<!--" not in body.removeprefix("<!--")

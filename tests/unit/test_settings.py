@@ -41,7 +41,7 @@ def test_from_environment__pull_request_event__names_head_and_both_repositories(
         "https://github.com/owner/name.git",
     )
     assert found.pipeline_project == "ClearML CI/owner/name"
-    assert found.check.metric is None
+    assert found.check.gates == ()
 
 
 def test_from_environment__predecessors_names__are_understood(environ: dict[str, str]) -> None:
@@ -56,9 +56,9 @@ def test_from_environment__predecessors_names__are_understood(environ: dict[str,
         "COMMIT_ID": HEAD.upper(),
     }
     check = settings.from_environment(environ).check
-    assert check.metric is not None
+    (gate,) = check.gates
     assert (check.project, check.task_name, check.best_tag) == ("my_project", "my_task", "BESTEST MODEL")
-    assert (check.metric.name, check.metric.goal, check.metric.threshold_percent) == (
+    assert (gate.name, gate.goal, gate.tolerance) == (
         "Performance Metrics/mAP",
         "maximize",
         3.0,

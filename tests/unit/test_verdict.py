@@ -48,8 +48,31 @@ def test_compose__step_without_a_result__is_an_error_and_never_green(broken: dic
 
 def test_compose__nothing_to_compare_configured__passes_on_evidence_alone() -> None:
     found = {"find_task": steps()["find_task"]}
-    document = verdict.compose(replace(CHECK, metric=None), run=RUN, steps=found)
+    document = verdict.compose(replace(CHECK, gates=()), run=RUN, steps=found)
     assert (document["outcome"], document["gates"]) == ("passed", [])
+
+
+@pytest.mark.parametrize(
+    ("outcome", "inconclusive", "shown"),
+    [
+        ("inconclusive", "fail", ("failure", 3)),
+        ("inconclusive", "pass", ("success", 0)),
+        ("regressed", "pass", ("failure", 1)),
+        ("error", "pass", ("error", 4)),
+        ("passed", "fail", ("success", 0)),
+    ],
+)
+def test_compose__policy_of_inconclusive__turns_state_and_exit_code_alone(
+    outcome: str, inconclusive: str, shown: tuple[str, int]
+) -> None:
+    document = verdict.compose(replace(CHECK, inconclusive=inconclusive), run=RUN, steps=steps(outcome))
+    assert (document["outcome"], (document["state"], document["exit_code"])) == (outcome, shown)
+
+
+def test_failed__document_that_could_not_be_told__is_an_error_everywhere() -> None:
+    document = verdict.failed(compose(steps("passed")), "nobody listens")
+    assert (document["outcome"], document["state"], document["exit_code"]) == ("error", "error", 4)
+    assert (document["exit_reason"], len(document["gates"])) == ("nobody listens", 1)
 
 
 def test_compose__requests_of_the_steps__are_listed() -> None:
@@ -147,7 +170,7 @@ def test_compose__probe_alone__passes_on_its_word() -> None:
 
 
 def test_compose__nothing_asked_for__is_an_error_and_never_green() -> None:
-    document = verdict.compose(replace(CHECK, candidate="none", metric=None), run=RUN, steps={})
+    document = verdict.compose(replace(CHECK, candidate="none", gates=()), run=RUN, steps={})
     assert document["outcome"] == "error"
 
 

@@ -1,0 +1,186 @@
+"""The step `compare` on a ClearML server: what it asks for, and what it makes of the answers."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from clearml_ci import clearml_gateway
+from clearml_ci.alike import Alike
+from clearml_ci.check import Check, PullRequest
+from clearml_ci.clearml_gateway import ClearML
+from clearml_ci.gate import Gate
+from sandbox.clearml_access import Client
+from steps import compare, report
+
+REPOSITORY = "https://github.com/o/n.git"
+ACCURACY = Gate("accuracy", "validation", tolerance=3.0)
+LATENCY = Gate("Summary", "latency", goal="minimize", tolerance=1.0, relative=False, maximum=20.0, required=False)
+CHECK = Check("c" * 40, PullRequest("o/n", 7, (REPOSITORY,), "http://none"), "", "", (ACCURACY,), "Best")
+
+
+@dataclass(frozen=True)
+class World:
+    """A project of the test's own with a candidate, and hands to add bests and to run the step."""
+
+    client: Client
+    clearml: ClearML
+    project: str
+    candidate: str
+
+    def task(self, accuracy: list[float], *, latency: float | None = None, diff: str = "", **more: Any) -> str:
+        created = str(
+            self.client.call(
+                "tasks.create",
+                name="train",
+                type="training",
+                project=self.project,
+                script={"repository": REPOSITORY, "version_num": "b" * 40, "diff": diff},
+                **more,
+            )["id"]
+        )
+        self.client.call("tasks.started", task=created)
+        points = [("accuracy", "validation", number, value) for number, value in enumerate(accuracy)]
+        points += [("Summary", "latency", -(2**31), latency)] if latency is not None else []
+        self.client.events([_event(created, *point) for point in points])
+        self.client.call("tasks.completed", task=created)
+        return created
+
+    def best(self, accuracy: list[float], **more: Any) -> str:
+        return self.task(accuracy, tags=["Best"], **more)
+
+    def compare(self, *gates: Gate, main: str | None = None, **changes: Any) -> dict[str, Any]:
+        asked = replace(CHECK, gates=gates or CHECK.gates, **changes)
+        items = {n: {"section": "Args", "name": n, "value": v} for n, v in asked.to_arguments().items()}
+        run = self.client.call(
+            "tasks.create", name="pr_check", type="controller", project=self.project, hyperparams={"Args": items}
+        )["id"]
+        step = self.client.call(
+            "tasks.create", name="find_task", type="data_processing", project=self.project, parent=run
+        )["id"]
+        clearml_gateway.mark(self.clearml, step, run=run, purpose="step")
+        candidate = {"id": self.candidate, "project_id": self.project}
+        clearml_gateway.store_result(self.clearml, step, {"candidate": candidate, "main_baseline": main})
+        return compare.compare(self.clearml, clearml_gateway.run(self.clearml, run))
+
+
+def _event(task: str, title: str, series: str, iteration: int, value: float) -> dict[str, Any]:
+    point = {"task": task, "iter": iteration, "metric": title, "variant": series, "value": value}
+    return {"type": "training_stats_scalar", **point}
+
+
+def args(**values: str) -> dict[str, Any]:
+    return {"Args": {name: {"section": "Args", "name": name, "value": value} for name, value in values.items()}}
+
+
+@pytest.fixture
+def world(client: Client, prefix: str, user_environment: dict[str, str]) -> World:  # noqa: ARG001  the session reads it
+    project = client.call("projects.create", name=f"{prefix} compare")["id"]
+    empty = World(client, clearml_gateway.connect(), project, "")
+    return replace(empty, candidate=empty.task([0.5, 0.9, 0.85], latency=25.0, hyperparams=args(dataset="a", seed="1")))
+
+
+def test_compare__advisory_gate_that_fails__does_not_turn_the_verdict(world: World) -> None:
+    best = world.best([0.91], latency=19.0)
+    result = world.compare(ACCURACY, LATENCY)
+    assert (result["outcome"], result["reason"]) == ("passed", "accuracy/validation holds within 3 % of the best")
+    assert [(one["outcome"], one["required"]) for one in result["gates"]] == [("passed", True), ("regressed", False)]
+    assert (result["baseline"]["id"], result["gates"][1]["value"]) == (best, 25.0)
+
+
+def test_compare__bests_of_which_each_is_best_at_one_metric__each_gate_takes_its_own(world: World) -> None:
+    accurate, fast = world.best([0.89], latency=30.0), world.best([0.5], latency=24.5)
+    result = world.compare(ACCURACY, replace(LATENCY, maximum=None))
+    assert [one["baseline_task"] for one in result["gates"]] == [accurate, fast]
+    assert "2 tasks carry the tag 'Best'; the best of them counts." in result["warnings"]
+
+
+def test_compare__dataset_that_must_be_alike__is_inconclusive_and_names_it(world: World) -> None:
+    world.best([0.8], hyperparams=args(dataset="b", seed="1"))
+    result = world.compare(alike=Alike(hyperparameters=("Args/dataset",)))
+    assert (result["outcome"], result["reason"]) == ("inconclusive", "not like for like: Args/dataset is a, was b")
+    assert [(one["name"], one["matters"]) for one in result["differences"]] == [("Args/dataset", True)]
+    assert result["gates"][0]["value"] == 0.9
+
+
+def test_compare__difference_that_only_warns__is_said_and_judged(world: World) -> None:
+    world.best([0.8], hyperparams=args(dataset="b", seed="1"))
+    result = world.compare(alike=Alike(hyperparameters=("Args/*",), difference="warn"))
+    assert (result["outcome"], result["warnings"]) == ("improved", ["Not like for like: Args/dataset is a, was b."])
+
+
+def test_compare__difference_that_nobody_asked_for__is_listed_only(world: World) -> None:
+    world.best([0.8], hyperparams=args(dataset="a", seed="2"))
+    result = world.compare()
+    assert (result["outcome"], result["warnings"], result["differences_total"]) == ("improved", [], 1)
+    assert result["differences"][0] | {"kind": ""} == {
+        "kind": "", "name": "Args/seed", "candidate": "1", "baseline": "2", "matters": False
+    }  # fmt: skip
+
+
+def test_compare__best_with_uncommitted_changes__is_used_and_named(world: World) -> None:
+    best = world.best([0.95], diff="changed")
+    result = world.compare()
+    assert (result["outcome"], result["baseline"]["id"]) == ("regressed", best)
+    assert result["warnings"] == [f"The best task (train, {best}) has uncommitted changes: nobody can run it again."]
+
+
+def test_compare__best_that_was_archived__is_an_error_for_every_gate(world: World, client: Client) -> None:
+    client.call("tasks.archive", tasks=[world.best([0.95])])
+    result = world.compare(ACCURACY, LATENCY)
+    assert (result["outcome"], {one["outcome"] for one in result["gates"]}) == ("error", {"error"})
+    assert "is archived" in result["reason"]
+
+
+def test_compare__first_model_that_misses_its_minimum__regressed(world: World) -> None:
+    assert world.compare()["outcome"] == "no_baseline"
+    missed = world.compare(replace(ACCURACY, minimum=0.95))
+    assert (missed["outcome"], missed["baseline"], missed["differences"]) == ("regressed", None, [])
+
+
+def test_compare__several_metrics_misspelt__each_is_offered_its_nearest(world: World) -> None:
+    world.best([0.8])
+    result = world.compare(Gate("accuracy", "validatoin"), Gate("Summary", "latancy"))
+    assert result["outcome"] == "inconclusive"
+    assert "did you mean 'accuracy/validation'?" in result["reason"]
+    assert "did you mean 'Summary/latency'?" in result["reason"]
+
+
+def test_compare__main__is_shown_beside_the_best_and_decides_nothing(world: World) -> None:
+    world.best([0.8])
+    main = world.task([0.99])
+    shown = world.compare(main=main)
+    assert (shown["outcome"], shown["main_baseline"]["id"], shown["gates"][0]["main"]) == ("improved", main, 0.99)
+    hidden = world.compare(main=main, baseline_main=False)
+    assert (hidden["main_baseline"], hidden["gates"][0]["main"]) == (None, None)
+    gone = world.compare(main="0" * 32)
+    assert (gone["outcome"], gone["main_baseline"]) == ("improved", None)
+
+
+def test_curves__of_the_report__are_the_candidates_and_its_gates_bests(world: World) -> None:
+    best = world.best([0.7, 0.8], latency=19.0)
+    asked = replace(CHECK, gates=(LATENCY, ACCURACY))
+    document = {"candidate": {"id": world.candidate}, "gates": world.compare(*asked.gates)["gates"]}
+    (drawn,) = report.curves(world.clearml, asked, document).items()
+    assert document["gates"][1]["baseline_task"] == best
+    assert [round(value, 6) for _, value in drawn[1].candidate] == [0.5, 0.9, 0.85]
+    assert (drawn[0], [round(value, 6) for _, value in drawn[1].baseline]) == (1, [0.7, 0.8])
+    assert report.curves(world.clearml, asked, {**document, "candidate": {"id": "0" * 32}}) == {}
+    assert report.curves(world.clearml, asked, {"candidate": None, "gates": []}) == {}
+
+
+def test_compare__best_above_last__is_warned_about(world: World) -> None:
+    world.best([0.9])
+    said = "accuracy/validation was 0.9 at its best, but ended at 0.85, which would not hold"
+    assert world.compare()["warnings"] == [said]
+
+
+def test_compare__any_number_of_gates__costs_the_same_requests(world: World) -> None:
+    world.best([0.8], latency=19.0)
+
+    def cost(*gates: Gate) -> int:
+        before = world.clearml.requests
+        world.compare(*gates)
+        return world.clearml.requests - before
+
+    assert cost(ACCURACY) == cost(ACCURACY, LATENCY, replace(ACCURACY, value="last")) == 8  # four are the test's own

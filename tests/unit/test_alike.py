@@ -1,0 +1,139 @@
+import json
+from collections.abc import Mapping
+
+import pytest
+
+from clearml_ci import alike
+from clearml_ci.alike import Alike, Difference, Inputs
+
+
+def inputs(
+    hyperparameters: Mapping[str, str] | None = None,
+    packages: Mapping[str, str] | None = None,
+    data: Mapping[str, str] | None = None,
+    gpu: str = "",
+) -> Inputs:
+    return Inputs(hyperparameters or {}, packages or {}, data or {}, gpu)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "baseline", "found"),
+    [
+        pytest.param(inputs({"Args/lr": "1"}), inputs({"Args/lr": "1"}), [], id="same"),
+        pytest.param(
+            inputs({"Args/lr": "1"}),
+            inputs({"Args/lr": "2"}),
+            [Difference("hyperparameter", "Args/lr", "1", "2", False)],
+            id="hyperparameter",
+        ),
+        pytest.param(
+            inputs({"Args/lr": "1"}),
+            inputs({"General/lr": "1"}),
+            [
+                Difference("hyperparameter", "Args/lr", "1", None, False),
+                Difference("hyperparameter", "General/lr", None, "1", False),
+            ],
+            id="one-sided",
+        ),
+        pytest.param(
+            inputs({"Args/x": ""}),
+            inputs(),
+            [Difference("hyperparameter", "Args/x", "", None, False)],
+            id="empty-is-not-missing",
+        ),
+        pytest.param(
+            inputs(packages={"torch": "2.1"}),
+            inputs(packages={"torch": "2.0"}),
+            [Difference("package", "torch", "2.1", "2.0", False)],
+            id="package",
+        ),
+        pytest.param(
+            inputs(data={"Datasets/train": "a"}),
+            inputs(data={"Datasets/train": "b"}),
+            [Difference("input", "Datasets/train", "a", "b", False)],
+            id="dataset",
+        ),
+        pytest.param(inputs(gpu="A100"), inputs(gpu="T4"), [Difference("GPU", "type", "A100", "T4", False)], id="gpu"),
+        pytest.param(inputs(gpu="A100"), inputs(), [], id="gpu-that-was-not-recorded"),
+    ],
+)
+def test_differences__two_tasks__are_listed(candidate: Inputs, baseline: Inputs, found: list[Difference]) -> None:
+    assert alike.differences(Alike(), candidate, baseline) == found
+
+
+@pytest.mark.parametrize(
+    ("policy", "mattering"),
+    [
+        (Alike(), set()),
+        (Alike(hyperparameters=("Args/dataset",)), {"Args/dataset"}),
+        (Alike(hyperparameters=("Args/*",)), {"Args/dataset", "Args/lr"}),
+        (Alike(hyperparameters=("args/dataset",)), set()),
+        (Alike(hyperparameters=("dataset",)), set()),
+        (Alike(packages=("Scikit_Learn",)), {"scikit-learn"}),
+        (Alike(inputs=True), {"Datasets/train"}),
+    ],
+)
+def test_differences__policy__says_which_matter_and_they_come_first(policy: Alike, mattering: set[str]) -> None:
+    found = alike.differences(
+        policy,
+        inputs({"Args/dataset": "a", "Args/lr": "1"}, {"scikit-learn": "1"}, {"Datasets/train": "x"}, "A100"),
+        inputs({"Args/dataset": "b", "Args/lr": "2"}, {"scikit-learn": "2"}, {"Datasets/train": "y"}, "T4"),
+    )
+    assert len(found) == 5
+    assert {one.name for one in found[: len(mattering)]} == mattering
+    assert {one.name for one in found if one.matters} == mattering
+
+
+SECRET = "hunter2-hunter2"  # noqa: S105  invented for this test
+
+
+@pytest.mark.parametrize(
+    "name", ["Args/api_key", "Args/AWS_SECRET", "Args/hub-token", "Args/Password", "Args/passwd", "Args/credentials"]
+)
+def test_differences__name_that_looks_secret__shows_no_value(name: str) -> None:
+    found = alike.differences(Alike(hyperparameters=("*",)), inputs({name: SECRET}), inputs({name: "other-" + SECRET}))
+    assert [(one.name, one.candidate, one.baseline) for one in found] == [(name, "***", "***")]
+    assert SECRET not in json.dumps(alike.as_documents(found)) + alike.unlike(found)
+
+
+def test_differences__credentials_in_an_address__are_masked() -> None:
+    ours = alike.packages(f"mine @ git+https://user:{SECRET}@github.com/o/mine.git@1")
+    (found,) = alike.differences(Alike(), inputs(packages=ours), inputs())
+    assert found.candidate == "@ git+https://***@github.com/o/mine.git@1"
+
+
+def test_unlike__what_matters__is_one_sentence() -> None:
+    policy = Alike(hyperparameters=("Args/*",))
+    found = alike.differences(policy, inputs({"Args/dataset": "a"}), inputs({"Args/dataset": "b"}))
+    assert alike.unlike(found) == "not like for like: Args/dataset is a, was b"
+    many = alike.differences(policy, inputs({f"Args/{n}": "x" for n in range(5)}), inputs({"Args/0": ""}))
+    assert alike.unlike(many) == (
+        "not like for like: Args/0 is x, was empty; Args/1 is x, was not set; Args/2 is x, was not set; and 2 more"
+    )
+    assert alike.unlike(alike.differences(Alike(), inputs({"Args/a": "1"}), inputs())) == ""
+
+
+def test_as_documents__endless_differences__are_cut() -> None:
+    found = alike.differences(Alike(), inputs({f"Args/{n}": "x" * 10_000 for n in range(2_000)}), inputs())
+    documents = alike.as_documents(found)
+    assert (len(found), len(documents), len(json.dumps(documents)) < 50_000) == (2_000, alike.MOST, True)
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("scikit_learn == 1.5.2", {"scikit-learn": "1.5.2"}),
+        ("Torch==2.1.0+cu121  # why", {"torch": "2.1.0+cu121"}),
+        ("numpy>=1,<2 ; python_version < '3.12'", {"numpy": ">=1,<2"}),
+        ("uvicorn[standard]==0.3", {"uvicorn": "0.3"}),
+        ("pandas", {"pandas": ""}),
+        ("mine @ https://h/mine.whl", {"mine": "@ https://h/mine.whl"}),
+        ("git+https://h/o/n.git@v1#egg=my_pkg", {"my-pkg": "git+https://h/o/n.git@v1#egg=my_pkg"}),
+        ("-e git+https://h/o/n.git@v1#egg=mine", {"mine": "git+https://h/o/n.git@v1#egg=mine"}),
+        ("--extra-index-url https://user:token@h/simple", {}),
+        ("# Python 3.11.2", {}),
+        ("", {}),
+    ],
+)
+def test_packages__line_of_requirements__is_name_and_version(line: str, found: dict[str, str]) -> None:
+    assert alike.packages(f"\n{line}\n") == found

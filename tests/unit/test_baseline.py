@@ -1,0 +1,62 @@
+import pytest
+
+from clearml_ci import baseline
+from clearml_ci.evidence import RecordedTask
+from tests.unit.drawing import COMMIT, task
+
+TAG = "Best Performance"
+
+
+@pytest.mark.parametrize(
+    ("tagged", "usable"),
+    [
+        pytest.param(task(), True, id="completed"),
+        pytest.param(task(status="published"), True, id="published"),
+        pytest.param(task(diff="changed"), True, id="uncommitted-changes"),
+        pytest.param(task(archived=True), False, id="archived"),
+        pytest.param(task(status="failed"), False, id="failed"),
+        pytest.param(task(status="created"), False, id="draft"),
+        pytest.param(task(status="in_progress"), False, id="running"),
+    ],
+)
+def test_usable__tagged_task__is_one_whose_numbers_count(tagged: RecordedTask, usable: bool) -> None:
+    assert baseline.usable(tagged) is usable
+
+
+@pytest.mark.parametrize(
+    ("tagged", "reason"),
+    [
+        pytest.param([], None, id="none-or-deleted"),
+        pytest.param([task()], None, id="there"),
+        pytest.param([task(archived=True), task()], None, id="another-is-there"),
+        pytest.param([task(status="created")], None, id="draft-of-a-clone"),
+        pytest.param([task(status="created", archived=True)], "is archived, so there is nothing", id="archived"),
+        pytest.param([task(status="failed")], "did not succeed (status 'failed')", id="failed"),
+    ],
+)
+def test_lost__no_usable_best__is_told_from_a_first_model(tagged: list[RecordedTask], reason: str | None) -> None:
+    said = baseline.lost(tagged, tag=TAG)
+    assert (said is None) if reason is None else (said is not None and reason in said)
+
+
+@pytest.mark.parametrize(
+    ("counted", "on_base", "warning"),
+    [
+        pytest.param(task(), None, "", id="unknown"),
+        pytest.param(task(), True, "", id="on-the-base-branch"),
+        pytest.param(task(), False, f"ran commit {COMMIT[:10]}, which is not on the base branch", id="not-on-it"),
+        pytest.param(task(diff="changed"), True, "has uncommitted changes", id="dirty"),
+    ],
+)
+def test_warnings__best_that_counts__is_named_where_something_is_wrong(
+    counted: RecordedTask, on_base: bool | None, warning: str
+) -> None:
+    said = baseline.warnings([counted], [counted], tag=TAG, baseline_on_base=on_base)
+    assert len(said) == bool(warning)
+    assert all(warning in one and counted.id in one for one in said)
+
+
+def test_warnings__several_tagged__are_counted_without_those_that_do_not_count() -> None:
+    tagged = [task(id="1"), task(id="2"), task(id="3", archived=True)]
+    (said,) = baseline.warnings(tagged, tagged[:1], tag=TAG, baseline_on_base=None)
+    assert said == f"2 tasks carry the tag '{TAG}'; the best of them counts."

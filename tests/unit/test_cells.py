@@ -1,0 +1,39 @@
+import pytest
+
+from clearml_ci import cells
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("a|b", r"a\|b"),
+        ("<script>alert(1)</script>", r"&lt;script&gt;alert\(1\)&lt;/script&gt;"),
+        ("**bold** [x](y)", r"\*\*bold\*\* \[x\]\(y\)"),
+        ("line\nbreak", "line break"),
+        ("@team", "@\u2060team"),
+        ("`code`", r"\`code\`"),
+        ("-->", r"\--&gt;"),
+        ("1. first", r"1\. first"),
+        ("https://evil.example www.evil.example", r"https\://evil.example www\.evil.example"),
+        ("holds within 3.5 % of the best", "holds within 3.5 % of the best"),
+    ],
+)
+def test_escape__active_text__is_only_text(text: str, escaped: str) -> None:
+    assert cells.escape(text) == escaped
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(None, "-"), (0.1234567, "0.123457"), (1e9, "1e+09"), (float("nan"), "nan")]
+)
+def test_number__value__has_six_significant_digits(value: float | None, text: str) -> None:
+    assert cells.number(value) == text
+
+
+def test_fitted__rows__as_many_of_the_first_as_there_is_room_for() -> None:
+    rows = [str(number) for number in range(100)]
+    assert cells.fitted(rows, 1_000, "\n".join) == "\n".join(rows)
+    kept = cells.fitted(rows, 100, "\n".join)
+    assert 80 < len(kept) <= 100
+    assert kept.splitlines() == rows[: len(kept.splitlines())]
+    assert cells.fitted(["too long"], 3, "\n".join) == ""
+    assert cells.fitted([], 3, "\n".join) == ""
