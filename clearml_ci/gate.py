@@ -7,6 +7,24 @@ from typing import Any
 
 from clearml_ci.check import Metric
 
+
+@dataclass(frozen=True)
+class Gate:
+    title: str
+    series: str  # a single value: title "Summary", series its name
+    goal: str = "maximize"  # "maximize" | "minimize"
+    value: str = "best"  # "best" of the curve in the goal's direction, or "last"
+    tolerance: float = 0.0  # how much worse than the baseline is allowed, >= 0
+    relative: bool = True  # True: tolerance is in percent of |baseline|; False: absolute, in the metric's unit
+    minimum: float | None = None  # absolute floor
+    maximum: float | None = None  # absolute ceiling
+    required: bool = True  # False: advisory: shown, does not turn the verdict
+
+    @property
+    def name(self) -> str:
+        return f"{self.title}/{self.series}"
+
+
 DOUBT = (
     "has 0 as its best value, which is also how ClearML records NaN and infinity: "
     "set `Logger.set_reporting_nan_value` to another number, or report the metric only where it is defined"
