@@ -137,7 +137,11 @@ ALIKE = _mapping(
         ),
         "packages": _list(
             "Python packages, by name.",
-            _text("A package.", "a package's name without a version, such as torch", form=r"(?=[A-Za-z0-9][\w.-]*$)"),
+            _text(
+                "A package.",
+                "a package's name without a version, such as torch",
+                form=r"(?=[A-Za-z0-9][A-Za-z0-9._-]*$)",
+            ),
         ),
         "inputs": _switch("Input models and datasets.", default=False),
         "difference": _choice(
@@ -167,7 +171,7 @@ REMOTE_RUN = _mapping(
         "module": _text(
             "The module to run instead of a script, with its arguments.",
             'a module and its arguments, such as "pytest -m gpu"',
-            form=r"(?=[A-Za-z_][\w.]*( |$))",
+            form=r"(?=[A-Za-z_][A-Za-z0-9_.]*( |$))",
         ),
         "folder": _text("The folder that it runs in.", _PATH + "models/digits", form=_INSIDE, default="."),
         "requirements": _text("The requirements file.", _PATH + "requirements.txt", form=_INSIDE),
