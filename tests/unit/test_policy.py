@@ -281,6 +281,13 @@ def test_load__several_problems__are_all_told_in_the_files_order() -> None:
     ]
 
 
+def test_load__two_keys_missing__are_told_once_each() -> None:
+    assert refusal("version: 1\ngates:\n  - metric: {}\n").splitlines() == [
+        f"p.yml:3: gates[0].metric.title: found nothing; allowed: {A_TEXT}",
+        f"p.yml:3: gates[0].metric.series: found nothing; allowed: {A_TEXT}",
+    ]
+
+
 def test_load__hundreds_of_problems__are_cut_and_the_cut_is_told() -> None:
     told = refusal("version: 1\n" + "".join(f"key{number}: 1\n" for number in range(500))).splitlines()
     assert len(told) == 51
@@ -442,6 +449,13 @@ def test_document__through_json__is_the_same_policy(text: str) -> None:
 def test_to_document__caller_changes_it__leaves_the_policy_alone() -> None:
     found = load(EXAMPLE)
     policy.to_document(found)["remote_run"]["args"].append("x=1")
+    assert found == load(EXAMPLE)
+
+
+def test_from_document__caller_changes_it__leaves_the_policy_alone() -> None:
+    document = policy.to_document(load(EXAMPLE))
+    found = policy.from_document(document)
+    document["remote_run"]["args"].append("x=1")
     assert found == load(EXAMPLE)
 
 
