@@ -1,0 +1,220 @@
+"""What a team asks of its pull requests: the policy file `.github/clearml-ci.yml`, understood.
+
+The file belongs to the base branch, so a pull request cannot change what it is judged by. It travels as a JSON
+document in one parameter of a ClearML run, where anyone may edit it: a document is checked as a file is.
+"""
+
+import copy
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from clearml_ci import check, policy_problems, policy_schema, policy_text
+from clearml_ci.errors import UsageError
+from clearml_ci.gate import Gate
+from clearml_ci.policy_problems import Problem
+
+FILE = ".github/clearml-ci.yml"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Files that no run depends on (patterns)."""
+
+    ignored_paths: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """The tag of the best task; `main`: main's own task at the merge base as well."""
+
+    tag: str
+    main: bool
+
+
+@dataclass(frozen=True)
+class Alike:
+    """What has to be the same on both sides: patterns `Section/name`, names of packages, input models and datasets."""
+
+    hyperparameters: tuple[str, ...]
+    packages: tuple[str, ...]
+    inputs: bool
+    difference: str
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A valid policy, its defaults filled in but for those of `remote_run`.
+
+    `project` and `task_name` are empty where any will do; `remote_run` is None where nothing is run.
+    """
+
+    project: str
+    task_name: str
+    candidate: str
+    evidence: Evidence
+    gates: tuple[Gate, ...]
+    baselines: Baselines
+    alike: Alike
+    remote_run: Mapping[str, Any] | None
+    comment: str
+    comment_authors: tuple[str, ...]
+    inconclusive: str
+    promote: str
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of the file, for editors."""
+    return copy.deepcopy(policy_schema.SCHEMA)
+
+
+def schema_text() -> str:
+    """The schema as `.github/clearml-ci.schema.json` holds it."""
+    return json.dumps(schema(), indent=2) + "\n"
+
+
+def load(text: str, *, source: str) -> Policy:
+    """The policy in a file's text. Raises UsageError with a line for every problem; `source` names the file."""
+    found = policy_text.read(text)
+    unfit = policy_problems.of(found.data, found.lines) if found.lines else []
+    return _policy_without([*found.problems, *unfit], found.data, source=source)
+
+
+def validate_file(path: str | Path) -> str:
+    """The summary of the policy in this file. Raises UsageError where it cannot be read or is not in order."""
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(policy_text.LARGEST + 1)
+        text = data.decode("utf-8", "strict" if len(data) <= policy_text.LARGEST else "replace")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}; give the path of a policy file") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is no UTF-8 text (byte {error.start}): save it as UTF-8") from error
+    return summary(load(text, source=str(path)))
+
+
+def to_document(policy: Policy) -> dict[str, Any]:
+    """The policy as JSON data, in the file's own form."""
+    plain = json.loads(json.dumps(asdict(policy)))
+    document = {"version": 1, **plain, "gates": [_gate_document(gate) for gate in policy.gates]}
+    return {name: value for name, value in document.items() if value not in ("", None)}
+
+
+def from_document(document: object, *, source: str = "the run's policy") -> Policy:
+    """The policy of such a document. Raises UsageError with a line for every problem."""
+    return _policy_without(policy_problems.of(document, {}), document, source=source)
+
+
+def summary(policy: Policy) -> str:
+    """What was understood, for a person to read."""
+    lines = [
+        f"project: {policy.project or 'the whole workspace'}",
+        f"tasks: {policy.task_name or 'any'}",
+        f"candidate: {policy.candidate}",
+        *(f"gate: {_gate_line(gate)}" for gate in policy.gates),
+        f"baseline: tag {policy.baselines.tag}{', and main at the merge base' if policy.baselines.main else ''}",
+        f"alike: {_alike_line(policy.alike)}",
+        f"remote run: {_remote_line(policy.remote_run)}",
+        f"comment: {policy.comment}; inconclusive: {policy.inconclusive}; promote: {policy.promote}",
+    ]
+    if not policy.gates:
+        lines.insert(3, "gate: none, nothing is compared")
+    if policy.evidence.ignored_paths:
+        lines.insert(3, f"an earlier commit counts when only these changed: {', '.join(policy.evidence.ignored_paths)}")
+    return "\n".join(lines)
+
+
+def _policy_without(problems: list[Problem], document: object, *, source: str) -> Policy:
+    if problems:
+        raise UsageError(policy_problems.told(problems, source=source))
+    return _policy(document)
+
+
+def _policy(document: Any) -> Policy:
+    filled = {**policy_schema.defaults(policy_schema.SCHEMA), **document}
+    evidence = {**policy_schema.defaults(policy_schema.EVIDENCE), **filled["evidence"]}
+    alike = {**policy_schema.defaults(policy_schema.ALIKE), **filled["alike"]}
+    return Policy(
+        project=filled.get("project", ""),
+        task_name=filled.get("task_name", ""),
+        candidate=filled["candidate"],
+        evidence=Evidence(tuple(evidence["ignored_paths"])),
+        gates=tuple(_gate(gate) for gate in filled["gates"]),
+        baselines=Baselines(**{**policy_schema.defaults(policy_schema.BASELINES), **filled["baselines"]}),
+        alike=Alike(
+            hyperparameters=tuple(alike["hyperparameters"]),
+            packages=tuple(alike["packages"]),
+            inputs=alike["inputs"],
+            difference=alike["difference"],
+        ),
+        remote_run=copy.deepcopy(filled.get("remote_run")),
+        comment=filled["comment"],
+        comment_authors=tuple(filled["comment_authors"]),
+        inconclusive=filled["inconclusive"],
+        promote=filled["promote"],
+    )
+
+
+def _gate(document: Mapping[str, Any]) -> Gate:
+    filled = {**policy_schema.defaults(policy_schema.GATE), **document}
+    title, series = policy_schema.title_and_series(filled["metric"])
+    allowed = filled["max_regression"]
+    relative = isinstance(allowed, str)
+    return Gate(
+        title=title,
+        series=series,
+        goal=check.GOALS[filled["goal"].upper()],
+        value=filled["value"],
+        tolerance=float(allowed.removesuffix("%")) if relative else float(allowed),
+        relative=relative,
+        minimum=_float(filled.get("min")),
+        maximum=_float(filled.get("max")),
+        required=filled["required"],
+    )
+
+
+def _float(number: float | None) -> float | None:
+    return None if number is None else float(number)
+
+
+def _gate_document(gate: Gate) -> dict[str, Any]:
+    floor = {} if gate.minimum is None else {"min": gate.minimum}
+    ceiling = {} if gate.maximum is None else {"max": gate.maximum}
+    return {
+        "metric": {"title": gate.title, "series": gate.series},
+        "goal": gate.goal,
+        "value": gate.value,
+        "max_regression": _allowed(gate) if gate.relative else gate.tolerance,
+        **floor,
+        **ceiling,
+        "required": gate.required,
+    }
+
+
+def _allowed(gate: Gate) -> str:
+    """The tolerance in percent, every digit of it: `3%`, and `0.00001%` rather than `1e-05%`."""
+    return f"{Decimal(repr(gate.tolerance)).normalize():f}%"
+
+
+def _gate_line(gate: Gate) -> str:
+    allowed = f"{_allowed(gate)} of the baseline" if gate.relative else f"{gate.tolerance:g}"
+    parts = [f"{gate.name} ({gate.value}, {gate.goal})", f"worse by at most {allowed}"]
+    parts += [f"at least {gate.minimum:g}"] if gate.minimum is not None else []
+    parts += [f"at most {gate.maximum:g}"] if gate.maximum is not None else []
+    return ", ".join([*parts, "required" if gate.required else "advisory"])
+
+
+def _alike_line(alike: Alike) -> str:
+    asked = [*alike.hyperparameters, *alike.packages, *(["input models and datasets"] if alike.inputs else [])]
+    return f"{', '.join(asked)}; a difference: {alike.difference}" if asked else "nothing is asked"
+
+
+def _remote_line(remote_run: Mapping[str, Any] | None) -> str:
+    filled = {**policy_schema.defaults(policy_schema.REMOTE_RUN), **(remote_run or {})}
+    if remote_run is None or filled["until"] == "off":
+        return "off"
+    queue = f" on the queue {filled['queue']}" if "queue" in filled else ""
+    return f"{filled.get('script') or filled['module']}{queue}, until {filled['until']}"

@@ -1,0 +1,131 @@
+"""What is wrong with a policy, as messages: where it is, what was found, what is allowed."""
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jsonschema import Draft202012Validator, TypeChecker, ValidationError
+from jsonschema.validators import extend
+
+from clearml_ci import errors
+from clearml_ci.policy_schema import SCHEMA, title_and_series
+
+MOST = 50  # messages
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """`line` is 0 where there is no text; `where` is a key's path as people write it."""
+
+    line: int
+    where: str
+    text: str
+
+    @staticmethod
+    def at(path: Path, line: int, text: str) -> "Problem":
+        return Problem(line, _written(path), text)
+
+
+def of(data: object, lines: Mapping[Path, int]) -> list[Problem]:
+    """Everything that does not fit the schema, and what no schema can say."""
+    found = [one for error in _VALIDATOR.iter_errors(data) for one in _of_error(error)]
+    wrong = {path for path, _ in found}
+    conflicts = _conflicts(data, wrong)
+    return [Problem.at(path, _line(path, lines), text) for path, text in [*found, *conflicts]]
+
+
+def told(problems: Iterable[Problem], *, source: str) -> str:
+    """One line each, in the file's order, without doubles."""
+    ordered = sorted(dict.fromkeys(problems), key=lambda one: one.line)
+    shown = [f"{source}:{one.line or ''}{':' if one.line else ''} {one.where}: {one.text}" for one in ordered[:MOST]]
+    more = [f"{source}: and more; mend these first"] if len(ordered) > MOST else []
+    return "\n".join([*shown, *more])
+
+
+def _is_number(_: TypeChecker, value: object) -> bool:
+    """JSON knows no NaN, Python's reader does; and true is no number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+_TYPES = Draft202012Validator.TYPE_CHECKER.redefine("number", _is_number)
+_VALIDATOR = extend(Draft202012Validator, type_checker=_TYPES)(SCHEMA)  # type: ignore[no-untyped-call]
+
+
+def _of_error(error: ValidationError) -> Iterator[tuple[Path, str]]:
+    path: Path = tuple(error.absolute_path)
+    schema: Any = error.schema
+    instance: Any = error.instance
+    if error.validator == "additionalProperties":
+        for name in [name for name in instance if name not in schema["properties"]][: MOST + 1]:
+            yield (
+                (*path, name),
+                "found an unknown key" + errors.nearest(name[:60], schema["properties"], what="allowed"),
+            )
+    elif error.validator == "required":
+        for name in [name for name in schema["required"] if name not in instance]:
+            yield (*path, name), f"found nothing; allowed: {schema['properties'][name]['errorMessage']}"
+    else:
+        yield path, f"found {_described(error)}; allowed: {schema['errorMessage']}"
+
+
+def _described(error: ValidationError) -> str:
+    value: Any = error.instance
+    if error.validator == "oneOf":
+        asked: Any = error.validator_value
+        return "both" if all(one["required"][0] in value for one in asked) else "neither"
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return _quoted(value)
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    return "a mapping" if isinstance(value, dict) else f"the number {str(value)[:60]}"
+
+
+def _conflicts(data: Any, wrong: set[Path]) -> Iterator[tuple[Path, str]]:
+    """Between the gates that are in order by themselves."""
+    if not isinstance(data, dict) or not isinstance(data.get("gates"), list):
+        return
+    spoilt = {path[1] for path in wrong if path[:1] == ("gates",) and len(path) > 1}
+    seen: set[tuple[str, str, str]] = set()
+    for index, gate in enumerate(data["gates"]):
+        if index in spoilt:
+            continue
+        title, series = title_and_series(gate["metric"])
+        name = (title, series, gate.get("value", "best"))
+        if name in seen:
+            yield ("gates", index), f"found {_quoted(f'{title}/{series}')} again; allowed: one gate a metric and value"
+        seen.add(name)
+        if gate.get("min", -math.inf) > gate.get("max", math.inf):
+            found = f"the number {gate['min']} with max {gate['max']}"
+            yield ("gates", index, "min"), f"found {found}; allowed: a number that is not above max"
+
+
+def _line(path: Path, lines: Mapping[Path, int]) -> int:
+    """The line of a path, or of the nearest thing around it that is there."""
+    return next((lines[path[:end]] for end in range(len(path), -1, -1) if path[:end] in lines), 0)
+
+
+def _written(path: Path) -> str:
+    """`gates[0].metric`; a key that could be taken for something else is quoted."""
+    written = ""
+    for part in path:
+        if isinstance(part, int):
+            written += f"[{part}]"
+        else:
+            written += "." + (part if re.fullmatch(r"[\w-]{1,60}", part) else _quoted(part))
+    return written.removeprefix(".") or "the file"
+
+
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:57] + "...")
