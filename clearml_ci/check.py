@@ -15,6 +15,7 @@ from clearml_ci import arguments as argument_texts
 from clearml_ci import remote
 from clearml_ci.alike import NOTHING as NOTHING_ALIKE
 from clearml_ci.alike import Alike
+from clearml_ci.comment_mode import MODES
 from clearml_ci.errors import UsageError
 from clearml_ci.gate import Gate
 
@@ -38,6 +39,7 @@ class PullRequest:
     head_repository: str = ""  # owner/name, empty where the fork was deleted
     head_url: str = ""
     labeled_by: str = ""  # who put the label of approval on it, in the event that started this very check
+    base: str = ""  # the branch that it is to be merged into
 
     @property
     def is_fork(self) -> bool:
@@ -52,6 +54,8 @@ class Check:
     `project` may be empty (the whole workspace), and so may `gates` (nothing is compared). `inconclusive` is "fail" or
     "pass": what the check shows where the evidence cannot decide. `baseline_main`: show main's own task as well.
     `candidate` and `until` are those of `remote.RemoteRun`; what else a remote run needs is read by its step alone.
+    `comment` is one of comment_mode.MODES; `ignored_paths` are patterns of files that no run depends on;
+    `waited_for`: a job waits for the verdict, and speaks for agents that cannot.
     """
 
     commit: str
@@ -65,6 +69,10 @@ class Check:
     inconclusive: str = "fail"
     alike: Alike = NOTHING_ALIKE
     baseline_main: bool = True
+    comment: str = "always"
+    comment_authors: tuple[str, ...] = ()
+    ignored_paths: tuple[str, ...] = ()
+    waited_for: bool = True
 
     def to_arguments(self) -> dict[str, str]:
         """The `Args` of a run. Names with a leading underscore are hidden in the New run dialog."""
@@ -85,6 +93,7 @@ class Check:
             "inconclusive": self.inconclusive,
             "alike": argument_texts.alike_text(self.alike),
             "baseline_main": "true" if self.baseline_main else "false",
+            "comment": self.comment,
             "_context": json.dumps(
                 {
                     "repository": self.pull_request.repository,
@@ -95,6 +104,10 @@ class Check:
                     "head_url": self.pull_request.head_url,
                     "labeled_by": self.pull_request.labeled_by,
                     "labeled_commit": self.commit if self.pull_request.labeled_by else "",
+                    "base": self.pull_request.base,
+                    "comment_authors": list(self.comment_authors),
+                    "ignored_paths": list(self.ignored_paths),
+                    "waited_for": self.waited_for,
                 }
             ),
         }
@@ -117,6 +130,7 @@ def from_arguments(arguments: Mapping[str, str]) -> Check:
             head_url=str(context.get("head_url", "")),
             # An approval is of one commit: a rerun with another one in its parameters has none.
             labeled_by=str(context.get("labeled_by", "")) if context.get("labeled_commit") == of_commit else "",
+            base=str(context.get("base", "")),
         ),
         project=arguments.get("project", "").strip(),
         task_name=arguments.get("task_name", "").strip(),
@@ -131,6 +145,10 @@ def from_arguments(arguments: Mapping[str, str]) -> Check:
         baseline_main=argument_texts.word(
             "baseline_main", arguments.get("baseline_main", ""), {"true": True, "false": False}
         ),
+        comment=argument_texts.word("comment", arguments.get("comment", ""), {mode: mode for mode in MODES}),
+        comment_authors=tuple(str(login) for login in context.get("comment_authors", [])),
+        ignored_paths=tuple(str(pattern) for pattern in context.get("ignored_paths", [])),
+        waited_for=bool(context.get("waited_for", True)),
     )
 
 

@@ -125,6 +125,11 @@ def _content(hub: GitHub, path: str, commit: str) -> ContentFile | list[ContentF
         return None
 
 
+def branch_head(hub: GitHub, name: str) -> str:
+    """The commit at which a branch stands. Raises GitHubError."""
+    return told(hub, f"the branch '{name}'", _CONTENTS, lambda: hub.repository.get_branch(name).commit.sha)
+
+
 def changed_files(hub: GitHub, *, base: str, head: str) -> list[str] | None:
     """The paths in which two commits differ, old names of renamed files included; None: too many for GitHub to tell.
 

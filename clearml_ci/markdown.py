@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from clearml_ci import folded
+from clearml_ci import comment_mode, folded
 from clearml_ci.cells import escape, fitted, number, table
 from clearml_ci.charts import Curves
 from clearml_ci.gate import Summary
@@ -62,7 +62,7 @@ def headline(verdict: Document) -> str:
 
 def _head(verdict: Document) -> list[str]:
     return [
-        marker(verdict["repository"], verdict["pull_request"]),
+        marker(verdict["repository"], verdict["pull_request"]) + "\n" + comment_mode.outcome_line(verdict["outcome"]),
         f"### {headline(verdict)} · {HEADLINES[verdict['outcome']]}",
         f"{escape(_sentence(verdict))}{_let_pass(verdict)} Commit `{verdict['commit'][:10]}`.",
     ]

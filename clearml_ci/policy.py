@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from clearml_ci import check, policy_problems, policy_schema, policy_text
+from clearml_ci.alike import Alike
 from clearml_ci.errors import UsageError
 from clearml_ci.gate import Gate
 from clearml_ci.policy_problems import Problem
@@ -33,16 +34,6 @@ class Baselines:
 
     tag: str
     main: bool
-
-
-@dataclass(frozen=True)
-class Alike:
-    """What has to be the same on both sides: patterns `Section/name`, names of packages, input models and datasets."""
-
-    hyperparameters: tuple[str, ...]
-    packages: tuple[str, ...]
-    inputs: bool
-    difference: str
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Any
 
 from clearml_ci.errors import UsageError, nearest
 
@@ -15,6 +16,7 @@ PROBE, COMPLETION = "first-iteration", "completion"
 OFF = ("", "off")
 CANDIDATES = ("find", "train", "find-or-train", "none")
 TRAINING = ("train", "find-or-train")
+DEFAULT_QUEUE = "ci-code"
 DEFAULT_LABEL = "run-remote"
 SHARED = "pull-request code may read the steps' credentials"
 # The Args of a run, and what the settings of a workflow call them; the upper-case names are the predecessors'.
@@ -113,6 +115,17 @@ def arguments_of(environ: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
+def arguments_of_policy(remote_run: Mapping[str, Any] | None, *, candidate: str) -> dict[str, str]:
+    """What a policy's `remote_run` says, under the names of a run's `Args`; without one, its candidate alone."""
+    return {"candidate": candidate} | {f"run_{key}": _text(value) for key, value in (remote_run or {}).items()}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "\n".join(str(one) for one in value) + "\n" if isinstance(value, list) else str(value)
+
+
 def variable(argument: str, environ: Mapping[str, str]) -> str:
     """The name under which a person set this argument, for messages."""
     names = VARIABLES.get(argument, (argument,))
@@ -128,7 +141,7 @@ def from_arguments(arguments: Mapping[str, str], *, names: Mapping[str, str] | N
 
     Raises UsageError; `names` is what a person calls the arguments, where that is something else.
     """
-    given = {name: arguments.get(name, "").strip() for name in (*VARIABLES, "candidate")}
+    given = {name: arguments.get(name, "").strip(" \t") for name in (*VARIABLES, "candidate")}
     called = {name: (names or {}).get(name, name) for name in given}
     source = candidate(given["candidate"], name=called["candidate"])
     how_far = until(given["run_until"], candidate=source, name=called["run_until"])
@@ -138,14 +151,14 @@ def from_arguments(arguments: Mapping[str, str], *, names: Mapping[str, str] | N
     return RemoteRun(
         until=how_far,
         candidate=source,
-        queue=given["run_queue"] or "ci-code",
+        queue=given["run_queue"] or DEFAULT_QUEUE,
         project=given["run_project"] or "Github CICD",
         name=_name(given["run_name"] or "cicd_test_task", called["run_name"]),
         script=script,
         module=module,
         folder=_relative(given["run_folder"] or ".", called["run_folder"]),
         requirements=_relative(given["run_requirements"], called["run_requirements"]),
-        packages=tuple(re.split(r"[,\s]+", given["run_packages"])) if given["run_packages"] else (),
+        packages=tuple(re.split(r"[,\s]+", given["run_packages"].strip())) if given["run_packages"].strip() else (),
         args=_args(given["run_args"], called["run_args"]),
         docker_image=given["run_docker_image"],
         docker_args=given["run_docker_args"],

@@ -1,13 +1,16 @@
 """The trigger's settings: what a workflow's environment and its event say, checked before anything starts."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from clearml_ci import check, remote, repository
+from clearml_ci.comment_mode import MODES
 from clearml_ci.errors import UsageError
+from clearml_ci.gate import Gate
+from clearml_ci.policy import Policy
 from clearml_ci.remote import RemoteRun
 
 _CANDIDATE = "CLEARML_CI_CANDIDATE"
@@ -44,18 +47,28 @@ class Settings:
     github_token: str = field(repr=False)
 
 
-def from_environment(environ: Mapping[str, str]) -> Settings:
-    """Settings of a GitHub workflow's job. Raises UsageError that names the variable and what to do."""
+ReadPolicy = Callable[[check.PullRequest, str], Policy | None]
+
+
+def from_environment(environ: Mapping[str, str], *, read_policy: ReadPolicy = lambda _, __: None) -> Settings:
+    """Settings of a GitHub workflow's job. Raises UsageError that names the variable and what to do.
+
+    `read_policy` is given the pull request and the job's token, and returns the base branch's policy or None. What a
+    policy says goes before what the workflow says: a pull request can change its own workflow, but not its base.
+    """
     event = _event(environ)
+    token = environ.get("GITHUB_TOKEN", "") or environ.get("GH_TOKEN", "")
+    pull = _pull_request(environ, event)
+    policy = read_policy(pull, token)
     project = environ.get("CLEARML_CI_PIPELINE_PROJECT", "").strip() or "ClearML CI"
-    launch, names = _remote_run(environ)
-    wanted, queues = _check(environ, event, launch), _queues(environ)
+    launch, asked = _remote_run(environ, policy)
+    wanted, queues = _check(environ, event, pull, launch, policy), _queues(environ, launch)
     return Settings(
         check=wanted,
         queues=queues,
         remote_run=launch,
         arguments={
-            **names,
+            **asked,
             **wanted.to_arguments(),
             "_steps_queue": queues.steps,
             "_shared_queue": environ.get("CLEARML_CI_SHARED_QUEUE", "").strip(),
@@ -64,7 +77,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         deadline=_seconds(environ, "CLEARML_CI_DEADLINE", default=_patience(launch)),
         repository=environ.get("CLEARML_CI_REPOSITORY", "").strip(),
         commit=_own_commit(environ.get("CLEARML_CI_COMMIT", "").strip()),
-        github_token=environ.get("GITHUB_TOKEN", "") or environ.get("GH_TOKEN", ""),
+        github_token=token,
     )
 
 
@@ -73,11 +86,15 @@ def _own_commit(text: str) -> str:
     return check.commit(text, name="CLEARML_CI_COMMIT") if text else ""
 
 
-def _remote_run(environ: Mapping[str, str]) -> tuple[RemoteRun | None, dict[str, str]]:
+def _remote_run(environ: Mapping[str, str], policy: Policy | None) -> tuple[RemoteRun | None, dict[str, str]]:
     """The launch, and the `Args` that ask for it."""
     arguments = remote.arguments_of(environ)
-    names = {argument: remote.variable(argument, environ) for argument in arguments}
-    launch = remote.from_arguments(arguments, names={**names, "candidate": _CANDIDATE})
+    names = {argument: remote.variable(argument, environ) for argument in arguments} | {"candidate": _CANDIDATE}
+    if policy:
+        given = remote.arguments_of_policy(policy.remote_run, candidate=policy.candidate)
+        arguments |= {"run_project": policy.project, "run_name": policy.task_name} | given
+        names |= {argument: f"remote_run.{argument.removeprefix('run_')} of the policy" for argument in given}
+    launch = remote.from_arguments(arguments, names=names)
     if launch is None:
         return None, {}
     return launch, {**arguments, "run_queue": launch.queue}
@@ -89,25 +106,63 @@ def _patience(launch: RemoteRun | None) -> float:
     return max(1800.0, sum(limits) + 300)
 
 
-def _check(environ: Mapping[str, str], event: dict[str, Any], launch: RemoteRun | None) -> check.Check:
-    source = launch.candidate if launch else remote.candidate(environ.get("CLEARML_CI_CANDIDATE", ""), name=_CANDIDATE)
-    if source == "none" and launch is None:
-        raise UsageError(f"{_CANDIDATE} is 'none' and there is no remote run: nothing would be checked")
-    return check.Check(
+def _check(
+    environ: Mapping[str, str],
+    event: dict[str, Any],
+    pull: check.PullRequest,
+    launch: RemoteRun | None,
+    policy: Policy | None,
+) -> check.Check:
+    asked = check.Check(
         commit=_commit(environ, event),
-        pull_request=_pull_request(environ, event),
+        pull_request=pull,
         project=environ.get("CLEARML_PROJECT", "").strip(),
         task_name=environ.get("CLEARML_TASK_NAME", "").strip(),
-        gates=check.single_gate(
-            title=environ.get("CLEARML_SCALAR_TITLE", ""),
-            series=environ.get("CLEARML_SCALAR_SERIES", ""),
-            goal=environ.get("CLEARML_SCALAR_MIN_MAX", ""),
-            threshold=environ.get("CLEARML_SCALAR_THRESHOLD", ""),
-            prefix=("CLEARML_SCALAR_TITLE", "CLEARML_SCALAR_SERIES"),
-        ),
+        gates=_gates(environ),
         best_tag=check.best_tag(environ.get("CLEARML_BEST_TAGNAME", ""), name="CLEARML_BEST_TAGNAME"),
-        candidate=source,
+        candidate=launch.candidate if launch else _candidate(environ, policy),
         until=launch.until if launch else "off",
+        inconclusive=_word(environ, "CLEARML_CI_INCONCLUSIVE", ("fail", "pass")),
+        baseline_main=_word(environ, "CLEARML_CI_BASELINE_MAIN", ("true", "false")) == "true",
+        comment=_word(environ, "CLEARML_CI_COMMENT", MODES),
+        waited_for=_word(environ, "CLEARML_CI_WAIT", ("true", "false")) == "true",
+    )
+    return _governed(asked, policy) if policy else asked
+
+
+def _gates(environ: Mapping[str, str]) -> tuple[Gate, ...]:
+    return check.single_gate(
+        title=environ.get("CLEARML_SCALAR_TITLE", ""),
+        series=environ.get("CLEARML_SCALAR_SERIES", ""),
+        goal=environ.get("CLEARML_SCALAR_MIN_MAX", ""),
+        threshold=environ.get("CLEARML_SCALAR_THRESHOLD", ""),
+        prefix=("CLEARML_SCALAR_TITLE", "CLEARML_SCALAR_SERIES"),
+    )
+
+
+def _candidate(environ: Mapping[str, str], policy: Policy | None) -> str:
+    """Where nothing is launched."""
+    source = policy.candidate if policy else environ.get("CLEARML_CI_CANDIDATE", "")
+    source = remote.candidate(source, name="candidate of the policy" if policy else _CANDIDATE)
+    if source == "none":
+        raise UsageError("the candidate is 'none' and there is no remote run: nothing would be checked")
+    return source
+
+
+def _governed(asked: check.Check, policy: Policy) -> check.Check:
+    """The check as the base branch's policy has it; what the policy leaves open is the workflow's."""
+    return replace(
+        asked,
+        project=policy.project or asked.project,
+        task_name=policy.task_name or asked.task_name,
+        gates=policy.gates,
+        best_tag=policy.baselines.tag,
+        baseline_main=policy.baselines.main,
+        alike=policy.alike,
+        inconclusive=policy.inconclusive,
+        comment=policy.comment,
+        comment_authors=policy.comment_authors,
+        ignored_paths=policy.evidence.ignored_paths,
     )
 
 
@@ -154,6 +209,7 @@ def _pull_request(environ: Mapping[str, str], event: dict[str, Any]) -> check.Pu
         head_repository=_text(event, "pull_request", "head", "repo", "full_name"),
         head_url=repository.without_credentials(_text(event, "pull_request", "head", "repo", "clone_url")),
         labeled_by=_labeled_by(environ, event),
+        base=_text(event, "pull_request", "base", "ref"),
     )
 
 
@@ -172,15 +228,23 @@ def _repositories(event: dict[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(repository.without_credentials(url) for url in urls if url))
 
 
-def _queues(environ: Mapping[str, str]) -> Queues:
+def _queues(environ: Mapping[str, str], launch: RemoteRun | None) -> Queues:
     queues = Queues(
         controllers=environ.get("CLEARML_CI_CONTROLLER_QUEUE", "").strip() or "ci-controllers",
         steps=environ.get("CLEARML_CI_STEPS_QUEUE", "").strip() or "ci-steps",
-        code=remote.arguments_of(environ)["run_queue"] or "ci-code",
+        code=launch.queue if launch else remote.arguments_of(environ)["run_queue"] or remote.DEFAULT_QUEUE,
     )
     shared = {"_steps_queue": queues.steps, "_shared_queue": environ.get("CLEARML_CI_SHARED_QUEUE", "").strip()}
     remote.refuse_shared_queue(shared, code=queues.code)
     return queues
+
+
+def _word(environ: Mapping[str, str], name: str, allowed: Sequence[str]) -> str:
+    """One of the allowed words; the first where nothing is set."""
+    text = environ.get(name, "").strip().lower() or allowed[0]
+    if text not in allowed:
+        raise UsageError(f"{name} is {text!r}: expected {' or '.join(allowed)}")
+    return text
 
 
 def _seconds(environ: Mapping[str, str], name: str, *, default: float) -> float:

@@ -9,7 +9,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from clearml_ci import clearml_gateway, credentials, github_gateway
-from clearml_ci.check import PullRequest
+from clearml_ci.check import Check
 from clearml_ci.clearml_gateway import ClearML, ClearMLError, Run
 from clearml_ci.errors import UsageError
 from clearml_ci.github_gateway import GitHub, GitHubError
@@ -58,11 +58,15 @@ def _result(decide: Decide, clearml: ClearML, run_id: str, *, on_agent: bool) ->
         return {"fault": str(error)}
 
 
-def github(pull: PullRequest) -> GitHub:
+def github(wanted: Check) -> GitHub:
     """The pull request's repository, with this agent's own credentials. Raises GitHubError where it has none."""
-    signed = credentials.from_environment(os.environ)
+    pull = wanted.pull_request
+    try:
+        signed = credentials.from_environment(os.environ)
+    except UsageError as error:
+        raise GitHubError(f"the steps' agent: {error}") from error
     if not signed:
-        raise GitHubError("the steps' agent has no GITHUB_TOKEN in its environment: nothing can be reported to GitHub")
+        raise GitHubError("the steps' agent has no GITHUB_TOKEN and no GitHub App in its environment")
     api_url = os.environ.get("GITHUB_API_URL", "https://api.github.com")
     if pull.github_api.rstrip("/") != api_url.rstrip("/"):
         # A run's parameters can be edited by anyone on the ClearML server; the token goes where its owner said.
@@ -70,7 +74,9 @@ def github(pull: PullRequest) -> GitHub:
             f"the run asks to report to {pull.github_api}, but the steps' agent reports to {api_url}: "
             "set GITHUB_API_URL in the agent's environment"
         )
-    return github_gateway.connect(api_url=api_url, credentials=signed, repository=pull.repository)
+    return github_gateway.connect(
+        api_url=api_url, credentials=signed, repository=pull.repository, comment_authors=wanted.comment_authors
+    )
 
 
 def _leave(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001  the signature is Python's

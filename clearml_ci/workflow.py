@@ -2,11 +2,10 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
-from clearml_ci import github_gateway, markdown
-from clearml_ci.github_gateway import GitHubError
-from clearml_ci.settings import Settings
+from clearml_ci import markdown
 from clearml_ci.verdict import Document
 
 
@@ -26,25 +25,23 @@ def fail(reason: str) -> None:
     _append("GITHUB_OUTPUT", f"outcome=error\nexit_reason={' '.join(reason.split())}\n")
 
 
-def set_status(settings: Settings, *, state: str, description: str, url: str, commit: str = "") -> None:
-    """The job's own word on a commit, by default the checked one; where it is refused, the job's result must do."""
-    if not settings.github_token:
-        return
-    pull, commit = settings.check.pull_request, commit or settings.check.commit
-    try:
-        hub = github_gateway.connect(api_url=pull.github_api, token=settings.github_token, repository=pull.repository)
-        github_gateway.set_status(hub, commit=commit, state=state, description=description, url=url)
-    except GitHubError as error:
-        warn(str(error))
-
-
-def conclude(verdict: Document, *, comment_url: str) -> None:
-    """The verdict in the log, in the job's outputs and in its summary."""
+def conclude(verdict: Document, *, comment_url: str, body: str = "") -> None:
+    """The verdict in the log, in the job's outputs and, as `body` or a comment of its own, in its summary."""
     level = "notice" if verdict["exit_code"] == 0 else "error"
     say(f"::{level}::" + _encode(f"{markdown.headline(verdict)}: {verdict['exit_reason']}"))
     values = outputs(verdict, comment_url=comment_url)
     _append("GITHUB_OUTPUT", "".join(f"{name}={value}\n" for name, value in values.items()))
-    _append("GITHUB_STEP_SUMMARY", markdown.comment(verdict, []))
+    _append("GITHUB_STEP_SUMMARY", body or markdown.comment(verdict, []))
+
+
+def handed_over(run: Mapping[str, str]) -> None:
+    """A run that nobody waits for: its verdict comes as a commit status."""
+    say(
+        "::notice::ClearML CI: not waited for. The verdict comes as the commit status 'ClearML CI', which the steps' "
+        "agent sets with its own GITHUB_TOKEN or GitHub App: without one, the status stays pending"
+    )
+    _append("GITHUB_OUTPUT", f"pipeline_id={run['id']}\npipeline_url={run['url']}\n")
+    _append("GITHUB_STEP_SUMMARY", f"The check runs in ClearML: [pipeline run]({run['url']})\n")
 
 
 def outputs(verdict: Document, *, comment_url: str) -> dict[str, str]:

@@ -51,6 +51,7 @@ PARAMETERS = {
     "inconclusive": "fail",
     "alike": "",
     "baseline_main": "true",
+    "comment": "always",
     "_steps_queue": "",
     "_shared_queue": "",
     "_context": "{}",

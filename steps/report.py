@@ -1,20 +1,20 @@
 """Report the verdict: on the run, in the pull request's one comment, as a commit status."""
 
-from collections.abc import Callable
 from typing import Any
 
-from clearml_ci import charts, check, clearml_gateway, github_gateway, markdown, step, verdict
+from clearml_ci import charts, check, clearml_gateway, markdown, step, verdict
+from clearml_ci import publish as github_publish
 from clearml_ci.charts import Curves
 from clearml_ci.check import Check
 from clearml_ci.clearml_gateway import ClearML, ClearMLError, Run
 from clearml_ci.errors import UsageError
 from clearml_ci.gate import Gate
-from clearml_ci.github_gateway import GitHub, GitHubError
+from clearml_ci.github_gateway import GitHubError
 from clearml_ci.verdict import Document
 
 
 def report(clearml: ClearML, run: Run) -> dict[str, Any]:
-    """`{"verdict", "markdown", "comment_url", "status_set", "warnings"}`."""
+    """`{"verdict", "markdown", "posted", "comment_url", "status_set", "warnings"}`; `posted`: GitHub took a part."""
     wanted = check.from_arguments(run.arguments)
     _require_own_repository(wanted, run)
     steps = clearml_gateway.steps(clearml, run.id)
@@ -26,10 +26,7 @@ def report(clearml: ClearML, run: Run) -> dict[str, Any]:
     scalars = clearml_gateway.scalars(clearml, document["candidate"]["id"]) if document["candidate"] else []
     body = markdown.comment(document, scalars, curves(clearml, wanted, document))
     clearml_gateway.publish_verdict(clearml, run.id, document)
-    published = publish(wanted, document, body)
-    if published["verdict"] != document:
-        clearml_gateway.publish_verdict(clearml, run.id, published["verdict"])
-    return {"markdown": body, **published}
+    return {"verdict": document, "markdown": body, **publish(wanted, document, body)}
 
 
 def curves(clearml: ClearML, wanted: Check, document: Document) -> dict[int, Curves]:
@@ -60,50 +57,21 @@ def _require_own_repository(wanted: Check, run: Run) -> None:
 
 
 def publish(wanted: Check, document: Document, body: str) -> dict[str, Any]:
-    """Comment and status. Either may be refused with a warning; both refused is an `error`."""
-    comment_url, comment_refused = _attempt(lambda: _comment(step.github(wanted.pull_request), wanted, body))
-    _, status_refused = _attempt(lambda: _status(step.github(wanted.pull_request), document))
-    warnings = list(dict.fromkeys(text for text in (comment_refused, status_refused) if text))
-    if comment_refused and status_refused:
-        reason = f"the verdict '{document['outcome']}' could not be reported: {'; '.join(warnings)}"
-        document = verdict.failed(document, reason)
-    if not comment_url and not comment_refused:
-        warnings.append(f"pull request #{wanted.pull_request.number} has moved on: its comment is left to the new head")
+    """On GitHub, where this agent has credentials; else the verdict waits for the job that waits for it."""
+    try:
+        hub = step.github(wanted)
+    except GitHubError as error:
+        return {"posted": False, "comment_url": "", "status_set": False, "warnings": [str(error)]}
+    posted = github_publish.verdict(hub, wanted, document, body)
+    warnings = list(posted.warnings)
+    if not wanted.waited_for:  # a job that waits ends the check run that it started
+        warnings += filter(None, [github_publish.check_run(hub, document, body, started=None)])
     return {
-        "verdict": document,
-        "comment_url": comment_url,
-        "status_set": not status_refused,
+        "posted": posted.status_set or bool(posted.comment_url),
+        "comment_url": posted.comment_url,
+        "status_set": posted.status_set,
         "warnings": warnings,
     }
-
-
-def _attempt(act: Callable[[], str]) -> tuple[str, str]:
-    """What it returned, and what GitHub said when it refused."""
-    try:
-        return act(), ""
-    except GitHubError as error:
-        return "", str(error)
-
-
-def _comment(hub: GitHub, wanted: Check, body: str) -> str:
-    pull = wanted.pull_request
-    return github_gateway.upsert_comment(
-        hub,
-        pull_request=pull.number,
-        commit=wanted.commit,
-        marker=markdown.marker(pull.repository, pull.number),
-        body=body,
-    )
-
-
-def _status(hub: GitHub, document: Document) -> str:
-    return github_gateway.set_status(
-        hub,
-        commit=document["commit"],
-        state=document["state"],
-        description=f"{document['outcome'].replace('_', ' ')}: {document['exit_reason']}",
-        url=document["pipeline"]["url"],
-    )
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from clearml_ci import policy, policy_schema, policy_text
+from clearml_ci.alike import Alike
 from clearml_ci.errors import UsageError
 from clearml_ci.gate import Gate
 from clearml_ci.policy import Policy
@@ -362,7 +363,7 @@ def test_load__example__is_understood() -> None:
         Gate("speed/gpu", "images per second", required=False),
     )
     assert (found.baselines.tag, found.baselines.main) == ("Best Performance", False)
-    assert found.alike == policy.Alike(("Args/dataset", "Dataset/*"), ("torch", "scikit-learn"), True, "inconclusive")
+    assert found.alike == Alike(("Args/dataset", "Dataset/*"), ("torch", "scikit-learn"), True, "inconclusive")
     assert found.remote_run is not None
     assert (found.remote_run["queue"], found.remote_run["args"]) == ("gpu", ["epochs=1"])
     assert (found.comment, found.comment_authors) == ("always", ("my-bot",))
@@ -377,7 +378,7 @@ def test_load__version_alone__has_the_defaults() -> None:
         evidence=policy.Evidence(()),
         gates=(),
         baselines=policy.Baselines("Best Performance", False),
-        alike=policy.Alike((), (), False, "inconclusive"),
+        alike=Alike((), (), False, "inconclusive"),
         remote_run=None,
         comment="always",
         comment_authors=(),

@@ -1,0 +1,88 @@
+"""What a check says on GitHub, whoever holds the credentials: a step on its agent, or the job that waits for it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from clearml_ci import github_checks, github_gateway, github_reads, markdown
+from clearml_ci.check import Check
+from clearml_ci.github_gateway import GitHub, GitHubError
+from clearml_ci.verdict import Document
+
+T = TypeVar("T")
+
+CONCLUSIONS = {"success": "success", "failure": "failure", "error": "failure"}
+
+
+@dataclass(frozen=True)
+class Posted:
+    """`comment_url` is empty where nothing is said in a comment; `warnings` tell what GitHub refused."""
+
+    comment_url: str
+    status_set: bool
+    warnings: tuple[str, ...]
+
+
+def verdict(hub: GitHub, wanted: Check, document: Document, body: str) -> Posted:
+    """Comment and status. What is refused becomes a warning: it does not turn the verdict."""
+    url, refused = _attempt(lambda: _comment(hub, wanted, document, body), ("", ""))
+    comment_url, moved = url
+    status_url, status_refused = _attempt(lambda: _status(hub, document), "")
+    warnings = [text for text in (moved, refused, status_refused) if text]
+    return Posted(comment_url, bool(status_url), tuple(dict.fromkeys(warnings)))
+
+
+def check_run(hub: GitHub, document: Document, body: str, *, started: int | None) -> str:
+    """The check run's conclusion; the one that was started, or a new one where the token may. A warning, or nothing."""
+
+    def finish() -> str:
+        url = document["pipeline"]["url"]
+        one = started or github_checks.start(hub, commit=document["commit"], url=url)
+        if one is not None:
+            conclusion = "neutral" if _let_pass(document) else CONCLUSIONS[document["state"]]
+            title = f"{document['outcome'].replace('_', ' ')}: {document['exit_reason']}"[:200]
+            github_checks.finish(hub, one, conclusion=conclusion, title=title, summary=body, url=url)
+        return ""
+
+    _, refused = _attempt(finish, "")
+    return refused
+
+
+def _let_pass(document: Document) -> bool:
+    return (document["outcome"], document["exit_code"]) == ("inconclusive", 0)
+
+
+def _comment(hub: GitHub, wanted: Check, document: Document, body: str) -> tuple[str, str]:
+    """The comment's address, and why there is none where that has to be told."""
+    pull = wanted.pull_request
+    head = github_reads.pull(hub, pull.number).head_sha
+    if head != wanted.commit:
+        return "", f"pull request #{pull.number} has moved on to {head[:10]}: its comment is left to the new head"
+    url = github_gateway.upsert_comment(
+        hub,
+        pull_request=pull.number,
+        commit=wanted.commit,
+        marker=markdown.marker(pull.repository, pull.number),
+        body=body,
+        mode=wanted.comment,
+        failure=document["exit_code"] != 0,
+    )
+    return url, ""
+
+
+def _status(hub: GitHub, document: Document) -> str:
+    return github_gateway.set_status(
+        hub,
+        commit=document["commit"],
+        state=document["state"],
+        description=f"{document['outcome'].replace('_', ' ')}: {document['exit_reason']}",
+        url=document["pipeline"]["url"],
+    )
+
+
+def _attempt(act: Callable[[], T], otherwise: T) -> tuple[T, str]:
+    """What it returned, and what GitHub said when it refused."""
+    try:
+        return act(), ""
+    except GitHubError as error:
+        return otherwise, str(error)

@@ -1,0 +1,82 @@
+"""The job's own word on GitHub: before the run, where nobody else can, and for agents without credentials."""
+
+from dataclasses import dataclass
+
+from clearml_ci import github_checks, github_gateway, github_reads, policy, publish, workflow
+from clearml_ci.check import Check, PullRequest
+from clearml_ci.github_gateway import GitHub, GitHubError
+from clearml_ci.policy import Policy
+from clearml_ci.verdict import Document
+
+
+@dataclass
+class Voice:
+    """What the job says about one check. Without a token, or where GitHub refuses, the job's own result must do."""
+
+    hub: GitHub | None
+    check: Check
+    check_run: int | None = None
+
+    def status(self, *, state: str, description: str, url: str, commit: str = "") -> None:
+        """The commit status, by default of the checked commit."""
+        if self.hub is None:
+            return
+        commit = commit or self.check.commit
+        try:
+            github_gateway.set_status(self.hub, commit=commit, state=state, description=description, url=url)
+        except GitHubError as error:
+            workflow.warn(str(error))
+
+    def started(self, url: str) -> None:
+        """A check run in progress, where the token may and somebody will end it."""
+        if self.hub is None or not self.check.waited_for:
+            return
+        try:
+            self.check_run = github_checks.start(self.hub, commit=self.check.commit, url=url)
+        except GitHubError as error:
+            workflow.warn(str(error))
+
+    def ended(self, document: Document, body: str) -> None:
+        """The check run's conclusion."""
+        if self.hub is not None and self.check_run is not None:
+            refused = publish.check_run(self.hub, document, body, started=self.check_run)
+            if refused:
+                workflow.warn(refused)
+
+    def verdict(self, document: Document, body: str) -> str:
+        """Comment and status, for steps whose agent holds no credentials; the comment's address."""
+        if self.hub is None:
+            workflow.warn("neither the steps' agent nor this job has a GITHUB_TOKEN: nothing is told on GitHub")
+            return ""
+        posted = publish.verdict(self.hub, self.check, document, body)
+        for warning in posted.warnings:
+            workflow.warn(warning)
+        return posted.comment_url
+
+
+def connect(check: Check, token: str) -> Voice:
+    """A silent voice without a token, or where GitHub does not answer."""
+    return Voice(_hub(check.pull_request, token, check.comment_authors), check)
+
+
+def read_policy(pull: PullRequest, token: str) -> Policy | None:
+    """The policy of the pull request's base branch, None where it has none. Raises GitHubError and UsageError."""
+    if not token:
+        workflow.warn(f"without a GITHUB_TOKEN the base branch is not asked for a policy ({policy.FILE})")
+        return None
+    hub = github_gateway.connect(api_url=pull.github_api, token=token, repository=pull.repository)
+    head = github_reads.branch_head(hub, pull.base)
+    text = github_reads.file_at(hub, path=policy.FILE, commit=head)
+    return policy.load(text, source=f"{policy.FILE} of {pull.base}") if text is not None else None
+
+
+def _hub(pull: PullRequest, token: str, comment_authors: tuple[str, ...]) -> GitHub | None:
+    if not token:
+        return None
+    try:
+        return github_gateway.connect(
+            api_url=pull.github_api, token=token, repository=pull.repository, comment_authors=comment_authors
+        )
+    except GitHubError as error:
+        workflow.warn(str(error))
+        return None
