@@ -130,6 +130,39 @@ def branch_head(hub: GitHub, name: str) -> str:
     return told(hub, f"the branch '{name}'", _CONTENTS, lambda: hub.repository.get_branch(name).commit.sha)
 
 
+def commits_of(hub: GitHub, pull_request: int) -> list[str]:
+    """The hashes of a pull request's commits, oldest first; GitHub tells 250 at most. Raises GitHubError."""
+    return told(
+        hub,
+        f"the commits of pull request #{pull_request}",
+        _PULLS,
+        lambda: [one.sha for one in hub.repository.get_pull(pull_request).get_commits()],
+    )
+
+
+def merge_base(hub: GitHub, *, base: str, head: str) -> str:
+    """The newest commit that a branch and a commit have in common. Raises GitHubError."""
+    return _compared(hub, base, head).merge_base_commit.sha
+
+
+def merged_heads(hub: GitHub, commit: str) -> list[str]:
+    """The heads of the merged pull requests that brought a commit: after a squash it is none of theirs.
+
+    Raises GitHubError.
+    """
+    found = told(
+        hub, f"the pull requests of {commit[:10]}", _PULLS, lambda: list(hub.repository.get_commit(commit).get_pulls())
+    )
+    return [one.head.sha for one in found if one.merged_at]
+
+
+def is_on(hub: GitHub, *, branch: str, commit: str) -> bool:
+    """Is a commit on a branch: reachable from it, or the head of a pull request that was merged? Raises GitHubError."""
+    if _compared(hub, branch, commit).status in ("behind", "identical"):
+        return True
+    return commit in merged_heads(hub, commit)
+
+
 def changed_files(hub: GitHub, *, base: str, head: str) -> list[str] | None:
     """The paths in which two commits differ, old names of renamed files included; None: too many for GitHub to tell.
 

@@ -79,5 +79,13 @@ def github(wanted: Check) -> GitHub:
     )
 
 
+def github_if_any(wanted: Check) -> GitHub | None:
+    """As github, and None where this agent cannot ask: then what GitHub would know stays unknown."""
+    try:
+        return github(wanted)
+    except GitHubError:
+        return None
+
+
 def _leave(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001  the signature is Python's
     sys.exit("ended by its agent")  # an agent's abort; what a step has to clean up, it cleans up on its way out

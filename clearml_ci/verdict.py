@@ -58,7 +58,11 @@ def compose(check: Check, *, run: Mapping[str, str], steps: Mapping[str, Mapping
         "differences_total": compared.get("differences_total", 0),
         "rejected": results.get("find_task", {}).get("rejected", []),
         "remote_run": {key: remote.get(key) for key in _REMOTE} if remote.get("outcome") in OUTCOMES else None,
-        "warnings": [*compared.get("warnings", []), *remote.get("notes", [])],
+        "warnings": [
+            *results.get("find_task", {}).get("notes", []),
+            *compared.get("warnings", []),
+            *remote.get("notes", []),
+        ],
         "pipeline": dict(run),
         "clearml_requests": {n: r["requests"] for n, r in results.items() if "requests" in r},
     }

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from clearml_ci import alike, baseline, check, clearml_gateway, errors, evidence, gate, step
+from clearml_ci import alike, baseline, check, clearml_gateway, errors, evidence, gate, lineage, step
 from clearml_ci.alike import Difference
 from clearml_ci.check import Check
 from clearml_ci.clearml_gateway import ClearML, ClearMLError, Run
@@ -51,10 +51,17 @@ def _compare(clearml: ClearML, wanted: Check, candidate: dict[str, str], main: s
         "differences_total": len(differences[bests[0].id]) if bests else 0,
         "warnings": [
             *unlike,
-            *baseline.warnings([task for task, _ in tagged], bests, tag=wanted.best_tag, baseline_on_base=None),
+            *baseline.warnings(
+                [task for task, _ in tagged], bests, tag=wanted.best_tag, baseline_on_base=_on_base(wanted, bests)
+            ),
             *(told.warning for _, told in judged if told.warning),
         ],
     }
+
+
+def _on_base(wanted: Check, bests: Sequence[RecordedTask]) -> bool | None:
+    hub = step.github_if_any(wanted) if bests and wanted.pull_request.base else None
+    return lineage.is_on_base(hub, wanted, bests[0].commit) if hub else None
 
 
 def _judge(

@@ -3,11 +3,10 @@
 from typing import Any
 
 from clearml_ci import check, clearml_gateway, clearml_launch, diagnosis, evidence, pull_code, remote, step
-from clearml_ci.check import Check
 from clearml_ci.clearml_gateway import ClearML, Run
 from clearml_ci.diagnosis import Ending
 from clearml_ci.errors import UsageError
-from clearml_ci.github_gateway import GitHub, GitHubError
+from clearml_ci.github_gateway import GitHubError
 from clearml_ci.remote import RemoteRun
 
 
@@ -23,7 +22,7 @@ def remote_run(clearml: ClearML, run: Run) -> dict[str, Any]:
         if launch is None or _was_run_already(clearml, run, launch):
             return _unlaunched(Ending("not_needed", "", "this commit was run already"))
         remote.refuse_shared_queue(run.arguments, code=launch.queue)
-        hub = _github(wanted)
+        hub = step.github_if_any(wanted)
         if refused := pull_code.refusal(hub, wanted, launch):
             return _unlaunched(Ending("no_evidence", "approval", refused))
         code, notes = pull_code.of(hub, wanted, launch)
@@ -40,14 +39,6 @@ def remote_run(clearml: ClearML, run: Run) -> dict[str, Any]:
 def _was_run_already(clearml: ClearML, run: Run, launch: RemoteRun) -> bool:
     found = clearml_gateway.steps(clearml, run.id).get("find_task")
     return launch.candidate == "find-or-train" and bool(found and (found.result or {}).get("candidate"))
-
-
-def _github(wanted: Check) -> GitHub | None:
-    """None where this agent has no credentials: then no file can be read, and no fork is approved."""
-    try:
-        return step.github(wanted)
-    except GitHubError:
-        return None
 
 
 def _unlaunched(ending: Ending) -> dict[str, Any]:
