@@ -51,17 +51,16 @@ def _compare(clearml: ClearML, wanted: Check, candidate: dict[str, str], main: s
         "differences_total": len(differences[bests[0].id]) if bests else 0,
         "warnings": [
             *unlike,
-            *baseline.warnings(
-                [task for task, _ in tagged], bests, tag=wanted.best_tag, baseline_on_base=_on_base(wanted, bests)
-            ),
+            *_of_bests(wanted, [task for task, _ in tagged], bests),
             *(told.warning for _, told in judged if told.warning),
         ],
     }
 
 
-def _on_base(wanted: Check, bests: Sequence[RecordedTask]) -> bool | None:
+def _of_bests(wanted: Check, tagged: Sequence[RecordedTask], bests: Sequence[RecordedTask]) -> list[str]:
     hub = step.github_if_any(wanted) if bests and wanted.pull_request.base else None
-    return lineage.is_on_base(hub, wanted, bests[0].commit) if hub else None
+    on_base = lineage.is_on_base(hub, wanted, bests[0].commit) if hub else None
+    return baseline.warnings(tagged, bests, tag=wanted.best_tag, baseline_on_base=on_base)
 
 
 def _judge(

@@ -9,19 +9,27 @@ from clearml_ci.clearml_gateway import ClearML, Run
 from clearml_ci.evidence import Choice
 from clearml_ci.github_gateway import GitHub, GitHubError
 
+REUSED = "The evidence is that of commit {commit}: only paths changed since that no run depends on."
+
 
 def find_task(clearml: ClearML, run: Run) -> dict[str, Any]:
-    """`{"candidate": task or None, "reason": why none, "rejected": [task with its reason], "main_baseline", "notes"}`."""
+    """`{"candidate": task or None, "reason": why none, "rejected": [task with its reason], "main_baseline", "notes"}`.
+
+    `main_baseline` is the id of main's own task where the branch left it, or None.
+    """
     wanted = check.from_arguments(run.arguments)
     project = clearml_gateway.existing_project_id(clearml, wanted.project) if wanted.project else None
-    choice, notes = _choose(clearml, wanted, project), []
-    hub = step.github_if_any(wanted)
+    choice, hub, main = _choose(clearml, wanted, project), step.github_if_any(wanted), None
+    notes: list[str] = []
     try:
-        if not choice.candidate and hub:
-            choice, notes = _reused(clearml, hub, wanted, project) or (choice, notes)
-        main = _of_main(clearml, hub, wanted, project) if choice.candidate and hub and wanted.gates else None
+        if hub and not choice.candidate:
+            choice = _reused(clearml, hub, wanted, project) or choice
+        if hub and choice.candidate and wanted.gates:
+            main = _of_main(clearml, hub, wanted, project)
     except GitHubError as error:
-        main, notes = None, [*notes, str(error)]
+        notes.append(str(error))
+    if choice.candidate and choice.candidate.commit != wanted.commit:
+        notes.append(REUSED.format(commit=choice.candidate.commit[:10]))
     return {
         "candidate": evidence.as_document(choice.candidate) if choice.candidate else None,
         "reason": "" if choice.candidate else evidence.explain(wanted, choice),
@@ -37,15 +45,10 @@ def _choose(clearml: ClearML, wanted: Check, project: str | None, *, commit: str
     return evidence.choose(asked, tasks)
 
 
-def _reused(clearml: ClearML, hub: GitHub, wanted: Check, project: str | None) -> tuple[Choice, list[str]] | None:
+def _reused(clearml: ClearML, hub: GitHub, wanted: Check, project: str | None) -> Choice | None:
     """The evidence of an earlier commit of the pull request, where only ignored paths changed since."""
-    for commit in lineage.still_valid(hub, wanted):
-        choice = _choose(clearml, wanted, project, commit=commit)
-        if choice.candidate:
-            return choice, [
-                f"the evidence is that of {commit[:10]}: since then, only paths changed that no run depends on"
-            ]
-    return None
+    choices = (_choose(clearml, wanted, project, commit=commit) for commit in lineage.still_valid(hub, wanted))
+    return next((choice for choice in choices if choice.candidate), None)
 
 
 def _of_main(clearml: ClearML, hub: GitHub, wanted: Check, project: str | None) -> str | None:
