@@ -8,11 +8,10 @@ import time
 from types import FrameType
 from typing import NoReturn
 
-from clearml_ci import clearml_gateway, github_gateway, source, verdict, watch, workflow
+from clearml_ci import clearml_gateway, source, verdict, watch, workflow
 from clearml_ci import settings as trigger_settings
 from clearml_ci.clearml_gateway import ClearML, ClearMLError, Queue
 from clearml_ci.errors import UsageError
-from clearml_ci.github_gateway import GitHubError
 from clearml_ci.settings import Settings
 from clearml_ci.verdict import Document
 
@@ -50,41 +49,53 @@ def pull_request() -> int:
     began = time.monotonic()
     settings = trigger_settings.from_environment(os.environ)
     clearml = clearml_gateway.connect()
-    queue, draft, arguments = _prepare(clearml, settings)
+    queue, draft = _prepare(clearml, settings)
     # A signal between these lines and the `try` would leave a run, or a pending status, that nobody ends.
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    _set_status(settings, state="pending", description="started in ClearML", url="")
+    workflow.set_status(settings, state="pending", description="started in ClearML", url="")
     try:
-        run_id = clearml_gateway.start(clearml, template=draft, queue=queue, arguments=arguments)
+        run_id = clearml_gateway.start(clearml, template=draft, queue=queue, arguments=settings.arguments)
     except ClearMLError as error:
-        _set_status(settings, state="error", description=str(error), url="")
+        workflow.set_status(settings, state="error", description=str(error), url="")
         raise
     run = {"id": run_id, "url": ""}
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         run["url"] = clearml_gateway.run(clearml, run_id).url
         workflow.say(f"ClearML run: {run['url']} (enqueued after {time.monotonic() - began:.1f} s)")
+        _supersede(clearml, settings, run)
         document, comment_url = _wait(clearml, settings, run, deadline=began + settings.deadline)
     except (KeyboardInterrupt, watch.DeadlineError, ClearMLError) as error:
         return _give_up(clearml, settings, run, str(error) or "cancelled")
     return _conclude(document, comment_url)
 
 
-def _prepare(clearml: ClearML, settings: Settings) -> tuple[Queue, str, dict[str, str]]:
-    """The controllers' queue, the template, and the arguments: everything that can be refused before a start."""
+def _prepare(clearml: ClearML, settings: Settings) -> tuple[Queue, str]:
+    """The controllers' queue and the template: everything that can be refused before a start."""
     names = settings.queues
-    queues = clearml_gateway.watched_queues(clearml, [names.controllers, names.steps])
-    clearml_gateway.refuse_deadlock(controllers=queues[names.controllers], steps=queues[names.steps])
-    if settings.check.project:
+    wanted = [names.controllers, names.steps, *([names.code] if settings.remote_run else [])]
+    queues = clearml_gateway.watched_queues(clearml, wanted)
+    clearml_gateway.refuse_deadlock([queues[name] for name in wanted])
+    if settings.check.project and settings.check.candidate != "none":
         clearml_gateway.existing_project_id(clearml, settings.check.project)
     code = source.of_agents(configured_repository=settings.repository, configured_commit=settings.commit)
-    arguments = {**settings.check.to_arguments(), "_steps_queue": names.steps}
     draft, registered = clearml_gateway.template(
-        clearml, project=settings.pipeline_project, name="pr_check", source=code, arguments=arguments
+        clearml, project=settings.pipeline_project, name="pr_check", source=code, arguments=settings.arguments
     )
     if registered:
         workflow.say(f"registered the pipeline '{settings.pipeline_project}/pr_check' for this version")
-    return queues[names.controllers], draft, arguments
+    return queues[names.controllers], draft
+
+
+def _supersede(clearml: ClearML, settings: Settings, run: dict[str, str]) -> None:
+    """Stop the older checks of this pull request, and tell so where GitHub would wait for them for ever."""
+    for older in clearml_gateway.supersede(clearml, run["id"]):
+        workflow.say(f"superseded an older check of pull request #{settings.check.pull_request.number}: {older.url}")
+        commit = older.arguments.get("commit", "")
+        if commit != settings.check.commit:
+            workflow.set_status(
+                settings, state="error", description="superseded by a newer commit", url=run["url"], commit=commit
+            )
 
 
 def _wait(clearml: ClearML, settings: Settings, run: dict[str, str], *, deadline: float) -> tuple[Document, str]:
@@ -94,13 +105,15 @@ def _wait(clearml: ClearML, settings: Settings, run: dict[str, str], *, deadline
     for warning in report.get("warnings", []):
         workflow.warn(warning)
     states = ", ".join(f"{step.name} {step.status}" for step in steps.values()) or f"no step: {ended.message}"
+    if ended.superseded_by:
+        return verdict.error(settings.check, run=run, reason=f"superseded by the newer run {ended.superseded_by}"), ""
     fault = verdict.doubt(settings.check, run=run, status=ended.status, states=states, report=report)
     if fault:
         return _unreported(settings, run, fault), ""
     document: Document = report["verdict"]
     if not report["status_set"]:
         outcome = verdict.OUTCOMES[document["outcome"]]
-        _set_status(settings, state=outcome.state, description=document["exit_reason"], url=run["url"])
+        workflow.set_status(settings, state=outcome.state, description=document["exit_reason"], url=run["url"])
     return document, report["comment_url"]
 
 
@@ -125,20 +138,8 @@ def _conclude(document: Document, comment_url: str) -> int:
 def _unreported(settings: Settings, run: dict[str, str], reason: str) -> Document:
     """The verdict of a run that could not tell it itself."""
     document = verdict.error(settings.check, run=run, reason=reason)
-    _set_status(settings, state="error", description=reason, url=run["url"])
+    workflow.set_status(settings, state="error", description=reason, url=run["url"])
     return document
-
-
-def _set_status(settings: Settings, *, state: str, description: str, url: str) -> None:
-    """The trigger's own word on the commit; without a token, or where it is refused, the job's result must do."""
-    if not settings.github_token:
-        return
-    pull = settings.check.pull_request
-    try:
-        hub = github_gateway.connect(api_url=pull.github_api, token=settings.github_token, repository=pull.repository)
-        github_gateway.set_status(hub, commit=settings.check.commit, state=state, description=description, url=url)
-    except GitHubError as error:
-        workflow.warn(str(error))
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001  the signature is Python's

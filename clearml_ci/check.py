@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from clearml_ci import remote
 from clearml_ci.errors import UsageError
 
 DEFAULT_BEST_TAG = "Best Performance"
@@ -20,12 +21,24 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 @dataclass(frozen=True)
 class PullRequest:
-    """The pull request as GitHub described it; `repositories` are the addresses that its code may come from."""
+    """The pull request as GitHub described it; `repositories` are the addresses that its code may come from.
+
+    `head_url` is where its code is cloned from, without credentials.
+    """
 
     repository: str
     number: int
     repositories: tuple[str, ...]
     github_api: str
+    author: str = ""
+    head_repository: str = ""  # owner/name, empty where the fork was deleted
+    head_url: str = ""
+    labeled_by: str = ""  # who put the label of approval on it, in the event that started this very check
+
+    @property
+    def is_fork(self) -> bool:
+        """Does its code come from another repository?"""
+        return self.head_repository.lower() != self.repository.lower()
 
 
 @dataclass(frozen=True)
@@ -46,7 +59,8 @@ class Metric:
 class Check:
     """One check: which commit of which pull request, where its evidence is, and how it is judged.
 
-    `project` may be empty (the whole workspace), `metric` is None where nothing is compared.
+    `project` may be empty (the whole workspace), `metric` is None where nothing is compared. `candidate` and `until`
+    are those of `remote.RemoteRun`; the rest of what a remote run needs is read by its step alone.
     """
 
     commit: str
@@ -55,6 +69,8 @@ class Check:
     task_name: str
     metric: Metric | None
     best_tag: str
+    candidate: str = "find"
+    until: str = "off"
 
     def to_arguments(self) -> dict[str, str]:
         """The `Args` of a run. Names with a leading underscore are hidden in the New run dialog."""
@@ -69,11 +85,18 @@ class Check:
             "goal": metric.goal,
             "threshold_percent": f"{metric.threshold_percent:.15g}",
             "best_tag": self.best_tag,
+            "candidate": self.candidate,
+            "run_until": self.until,
             "_context": json.dumps(
                 {
                     "repository": self.pull_request.repository,
                     "repositories": list(self.pull_request.repositories),
                     "github_api": self.pull_request.github_api,
+                    "author": self.pull_request.author,
+                    "head_repository": self.pull_request.head_repository,
+                    "head_url": self.pull_request.head_url,
+                    "labeled_by": self.pull_request.labeled_by,
+                    "labeled_commit": self.commit if self.pull_request.labeled_by else "",
                 }
             ),
         }
@@ -82,13 +105,20 @@ class Check:
 def from_arguments(arguments: Mapping[str, str]) -> Check:
     """The check that a run's `Args` ask for. Raises UsageError that names the parameter."""
     context = _context(arguments.get("_context", ""))
+    of_commit = commit(arguments.get("commit", ""), name="commit")
+    source = remote.candidate(arguments.get("candidate", ""), name="candidate")
     return Check(
-        commit=commit(arguments.get("commit", ""), name="commit"),
+        commit=of_commit,
         pull_request=PullRequest(
             repository=str(context.get("repository", "")),
             number=_number(arguments.get("pull_request", "")),
             repositories=tuple(str(url) for url in context["repositories"]),
             github_api=str(context.get("github_api", "")),
+            author=str(context.get("author", "")),
+            head_repository=str(context.get("head_repository", "")),
+            head_url=str(context.get("head_url", "")),
+            # An approval is of one commit: a rerun with another one in its parameters has none.
+            labeled_by=str(context.get("labeled_by", "")) if context.get("labeled_commit") == of_commit else "",
         ),
         project=arguments.get("project", "").strip(),
         task_name=arguments.get("task_name", "").strip(),
@@ -99,7 +129,30 @@ def from_arguments(arguments: Mapping[str, str]) -> Check:
             threshold=arguments.get("threshold_percent", ""),
         ),
         best_tag=best_tag(arguments.get("best_tag", ""), name="best_tag"),
+        candidate=source,
+        until=remote.until(arguments.get("run_until", ""), candidate=source, name="run_until"),
     )
+
+
+def plan(arguments: Mapping[str, str]) -> dict[str, list[str]]:
+    """The steps that a run's `Args` ask for, each with those that it waits for.
+
+    Takes whatever somebody typed: where it makes no sense, the steps that read it say so, and `report` tells it.
+    """
+    source = arguments.get("candidate", "").strip().lower()
+    far = arguments.get("run_until", "").strip().lower()
+    runs = far not in remote.OFF or (not far and source in remote.TRAINING)
+    steps: dict[str, list[str]] = {}
+    if source not in ("train", "none"):
+        steps["find_task"] = []
+    if runs:
+        steps["remote_run"] = ["find_task"] if source == "find-or-train" else []
+    if source != "none" and (arguments.get("scalar_title") or arguments.get("scalar_series")):
+        waits_for = ["find_task", *(["remote_run"] if source in remote.TRAINING else [])]
+        steps["compare"] = [name for name in waits_for if name in steps]
+    awaited = {name for parents in steps.values() for name in parents}
+    steps["report"] = [name for name in steps if name not in awaited]
+    return steps
 
 
 def commit(text: str, *, name: str) -> str:

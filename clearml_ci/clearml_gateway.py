@@ -32,15 +32,23 @@ from clearml_ci.source import Source
 ENDED = ("completed", "published", "closed", "failed", "stopped")
 LIVE = ("queued", "in_progress")
 TEMPLATE_MARK = "clearml_ci_template"
+OWN_MARK, RUN_MARK, PURPOSE_MARK = "clearml_ci_task", "clearml_ci_run", "clearml_ci_purpose"
 RESULT = "result"
 WATCHED_WITHIN = 90  # seconds: a queue is watched when a worker was seen on it within this time
 PAGE = 100  # tasks a request
 STOPS_WITHIN = 10  # seconds that agents are given to end what they run
 TIMEOUTS = (5.0, 15.0)  # seconds to connect, and to wait for an answer
 _RETRIES = {"total": 3, "connect": 2, "read": 2, "backoff_factor": 0.5, "backoff_max": 2}
+SUPERSEDED = "superseded_by"
+_MARKS = [f"runtime.{mark}" for mark in (OWN_MARK, RUN_MARK, PURPOSE_MARK)]
+_RUN_FIELDS = [
+    *("id", "type", "status", "status_message", "status_reason", "project.id", "project.name"),
+    *("hyperparams.Args", f"hyperparams.properties.{SUPERSEDED}"),
+]
 _TASK_FIELDS = [
     *("id", "name", "project.id", "project.name", "status", "system_tags"),
     *("script.version_num", "script.repository", "script.diff"),
+    *_MARKS,
 ]
 
 
@@ -154,13 +162,21 @@ def watched_queues(clearml: ClearML, names: Iterable[str]) -> dict[str, Queue]:
     return {name: Queue(known[name], name, frozenset(watching[name])) for name in names}
 
 
-def refuse_deadlock(*, controllers: Queue, steps: Queue) -> None:
-    """A controller occupies its worker until its steps have ended. Raises UsageError where no other serves them."""
-    if len(controllers.workers | steps.workers) < 2:
-        raise UsageError(
-            f"one worker alone serves the queues '{controllers.name}' and '{steps.name}': a controller would wait for "
-            "its own steps for ever; start a second clearml-agent, for the steps"
-        )
+def refuse_deadlock(queues: Sequence[Queue]) -> None:
+    """A controller occupies its worker until its steps have ended, and a step until what it launched has.
+
+    Raises UsageError where fewer workers than queues serve some of them: one would wait for itself for ever.
+    """
+    for size in range(2, len(queues) + 1):
+        for some in itertools.combinations(queues, size):
+            workers = frozenset().union(*(queue.workers for queue in some))
+            if len(workers) < size:
+                names = " and ".join(f"'{queue.name}'" for queue in some)
+                served = "one worker alone serves" if len(workers) == 1 else f"only {len(workers)} workers serve"
+                raise UsageError(
+                    f"{served} the queues {names}: a run would wait for itself for ever; start another clearml-agent, "
+                    f"one a queue: clearml-agent daemon --detached --queue {shlex.quote(some[-1].name)}"
+                )
 
 
 def _all(clearml: ClearML, service: str) -> list[dict[str, Any]]:
@@ -270,7 +286,9 @@ def start(clearml: ClearML, *, template: str, queue: Queue, arguments: Mapping[s
     )
     if not answer.get("enqueued"):
         raise ClearMLError(f"the run {answer.get('pipeline')} was not enqueued on '{queue.name}'")
-    return str(answer["pipeline"])
+    run_id = str(answer["pipeline"])
+    mark(clearml, run_id, run=run_id, purpose="run")
+    return run_id
 
 
 def ask_to_stop(clearml: ClearML, run: str, *, reason: str) -> None:
@@ -298,8 +316,46 @@ def stop(clearml: ClearML, run: str, *, reason: str) -> None:
 
 
 def _live(clearml: ClearML, run: str) -> set[str]:
-    tasks = [_by_id(clearml, run, ["status"]), *_children(clearml, run, fields=["status"])]
+    """The run and what carries its mark, as far as it has not ended: clones of steps are children too, and not ours."""
+    children = _children(clearml, run, fields=["status", *_MARKS])
+    tasks = [_by_id(clearml, run, ["status"]), *(child for child in children if _is_marked(child, run))]
     return {task["id"] for task in tasks if task["status"] in LIVE}
+
+
+def stop_children(clearml: ClearML, run: str, *, reason: str) -> None:
+    """Tell a run's steps and what they launched to stop: an abort in an older web UI reaches the controller alone."""
+    for task in _live(clearml, run) - {run}:
+        with contextlib.suppress(ClearMLError):  # it has just ended by itself
+            clearml.call("tasks.stop", task=task, status_reason=reason)
+
+
+# --- the mark of what is ours -------------------------------------------------------------------------------
+
+
+def mark(clearml: ClearML, task: str, *, run: str, purpose: str) -> None:
+    """The mark of ownership: it names the task itself, because clones copy tags and parent, but no runtime."""
+    add_runtime(clearml, task, {OWN_MARK: task, RUN_MARK: run, PURPOSE_MARK: purpose})
+
+
+def owned(clearml: ClearML, task: str, *, run: str) -> bool:
+    """Does the task carry this run's mark?"""
+    return _is_marked(_by_id(clearml, task, _MARKS), run)
+
+
+def add_runtime(clearml: ClearML, task: str, properties: Mapping[str, str]) -> None:
+    """`tasks.edit` replaces all runtime properties at once, so the present ones are read first."""
+    present = _by_id(clearml, task, ["runtime"]).get("runtime") or {}
+    clearml.call("tasks.edit", task=task, runtime={**present, **properties}, force=True)
+
+
+def status_of(clearml: ClearML, task: str) -> str:
+    """A task's status."""
+    return str(_by_id(clearml, task, ["status"])["status"])
+
+
+def recorded_task(clearml: ClearML, task: str) -> RecordedTask:
+    """One task, as far as decisions and verdicts need it."""
+    return _recorded(clearml, _by_id(clearml, task, _TASK_FIELDS))
 
 
 # --- a run and its steps ------------------------------------------------------------------------------------
@@ -325,21 +381,16 @@ class Run:
     message: str
     arguments: dict[str, str]
     project: str
+    project_id: str
+    superseded_by: str
 
 
 def run(clearml: ClearML, run_id: str) -> Run:
     """Raises ClearMLError where there is no such run."""
-    fields = [
-        "id",
-        "type",
-        "status",
-        "status_message",
-        "status_reason",
-        "hyperparams.Args",
-        "project.id",
-        "project.name",
-    ]
-    task = _by_id(clearml, run_id, fields)
+    return _run(clearml, _by_id(clearml, run_id, _RUN_FIELDS))
+
+
+def _run(clearml: ClearML, task: Mapping[str, Any]) -> Run:
     return Run(
         id=task["id"],
         url=clearml.task_url(task),
@@ -347,16 +398,61 @@ def run(clearml: ClearML, run_id: str) -> Run:
         message=task.get("status_message") or task.get("status_reason") or "",
         arguments=_values(task, "Args"),
         project=task["project"]["name"],
+        project_id=task["project"]["id"],
+        superseded_by=_values(task, "properties").get(SUPERSEDED, ""),
     )
 
 
 def steps(clearml: ClearML, run_id: str) -> dict[str, Step]:
     """The steps that the run has started so far, by name: of several of a name, the newest.
 
-    Reruns are children too: controllers are left out.
+    Reruns, launched tasks and clones are children too, and left out.
     """
-    children = _children(clearml, run_id, fields=["name", "status", "configuration.result"])
-    return {child["name"]: Step(child["id"], child["name"], child["status"], _result(child)) for child in children}
+    children = _children(clearml, run_id, fields=["name", "status", "configuration.result", *_MARKS])
+    own = [child for child in children if _is_marked(child, run_id) and _purpose(child) == "step"]
+    return {child["name"]: Step(child["id"], child["name"], child["status"], _result(child)) for child in own}
+
+
+def _is_marked(task: Mapping[str, Any], run: str) -> bool:
+    runtime = task.get("runtime") or {}
+    return bool(run) and (runtime.get(OWN_MARK), runtime.get(RUN_MARK)) == (task["id"], run)
+
+
+def _purpose(task: Mapping[str, Any]) -> str:
+    """What a check made this task for; empty where its mark is none, or not its own."""
+    runtime = task.get("runtime") or {}
+    return str(runtime.get(PURPOSE_MARK, "")) if runtime.get(OWN_MARK) == task["id"] else ""
+
+
+def supersede(clearml: ClearML, run_id: str) -> list[Run]:
+    """Tell the older checks of the same pull request to stop, and mark them; those that were told so."""
+    own = run(clearml, run_id)
+    older = [
+        one for one in _live_runs(clearml, own) if one.arguments.get("pull_request") == own.arguments["pull_request"]
+    ]
+    for one in older:
+        mark = _section("properties", {SUPERSEDED: run_id})
+        clearml.call("tasks.edit_hyper_params", task=one.id, hyperparams=mark, force=True)
+        ask_to_stop(clearml, one.id, reason=f"ClearML CI: superseded by run {run_id}")
+    return older
+
+
+def _live_runs(clearml: ClearML, own: Run) -> list[Run]:
+    """The runs of the same pipeline that were started before this one and have not ended, oldest first."""
+    found = clearml.call(
+        "tasks.get_all_ex",
+        project=[own.project_id],
+        type=["controller"],
+        status=list(LIVE),
+        only_fields=[*_RUN_FIELDS, *_MARKS],
+        order_by=["created"],
+        page=0,
+        page_size=PAGE,
+        search_hidden=True,
+    )["tasks"]
+    ids = [task["id"] for task in found]
+    older = found[: ids.index(own.id)] if own.id in ids else []
+    return [_run(clearml, task) for task in older if _is_marked(task, task["id"])]
 
 
 def store_result(clearml: ClearML, task: str, result: Mapping[str, Any]) -> None:
@@ -533,4 +629,5 @@ def _recorded(clearml: ClearML, task: Mapping[str, Any]) -> RecordedTask:
         diff=script.get("diff") or "",
         archived="archived" in (task.get("system_tags") or []),
         url=clearml.task_url(task),
+        purpose=_purpose(task),
     )

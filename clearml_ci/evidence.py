@@ -8,6 +8,7 @@ from clearml_ci.check import Check
 
 SUCCESSFUL = ("completed", "published", "closed")
 OWN_STEPS = "/.pipelines/pr_check"
+PURPOSES = {"probe": "a look at whether it runs", "tests": "its tests"}
 RUNNING = ("created", "queued", "in_progress", "publishing")
 
 
@@ -25,6 +26,7 @@ class RecordedTask:
     diff: str
     archived: bool
     url: str
+    purpose: str = ""  # what a check launched it for: `training` is evidence, `probe` and `tests` are not
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,8 @@ def objection(check: Check, task: RecordedTask) -> str | None:
         return f"ran in another repository ({repository.without_credentials(task.repository) or 'none recorded'})"
     if OWN_STEPS in task.project:
         return "is a step of ClearML CI itself"
+    if task.purpose in ("probe", "tests"):
+        return f"was launched by a check, for {PURPOSES[task.purpose]}"
     return unusable(task)
 
 

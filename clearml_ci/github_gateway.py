@@ -56,6 +56,42 @@ def _own_login(client: github.Github) -> set[str]:
         raise GitHubError(f"GitHub does not answer at {client.requester.base_url} ({type(error).__name__})") from error
 
 
+def file_at(hub: GitHub, path: str, commit: str) -> str | None:
+    """A text file's content at a commit of the repository or of its pull requests, or None where it is not found."""
+
+    def read() -> str | None:
+        try:
+            found = hub.repository.get_contents(path, ref=commit)
+        except github.UnknownObjectException:
+            return None
+        return None if isinstance(found, list) else found.decoded_content.decode("utf-8", errors="replace")
+
+    return _told(f"the file '{path}' at {commit[:10]}", "`contents: read`", read)
+
+
+def permission(hub: GitHub, login: str) -> str:
+    """What a person may do with the repository: admin, maintain, write, triage, read or none."""
+
+    def read() -> str:
+        try:
+            return hub.repository.get_collaborator_permission(login)
+        except github.UnknownObjectException:
+            return "none"
+
+    return _told(f"the permission of {login}", "`metadata: read`", read)
+
+
+def comments(hub: GitHub, pull_request: int) -> list[tuple[str, str, int]]:
+    """Login, text and id of all comments of a pull request."""
+    return _told(
+        f"the comments of pull request #{pull_request}",
+        "`pull-requests: read`",
+        lambda: [
+            (one.user.login, one.body or "", one.id) for one in hub.repository.get_issue(pull_request).get_comments()
+        ],
+    )
+
+
 def set_status(hub: GitHub, *, commit: str, state: str, description: str, url: str) -> str:
     """A commit status, which replaces the earlier one of our context; its API address. Raises GitHubError."""
     return _told(

@@ -14,6 +14,7 @@ LIMIT = 65_536  # characters of a GitHub comment; one more is refused with 422
 # Characters that start something, everywhere or at the start of a block; `www.` and `://` become links by themselves.
 _ACTIVE = re.compile(r"([\\`*_{}\[\]()#|~$:]|(?<=www)\.|^[-+=]|(?<=^\d)\.|(?<=^\d\d)\.)")
 _LONGEST = 500
+_CONSOLE = 8_000  # characters
 HEADLINES = {
     "passed": "holds",
     "improved": "better than the best",
@@ -65,8 +66,35 @@ def _head(verdict: Document) -> list[str]:
         f"{escape(_sentence(verdict))} Commit `{verdict['commit'][:10]}`.",
         *(f"> [!WARNING]\n> {escape(warning)}" for warning in verdict["warnings"][:5]),
         _gates(verdict["gates"]),
-        _near_misses(verdict) if verdict["outcome"] == "no_evidence" else "",
+        _remote_run(verdict["remote_run"]),
+        _near_misses(verdict) if verdict["outcome"] == "no_evidence" and _wants_a_run(verdict) else "",
     ]
+
+
+def _wants_a_run(verdict: Document) -> bool:
+    """Is it a local run that is missing, rather than one on an agent?"""
+    return bool(verdict["rejected"]) or not verdict["remote_run"]
+
+
+def _remote_run(remote: Document | None) -> str:
+    """What the code did on an agent; where it failed, the phase and the last lines of its console."""
+    if remote is None:
+        return ""
+    sign = OUTCOMES[remote["outcome"]].sign
+    task = f" {_link(remote['task'])}" if remote["task"] else ""
+    phase = f" · phase **{remote['phase']}**" if remote["phase"] else ""
+    line = f"{sign} On an agent{':' + task if task else ''}{phase} · {escape(remote['reason'])}."
+    if not remote["log_tail"]:
+        return line
+    console = _console(remote["log_tail"])
+    return f"{line}\n\n<details open>\n<summary>The end of its console</summary>\n\n{console}\n\n</details>"
+
+
+def _console(lines: Sequence[str]) -> str:
+    """A code block in which no line can end it: its fence is longer than any run of backticks in it."""
+    text = "\n".join(lines)[-_CONSOLE:]
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", text)), default=0))
+    return f"{fence}text\n{text}\n{fence}"
 
 
 def _sentence(verdict: Document) -> str:

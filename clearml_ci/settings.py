@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clearml_ci import check, repository
+from clearml_ci import check, remote, repository
 from clearml_ci.errors import UsageError
+from clearml_ci.remote import RemoteRun
 
+_CANDIDATE = "CLEARML_CI_CANDIDATE"
 NO_PULL_REQUEST = (
     "the event '{event}' is no pull request: run this in a workflow with `on: pull_request` "
     "(or `pull_request_target`), or point GITHUB_EVENT_PATH to such an event"
@@ -26,10 +28,15 @@ class Queues:
 
 @dataclass(frozen=True)
 class Settings:
-    """All that the trigger needs to know. `deadline` is in seconds; an empty `repository` means: this checkout."""
+    """All that the trigger needs to know. `deadline` is in seconds; an empty `repository` means: this checkout.
+
+    `arguments` are the `Args` of the run.
+    """
 
     check: check.Check
     queues: Queues
+    remote_run: RemoteRun | None
+    arguments: dict[str, str]
     pipeline_project: str
     deadline: float
     repository: str
@@ -41,11 +48,20 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
     """Settings of a GitHub workflow's job. Raises UsageError that names the variable and what to do."""
     event = _event(environ)
     project = environ.get("CLEARML_CI_PIPELINE_PROJECT", "").strip() or "ClearML CI"
+    launch, names = _remote_run(environ)
+    wanted, queues = _check(environ, event, launch), _queues(environ)
     return Settings(
-        check=_check(environ, event),
-        queues=_queues(environ),
+        check=wanted,
+        queues=queues,
+        remote_run=launch,
+        arguments={
+            **names,
+            **wanted.to_arguments(),
+            "_steps_queue": queues.steps,
+            "_shared_queue": environ.get("CLEARML_CI_SHARED_QUEUE", "").strip(),
+        },
         pipeline_project=f"{project}/{event['repository']['full_name']}",
-        deadline=_seconds(environ, "CLEARML_CI_DEADLINE", default=1800),
+        deadline=_seconds(environ, "CLEARML_CI_DEADLINE", default=_patience(launch)),
         repository=environ.get("CLEARML_CI_REPOSITORY", "").strip(),
         commit=_own_commit(environ.get("CLEARML_CI_COMMIT", "").strip()),
         github_token=environ.get("GITHUB_TOKEN", "") or environ.get("GH_TOKEN", ""),
@@ -57,7 +73,26 @@ def _own_commit(text: str) -> str:
     return check.commit(text, name="CLEARML_CI_COMMIT") if text else ""
 
 
-def _check(environ: Mapping[str, str], event: dict[str, Any]) -> check.Check:
+def _remote_run(environ: Mapping[str, str]) -> tuple[RemoteRun | None, dict[str, str]]:
+    """The launch, and the `Args` that ask for it."""
+    arguments = remote.arguments_of(environ)
+    names = {argument: remote.variable(argument, environ) for argument in arguments}
+    launch = remote.from_arguments(arguments, names={**names, "candidate": _CANDIDATE})
+    if launch is None:
+        return None, {}
+    return launch, {**arguments, "run_queue": launch.queue}
+
+
+def _patience(launch: RemoteRun | None) -> float:
+    """Seconds that a run may take when nobody says otherwise: five minutes more than its remote run."""
+    limits = (launch.queue_limit, launch.setup_limit, launch.progress_limit) if launch else ()
+    return max(1800.0, sum(limits) + 300)
+
+
+def _check(environ: Mapping[str, str], event: dict[str, Any], launch: RemoteRun | None) -> check.Check:
+    source = launch.candidate if launch else remote.candidate(environ.get("CLEARML_CI_CANDIDATE", ""), name=_CANDIDATE)
+    if source == "none" and launch is None:
+        raise UsageError(f"{_CANDIDATE} is 'none' and there is no remote run: nothing would be checked")
     return check.Check(
         commit=_commit(environ, event),
         pull_request=_pull_request(environ, event),
@@ -71,6 +106,8 @@ def _check(environ: Mapping[str, str], event: dict[str, Any]) -> check.Check:
             prefix=("CLEARML_SCALAR_TITLE", "CLEARML_SCALAR_SERIES"),
         ),
         best_tag=check.best_tag(environ.get("CLEARML_BEST_TAGNAME", ""), name="CLEARML_BEST_TAGNAME"),
+        candidate=source,
+        until=launch.until if launch else "off",
     )
 
 
@@ -113,7 +150,19 @@ def _pull_request(environ: Mapping[str, str], event: dict[str, Any]) -> check.Pu
         number=number,
         repositories=_repositories(event),
         github_api=environ.get("GITHUB_API_URL", "").strip() or "https://api.github.com",
+        author=_text(event, "pull_request", "user", "login"),
+        head_repository=_text(event, "pull_request", "head", "repo", "full_name"),
+        head_url=repository.without_credentials(_text(event, "pull_request", "head", "repo", "clone_url")),
+        labeled_by=_labeled_by(environ, event),
     )
+
+
+def _labeled_by(environ: Mapping[str, str], event: dict[str, Any]) -> str:
+    """Who approved with the label, in this very event: a label that is still there approves no later commit."""
+    label = environ.get("CLEARML_CI_APPROVAL_LABEL", "").strip() or remote.DEFAULT_LABEL
+    if event.get("action") != "labeled" or _text(event, "label", "name") != label:
+        return ""
+    return _text(event, "sender", "login")
 
 
 def _repositories(event: dict[str, Any]) -> tuple[str, ...]:
@@ -127,13 +176,10 @@ def _queues(environ: Mapping[str, str]) -> Queues:
     queues = Queues(
         controllers=environ.get("CLEARML_CI_CONTROLLER_QUEUE", "").strip() or "ci-controllers",
         steps=environ.get("CLEARML_CI_STEPS_QUEUE", "").strip() or "ci-steps",
-        code=environ.get("CLEARML_CI_CODE_QUEUE", "").strip() or "ci-code",
+        code=remote.arguments_of(environ)["run_queue"] or "ci-code",
     )
-    if queues.steps == queues.code:
-        raise UsageError(
-            f"the queue '{queues.steps}' is both CLEARML_CI_STEPS_QUEUE and CLEARML_CI_CODE_QUEUE: "
-            "pull-request code must not run where the trusted steps keep their credentials"
-        )
+    shared = {"_steps_queue": queues.steps, "_shared_queue": environ.get("CLEARML_CI_SHARED_QUEUE", "").strip()}
+    remote.refuse_shared_queue(shared, code=queues.code)
     return queues
 
 

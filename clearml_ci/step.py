@@ -2,15 +2,24 @@
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
-from clearml_ci import clearml_gateway
+from clearml_ci import clearml_gateway, github_gateway
+from clearml_ci.check import PullRequest
 from clearml_ci.clearml_gateway import ClearML, ClearMLError, Run
 from clearml_ci.errors import UsageError
+from clearml_ci.github_gateway import GitHub, GitHubError
 
 Decide = Callable[[ClearML, Run], dict[str, Any]]
+
+
+def say(line: str) -> None:
+    """A line of the step's console, at once."""
+    print(line, flush=True)  # noqa: T201  the console is where a person looks
 
 
 def main(decide: Decide) -> None:
@@ -20,24 +29,49 @@ def main(decide: Decide) -> None:
     the report can tell it, and fails the step.
     """
     own_task = os.environ.get("CLEARML_TASK_ID", "")
+    signal.signal(signal.SIGTERM, _leave)
     if len(sys.argv) != 2 and not own_task:
         sys.exit(f"usage: python {sys.argv[0]} <id of a pipeline run>")
     try:
         clearml = clearml_gateway.connect()
         run_id = sys.argv[1] if len(sys.argv) == 2 else clearml_gateway.argument(clearml, own_task, "run")
-        result = _result(decide, clearml, run_id)
+        result = _result(decide, clearml, run_id, on_agent=bool(own_task))
         if own_task:
             result["requests"] = clearml.requests + 1  # and the one that stores it
             clearml_gateway.store_result(clearml, own_task, result)
     except (ClearMLError, UsageError) as error:
         sys.exit(str(error))
-    print(json.dumps(result, indent=1))  # noqa: T201  the step's console is where a person looks
+    say(json.dumps(result, indent=1))
     if "fault" in result:
         sys.exit(1)
 
 
-def _result(decide: Decide, clearml: ClearML, run_id: str) -> dict[str, Any]:
+def _result(decide: Decide, clearml: ClearML, run_id: str, *, on_agent: bool) -> dict[str, Any]:
     try:
-        return decide(clearml, clearml_gateway.run(clearml, run_id))
+        run = clearml_gateway.run(clearml, run_id)
+        if (
+            on_agent and run.status in clearml_gateway.ENDED
+        ):  # an older server leaves the steps of an aborted run queued
+            return {"fault": f"the run {run_id} has ended already (status '{run.status}')"}
+        return decide(clearml, run)
     except (ClearMLError, UsageError) as error:
         return {"fault": str(error)}
+
+
+def github(pull: PullRequest) -> GitHub:
+    """The pull request's repository, with this agent's own credentials. Raises GitHubError where it has none."""
+    token = os.environ.get("GITHUB_TOKEN") or os.environ.get("GH_TOKEN")
+    if not token:
+        raise GitHubError("the steps' agent has no GITHUB_TOKEN in its environment: nothing can be reported to GitHub")
+    api_url = os.environ.get("GITHUB_API_URL", "https://api.github.com")
+    if pull.github_api.rstrip("/") != api_url.rstrip("/"):
+        # A run's parameters can be edited by anyone on the ClearML server; the token goes where its owner said.
+        raise GitHubError(
+            f"the run asks to report to {pull.github_api}, but the steps' agent reports to {api_url}: "
+            "set GITHUB_API_URL in the agent's environment"
+        )
+    return github_gateway.connect(api_url=api_url, token=token, repository=pull.repository)
+
+
+def _leave(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001  the signature is Python's
+    sys.exit("ended by its agent")  # an agent's abort; what a step has to clean up, it cleans up on its way out

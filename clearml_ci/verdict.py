@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from clearml_ci.check import Check
+from clearml_ci.check import Check, plan
+from clearml_ci.remote import TRAINING
 
 SCHEMA = 1
 Document = dict[str, Any]
@@ -28,6 +29,9 @@ OUTCOMES = {
     "inconclusive": Outcome(3, "failure", "❔"),
     "error": Outcome(4, "error", "⚠️"),
 }
+# Which outcome tells when the remote run and the evidence differ.
+_WORST_FIRST = ("error", "no_evidence", "regressed", "inconclusive")
+_REMOTE = ("outcome", "phase", "reason", "log_tail", "task", "until", "seconds")
 
 
 def compose(check: Check, *, run: Mapping[str, str], steps: Mapping[str, Mapping[str, Any]]) -> Document:
@@ -37,6 +41,7 @@ def compose(check: Check, *, run: Mapping[str, str], steps: Mapping[str, Mapping
     """
     results = {name: step.get("result") or {} for name, step in steps.items()}
     outcome, reason = _decide(check, steps, results)
+    remote = results.get("remote_run", {})
     compared = results.get("compare", {})
     return {
         "schema": SCHEMA,
@@ -45,11 +50,12 @@ def compose(check: Check, *, run: Mapping[str, str], steps: Mapping[str, Mapping
         "repository": check.pull_request.repository,
         "pull_request": check.pull_request.number,
         "commit": check.commit,
-        "candidate": results.get("find_task", {}).get("candidate"),
+        "candidate": results.get("find_task", {}).get("candidate") or remote.get("candidate"),
         "baseline": compared.get("baseline"),
         "gates": [compared["gate"]] if compared.get("gate") else [],
         "rejected": results.get("find_task", {}).get("rejected", []),
-        "warnings": list(compared.get("warnings", [])),
+        "remote_run": {key: remote.get(key) for key in _REMOTE} if remote.get("outcome") in OUTCOMES else None,
+        "warnings": [*compared.get("warnings", []), *remote.get("notes", [])],
         "pipeline": dict(run),
         "clearml_requests": {n: r["requests"] for n, r in results.items() if "requests" in r},
     }
@@ -76,15 +82,37 @@ def doubt(check: Check, *, run: Mapping[str, str], status: str, states: str, rep
 def _decide(
     check: Check, steps: Mapping[str, Mapping[str, Any]], results: Mapping[str, Mapping[str, Any]]
 ) -> tuple[str, str]:
-    for name in ["find_task", *(["compare"] if check.metric else [])]:
+    """The worst of what the remote run and the evidence say; a fault of any planned step comes before both."""
+    for name in plan(check.to_arguments()):
         fault = _fault(name, steps.get(name, {}), results.get(name, {}))
-        if fault:
+        if fault and name != "report":
             return "error", fault
-    if not results["find_task"].get("candidate"):
-        return "no_evidence", results["find_task"]["reason"]
+    said = [*_remote(results.get("remote_run", {})), *_evidence(check, results)]
+    bad = sorted((one for one in said if one[0] in _WORST_FIRST), key=lambda one: _WORST_FIRST.index(one[0]))
+    if bad:
+        return bad[0][0], "; ".join(dict.fromkeys(reason for _, reason in bad))
+    return (said or [("error", "the check was asked for nothing: neither evidence nor a remote run")])[-1]
+
+
+def _remote(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    if result.get("outcome") not in OUTCOMES:
+        return []
+    if result["outcome"] == "passed":
+        return [("passed", f"this commit runs on an agent: {result['reason']}")]
+    phase = f" (phase: {result['phase']})" if result["phase"] else ""
+    return [(result["outcome"], f"this commit was not run on an agent{phase}: {result['reason']}")]
+
+
+def _evidence(check: Check, results: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
+    if check.candidate == "none":
+        return []
+    found, trained = results.get("find_task", {}), results.get("remote_run", {})
+    if not found.get("candidate") and not trained.get("candidate"):
+        # Where a training was to be the evidence, its own word on why there is none is enough.
+        return [] if check.candidate in TRAINING else [("no_evidence", found["reason"])]
     if check.metric is None:
-        return "passed", "this commit ran cleanly; no metric is compared"
-    return results["compare"]["outcome"], results["compare"]["reason"]
+        return [("passed", "this commit ran cleanly; no metric is compared")]
+    return [(results["compare"]["outcome"], results["compare"]["reason"])]
 
 
 def _fault(name: str, step: Mapping[str, Any], result: Mapping[str, Any]) -> str | None:

@@ -4,7 +4,9 @@ import json
 import os
 from pathlib import Path
 
-from clearml_ci import markdown
+from clearml_ci import github_gateway, markdown
+from clearml_ci.github_gateway import GitHubError
+from clearml_ci.settings import Settings
 from clearml_ci.verdict import OUTCOMES, Document
 
 
@@ -22,6 +24,18 @@ def fail(reason: str) -> None:
     """One line that says what happened and what to do, where there is no verdict document."""
     say(f"::error::ClearML CI: {_encode(reason)}")
     _append("GITHUB_OUTPUT", f"outcome=error\nexit_reason={' '.join(reason.split())}\n")
+
+
+def set_status(settings: Settings, *, state: str, description: str, url: str, commit: str = "") -> None:
+    """The job's own word on a commit, by default the checked one; where it is refused, the job's result must do."""
+    if not settings.github_token:
+        return
+    pull, commit = settings.check.pull_request, commit or settings.check.commit
+    try:
+        hub = github_gateway.connect(api_url=pull.github_api, token=settings.github_token, repository=pull.repository)
+        github_gateway.set_status(hub, commit=commit, state=state, description=description, url=url)
+    except GitHubError as error:
+        warn(str(error))
 
 
 def conclude(verdict: Document, *, comment_url: str) -> None:

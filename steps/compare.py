@@ -1,21 +1,27 @@
 """Compare the candidate's metric with the best task's: the gate."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from clearml_ci import check, clearml_gateway, errors, evidence, gate, step
 from clearml_ci.check import Check, Metric
-from clearml_ci.clearml_gateway import ClearML, Run
+from clearml_ci.clearml_gateway import ClearML, Run, Step
 from clearml_ci.evidence import RecordedTask
 
 
 def compare(clearml: ClearML, run: Run) -> dict[str, Any]:
     """`{"outcome", "reason", "baseline": task or None, "gate": the numbers, "warnings"}`."""
     wanted = check.from_arguments(run.arguments)
-    found = clearml_gateway.steps(clearml, run.id).get("find_task")
-    candidate = (found.result or {}).get("candidate") if found else None
+    candidate = _candidate(clearml_gateway.steps(clearml, run.id))
     if not candidate or not wanted.metric:
         return {"outcome": None, "reason": "nothing to compare: there is no candidate"}
     return _judge(clearml, wanted, wanted.metric, candidate)
+
+
+def _candidate(steps: Mapping[str, Step]) -> dict[str, str] | None:
+    """The task that was found, or the one that was trained for this check."""
+    results = [steps[name].result or {} for name in ("find_task", "remote_run") if name in steps]
+    return next((result["candidate"] for result in results if result.get("candidate")), None)
 
 
 def _judge(clearml: ClearML, wanted: Check, metric: Metric, candidate: dict[str, str]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Report the verdict: on the run, in the pull request's one comment, as a commit status."""
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -40,8 +39,8 @@ def _require_own_repository(wanted: Check, run: Run) -> None:
 
 def publish(wanted: Check, document: Document, body: str) -> dict[str, Any]:
     """Comment and status. Either may be refused with a warning; both refused is an `error`."""
-    comment_url, comment_refused = _attempt(lambda: _comment(_connect(wanted), wanted, body))
-    _, status_refused = _attempt(lambda: _status(_connect(wanted), document))
+    comment_url, comment_refused = _attempt(lambda: _comment(step.github(wanted.pull_request), wanted, body))
+    _, status_refused = _attempt(lambda: _status(step.github(wanted.pull_request), document))
     warnings = list(dict.fromkeys(text for text in (comment_refused, status_refused) if text))
     if comment_refused and status_refused:
         reason = f"the verdict '{document['outcome']}' could not be reported: {'; '.join(warnings)}"
@@ -62,20 +61,6 @@ def _attempt(act: Callable[[], str]) -> tuple[str, str]:
         return act(), ""
     except GitHubError as error:
         return "", str(error)
-
-
-def _connect(wanted: Check) -> GitHub:
-    token = os.environ.get("GITHUB_TOKEN") or os.environ.get("GH_TOKEN")
-    if not token:
-        raise GitHubError("the steps' agent has no GITHUB_TOKEN in its environment: nothing can be reported to GitHub")
-    api_url = os.environ.get("GITHUB_API_URL", "https://api.github.com")
-    if wanted.pull_request.github_api.rstrip("/") != api_url.rstrip("/"):
-        # A run's parameters can be edited by anyone on the ClearML server; the token goes where its owner said.
-        raise GitHubError(
-            f"the run asks to report to {wanted.pull_request.github_api}, but the steps' agent reports to {api_url}: "
-            "set GITHUB_API_URL in the agent's environment"
-        )
-    return github_gateway.connect(api_url=api_url, token=token, repository=wanted.pull_request.repository)
 
 
 def _comment(hub: GitHub, wanted: Check, body: str) -> str:

@@ -84,7 +84,10 @@ def test_from_environment__deleted_fork__still_knows_the_base(environ: dict[str,
         ({"CLEARML_SCALAR_TITLE": "accuracy"}, "CLEARML_SCALAR_TITLE is 'accuracy' and CLEARML_SCALAR_SERIES is ''"),
         ({"CLEARML_CI_DEADLINE": "soon"}, "CLEARML_CI_DEADLINE is 'soon'"),
         ({"CLEARML_CI_DEADLINE": "0"}, "CLEARML_CI_DEADLINE is '0'"),
-        ({"CLEARML_CI_STEPS_QUEUE": "one", "CLEARML_CI_CODE_QUEUE": "one"}, "the queue 'one' is both"),
+        (
+            {"CLEARML_CI_STEPS_QUEUE": "one", "CLEARML_CI_CODE_QUEUE": "one"},
+            "the queue 'one' is the trusted steps' as well",
+        ),
     ],
 )
 def test_from_environment__wrong_value__is_named(environ: dict[str, str], edit: dict[str, str], message: str) -> None:

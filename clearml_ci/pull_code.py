@@ -1,0 +1,52 @@
+"""The pull request's code, as GitHub knows it: may it run on an agent, and what does it need there?"""
+
+from clearml_ci import approval, entry, github_gateway
+from clearml_ci.check import Check
+from clearml_ci.clearml_launch import Code
+from clearml_ci.github_gateway import GitHub, GitHubError
+from clearml_ci.remote import RemoteRun
+
+_FOUND_BY_AGENTS = "requirements.txt"
+
+
+def refusal(hub: GitHub | None, check: Check, launch: RemoteRun) -> str | None:
+    """Why this code must not run on an agent, or None. Without `hub` no fork is approved. Raises GitHubError."""
+    pull = check.pull_request
+    if not pull.head_url:
+        return approval.DELETED
+    if not pull.is_fork:
+        return None
+    advice = approval.advice(check, label=launch.approval_label)
+    if hub is None:
+        return f"{advice}. Approvals are read from GitHub: the steps' agent needs a GITHUB_TOKEN for that"
+    comments = [(login, text) for login, text, _ in github_gateway.comments(hub, pull.number)]
+    writers = (github_gateway.permission(hub, login) in approval.WRITERS for login in approval.claims(check, comments))
+    return None if any(writers) else advice
+
+
+def of(hub: GitHub | None, check: Check, launch: RemoteRun) -> tuple[Code, list[str]]:
+    """What is cloned and installed, and notes of what could not be found out. Raises GitHubError."""
+    source = _read(hub, check, launch.entry)
+    inject, notes = launch.inject_task_init and bool(launch.script), []
+    if source is not None:
+        inject = not entry.calls_task_init(source)
+    elif launch.script:
+        added = "is added" if inject else "is not added"
+        notes.append(f"{launch.entry} could not be read at this commit: a call of Task.init {added} (inject_task_init)")
+    packages = _packages(hub, check, launch, inject=inject)
+    return Code(check.pull_request.head_url, check.commit, packages, inject_task_init=inject), notes
+
+
+def _packages(hub: GitHub | None, check: Check, launch: RemoteRun, *, inject: bool) -> list[str] | None:
+    """None: the agent installs what it finds. The SDK's call of Task.init needs the list, to add `clearml` to it."""
+    chosen = launch.requirements not in ("", _FOUND_BY_AGENTS)
+    if not (chosen or launch.packages or inject):
+        return None
+    text = _read(hub, check, launch.requirements or _FOUND_BY_AGENTS)
+    if chosen and text is None:
+        raise GitHubError(f"the requirements file '{launch.requirements}' could not be read at this commit")
+    return [*entry.packages(text or ""), *launch.packages] or None
+
+
+def _read(hub: GitHub | None, check: Check, path: str) -> str | None:
+    return github_gateway.file_at(hub, path, check.commit) if hub and path else None
