@@ -145,8 +145,12 @@ class Watch:
         console = console_of(self._clearml, self._task) if task["status"] != "queued" else ()
         if task["status"] not in ("queued", "created"):
             self._taken_at = self._taken_at or now
-            self._progress = self._progress or _reported(self._clearml, task)
-        if self._progress or diagnosis.script_started(console):
+        if diagnosis.script_started(console):
+            self._started_at = self._started_at or now
+        if not self._progress and (
+            _has_scalars(task) or (self._started_at and _has_pictures(self._clearml, task["id"]))
+        ):
+            self._progress = True
             self._started_at = self._started_at or now
         return self._seen(task, console, now), self._aborted(found)
 
@@ -188,14 +192,17 @@ def console_of(clearml: ClearML, task: str, *, events: int = CONSOLE) -> tuple[s
     return tuple(line for event in found["events"] for line in str(event.get("msg") or "").splitlines())
 
 
-def _reported(clearml: ClearML, task: Mapping[str, Any]) -> bool:
-    """Did its script report anything? Iteration 0, single values, plots and images count, `:monitor:` ones do not."""
+def _has_scalars(task: Mapping[str, Any]) -> bool:
+    """Did its script report a scalar? Iteration 0 and single values count, the machine's own `:monitor:` does not."""
     titles = (next(iter(series.values()))["metric"] for series in (task.get("last_metrics") or {}).values() if series)
-    if any(not title.startswith(":monitor:") for title in titles):
+    return any(not title.startswith(":monitor:") for title in titles)
+
+
+def _has_pictures(clearml: ClearML, task: str) -> bool:
+    """Plots and images leave no trace on the task itself."""
+    if clearml.call("events.get_task_plots", task=task, iters=1).get("plots"):
         return True
-    if clearml.call("events.get_task_plots", task=task["id"], iters=1).get("plots"):
-        return True
-    images = clearml.call("events.debug_images", metrics=[{"task": task["id"]}], iters=1).get("metrics", [])
+    images = clearml.call("events.debug_images", metrics=[{"task": task}], iters=1).get("metrics", [])
     return any(one.get("iterations") for one in images)
 
 

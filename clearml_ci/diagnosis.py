@@ -15,8 +15,15 @@ _NOT_CLONED = re.compile(
 _NOT_INSTALLED = re.compile(
     r"Could not install task requirements|Failed installing requirements|No matching distribution"
 )
-_NOT_IMPORTED = re.compile(r"^\s*(?:ModuleNotFoundError|ImportError)\b")
-_RAISED = re.compile(r"^[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt)\b")
+_NOT_IMPORTED = re.compile(r"^(?:E\s+)?(?:ModuleNotFoundError|ImportError)\b|^\S*python[\d.]*: No module named ")
+# What a console says went wrong, the plainest first.
+_CAUSES = (
+    _NOT_IMPORTED,
+    re.compile(r"^[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt)\b"),
+    re.compile(r"^FAILED "),  # pytest
+    re.compile(r"^ERROR\b|can't open file|\[Errno \d+\]|^fatal:"),
+)
+_CHECKOUT = re.compile(r"[^\s'\"]*/task_repository/[^/\s'\"]+/")  # where the agent put the repository
 _SECRETS = (
     (re.compile(r"(://)[^/\s@]+@"), r"\1***@"),
     (re.compile(r"\b(?:gh[a-z]_|github_pat_|glpat-|xox[a-z]-|sk-|hf_|AKIA)[A-Za-z0-9_\-]{8,}"), "***"),
@@ -107,7 +114,7 @@ def phase(seen: Seen) -> str:
     if seen.status == "queued":
         return "queue"
     if seen.started or script_started(seen.console):
-        return "import" if any(_NOT_IMPORTED.match(line) for line in seen.console) else "script"
+        return "import" if any(_NOT_IMPORTED.search(line) for line in _since_start(seen.console)) else "script"
     for line in reversed(seen.console):
         if _NOT_INSTALLED.search(line):
             return "environment"
@@ -118,13 +125,16 @@ def phase(seen: Seen) -> str:
 
 
 def _cause(console: Sequence[str]) -> str:
-    """The console's own last word on what went wrong."""
-    marks = (_NOT_IMPORTED, _RAISED, re.compile(r"^(?:FAILED|ERROR)\b"), re.compile(r"error:|can't open file", re.I))
-    for mark in marks:
-        for line in reversed(console):
-            if mark.search(line.strip()):
-                return line.strip()[:300]
-    return ""
+    """The console's own word on what went wrong."""
+    lines = [line.strip() for line in _since_start(console)]
+    found = (line for mark in _CAUSES for line in lines if mark.search(line))
+    return _CHECKOUT.sub("", next(found, ""))[:300]
+
+
+def _since_start(console: Sequence[str]) -> Sequence[str]:
+    """What the script itself printed, or everything where it never started."""
+    starts = [number for number, line in enumerate(console) if _STARTED in line]
+    return console[starts[-1] :] if starts else console
 
 
 def _why(seen: Seen) -> str:
@@ -133,7 +143,7 @@ def _why(seen: Seen) -> str:
 
 def tail(console: Sequence[str]) -> list[str]:
     """The last lines of a console as a verdict may carry them: secrets masked, without colours and progress bars."""
-    lines = (line.rsplit("\r", 1)[-1] for text in console for line in text.splitlines())
+    lines = (line.rsplit("\r", 1)[-1] for line in _since_start(console))
     plain = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line).rstrip()[:400] for line in lines]
     return [mask(line) for line in plain if line.strip()][-TAIL:]
 

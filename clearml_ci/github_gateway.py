@@ -62,7 +62,9 @@ def file_at(hub: GitHub, path: str, commit: str) -> str | None:
     def read() -> str | None:
         try:
             found = hub.repository.get_contents(path, ref=commit)
-        except github.UnknownObjectException:
+        except github.GithubException as error:
+            if error.status != 404:
+                raise
             return None
         return None if isinstance(found, list) else found.decoded_content.decode("utf-8", errors="replace")
 
@@ -75,7 +77,9 @@ def permission(hub: GitHub, login: str) -> str:
     def read() -> str:
         try:
             return hub.repository.get_collaborator_permission(login)
-        except github.UnknownObjectException:
+        except github.GithubException as error:
+            if error.status != 404:
+                raise
             return "none"
 
     return _told(f"the permission of {login}", "`metadata: read`", read)

@@ -1,0 +1,44 @@
+"""Does a script call Task.init itself?"""
+
+import pytest
+
+from clearml_ci import entry
+
+
+@pytest.mark.parametrize(
+    ("source", "calls"),
+    [
+        ("from clearml import Task\nTask.init()", True),
+        ("import clearml\ndef main():\n    clearml.Task.init(project_name='a')", True),
+        ("from clearml import Task\ntask = Task.init(\n  project_name='a')", True),
+        ("print('Task.init()')", False),
+        ("# Task.init()\nprint(1)", False),
+        ("from clearml import Task\nTask.create()", False),
+        ("model.init()", False),
+        ("", False),
+        ("print 'old python'\nTask.init()", True),
+        ("print 'old python'", False),
+    ],
+    ids=[
+        "name",
+        "attribute",
+        "several-lines",
+        "text",
+        "comment",
+        "other-call",
+        "other-owner",
+        "empty",
+        "python-2",
+        "not",
+    ],
+)
+def test_calls_task_init__source__is_read_as_code(source: str, calls: bool) -> None:
+    assert entry.calls_task_init(source) is calls
+
+
+def test_packages__of_a_requirements_file__are_its_lines_without_comments() -> None:
+    assert entry.packages("# all\nclearml==2.1.12\n\n torch # gpu\n-e git+https://x/y#egg=z\n") == [
+        "clearml==2.1.12",
+        "torch",
+        "-e git+https://x/y#egg=z",
+    ]

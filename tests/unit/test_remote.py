@@ -1,0 +1,117 @@
+"""What a remote run is asked, whoever asks: each wrong value is named by the name that a person gave it."""
+
+import pytest
+
+from clearml_ci import remote
+from clearml_ci.errors import UsageError
+from clearml_ci.remote import RemoteRun
+
+
+def launch(**arguments: str) -> RemoteRun:
+    found = remote.from_arguments({"run_until": "first-iteration", "run_script": "train.py", **arguments})
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("until", ["", "off", "OFF"])
+def test_from_arguments__nothing_asked_for__is_none(until: str) -> None:
+    assert remote.from_arguments({"run_until": until, "candidate": "find"}) is None
+
+
+def test_from_arguments__only_a_script__has_the_documented_defaults() -> None:
+    found = launch()
+    assert (found.queue, found.project, found.name) == ("ci-code", "Github CICD", "cicd_test_task")
+    assert (found.queue_limit, found.setup_limit, found.progress_limit) == (600, 600, 600)
+    assert (found.folder, found.approval_label, found.inject_task_init) == (".", "run-remote", False)
+    assert launch(run_until="completion").progress_limit == 18_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "purpose"),
+    [
+        ({"run_until": "first-iteration"}, "probe"),
+        ({"run_until": "completion"}, "tests"),
+        ({"run_until": "completion", "candidate": "train"}, "training"),
+        ({"run_until": "", "candidate": "find-or-train"}, "training"),
+    ],
+)
+def test_purpose__of_each_kind__is_named(arguments: dict[str, str], purpose: str) -> None:
+    assert launch(**arguments).purpose == purpose
+
+
+@pytest.mark.parametrize(
+    ("text", "pairs"),
+    [
+        ("epochs=1 seed=3", (("epochs", "1"), ("seed", "3"))),
+        ("--epochs=1", (("epochs", "1"),)),
+        ("name=a b\nseed=3\n", (("name", "a b"), ("seed", "3"))),
+        ("url=http://x/?a=b", (("url", "http://x/?a=b"),)),
+        ("", ()),
+    ],
+    ids=["two", "dashes", "one-a-line", "sign-in-value", "none"],
+)
+def test_args__as_people_write_them__are_pairs(text: str, pairs: tuple[tuple[str, str], ...]) -> None:
+    assert launch(run_args=text).args == pairs
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"run_args": "epochs"}, "run_args has 'epochs': expected name=value"),
+        ({"run_args": "=1"}, "run_args has '=1'"),
+        ({"run_queue_limit": "soon"}, "run_queue_limit is 'soon': expected a number of seconds, such as 600"),
+        ({"run_setup_limit": "-1"}, "run_setup_limit is '-1'"),
+        ({"run_progress_limit": "nan"}, "run_progress_limit is 'nan'"),
+        ({"run_progress_limit": "inf"}, "run_progress_limit is 'inf'"),
+        (
+            {"run_script": "/etc/passwd"},
+            "run_script is '/etc/passwd': expected a path relative to the repository's root",
+        ),
+        ({"run_folder": "../elsewhere"}, "run_folder is '../elsewhere'"),
+        ({"run_requirements": "a/../../b.txt"}, "run_requirements is 'a/../../b.txt'"),
+        ({"run_module": "pytest"}, "run_script is 'train.py' and run_module is 'pytest': set one of them"),
+        ({"run_until": "first-iteratoin"}, "run_until is 'first-iteratoin'; did you mean 'first-iteration'?"),
+        ({"candidate": "trian"}, "candidate is 'trian'; did you mean 'train'?"),
+        ({"candidate": "train"}, "run_until is 'first-iteration', but a candidate that is trained"),
+        ({"run_name": "ab"}, "run_name is 'ab': ClearML refuses names of fewer than 3 characters"),
+        ({"run_inject_task_init": "maybe"}, "run_inject_task_init is 'maybe': expected true or false"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_from_arguments__wrong_value__is_named(arguments: dict[str, str], message: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        launch(**arguments)
+    assert message in str(raised.value)
+
+
+def test_from_arguments__wrong_value_of_a_workflow__is_named_as_the_workflow_does() -> None:
+    environ = {"QUEUE_NAME": "gpu", "EXECUTION_ARGS": "epochs"}
+    arguments = remote.arguments_of(environ)
+    names = {argument: remote.variable(argument, environ) for argument in arguments}
+    with pytest.raises(UsageError, match="EXECUTION_ARGS has 'epochs'"):
+        remote.from_arguments(arguments, names=names)
+
+
+@pytest.mark.parametrize(
+    ("environ", "until", "candidate"),
+    [
+        ({"QUEUE_NAME": "gpu"}, "first-iteration", "none"),
+        ({"EXECUTION_ENTRYPOINT": "task.py", "CLEARML_SCALAR_TITLE": "accuracy"}, "first-iteration", "find"),
+        ({"EXECUTION_ENTRYPOINT": "task.py", "CLEARML_CI_CANDIDATE": "train"}, "completion", "train"),
+        ({"EXECUTION_ENTRYPOINT": "task.py", "CLEARML_CI_REMOTE_RUN": "off"}, "off", ""),
+        ({"CLEARML_CI_CODE_QUEUE": "gpu"}, "", ""),
+    ],
+    ids=["predecessors-probe", "probe-and-gate", "training", "switched-off", "a-queue-alone"],
+)
+def test_arguments_of__workflows__ask_for_what_their_authors_meant(
+    environ: dict[str, str], until: str, candidate: str
+) -> None:
+    found = remote.arguments_of(environ)
+    assert (found["run_until"], found["candidate"]) == (until, candidate)
+
+
+def test_refuse_shared_queue__steps_and_code_on_one__needs_the_words() -> None:
+    with pytest.raises(UsageError, match="could read their credentials"):
+        remote.refuse_shared_queue({"_steps_queue": "one"}, code="one")
+    remote.refuse_shared_queue({"_steps_queue": "one", "_shared_queue": remote.SHARED}, code="one")
+    remote.refuse_shared_queue({"_steps_queue": "one"}, code="two")
