@@ -292,10 +292,14 @@ def start(clearml: ClearML, *, template: str, queue: Queue, arguments: Mapping[s
 
 
 def ask_to_stop(clearml: ClearML, run: str, *, reason: str) -> None:
-    """Tell a run that we started, and all its steps, queued ones included, to stop; on servers old and new."""
-    for task in _live(clearml, run):
+    """Tell a run that we started, its steps and what they launched to stop, queued ones included.
+
+    Not with `include_pipeline_steps`: older servers do not know it, and it also stops reruns and clones of steps, which
+    are children of the run too.
+    """
+    for task in sorted(_live(clearml, run), key=lambda one: one != run):  # the controller first: it starts steps
         with contextlib.suppress(ClearMLError):  # it has just ended by itself
-            clearml.call("tasks.stop", task=task, include_pipeline_steps=True, status_reason=reason)
+            clearml.call("tasks.stop", task=task, status_reason=reason)
 
 
 def stop(clearml: ClearML, run: str, *, reason: str) -> None:

@@ -72,6 +72,8 @@ def doubt(check: Check, *, run: Mapping[str, str], status: str, states: str, rep
     if report.get("fault"):
         return f"step report: {report['fault']}"
     document = report.get("verdict")
+    if status == "stopped":
+        return f"the run was aborted in ClearML ({states})"
     if status != "completed" or not document:
         return f"the run ended '{status}' without a verdict ({states})"
     if (document["commit"], document["pipeline"]["id"]) != (check.commit, run["id"]):

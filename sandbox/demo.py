@@ -119,7 +119,7 @@ def _play_one(tale: Story, name: str, scenario: Scenario) -> Played:
     checked = scenario.play(tale)
     story.save_comment(checked, _comment_file(name))
     say(_comment_file(name).read_text())
-    played = Played(name, checked, tuple(_differences(scenario, checked)))
+    played = Played(name, checked, tuple(differences(scenario, checked)))
     for difference in played.differences:
         say(f"  DIFFERS: {name}: {difference}")
     return played
@@ -129,7 +129,8 @@ def _comment_file(name: str) -> Path:
     return OUTPUT / f"{name}.md"
 
 
-def _differences(scenario: Scenario, checked: Checked) -> list[str]:
+def differences(scenario: Scenario, checked: Checked) -> list[str]:
+    """In what a check differs from the end that its scenario has, one sentence each."""
     seen: list[tuple[str, Any, Any]] = [
         ("outcome", scenario.outcome, checked.verdict["outcome"]),
         ("outcome among the job's outputs", scenario.outcome, checked.job.outputs.get("outcome")),

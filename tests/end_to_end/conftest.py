@@ -9,6 +9,7 @@ import pytest
 
 from sandbox import agents, child, environment, scenarios, story
 from sandbox.agents import AgentSpec
+from sandbox.job import Job
 from sandbox.state import Sandbox
 from sandbox.story import Checked, Story
 
@@ -56,3 +57,14 @@ def another_agent(
         yield queue
     finally:
         agents.stop(tale.sandbox.clearml, running)
+
+
+def only_line(done: Job, code: int) -> str:
+    """The error line of a job that ended with this exit code, in time and without a traceback."""
+    errors = [line for line in done.log.splitlines() if line.startswith("::error::")]
+    assert done.exit_code == code, done.log
+    assert done.seconds < 30
+    assert "Traceback" not in done.log
+    assert done.outputs["outcome"] == "error"
+    (line,) = errors
+    return line

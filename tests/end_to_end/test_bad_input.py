@@ -9,7 +9,7 @@ import pytest
 from sandbox import developer, job, story
 from sandbox.job import Job, Running
 from sandbox.story import Checked, Story
-from tests.end_to_end.conftest import Play, another_agent
+from tests.end_to_end.conftest import Play, another_agent, only_line
 
 REPORTING = {"contents": "read", "pull_requests": "read", "statuses": "write"}
 
@@ -22,17 +22,6 @@ def event(played: Play, tale: Story) -> dict[str, Any]:
 
 def run(tale: Story, event: dict[str, Any], **settings: str | None) -> Job:
     return job.run(tale.sandbox, event=event, settings=settings)
-
-
-def only_line(done: Job, code: int) -> str:
-    """The error line of a job that ended with this exit code, in time and without a traceback."""
-    errors = [line for line in done.log.splitlines() if line.startswith("::error::")]
-    assert done.exit_code == code, done.log
-    assert done.seconds < 30
-    assert "Traceback" not in done.log
-    assert done.outputs["outcome"] == "error"
-    (line,) = errors
-    return line
 
 
 def closed_port() -> str:

@@ -1,17 +1,76 @@
-"""A pull request's people, without agents: a local GitHub and the session's ClearML server."""
+"""A project of a test's own on the ClearML server, the product's session with it, and people around a local GitHub."""
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from clearml_ci import clearml_gateway
+from clearml_ci.clearml_gateway import ClearML
 from clearml_ci.settings import Queues
 from sandbox import developer, github_server
 from sandbox.clearml_access import Access, Client
 from sandbox.processes import Process
 from sandbox.state import GitHub, Sandbox
 from sandbox.story import Story
+
+COMMIT = "c" * 40
+
+
+@pytest.fixture
+def clearml(user_environment: dict[str, str]) -> ClearML:  # noqa: ARG001  the session reads it
+    return clearml_gateway.connect()
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project of the test's own, and a hand to put tasks into it."""
+
+    client: Client
+    id: str
+    name: str
+
+    def task(self, *, commit: str = COMMIT, name: str = "train", end: str | None = "completed", **more: Any) -> str:
+        script = {"repository": "https://github.com/o/n.git", "version_num": commit, "diff": ""}
+        created = self.client.call(
+            "tasks.create", name=name, type="training", project=self.id, **{"script": script, **more}
+        )["id"]
+        if end:
+            self.client.call("tasks.started", task=created)
+            self.client.call(f"tasks.{end}", task=created)
+        return str(created)
+
+    def step(self, run: str, name: str) -> str:
+        """A draft step of a run, marked as the controller does."""
+        step = self.task(end=None, name=name, parent=run)
+        mark = {"clearml_ci_task": step, "clearml_ci_run": run, "clearml_ci_purpose": "step"}
+        self.client.call("tasks.edit", task=step, runtime=mark)
+        return step
+
+    def report(self, task: str, *values: float, title: str = "accuracy", series: str = "validation") -> None:
+        self.client.events(
+            [
+                {
+                    "type": "training_stats_scalar",
+                    "task": task,
+                    "iter": iteration,
+                    "metric": title,
+                    "variant": series,
+                    "value": value,
+                    "allow_locked": True,
+                }
+                for iteration, value in enumerate(values)
+            ]
+        )
+
+
+@pytest.fixture
+def project(client: Client, prefix: str) -> Project:
+    name = f"{prefix} digits"
+    return Project(client, client.call("projects.create", name=name)["id"], name)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import re
 import socket
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -14,55 +13,9 @@ from clearml_ci.clearml_gateway import ClearML, ClearMLError
 from clearml_ci.errors import UsageError
 from clearml_ci.source import Source
 from sandbox.clearml_access import Client
+from tests.gateways.conftest import COMMIT, Project
 
-COMMIT = "c" * 40
 METRIC = Metric("accuracy", "validation", "maximize", 3.0)
-
-
-@pytest.fixture
-def clearml(user_environment: dict[str, str]) -> ClearML:  # noqa: ARG001  the session reads it
-    return clearml_gateway.connect()
-
-
-@dataclass(frozen=True)
-class Project:
-    """A project of the test's own, and a hand to put tasks into it."""
-
-    client: Client
-    id: str
-    name: str
-
-    def task(self, *, commit: str = COMMIT, name: str = "train", end: str | None = "completed", **more: Any) -> str:
-        script = {"repository": "https://github.com/o/n.git", "version_num": commit, "diff": ""}
-        created = self.client.call(
-            "tasks.create", name=name, type="training", project=self.id, **{"script": script, **more}
-        )["id"]
-        if end:
-            self.client.call("tasks.started", task=created)
-            self.client.call(f"tasks.{end}", task=created)
-        return str(created)
-
-    def report(self, task: str, *values: float, title: str = "accuracy", series: str = "validation") -> None:
-        self.client.events(
-            [
-                {
-                    "type": "training_stats_scalar",
-                    "task": task,
-                    "iter": iteration,
-                    "metric": title,
-                    "variant": series,
-                    "value": value,
-                    "allow_locked": True,
-                }
-                for iteration, value in enumerate(values)
-            ]
-        )
-
-
-@pytest.fixture
-def project(client: Client, prefix: str) -> Project:
-    name = f"{prefix} digits"
-    return Project(client, client.call("projects.create", name=name)["id"], name)
 
 
 def commit_tasks(clearml: ClearML, project: Project, **more: Any) -> list[str]:
@@ -201,9 +154,9 @@ def test_stop__run_with_running_and_queued_steps__ends_them_all(
 ) -> None:
     run = client.call("tasks.create", name="pr_check #1", type="controller", project=project.id)["id"]
     client.call("tasks.started", task=run)
-    running = project.task(end=None, parent=run, name="find_task")
+    running = project.step(run, "find_task")
     client.call("tasks.started", task=running)
-    queued = project.task(end=None, parent=run, name="compare")
+    queued = project.step(run, "compare")
     queue = client.call("queues.create", name=f"{prefix}-queue")["id"]
     client.call("tasks.enqueue", task=queued, queue=queue)
     stranger = project.task(end=None, name="somebody else's")
@@ -234,12 +187,13 @@ def test_stop__agent_that_died_with_its_task__does_not_keep_it_running(
 
 def test_result__stored_by_a_step__is_read_through_its_run(clearml: ClearML, client: Client, project: Project) -> None:
     run = client.call("tasks.create", name="pr_check #1", type="controller", project=project.id)["id"]
-    step = project.task(end=None, name="find_task", parent=run)
+    step = project.step(run, "find_task")
+    clone = client.call("tasks.clone", task=step, new_task_parent=run)["id"]
     rerun = client.call("tasks.create", name="pr_check #2", type="controller", project=project.id, parent=run)["id"]
     clearml_gateway.store_result(clearml, step, {"candidate": None, "reason": "ünïcode"})
     found = clearml_gateway.steps(clearml, run)
     assert {name: one.result for name, one in found.items()} == {"find_task": {"candidate": None, "reason": "ünïcode"}}
-    assert rerun not in {one.id for one in found.values()}
+    assert not {rerun, clone} & {one.id for one in found.values()}
 
 
 def test_publish_verdict__run__carries_artifact_and_properties(

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from github.PullRequest import PullRequest
 
-from clearml_ci import approval, clearml_gateway, clearml_launch, github_gateway, pull_code, settings
-from clearml_ci.clearml_gateway import ClearML, ClearMLError
+from clearml_ci import approval, clearml_gateway, github_gateway, pull_code, settings
+from clearml_ci.clearml_gateway import ClearML
 from clearml_ci.settings import Settings
 from sandbox import developer, job, story
 from sandbox.clearml_access import Client
@@ -116,11 +116,11 @@ def test_refusal__branch_of_the_repository_itself__needs_no_approval(tale: Story
 
 
 @pytest.fixture
-def clearml(user_environment: dict[str, str], tale: Story, monkeypatch: pytest.MonkeyPatch) -> ClearML:  # noqa: ARG001
+def clearml(clearml: ClearML, tale: Story, monkeypatch: pytest.MonkeyPatch) -> ClearML:
     """The steps' agent's session, with its means to read from GitHub."""
     monkeypatch.setenv("GITHUB_TOKEN", agents_token(tale))
     monkeypatch.setenv("GITHUB_API_URL", tale.sandbox.github.api_url)
-    return clearml_gateway.connect()
+    return clearml
 
 
 def stepped(clearml: ClearML, tale: Story, directory: Path, **changed: str) -> dict[str, Any]:
@@ -188,22 +188,3 @@ def test_remote_run__rerun_with_arguments_that_make_no_sense__is_told_and_launch
     result = stepped(clearml, tale, tmp_path, **changed)
     assert (result["outcome"], result["phase"], result["task"]) == ("error", "settings", None)
     assert words in result["reason"]
-
-
-# --- what is ours -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("marked", ["clone", "other-run", "empty"])
-def test_end__task_without_this_runs_mark__is_left_alone(
-    clearml: ClearML, client: Client, prefix: str, marked: str
-) -> None:
-    project = client.call("projects.create", name=prefix)["id"]
-    task = client.call("tasks.create", name="probe", type="testing", project=project)["id"]
-    clearml_gateway.mark(clearml, task, run="run-of-others" if marked == "other-run" else "run", purpose="probe")
-    stranger = client.call("tasks.clone", task=task)["id"] if marked == "clone" else task
-    client.call("tasks.started", task=stranger)
-    with pytest.raises(ClearMLError):
-        clearml_launch.end(clearml, "" if marked == "empty" else stranger, run="run", archive=True, reason="over")
-    found = client.call("tasks.get_by_id", task=stranger)["task"]
-    assert (found["status"], found["system_tags"]) == ("in_progress", [])
-    client.call("tasks.stopped", task=stranger)

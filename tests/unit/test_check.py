@@ -54,3 +54,41 @@ def test_from_arguments__edited_badly__names_the_parameter(edit: dict[str, str],
 )
 def test_from_arguments__strings_of_the_web_ui__are_cast(edit: dict[str, str], metric: check.Metric) -> None:
     assert check.from_arguments({**CHECK.to_arguments(), **edit}).metric == metric
+
+
+FIND, RUN_IT, BOTH = (
+    {"candidate": "find"},
+    {"run_until": "first-iteration"},
+    {"scalar_title": "a", "scalar_series": "b"},
+)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "steps"),
+    [
+        (FIND, {"find_task": [], "report": ["find_task"]}),
+        (FIND | BOTH, {"find_task": [], "compare": ["find_task"], "report": ["compare"]}),
+        (
+            FIND | BOTH | RUN_IT,
+            {"find_task": [], "remote_run": [], "compare": ["find_task"], "report": ["remote_run", "compare"]},
+        ),
+        ({"candidate": "none"} | BOTH | RUN_IT, {"remote_run": [], "report": ["remote_run"]}),
+        ({"candidate": "train"} | BOTH, {"remote_run": [], "compare": ["remote_run"], "report": ["compare"]}),
+        (
+            {"candidate": "find-or-train"} | BOTH,
+            {
+                "find_task": [],
+                "remote_run": ["find_task"],
+                "compare": ["find_task", "remote_run"],
+                "report": ["compare"],
+            },
+        ),
+        ({}, {"find_task": [], "report": ["find_task"]}),
+        ({"candidate": "nonsense"}, {"find_task": [], "report": ["find_task"]}),
+    ],
+    ids=["find", "find-compare", "probe-beside", "probe-alone", "train", "find-or-train", "empty", "nonsense"],
+)
+def test_plan__of_arguments__leaves_out_what_is_not_needed(
+    arguments: dict[str, str], steps: dict[str, list[str]]
+) -> None:
+    assert check.plan(arguments) == steps

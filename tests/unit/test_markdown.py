@@ -87,3 +87,29 @@ def test_escape__active_text__is_only_text(text: str, escaped: str) -> None:
 )
 def test_number__value__has_six_significant_digits(value: float | None, text: str) -> None:
     assert markdown.number(value) == text
+
+
+def remote(outcome: str, *, phase: str, log_tail: list[str]) -> dict[str, object]:
+    task = {"id": "9" * 32, "name": "probe [x](http://evil)", "url": "https://clearml/9"}
+    return {"outcome": outcome, "phase": phase, "reason": "it <b>failed</b>", "log_tail": log_tail, "task": task}
+
+
+def test_comment__failed_remote_run__names_phase_and_shows_the_console() -> None:
+    ran = remote("no_evidence", phase="import", log_tail=["Traceback", "ModuleNotFoundError: No module named 'einops'"])
+    body = markdown.comment(document("no_evidence", remote_run=ran), [])
+    assert "phase **import**" in body
+    assert "```text\nTraceback\nModuleNotFoundError: No module named 'einops'\n```" in body
+    assert "it &lt;b&gt;failed&lt;/b&gt;" in body
+    assert "[x](http://evil)" not in body
+
+
+def test_comment__console_with_fences__cannot_leave_its_block() -> None:
+    ran = remote("no_evidence", phase="script", log_tail=["````", "# not a heading", "</details>"])
+    body = markdown.comment(document("no_evidence", remote_run=ran), [])
+    assert "`````text\n````\n# not a heading\n</details>\n`````" in body
+
+
+def test_comment__remote_run_that_passed__is_one_line() -> None:
+    body = markdown.comment(document(remote_run=remote("passed", phase="", log_tail=[])), [])
+    assert "✅ On an agent: [probe" in body
+    assert "console" not in body

@@ -44,7 +44,7 @@ def test_link__to_a_file__exists(link: str) -> None:
 
 
 def test_workflow__in_the_readme__is_yaml_that_runs_the_trigger_for_pull_requests() -> None:
-    (block,) = re.findall(r"^```yaml\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    (block,) = re.findall(r"^```yaml\n(name: .*?)^```", README, re.MULTILINE | re.DOTALL)
     workflow = yaml.safe_load(block)
     assert workflow[True] == "pull_request"  # YAML 1.1 reads the key `on` as true
     assert workflow["concurrency"]["group"] == "clearml-${{ github.event.pull_request.number }}"

@@ -79,7 +79,7 @@ def test_error__run_that_could_not_judge__keeps_the_reason() -> None:
     ("status", "changes", "reason"),
     [
         ("completed", {}, None),
-        ("stopped", {}, "the run ended 'stopped' without a verdict"),
+        ("stopped", {}, "the run was aborted in ClearML"),
         ("failed", {}, "the run ended 'failed' without a verdict"),
         ("completed", {"commit": "b" * 40}, f"the run reported about commit {'b' * 40}"),
         ("completed", {"pipeline": {"id": "another"}}, "the run reported about commit"),
@@ -98,3 +98,77 @@ def test_doubt__no_verdict__is_told(report: dict[str, str]) -> None:
     told = verdict.doubt(CHECK, run=RUN, status="completed", states="report failed", report=report)
     assert told is not None
     assert report.get("fault", "without a verdict (report failed)") in told
+
+
+def remote(outcome: str, *, phase: str = "", candidate: dict[str, str] | None = None) -> dict[str, Any]:
+    result: dict[str, Any] = {"outcome": outcome, "phase": phase, "reason": "so it is", "candidate": candidate}
+    return {"status": "completed", "result": {**result, "log_tail": [], "task": candidate, "until": "completion"}}
+
+
+PROBED = replace(CHECK, until="first-iteration")
+TRAINED = replace(CHECK, candidate="train", until="completion")
+
+
+@pytest.mark.parametrize(
+    ("compared", "ran", "outcome"),
+    [
+        ("passed", "passed", "passed"),
+        ("improved", "passed", "improved"),
+        ("improved", "no_evidence", "no_evidence"),
+        ("regressed", "passed", "regressed"),
+        ("regressed", "error", "error"),
+        ("inconclusive", "no_evidence", "no_evidence"),
+        ("no_baseline", "passed", "no_baseline"),
+        ("passed", "not_needed", "passed"),
+    ],
+)
+def test_compose__evidence_and_remote_run__the_worse_one_tells(compared: str, ran: str, outcome: str) -> None:
+    document = verdict.compose(PROBED, run=RUN, steps=steps(compared, remote_run=remote(ran, phase="import")))
+    assert document["outcome"] == outcome
+    assert (document["remote_run"] is None) == (ran == "not_needed")
+
+
+def test_compose__failed_remote_run__names_the_phase() -> None:
+    document = verdict.compose(PROBED, run=RUN, steps=steps(remote_run=remote("no_evidence", phase="import")))
+    assert document["exit_reason"] == "this commit was not run on an agent (phase: import): so it is"
+    assert document["remote_run"]["phase"] == "import"
+
+
+def test_compose__remote_run_that_left_no_result__is_an_error() -> None:
+    document = verdict.compose(PROBED, run=RUN, steps=steps(remote_run={"status": "failed"}))
+    assert document["outcome"] == "error"
+    assert "step remote_run left no result" in document["exit_reason"]
+
+
+def test_compose__probe_alone__passes_on_its_word() -> None:
+    alone = replace(CHECK, candidate="none", until="first-iteration")
+    document = verdict.compose(alone, run=RUN, steps={"remote_run": remote("passed")})
+    assert (document["outcome"], document["gates"]) == ("passed", [])
+
+
+def test_compose__nothing_asked_for__is_an_error_and_never_green() -> None:
+    document = verdict.compose(replace(CHECK, candidate="none", metric=None), run=RUN, steps={})
+    assert document["outcome"] == "error"
+
+
+def test_compose__trained_candidate__is_the_one_that_was_judged() -> None:
+    task = {"id": "9" * 32, "name": "train digits", "url": "https://clearml/9"}
+    document = verdict.compose(
+        TRAINED,
+        run=RUN,
+        steps={"compare": steps("improved")["compare"], "remote_run": remote("passed", candidate=task)},
+    )
+    assert (document["outcome"], document["candidate"]) == ("improved", task)
+
+
+def test_compose__training_that_failed__is_no_evidence_for_its_reason() -> None:
+    document = verdict.compose(
+        TRAINED,
+        run=RUN,
+        steps={
+            "remote_run": remote("no_evidence", phase="script"),
+            "compare": {"status": "completed", "result": {"outcome": None, "reason": "nothing to compare"}},
+        },
+    )
+    assert document["outcome"] == "no_evidence"
+    assert "phase: script" in document["exit_reason"]
