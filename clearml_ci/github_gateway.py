@@ -1,15 +1,19 @@
-"""The one module that speaks to GitHub: one comment a pull request, and a commit status."""
+"""The one gateway to GitHub: signs in, sets the commit status, and keeps the pull request's one comment.
 
-from collections.abc import Callable
+Its parts: `github_comments` (how one comment stays one), `github_checks` (check runs), `github_reads` (what is asked).
+"""
+
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import github
+import jwt
 import requests
-from github.Issue import Issue
-from github.IssueComment import IssueComment
-from github.PullRequest import PullRequest
 from github.Repository import Repository
+
+from clearml_ci import github_comments
+from clearml_ci.credentials import App, Credentials
 
 T = TypeVar("T")
 
@@ -17,7 +21,8 @@ STATUS_CONTEXT = "ClearML CI"
 _DESCRIPTION_LIMIT = 140  # characters, https://docs.github.com/rest/commits/statuses
 _WORKFLOW_BOT = "github-actions[bot]"
 _NO_USER = "ghs_"  # workflow and App tokens begin so, and are refused with 403 when they ask who they are
-_READS = frozenset({"GET", "HEAD"})  # PyGithub's own default repeats POSTs: a lost reply would comment twice
+# PyGithub's own default repeats POSTs as well: a lost reply would comment twice.
+_REPEATABLE = frozenset({"GET", "HEAD", "PATCH", "DELETE"})
 
 
 class GitHubError(Exception):
@@ -26,81 +31,98 @@ class GitHubError(Exception):
 
 @dataclass(frozen=True)
 class GitHub:
-    """One repository as seen with one token. `trusted` are the logins whose marked comments are ours."""
+    """One repository as seen with one token. `trusted` are the logins, in lower case, whose comments can be ours."""
 
     repository: Repository
+    name: str
     trusted: frozenset[str]
 
 
-def connect(*, api_url: str, token: str, repository: str) -> GitHub:
-    """Raises GitHubError when GitHub does not answer: what a token may do shows when it is used."""
-    client = github.Github(
-        auth=github.Auth.Token(token),
-        base_url=api_url.rstrip("/"),
-        timeout=15,
-        per_page=100,
-        retry=github.GithubRetry(total=2, backoff_factor=0.5, max_rate_limit_wait=60, allowed_methods=_READS),
-        seconds_between_requests=None,
-        seconds_between_writes=None,
-    )
-    own = set() if token.startswith(_NO_USER) else _own_login(client)
-    return GitHub(client.get_repo(repository, lazy=True), frozenset({_WORKFLOW_BOT, *own}))
+def connect(
+    *,
+    api_url: str,
+    repository: str,
+    token: str = "",
+    credentials: Credentials | None = None,
+    comment_authors: Iterable[str] = (),
+) -> GitHub:
+    """Signed in with a token, or with `credentials`; an App mints a token for this connection alone.
+
+    `comment_authors` are further logins whose marked comments are ours. Raises GitHubError when GitHub does not
+    answer or refuses the App; what a token may do shows when it is used.
+    """
+    given, options = credentials or Credentials(token=token), _options(api_url)
+    minted, own = _installed(given.app, repository, options) if given.app else (given.token, "")
+    client = github.Github(auth=github.Auth.Token(minted), lazy=True, **options)  # asks for what is used, no more
+    logins = {_WORKFLOW_BOT, own or _own_login(client, minted), *comment_authors}
+    trusted = frozenset(login.lower() for login in logins if login)
+    return GitHub(client.get_repo(repository), repository, trusted)
 
 
-def _own_login(client: github.Github) -> set[str]:
+def _options(api_url: str) -> dict[str, Any]:
+    return {
+        "base_url": api_url.rstrip("/"),
+        "timeout": 15,
+        "per_page": 100,
+        "retry": github.GithubRetry(total=2, backoff_factor=0.5, max_rate_limit_wait=60, allowed_methods=_REPEATABLE),
+        "seconds_between_requests": None,
+        "seconds_between_writes": None,
+    }
+
+
+def _own_login(client: github.Github, token: str) -> str:
+    """Empty where the token is no user's, or is refused."""
+    if token.startswith(_NO_USER):
+        return ""
     try:
-        return {client.get_user().login}
+        return client.get_user().login
     except github.GithubException:
-        return set()
+        return ""
     except requests.RequestException as error:
-        raise GitHubError(f"GitHub does not answer at {client.requester.base_url} ({type(error).__name__})") from error
+        raise _silent(client.requester.base_url, error) from error
 
 
-def file_at(hub: GitHub, path: str, commit: str) -> str | None:
-    """A text file's content at a commit of the repository or of its pull requests, or None where it is not found."""
-
-    def read() -> str | None:
-        try:
-            found = hub.repository.get_contents(path, ref=commit)
-        except github.GithubException as error:
-            if error.status != 404:
-                raise
-            return None
-        return None if isinstance(found, list) else found.decoded_content.decode("utf-8", errors="replace")
-
-    return _told(f"the file '{path}' at {commit[:10]}", "`contents: read`", read)
-
-
-def permission(hub: GitHub, login: str) -> str:
-    """What a person may do with the repository: admin, maintain, write, triage, read or none."""
-
-    def read() -> str:
-        try:
-            return hub.repository.get_collaborator_permission(login)
-        except github.GithubException as error:
-            if error.status != 404:
-                raise
-            return "none"
-
-    return _told(f"the permission of {login}", "`metadata: read`", read)
+def _installed(app: App, repository: str, options: dict[str, Any]) -> tuple[str, str]:
+    """A new token of the App's installation on the repository, and the login that it acts as."""
+    integration = github.GithubIntegration(auth=_signed(app), **options)
+    wrong = "CLEARML_CI_APP_ID and the private key must be of one App, and this machine's clock must be right"
+    missing = f"install the App on {repository}, in the App's settings under 'Install App'"
+    try:
+        mine = _advised(f"the GitHub App {app.id} for {repository}", wrong, integration.get_app)
+        what = f"a token of the GitHub App '{mine.slug}' for {repository}"
+        found = _advised(what, missing, lambda: integration.get_repo_installation(*repository.split("/", 1)))
+        minted = _advised(what, missing, lambda: integration.get_access_token(found.id))
+    except requests.RequestException as error:
+        raise _silent(integration.requester.base_url, error) from error
+    return minted.token, f"{mine.slug}[bot]"
 
 
-def comments(hub: GitHub, pull_request: int) -> list[tuple[str, str, int]]:
-    """Login, text and id of all comments of a pull request."""
-    return _told(
-        f"the comments of pull request #{pull_request}",
-        "`pull-requests: read`",
-        lambda: [
-            (one.user.login, one.body or "", one.id) for one in hub.repository.get_issue(pull_request).get_comments()
-        ],
-    )
+def _signed(app: App) -> github.Auth.AppAuth:
+    """Refuses a key that cannot sign, such as one that was cut or that needs a password, without showing it."""
+    auth = github.Auth.AppAuth(app.id, app.private_key)
+    try:
+        auth.create_jwt()
+    except (jwt.PyJWTError, TypeError, ValueError) as error:
+        raise GitHubError(
+            f"the private key of the GitHub App {app.id} cannot sign ({type(error).__name__}): "
+            "generate a new one in the App's settings, and copy all of its PEM file"
+        ) from None
+    return auth
+
+
+def _advised(what: str, advice: str, act: Callable[[], T]) -> T:
+    try:
+        return act()
+    except github.GithubException as error:
+        raise _refusal(what, error, advice) from error
 
 
 def set_status(hub: GitHub, *, commit: str, state: str, description: str, url: str) -> str:
     """A commit status, which replaces the earlier one of our context; its API address. Raises GitHubError."""
-    return _told(
+    return told(
+        hub,
         f"the commit status of {commit[:10]}",
-        "`statuses: write` and `contents: read`",
+        "`statuses: write`",
         lambda: (
             hub.repository.get_commit(commit)
             .create_status(
@@ -114,58 +136,67 @@ def set_status(hub: GitHub, *, commit: str, state: str, description: str, url: s
     )
 
 
-def upsert_comment(hub: GitHub, *, pull_request: int, commit: str, marker: str, body: str) -> str:
-    """The address of the pull request's one comment, created or updated in place. Raises GitHubError.
+def upsert_comment(
+    hub: GitHub,
+    *,
+    pull_request: int,
+    commit: str,
+    marker: str,
+    body: str,
+    mode: str = "always",
+    failure: bool = False,
+) -> str:
+    """The address of the pull request's one comment, created, updated in place, or left as it is. Raises GitHubError.
 
-    Empty where the pull request has moved on from `commit`: a slow check must not overwrite a newer one's word.
+    `body` begins with the marker and `comment_mode.outcome_line`; `mode` and `failure` are those of `comment_mode`.
+    Empty where the mode keeps silent and there is no comment, and where the pull request has moved on from `commit`:
+    a slow check must not overwrite a newer one's word.
     """
-    return _told(
-        f"the comment on pull request #{pull_request}",
-        "`pull-requests: write`",
-        lambda: _upsert(hub, hub.repository.get_pull(pull_request), commit, marker, body),
-    )
+
+    def upsert() -> str:
+        pull = hub.repository.get_pull(pull_request)
+        if pull.head.sha != commit:
+            return ""
+        return github_comments.upsert(pull, marker=marker, body=body, authors=hub.trusted, mode=mode, failure=failure)
+
+    return told(hub, f"the comment on pull request #{pull_request}", "`pull-requests: write`", upsert)
 
 
-def _upsert(hub: GitHub, pull: PullRequest, commit: str, marker: str, body: str) -> str:
-    if pull.head.sha != commit:
-        return ""
-    issue = pull.as_issue()
-    kept, *spare = _marked(issue, marker, hub.trusted) or _create(hub, issue, marker, body)
-    if kept.body != body:
-        kept.edit(body)
-    for comment in spare:  # of two checks that started at once: the oldest stays
-        comment.delete()
-    return kept.html_url
-
-
-def _create(hub: GitHub, issue: Issue, marker: str, body: str) -> list[IssueComment]:
-    """Create, then look again: another check may have created one too, or the reply to ours may have been lost.
-
-    Only now is an App's own login known, from its new comment: an earlier one of its is older, and is kept.
-    """
-    try:
-        created = issue.create_comment(body)
-    except requests.RequestException:
-        return _marked(issue, marker, hub.trusted) or [issue.create_comment(body)]
-    return _marked(issue, marker, hub.trusted | {created.user.login}) or [created]
-
-
-def _marked(issue: Issue, marker: str, authors: frozenset[str]) -> list[IssueComment]:
-    """Comments of ours, oldest first, from every page: the marker alone is not enough, anyone can copy it."""
-    return [
-        comment
-        for comment in issue.get_comments()
-        if (comment.body or "").startswith(marker) and comment.user.login in authors
-    ]
-
-
-def _told(what: str, permission: str, act: Callable[[], T]) -> T:
+def told(hub: GitHub, what: str, permission: str, act: Callable[[], T]) -> T:
+    """What GitHub answers to a request; its refusals and its silence as GitHubError."""
     try:
         return act()
     except github.GithubException as error:
-        said = error.data.get("message", "") if isinstance(error.data, dict) else ""
-        raise GitHubError(
-            f"GitHub refused {what}: {error.status} {said}; the token needs {permission} on this repository"
-        ) from error
+        raise _refusal(f"{what} of {hub.name}", error, _advice(error, permission)) from error
     except requests.RequestException as error:
-        raise GitHubError(f"GitHub did not answer to {what} ({type(error).__name__})") from error
+        raise GitHubError(
+            f"GitHub did not answer to {what} of {hub.name} ({type(error).__name__}): rerun when it does"
+        ) from error
+
+
+def _refusal(what: str, error: github.GithubException, advice: str) -> GitHubError:
+    return GitHubError(f"GitHub refused {what}: {error.status} {_said(error)}; {advice}")
+
+
+def _said(error: github.GithubException) -> str:
+    """GitHub's own words, and those about the first wrong field."""
+    data = error.data if isinstance(error.data, dict) else {}
+    fields = [one.get("message") for one in data.get("errors") or [] if isinstance(one, dict) and one.get("message")]
+    return ": ".join(str(part) for part in [data.get("message", ""), *fields[:1]] if part)
+
+
+def _advice(error: github.GithubException, permission: str) -> str:
+    if isinstance(error, github.RateLimitExceededException):
+        return "its rate limit is reached: rerun later"
+    advice = {
+        401: "the token is wrong or has expired: set a new one",
+        404: f"it is not there, or the token does not see it: it needs {permission} on this repository",
+        422: "GitHub cannot take it: is it of this repository?",
+    }
+    if error.status >= 500:
+        return "rerun later, and see https://www.githubstatus.com"
+    return advice.get(error.status, f"the token needs {permission} on this repository")
+
+
+def _silent(address: str, error: requests.RequestException) -> GitHubError:
+    return GitHubError(f"GitHub does not answer at {address} ({type(error).__name__}): is GITHUB_API_URL right?")

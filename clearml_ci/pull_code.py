@@ -1,8 +1,9 @@
 """The pull request's code, as GitHub knows it: may it run on an agent, and what does it need there?"""
 
-from clearml_ci import approval, entry, github_gateway
+from clearml_ci import approval, entry, github_reads
 from clearml_ci.check import Check
 from clearml_ci.clearml_launch import Code
+from clearml_ci.errors import UsageError
 from clearml_ci.github_gateway import GitHub, GitHubError
 from clearml_ci.remote import RemoteRun
 
@@ -19,8 +20,8 @@ def refusal(hub: GitHub | None, check: Check, launch: RemoteRun) -> str | None:
     advice = approval.advice(check, label=launch.approval_label)
     if hub is None:
         return f"{advice}. Approvals are read from GitHub: the steps' agent needs a GITHUB_TOKEN for that"
-    comments = [(login, text) for login, text, _ in github_gateway.comments(hub, pull.number)]
-    writers = (github_gateway.permission(hub, login) in approval.WRITERS for login in approval.claims(check, comments))
+    comments = [(login, text) for login, text, _ in github_reads.comments(hub, pull.number)]
+    writers = (github_reads.permission(hub, login) in approval.WRITERS for login in approval.claims(check, comments))
     return None if any(writers) else advice
 
 
@@ -49,4 +50,10 @@ def _packages(hub: GitHub | None, check: Check, launch: RemoteRun, *, inject: bo
 
 
 def _read(hub: GitHub | None, check: Check, path: str) -> str | None:
-    return github_gateway.file_at(hub, path, check.commit) if hub and path else None
+    """None where it cannot be read: the agent, which fetches with its own credentials, then tells what is wrong."""
+    if hub is None or not path:
+        return None
+    try:
+        return github_reads.file_at(hub, path=path, commit=check.commit)
+    except (GitHubError, UsageError):
+        return None

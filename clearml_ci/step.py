@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
 
-from clearml_ci import clearml_gateway, github_gateway
+from clearml_ci import clearml_gateway, credentials, github_gateway
 from clearml_ci.check import PullRequest
 from clearml_ci.clearml_gateway import ClearML, ClearMLError, Run
 from clearml_ci.errors import UsageError
@@ -60,8 +60,8 @@ def _result(decide: Decide, clearml: ClearML, run_id: str, *, on_agent: bool) ->
 
 def github(pull: PullRequest) -> GitHub:
     """The pull request's repository, with this agent's own credentials. Raises GitHubError where it has none."""
-    token = os.environ.get("GITHUB_TOKEN") or os.environ.get("GH_TOKEN")
-    if not token:
+    signed = credentials.from_environment(os.environ)
+    if not signed:
         raise GitHubError("the steps' agent has no GITHUB_TOKEN in its environment: nothing can be reported to GitHub")
     api_url = os.environ.get("GITHUB_API_URL", "https://api.github.com")
     if pull.github_api.rstrip("/") != api_url.rstrip("/"):
@@ -70,7 +70,7 @@ def github(pull: PullRequest) -> GitHub:
             f"the run asks to report to {pull.github_api}, but the steps' agent reports to {api_url}: "
             "set GITHUB_API_URL in the agent's environment"
         )
-    return github_gateway.connect(api_url=api_url, token=token, repository=pull.repository)
+    return github_gateway.connect(api_url=api_url, credentials=signed, repository=pull.repository)
 
 
 def _leave(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001  the signature is Python's

@@ -15,10 +15,12 @@ from werkzeug.exceptions import HTTPException
 from sandbox import loopback
 from sandbox.github_server import (
     access,
+    apps,
     checks,
     comments,
     commits,
     door,
+    faults,
     history,
     issues,
     labels,
@@ -62,6 +64,28 @@ class GitHubServer:
         """
         return self._store.mint(kind, repository=repository, login=login, permissions=permissions)
 
+    def app(
+        self,
+        slug: str = "clearml-ci-app",
+        *,
+        permissions: dict[str, str] | None = None,
+        repository: str | None = None,
+        token_lifetime: float = apps.LIFETIME,
+    ) -> tuple[int, str]:
+        """A new GitHub App, installed on the owner's repositories or on one: its id and its private key, as PEM.
+
+        Its installation tokens live for `token_lifetime` seconds. Other processes ask `POST /_sandbox/apps` for one.
+        """
+        return apps.register(
+            self._store, slug, permissions=permissions, repository=repository, token_lifetime=token_lifetime
+        )
+
+    def lose_reply(self, method: str, path: str) -> None:
+        """The next such request is carried out, and its connection cut: `path` is how the request's path ends."""
+        headers = {"Authorization": f"Bearer {self.owner_token}"}
+        fault = {"method": method, "path": path}
+        requests.post(f"{self.url}/_sandbox/faults", json=fault, headers=headers, timeout=_PATIENCE).raise_for_status()
+
     def event(self, repository: str, number: int, action: str) -> dict[str, Any]:
         """The payload of a `pull_request` event, as GitHub writes it to GITHUB_EVENT_PATH."""
         asked: dict[str, str | int] = {"repository": repository, "number": number, "action": action}
@@ -91,8 +115,10 @@ def _app(store: Store) -> Flask:
     for module in _API:
         app.register_blueprint(module.blueprint, url_prefix=shapes.API + (module.blueprint.url_prefix or ""))
         app.before_request_funcs.setdefault(module.blueprint.name, []).append(access.authenticate)
+    app.register_blueprint(apps.blueprint, url_prefix=shapes.API)
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(door.blueprint)
     app.register_error_handler(refusals.RefusalError, lambda error: error.response())
     app.register_error_handler(HTTPException, pages.unknown)
+    app.after_request(faults.lose_reply)
     return app

@@ -1,5 +1,8 @@
 """Who asks, for which repository, and may they? The same for every endpoint."""
 
+import re
+import time
+
 from flask import current_app, g, request
 
 from sandbox.github_server import git, refusals
@@ -8,6 +11,7 @@ from sandbox.github_server.store import Issue, Pull, Repository, Store, Token
 ROLES = ("none", "read", "triage", "write", "maintain", "admin")
 # What GitHub documents for comments, labels and edits: at least one of the two.
 EITHER = ("issues", "pull_requests")
+_HASH = re.compile(r"[0-9a-f]{40}")
 _SPELLINGS = {"pull": "read", "push": "write"}
 
 
@@ -31,7 +35,7 @@ def authenticate() -> None:
     """Every call carries a token that was minted here."""
     scheme, _, value = request.headers.get("Authorization", "").partition(" ")
     known = store().tokens.get(value.strip()) if scheme.lower() in ("token", "bearer") else None
-    if known is None:
+    if known is None or (known.expires is not None and known.expires <= time.time()):
         raise refusals.RefusalError(401, "Bad credentials" if scheme else "Requires authentication")
     g.token = known
 
@@ -52,13 +56,7 @@ def repository(owner: str, name: str) -> Repository:
 
 
 def _sees(repo: Repository) -> bool:
-    return _covers(repo) and (token().kind != "personal" or role(repo, token().login) != "none")
-
-
-def _covers(repo: Repository) -> bool:
-    """Was the token issued for this repository, or for all of its owner's?"""
-    bound = token().repository
-    return bound is None or bound.lower() == repo.full_name.lower()
+    return token().covers(repo) and (token().kind != "personal" or role(repo, token().login) != "none")
 
 
 def role(repo: Repository, login: str) -> str:
@@ -81,7 +79,7 @@ def need_read(repo: Repository, *permissions: str) -> None:
 
 def need_write(repo: Repository, *permissions: str, least: str = "write") -> None:
     """Refuse a token without one of these permissions, and a user whose role is below `least`."""
-    if not _covers(repo) or not any(token().may(permission, "write") for permission in permissions):
+    if not token().covers(repo) or not any(token().may(permission, "write") for permission in permissions):
         raise refusals.forbidden(token().kind)
     if not reaches(repo, least):
         raise refusals.not_allowed()
@@ -117,12 +115,33 @@ def refresh(held: Store, repo: Repository, one: Pull) -> None:
 
 
 def commit(repo: Repository, ref: str) -> str:
-    """The hash of a commit, a branch or a tag, those of open pull requests included."""
-    found = git.find(repo.path, ref)
-    if found is None:
-        for one in repo.pulls.values():
-            refresh(store(), repo, one)
-        found = git.find(repo.path, ref)
+    """The hash of a commit, a branch or a tag."""
+    found = find(repo, ref)
     if found is None:
         raise refusals.RefusalError(422, f"No commit found for SHA: {ref}")
     return found
+
+
+def find(repo: Repository, ref: str) -> str | None:
+    """The same, or None. A repository and its forks share their commits, as on GitHub; branches and tags they do not.
+
+    https://docs.github.com/get-started/learning-about-github/about-forks (a repository network)
+    """
+    if _HASH.fullmatch(ref):
+        return git.find(repo.path, ref) or _fetched(repo, ref)
+    for one in repo.pulls.values():
+        refresh(store(), repo, one)
+    return git.find(repo.path, ref)
+
+
+def _fetched(repo: Repository, sha: str) -> str | None:
+    for relative in _network(repo):
+        if git.find(relative.path, sha):
+            git.fetch_commit(repo.path, source=relative.path, sha=sha)
+            return sha
+    return None
+
+
+def _network(repo: Repository) -> list[Repository]:
+    root = repo.fork_of or repo.full_name
+    return [one for one in store().repositories.values() if root in (one.full_name, one.fork_of)]

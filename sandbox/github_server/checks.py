@@ -11,7 +11,7 @@ blueprint = Blueprint("checks", __name__, url_prefix="/repos/<owner>/<name>")
 Answer = Response | tuple[Response, int]
 STATES = ("error", "failure", "pending", "success")
 DESCRIPTION_LIMIT = 140  # characters
-OUTPUT_LIMIT = 65_535  # characters of a check run's summary and of its text
+OUTPUT_LIMIT = 65_535  # characters, and bytes, of a check run's summary and of its text
 RUNNING = ("queued", "in_progress", "waiting", "requested", "pending")
 CONCLUSIONS = ("action_required", "cancelled", "failure", "neutral", "success", "skipped", "stale", "timed_out")
 
@@ -204,7 +204,15 @@ def _output(given: dict[str, Any]) -> dict[str, Any]:
         raise refusals.wrong_type("output", output)
     incoming.required(output, "title", "summary")
     for field in ("summary", "text"):
-        if len(incoming.text(output, field)) > OUTPUT_LIMIT:
-            message = f"Only {OUTPUT_LIMIT} characters are allowed; {len(output[field])} were supplied."
-            raise refusals.invalid("CheckRun", field, code="custom", message=message)
+        _short_enough(field, incoming.text(output, field))
     return {key: output[key] for key in ("title", "summary", "text", "annotations") if output.get(key)}
+
+
+def _short_enough(field: str, text: str) -> None:
+    """Characters are counted first, then bytes: https://github.com/github/docs/issues/35252."""
+    if len(text) > OUTPUT_LIMIT:
+        message = f"Invalid request.\n\nOnly {OUTPUT_LIMIT} characters are allowed; {len(text)} were supplied."
+        raise refusals.RefusalError(422, message)
+    if len(text.encode()) > OUTPUT_LIMIT:
+        message = f"{field} exceeds a maximum bytesize of {OUTPUT_LIMIT}"
+        raise refusals.invalid("CheckRun", field, code="custom", message=message)

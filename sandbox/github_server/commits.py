@@ -9,6 +9,7 @@ from sandbox.github_server.store import Pull, Repository
 
 blueprint = Blueprint("commits", __name__, url_prefix="/repos/<owner>/<name>")
 Answer = Response | tuple[Response, int]
+FILES_LIMIT = 300  # of a comparison; those beyond are left out without a word
 RAW = "application/vnd.github.raw"
 
 
@@ -48,7 +49,7 @@ def get_commit(owner: str, name: str, ref: str) -> Answer:
 @blueprint.get("/git/commits/<sha>")
 def get_git_commit(owner: str, name: str, sha: str) -> Answer:
     repo = _readable(owner, name)
-    found = git.find(repo.path, sha)
+    found = access.find(repo, sha)
     if found is None:
         raise refusals.not_found()
     return jsonify(shapes.git_commit(repo, git.commit(repo.path, found)))
@@ -149,8 +150,7 @@ def _resolve(repo: Repository, end: str) -> str | None:
     """`ref`, or `owner:ref` and `owner:repository:ref` of a fork."""
     *where, ref = end.split(":")
     if not where:
-        _refresh(repo)
-        return git.find(repo.path, ref)
+        return access.find(repo, ref)
     other = access.store().repositories.get(f"{where[0]}/{where[1] if len(where) > 1 else repo.name}".lower())
     if other is None or other is repo:
         return git.find(repo.path, ref) if other else None
@@ -164,6 +164,7 @@ def _comparison(repo: Repository, base: str, head: str, ends: str) -> dict[str, 
     if merge_base is None:
         raise refusals.RefusalError(404, f"No common ancestor between {ends.replace('...', ' and ')}.")
     ahead, behind = git.between(repo.path, base, head), git.between(repo.path, head, base)
+    changed = changes.between(repo.path, merge_base, head)
     page = f"{shapes.web()}/{repo.full_name}/compare/{ends}"
     return {
         "url": f"{shapes.api()}/repos/{repo.full_name}/compare/{ends}",
@@ -178,7 +179,7 @@ def _comparison(repo: Repository, base: str, head: str, ends: str) -> dict[str, 
         "base_commit": shapes.commit(repo, git.commit(repo.path, base)),
         "merge_base_commit": shapes.commit(repo, git.commit(repo.path, merge_base)),
         "commits": [shapes.commit(repo, one) for one in ahead],
-        "files": [shapes.changed_file(repo, head, one) for one in changes.between(repo.path, merge_base, head)],
+        "files": [shapes.changed_file(repo, head, one) for one in changed[:FILES_LIMIT]],
     }
 
 
@@ -193,9 +194,8 @@ def _standing(*, ahead: bool, behind: bool) -> str:
 def contents(owner: str, name: str, path: str) -> Answer:
     """A file, or what a directory holds."""
     repo, path = _readable(owner, name), path.strip("/")
-    _refresh(repo)
     ref = request.args.get("ref") or repo.default_branch
-    commit = git.find(repo.path, ref)
+    commit = access.find(repo, ref)
     if commit is None:
         raise _without_commit(repo, ref)
     entries = git.listing(repo.path, commit, path)

@@ -3,7 +3,7 @@
 from urllib.parse import quote
 
 from sandbox.github_server import access, changes, git, merging, shapes
-from sandbox.github_server.shapes import Shape, api, association, user, web
+from sandbox.github_server.shapes import Shape, api, association, performed_via, user, web
 from sandbox.github_server.store import Comment, Event, Issue, Pull, Repository
 
 
@@ -34,7 +34,7 @@ def comment(repo: Repository, one: Issue, said: Comment) -> Shape:
         "user": user(said.author),
         "body": said.body,
         "author_association": association(repo, said.author),
-        "performed_via_github_app": None,
+        "performed_via_github_app": performed_via(said.author),
         "created_at": said.created,
         "updated_at": said.updated,
     }

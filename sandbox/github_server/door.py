@@ -1,14 +1,18 @@
-"""The sandbox's own door, below a path that the real GitHub does not have: tokens, and the payloads of events.
+"""The sandbox's own door, below a path that the real GitHub does not have: tokens, Apps, faults, payloads of events.
 
-POST /_sandbox/tokens               {"kind", "repository", "login", "permissions"} → {"token"}; the owner's token
+POST /_sandbox/tokens               {"kind", "repository", "login", "permissions"} → {"token"}
+POST /_sandbox/apps                 {"slug", "permissions", "repository", "token_lifetime"} → {"app_id", "private_key"}
+POST /_sandbox/faults               {"method", "path"}: the reply to the next such request is lost, with its connection
 GET  /_sandbox/events/pull_request  ?repository=&number=&action= → what GitHub sends to a workflow
+
+The first three take the owner's token. A fault's path is how the request's path ends, such as `/comments`.
 """
 
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from sandbox.github_server import access, conversation_shapes, incoming, refusals, shapes
+from sandbox.github_server import access, apps, conversation_shapes, incoming, refusals, shapes
 from sandbox.github_server.store import OWNER, Issue, Pull, Repository
 
 blueprint = Blueprint("door", __name__, url_prefix="/_sandbox")
@@ -17,10 +21,7 @@ Answer = Response | tuple[Response, int]
 
 @blueprint.post("/tokens")
 def create_token() -> Answer:
-    access.authenticate()
-    if access.token().login != OWNER or access.person().repository is not None:
-        raise refusals.forbidden(access.token().kind)
-    given = incoming.body()
+    given = _from_owner()
     [kind] = incoming.required(given, "kind")
     repository = incoming.text(given, "repository") or None
     login, permissions = incoming.text(given, "login", OWNER), given.get("permissions")
@@ -29,6 +30,35 @@ def create_token() -> Answer:
     except ValueError as error:
         raise refusals.RefusalError(422, str(error)) from error
     return jsonify({"token": token}), 201
+
+
+@blueprint.post("/apps")
+def create_app() -> Answer:
+    given = _from_owner()
+    [slug] = incoming.required(given, "slug")
+    repository, lifetime = incoming.text(given, "repository") or None, given.get("token_lifetime", apps.LIFETIME)
+    try:
+        app_id, private_key = apps.register(
+            access.store(), slug, permissions=given.get("permissions"), repository=repository, token_lifetime=lifetime
+        )
+    except ValueError as error:
+        raise refusals.RefusalError(422, str(error)) from error
+    return jsonify({"app_id": app_id, "private_key": private_key}), 201
+
+
+@blueprint.post("/faults")
+def order_fault() -> Answer:
+    method, path = incoming.required(_from_owner(), "method", "path")
+    access.store().replies_to_lose.append((method.upper(), path))
+    return Response(status=204)
+
+
+def _from_owner() -> dict[str, Any]:
+    """The body of the owner's request."""
+    access.authenticate()
+    if access.token().login != OWNER or access.person().repositories is not None:
+        raise refusals.forbidden(access.token().kind)
+    return incoming.body()
 
 
 @blueprint.get("/events/pull_request")

@@ -86,6 +86,11 @@ def fetch(path: Path, *, source: Path, branch: str, ref: str) -> None:
     run(path, "fetch", "-q", "--no-tags", "--no-auto-gc", str(source), f"+refs/heads/{branch}:{ref}")
 
 
+def fetch_commit(path: Path, *, source: Path, sha: str) -> None:
+    """Takes over a commit by its hash; no ref names it."""
+    run(path, "fetch", "-q", "--no-tags", "--no-auto-gc", "--no-write-fetch-head", str(source), sha)
+
+
 def refs(path: Path, prefix: str) -> dict[str, str]:
     """Name and commit of every ref below a prefix."""
     lines = run(path, "for-each-ref", "--format=%(refname) %(objectname)", prefix).splitlines()

@@ -12,6 +12,7 @@ from sandbox.github_server.store import CheckRun, Repository, Status
 
 API = "/api/v3"
 Shape = dict[str, Any]
+CONTENT_LIMIT = 2**20  # bytes; larger files come without their content
 _LINE = 60  # characters; GitHub breaks base64 into lines
 
 
@@ -226,6 +227,8 @@ def entry(repo: Repository, ref: str, one: git.Entry, *, whole: bool) -> Shape:
 
 
 def _content(repo: Repository, one: git.Entry) -> Shape:
+    if one.size > CONTENT_LIMIT:
+        return {"encoding": "none", "content": ""}
     encoded = base64.b64encode(git.blob(repo.path, one.sha)).decode()
     lines = [encoded[at : at + _LINE] + "\n" for at in range(0, len(encoded), _LINE)]
     return {"encoding": "base64", "content": "".join(lines)}
@@ -266,22 +269,32 @@ def check_run(repo: Repository, one: CheckRun) -> Shape:
         "completed_at": one.completed,
         "output": {**output, "annotations_count": one.annotations, "annotations_url": f"{url}/annotations"},
         "check_suite": {"id": number_of(one.sha + one.author)},
-        "app": _app(one.author),
+        "app": app(one.author),
         "pull_requests": [],
     }
 
 
-def _app(login: str) -> Shape:
+def app(login: str) -> Shape:
+    """The App behind a bot; the one behind workflows is GitHub's own."""
     slug = login.removesuffix("[bot]")
+    known = access.store().apps.get(slug)
     return {
-        "id": number_of(slug),
+        "id": known.id if known else number_of(slug),
         "slug": slug,
+        "client_id": known.client_id if known else f"Iv1.{number_of(slug)}",
         "node_id": f"A_{number_of(slug)}",
         "name": slug.replace("-", " ").title(),
-        "owner": user("github"),
+        "owner": user(known.owner if known else "github"),
         "description": "",
         "external_url": f"{web()}/apps/{slug}",
         "html_url": f"{web()}/apps/{slug}",
-        "permissions": {},
+        "created_at": known.created if known else "2018-07-30T09:30:17Z",
+        "updated_at": known.created if known else "2018-07-30T09:30:17Z",
+        "permissions": known.permissions if known else {},
         "events": [],
     }
+
+
+def performed_via(login: str) -> Shape | None:
+    """The App that wrote for a bot; people write themselves."""
+    return app(login) if login.endswith("[bot]") else None

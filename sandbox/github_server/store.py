@@ -1,5 +1,7 @@
 """What the local GitHub remembers: in memory. Code is in bare git repositories on disk."""
 
+from __future__ import annotations
+
 import itertools
 import secrets
 from collections.abc import Iterator
@@ -31,17 +33,51 @@ def now() -> str:
 
 @dataclass(frozen=True)
 class Token:
-    """Who acts, of which kind (`personal`, `workflow`, `app`), and what it may do; permissions None: everything."""
+    """Who acts, of which kind (`personal`, `workflow`, `app`), and what it may do; permissions None: everything.
+
+    It reaches the named repositories of the account; None: all of them, of any account. `expires` is in epoch seconds.
+    """
 
     login: str
     kind: str
-    repository: str | None
+    repositories: frozenset[str] | None
     permissions: dict[str, str] | None
+    account: str | None = None
+    expires: float | None = None
+
+    def covers(self, repository: Repository) -> bool:
+        """Was it issued for this repository?"""
+        if self.account is not None and self.account.lower() != repository.owner.lower():
+            return False
+        return self.repositories is None or repository.full_name.lower() in self.repositories
 
     def may(self, permission: str, level: str) -> bool:
         if self.permissions is None:
             return True
         return self.permissions.get(permission) in ({"read", "write"} if level == "read" else {"write"})
+
+
+@dataclass(frozen=True)
+class App:
+    """A GitHub App, and its one installation: on all of its owner's repositories, or on some (lower case).
+
+    Its tokens live for `token_lifetime` seconds.
+    """
+
+    id: int
+    slug: str
+    client_id: str
+    public_key: str
+    permissions: dict[str, str]
+    installation: int
+    repositories: frozenset[str] | None
+    token_lifetime: float
+    owner: str = OWNER
+    created: str = field(default_factory=now)
+
+    @property
+    def login(self) -> str:
+        return f"{self.slug}[bot]"
 
 
 @dataclass
@@ -188,6 +224,8 @@ class Store:
         self.directory = directory
         self.repositories: dict[str, Repository] = {}
         self.tokens: dict[str, Token] = {}
+        self.apps: dict[str, App] = {}
+        self.replies_to_lose: list[tuple[str, str]] = []
         self._ids: Iterator[int] = itertools.count(1000)
 
     def new_id(self) -> int:
@@ -205,10 +243,15 @@ class Store:
         kind = ALIASES.get(kind, kind)
         if kind not in PREFIXES:
             raise ValueError(f"{kind!r} is no kind of token: pat, workflow, app")
-        token = PREFIXES[kind] + secrets.token_hex(18)
         named = None if permissions is None else {key.replace("-", "_"): level for key, level in permissions.items()}
-        self.tokens[token] = Token(_actor(kind, login), kind, repository, named)
-        return token
+        bound = None if repository is None else frozenset({repository.lower()})
+        return self.keep(Token(_actor(kind, login), kind, bound, named))
+
+    def keep(self, token: Token) -> str:
+        """The secret by which a new token is known from now on."""
+        secret = PREFIXES[token.kind] + secrets.token_hex(18)
+        self.tokens[secret] = token
+        return secret
 
 
 def _actor(kind: str, login: str) -> str:

@@ -1,7 +1,6 @@
-"""The real PyGithub client of the product against the local GitHub, refusals and lost replies included."""
+"""Signing in to the local GitHub, the commit status, and what the report makes of refusals."""
 
 import socket
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,29 +12,25 @@ import requests
 from flask import Flask, Response, request
 from github.Issue import Issue
 from github.Repository import Repository
-from werkzeug.serving import make_server
 
 from clearml_ci import github_gateway, verdict
 from clearml_ci.check import Check, PullRequest
+from clearml_ci.credentials import App, Credentials
 from clearml_ci.github_gateway import GitHub, GitHubError
-from sandbox import github_server
 from sandbox.github_server import GitHubServer
 from steps import report
-from tests.gateways.hub import Hub, cloned
+from tests.gateways.between import served
+from tests.gateways.hub import FULL_NAME, JOB, MARKER, Hub, proposed, signed_in
 from tests.gateways.hub import connect as as_user
 
-MARKER = "<!-- clearml-ci: octo-owner/digits#1 -->"
-WRITES = {"contents": "read", "pull_requests": "write", "statuses": "write"}
+TOKEN = "ghs_that-must-not-be-shown"  # noqa: S105  nobody's
 
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[Hub]:
-    """A repository with pull request 1."""
-    running = github_server.start(tmp_path / "github")
-    made = cloned(running, tmp_path)
-    made.pull("better")
+    made = proposed(tmp_path)
     yield made
-    running.stop()
+    made.server.stop()
 
 
 @pytest.fixture
@@ -57,89 +52,9 @@ def head(server: GitHubServer) -> str:
     return owned(server).get_pull(1).head.sha
 
 
-def connect(server: GitHubServer, kind: str = "workflow", permissions: dict[str, str] | None = None) -> GitHub:
-    token = server.token(kind, repository="octo-owner/digits", permissions=permissions or WRITES)
-    return github_gateway.connect(api_url=server.api_url, token=token, repository="octo-owner/digits")
-
-
-def upsert(hub: GitHub, body: str) -> str:
-    commit = hub.repository.get_pull(1).head.sha
-    return github_gateway.upsert_comment(hub, pull_request=1, commit=commit, marker=MARKER, body=f"{MARKER}\n{body}")
-
-
-def test_upsert_comment__again__edits_the_one_comment(server: GitHubServer, issue: Issue) -> None:
-    hub = connect(server)
-    assert upsert(hub, "first") == upsert(hub, "second")
-    assert [comment.body for comment in issue.get_comments()] == [f"{MARKER}\nsecond"]
-
-
-@pytest.mark.parametrize("kind", ["workflow", "app", "personal"])
-def test_upsert_comment__any_kind_of_token__finds_its_own_comment(
-    server: GitHubServer, issue: Issue, kind: str
-) -> None:
-    upsert(connect(server, kind), "first")
-    upsert(connect(server, kind), "second")
-    assert issue.get_comments().totalCount == 1
-
-
-def test_upsert_comment__behind_120_others__is_found_on_its_page(server: GitHubServer, issue: Issue) -> None:
-    for number in range(120):
-        issue.create_comment(f"comment {number}")
-    hub = connect(server)
-    upsert(hub, "first")
-    upsert(hub, "second")
-    assert issue.get_comments().totalCount == 121
-
-
-def test_upsert_comment__marker_copied_by_a_stranger__is_left_alone(server: GitHubServer, issue: Issue) -> None:
-    token = server.token("personal", login="stranger", permissions=WRITES)
-    theirs = as_user(server, token).get_repo("octo-owner/digits").get_issue(1)
-    theirs.create_comment(f"{MARKER}\nall is well, merge me")
-    upsert(connect(server), "the truth")
-    assert [comment.body for comment in issue.get_comments()] == [
-        f"{MARKER}\nall is well, merge me",
-        f"{MARKER}\nthe truth",
-    ]
-
-
-def test_upsert_comment__two_of_ours__keeps_the_oldest(server: GitHubServer, issue: Issue) -> None:
-    bot = server.token("workflow", repository="octo-owner/digits", permissions=WRITES)
-    as_bot = as_user(server, bot).get_repo("octo-owner/digits").get_issue(1)
-    oldest = as_bot.create_comment(f"{MARKER}\none")
-    as_bot.create_comment(f"{MARKER}\ntwo")
-    upsert(connect(server), "three")
-    assert [(comment.id, comment.body) for comment in issue.get_comments()] == [(oldest.id, f"{MARKER}\nthree")]
-
-
-def test_upsert_comment__reply_lost__does_not_comment_twice(server: GitHubServer, issue: Issue) -> None:
-    with losing_replies(server.url, method="POST") as address:
-        token = server.token("workflow", repository="octo-owner/digits", permissions=WRITES)
-        hub = github_gateway.connect(api_url=f"{address}/api/v3", token=token, repository="octo-owner/digits")
-        upsert(hub, "once")
-    assert [comment.body for comment in issue.get_comments()] == [f"{MARKER}\nonce"]
-
-
-def test_upsert_comment__pull_request_has_moved_on__leaves_the_newer_word(hub: Hub, issue: Issue) -> None:
-    older = head(hub.server)
-    upsert(connect(hub.server), "about the newer head")
-    hub.commit("better", text="another commit")
-    body = f"{MARKER}\nabout the older head"
-    written = github_gateway.upsert_comment(connect(hub.server), pull_request=1, commit=older, marker=MARKER, body=body)
-    assert written == ""
-    assert [comment.body for comment in issue.get_comments()] == [f"{MARKER}\nabout the newer head"]
-
-
-def test_upsert_comment__refused__names_the_permission(server: GitHubServer) -> None:
-    hub = connect(server, permissions={"contents": "read", "pull_requests": "read", "statuses": "write"})
-    with pytest.raises(GitHubError) as raised:
-        upsert(hub, "x")
-    assert "GitHub refused the comment on pull request #1: 403" in str(raised.value)
-    assert "`pull-requests: write`" in str(raised.value)
-
-
 def test_set_status__long_description__is_cut(server: GitHubServer, issue: Issue) -> None:
     sha = head(server)
-    github_gateway.set_status(connect(server), commit=sha, state="failure", description="x" * 500, url="https://c")
+    github_gateway.set_status(signed_in(server), commit=sha, state="failure", description="x" * 500, url="https://c")
     (status,) = issue.repository.get_commit(sha).get_combined_status().statuses
     assert (status.context, status.state, len(status.description), status.target_url) == (
         "ClearML CI",
@@ -150,17 +65,116 @@ def test_set_status__long_description__is_cut(server: GitHubServer, issue: Issue
 
 
 def test_set_status__refused__names_the_permission(server: GitHubServer) -> None:
-    hub = connect(server, permissions={"contents": "read"})
+    hub = signed_in(server, permissions={"contents": "read"})
     with pytest.raises(GitHubError, match="`statuses: write`"):
         github_gateway.set_status(hub, commit=head(server), state="success", description="", url="")
 
 
-def test_connect__nobody_answers__is_told() -> None:
+@pytest.mark.parametrize(
+    ("status", "said", "advice"),
+    [
+        (401, "Bad credentials", "the token is wrong or has expired: set a new one"),
+        (404, "Not Found", "or the token does not see it: it needs `statuses: write` on this repository"),
+        (422, "Validation Failed: too long", "GitHub cannot take it: is it of this repository?"),
+        (403, "You have exceeded a secondary rate limit", "its rate limit is reached: rerun later"),
+        (502, "", "rerun later, and see https://www.githubstatus.com"),
+    ],
+    ids=["401", "404", "422", "rate limit", "502"],
+)
+def test_set_status__refused__says_what_was_tried_where_and_what_to_do(status: int, said: str, advice: str) -> None:
+    app = Flask("refusing")
+
+    @app.post("/<path:path>")
+    def refuse(path: str) -> tuple[dict[str, Any], int]:  # noqa: ARG001  the signature is Flask's
+        message, _, field = said.partition(": ")
+        return {"message": message, "errors": [{"field": "body", "message": field}]}, status
+
+    with served(app) as address:
+        hub = github_gateway.connect(api_url=address, token=TOKEN, repository=FULL_NAME)
+        with pytest.raises(GitHubError) as raised:
+            github_gateway.set_status(hub, commit="a" * 40, state="success", description="", url="")
+    tried = f"GitHub refused the commit status of aaaaaaaaaa of {FULL_NAME}: {status} {said}; "
+    assert str(raised.value).startswith(tried)
+    assert advice in str(raised.value)
+    assert TOKEN not in str(raised.value)
+
+
+def test_set_status__unknown_commit__is_told_with_the_repository(server: GitHubServer) -> None:
+    with pytest.raises(GitHubError, match=f"of {FULL_NAME}: 422 No commit found"):
+        github_gateway.set_status(signed_in(server), commit="0" * 40, state="success", description="", url="")
+
+
+@pytest.mark.parametrize("kind", ["token", "App"])
+def test_connect__nobody_answers__is_told(server: GitHubServer, kind: str) -> None:
+    given = Credentials(token=TOKEN.replace("ghs_", "")) if kind == "token" else Credentials(app=made_app(server))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{free.getsockname()[1]}"
-    with pytest.raises(GitHubError, match=f"GitHub does not answer at {address}"):
-        github_gateway.connect(api_url=address, token="x", repository="o/n")  # noqa: S106  no token at all
+    with pytest.raises(GitHubError, match=f"GitHub does not answer at {address} .*: is GITHUB_API_URL right"):
+        github_gateway.connect(api_url=address, credentials=given, repository="o/n")
+
+
+# --- as a GitHub App -------------------------------------------------------------------------------------------
+
+
+def installed(server: GitHubServer, app: App) -> GitHub:
+    return github_gateway.connect(
+        api_url=server.api_url, repository=FULL_NAME, credentials=Credentials(app=app), comment_authors=["My-Bot"]
+    )
+
+
+def made_app(server: GitHubServer, slug: str = "checker", **options: Any) -> App:
+    number, key = server.app(slug, **options)
+    return App(str(number), key)
+
+
+def test_connect__as_an_app__acts_as_its_bot_and_knows_its_login(server: GitHubServer) -> None:
+    hub = installed(server, made_app(server, permissions=JOB))
+    assert hub.trusted == {"checker[bot]", "github-actions[bot]", "my-bot"}
+    github_gateway.set_status(hub, commit=head(server), state="success", description="", url="")
+    (status,) = owned(server).get_commit(head(server)).get_statuses()
+    assert status.creator.login == "checker[bot]"
+
+
+def test_connect__as_an_app_twice__mints_a_token_each_time(server: GitHubServer) -> None:
+    app = made_app(server)
+    tokens = {installed(server, app).repository.requester.auth.token for _ in range(2)}  # type: ignore[union-attr]
+    assert len(tokens) == 2
+    assert all(token.startswith("ghs_") for token in tokens)
+
+
+def test_connect__app_token_expired__is_told(server: GitHubServer) -> None:
+    hub = installed(server, made_app(server, token_lifetime=0))
+    with pytest.raises(GitHubError, match="401 Bad credentials; the token is wrong or has expired"):
+        github_gateway.set_status(hub, commit="a" * 40, state="success", description="", url="")
+
+
+def test_connect__app_not_installed_on_the_repository__is_told_to_install_it(server: GitHubServer) -> None:
+    app = made_app(server, repository="octo-owner/other")
+    with pytest.raises(GitHubError) as raised:
+        installed(server, app)
+    assert "a token of the GitHub App 'checker' for octo-owner/digits: 404" in str(raised.value)
+    assert "install the App on octo-owner/digits" in str(raised.value)
+
+
+def test_connect__app_id_and_key_of_two_apps__is_told(server: GitHubServer) -> None:
+    one, two = made_app(server, "one"), made_app(server, "two")
+    with pytest.raises(GitHubError, match="401 A JSON web token could not be decoded; CLEARML_CI_APP_ID and"):
+        installed(server, replace(one, private_key=two.private_key))
+
+
+def test_connect__unknown_app_id__is_told(server: GitHubServer) -> None:
+    with pytest.raises(GitHubError, match=r"the GitHub App 7 for octo-owner/digits: 404 Integration not found"):
+        installed(server, replace(made_app(server), id="7"))
+
+
+def test_connect__app_key_that_was_cut__is_told_and_not_shown(server: GitHubServer) -> None:
+    app = made_app(server)
+    cut = app.private_key[:400]
+    with pytest.raises(GitHubError, match=r"the private key of the GitHub App \d+ cannot sign") as raised:
+        installed(server, replace(app, private_key=cut))
+    assert cut[100:120] not in str(raised.value)
+    assert raised.value.__cause__ is None
 
 
 # --- what the report makes of refusals ------------------------------------------------------------------------
@@ -231,7 +245,7 @@ def test_publish__run_that_names_another_github__does_not_get_the_token(
         return Response(status=404)
 
     with served(app) as elsewhere:
-        monkeypatch.setenv("GITHUB_TOKEN", server.token("workflow", permissions=WRITES))
+        monkeypatch.setenv("GITHUB_TOKEN", server.token("workflow", permissions=JOB))
         monkeypatch.setenv("GITHUB_API_URL", server.api_url)
         check = check_of(server)
         moved = replace(check, pull_request=replace(check.pull_request, github_api=elsewhere))
@@ -239,50 +253,6 @@ def test_publish__run_that_names_another_github__does_not_get_the_token(
         published = report.publish(moved, {**document, "outcome": "passed"}, MARKER)
     assert published["verdict"]["outcome"] == "error"
     assert seen == []
-
-
-# --- servers in between ----------------------------------------------------------------------------------------
-
-
-class served:  # noqa: N801  reads as a statement: with served(app) as address
-    """A WSGI application on loopback for the length of a block."""
-
-    def __init__(self, app: Flask) -> None:
-        self._server = make_server("127.0.0.1", 0, app, threaded=True)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-
-    def __enter__(self) -> str:
-        self._thread.start()
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
-def losing_replies(target: str, *, method: str) -> served:
-    """A proxy that carries every request, and drops the reply to the first one of `method`."""
-    app = Flask("proxy")
-    lost: list[str] = []
-
-    @app.route("/<path:path>", methods=["GET", "POST", "PATCH", "DELETE"])
-    def carry(path: str) -> Response:
-        headers = {name: value for name, value in request.headers if name.lower() in ("authorization", "content-type")}
-        answer = requests.request(
-            request.method,
-            f"{target}/{path}",
-            params=dict(request.args),
-            data=request.get_data(),
-            headers={**headers, "Host": request.host},
-            timeout=10,
-        )
-        if request.method == method and not lost:
-            lost.append(path)
-            request.environ["werkzeug.socket"].close()
-        return Response(answer.content, answer.status_code, content_type=answer.headers["Content-Type"])
-
-    return served(app)
 
 
 def test_github__connection_refused__is_no_github_exception() -> None:

@@ -274,3 +274,37 @@ def test_page__pull_request__shows_conversation_and_checks(hub: Hub) -> None:
     for path in ("/", "/assets/mermaid.js", f"/{FULL_NAME}/commit/{pull.head.sha}", f"/{FULL_NAME}"):
         assert requests.get(hub.server.url + path, timeout=30).status_code == 200
     assert requests.get(f"{hub.server.url}/{FULL_NAME}/pull/99", timeout=30).status_code == 404
+
+
+def test_commit__of_a_fork__is_read_through_the_base_by_its_hash(hub: Hub) -> None:
+    """Also where no pull request proposes it; by its branch's name it is not."""
+    fork = hub.user("contributor").get_repo(FULL_NAME).create_fork()
+    git(hub.clone, "checkout", "-q", "-b", "outside")
+    (hub.clone / "new.py").write_text("new\n")
+    git(hub.clone, "add", ".")
+    git(hub.clone, "commit", "-q", "-m", "From outside")
+    git(hub.clone, "push", "-q", fork.clone_url, "outside")
+    sha = git(hub.clone, "rev-parse", "HEAD")
+    found = hub.repository.get_contents("new.py", ref=sha)
+    assert not isinstance(found, list)
+    assert found.decoded_content == b"new\n"
+    assert [file.filename for file in hub.repository.compare("main", sha).files] == ["new.py"]
+    assert hub.repository.get_commit(sha).get_pulls().totalCount == 0
+    with pytest.raises(GithubException) as raised:
+        hub.repository.get_contents("new.py", ref="outside")
+    assert raised.value.status == 404
+
+
+def test_contents__beyond_a_mebibyte__come_without_their_content(hub: Hub) -> None:
+    sha = hub.commit("large", file="large.txt", text="x" * (2**20 + 1))
+    found = hub.repository.get_contents("large.txt", ref=sha)
+    assert not isinstance(found, list)
+    assert (found.size, found.encoding, found.content) == (2**20 + 1, "none", "")
+
+
+def test_compare__more_than_300_files__the_rest_is_left_out(hub: Hub) -> None:
+    git(hub.clone, "checkout", "-q", "-b", "many")
+    for number in range(301):
+        (hub.clone / f"{number}.txt").write_text(str(number))
+    sha = hub.commit("many")
+    assert len(hub.repository.compare("main", sha).files) == 300

@@ -1,0 +1,146 @@
+"""What is read from GitHub: files at a commit, permissions, comments, pull requests, changes. A part of the gateway."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import github
+from github.Comparison import Comparison
+from github.ContentFile import ContentFile
+from github.PullRequest import PullRequest
+
+from clearml_ci.errors import UsageError
+from clearml_ci.github_gateway import GitHub, told
+
+FILE_LIMIT = 2**20  # bytes; GitHub gives larger files without their content
+_COMPARED_LIMIT = 300  # files of a comparison; GitHub leaves out those beyond without a word
+_PULLS, _CONTENTS = "`pull-requests: read`", "`contents: read`"
+
+
+class Comment(NamedTuple):
+    """`login` is empty where the account is gone."""
+
+    login: str
+    body: str
+    id: int
+
+
+@dataclass(frozen=True)
+class Pull:
+    """A pull request as it stands. A deleted fork leaves it without a head repository, but with its head commit."""
+
+    number: int
+    title: str
+    author: str
+    state: str  # open or closed
+    draft: bool
+    merged: bool
+    merge_commit_sha: str | None
+    head_sha: str
+    head_repository: str | None
+    head_clone_url: str | None
+    base_ref: str
+    base_sha: str
+
+
+def pull(hub: GitHub, number: int) -> Pull:
+    """Raises GitHubError."""
+    return told(hub, f"pull request #{number}", _PULLS, lambda: _pull(hub.repository.get_pull(number)))
+
+
+def _pull(one: PullRequest) -> Pull:
+    head = one.head.repo  # null for a deleted fork, whatever PyGithub's types say
+    return Pull(
+        number=one.number,
+        title=one.title,
+        author=one.user.login if one.user else "",
+        state=one.state,
+        draft=one.draft,
+        merged=one.merged,
+        merge_commit_sha=one.merge_commit_sha,
+        head_sha=one.head.sha,
+        head_repository=head.full_name if head else None,
+        head_clone_url=head.clone_url if head else None,
+        base_ref=one.base.ref,
+        base_sha=one.base.sha,
+    )
+
+
+def comments(hub: GitHub, pull_request: int) -> list[Comment]:
+    """All of them, oldest first. Raises GitHubError."""
+    found = told(
+        hub,
+        f"the comments on pull request #{pull_request}",
+        _PULLS,
+        lambda: list(hub.repository.get_issue(pull_request).get_comments()),
+    )
+    return [Comment(one.user.login if one.user else "", one.body or "", one.id) for one in found]
+
+
+def permission(hub: GitHub, login: str) -> str:
+    """`admin`, `write`, `read` or `none`: triage counts as read, maintain as write. Raises GitHubError."""
+    return told(
+        hub,
+        f"the permission of {login}",
+        "push access, or `metadata: read` as an App,",
+        lambda: _permission(hub, login),
+    )
+
+
+def _permission(hub: GitHub, login: str) -> str:
+    try:
+        return hub.repository.get_collaborator_permission(login)
+    except github.GithubException as error:
+        if error.status == 404 and "is not a user" in str(error.data):
+            return "none"
+        raise
+
+
+def file_at(hub: GitHub, *, path: str, commit: str) -> str | None:
+    """A file's text at a commit, also of a fork's; None where the commit has no such file.
+
+    Raises GitHubError, also where the commit is not there or not seen; UsageError where it is no text that can be read.
+    """
+    if not commit:
+        raise ValueError(f"{path} of which commit? GitHub would tell the default branch's")
+    found = told(hub, f"{path} at {commit[:10]}", _CONTENTS, lambda: _content(hub, path, commit))
+    if found is None:
+        return None
+    where = f"{hub.name}: {path} at {commit[:10]}"
+    if isinstance(found, list) or found.type != "file":
+        raise UsageError(f"{where} is no file: it must be one")
+    if found.size > FILE_LIMIT:
+        raise UsageError(f"{where} has {found.size:,} bytes: make it smaller than {FILE_LIMIT:,}")
+    try:
+        return found.decoded_content.decode()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{where} is no text (byte {error.start}): save it as UTF-8") from error
+
+
+def _content(hub: GitHub, path: str, commit: str) -> ContentFile | list[ContentFile] | None:
+    try:
+        return hub.repository.get_contents(path, ref=commit)
+    except github.UnknownObjectException:
+        # A token that does not see the repository gets a 404 as well: that must not look like a missing file.
+        hub.repository.get_git_commit(commit).complete()
+        return None
+
+
+def changed_files(hub: GitHub, *, base: str, head: str) -> list[str] | None:
+    """The paths in which two commits differ, old names of renamed files included; None: too many for GitHub to tell.
+
+    Where the head was rebased or pushed by force, paths that the two have in common may be among them, never the
+    other way round. Raises GitHubError.
+    """
+    compared = [_compared(hub, base, head)]
+    if compared[0].status not in ("ahead", "identical"):
+        # GitHub compares with the merge base: what only `base` has since is seen from the other side alone
+        compared.append(_compared(hub, head, base))
+    files = [one.files for one in compared]
+    if any(len(found) >= _COMPARED_LIMIT for found in files):
+        return None
+    return sorted({path for found in files for one in found for path in (one.filename, one.previous_filename) if path})
+
+
+def _compared(hub: GitHub, base: str, head: str) -> Comparison:
+    what = f"the comparison of {base[:10]} with {head[:10]}"
+    return told(hub, what, _CONTENTS, lambda: hub.repository.compare(base, head).complete())

@@ -1,0 +1,243 @@
+"""One comment a pull request, against the local GitHub: two checks at once, lost replies, strangers, modes."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from github.Issue import Issue
+
+from clearml_ci import comment_mode, github_gateway
+from clearml_ci.credentials import App, Credentials
+from clearml_ci.github_gateway import GitHub, GitHubError
+from sandbox.github_server import GitHubServer
+from tests.gateways.between import interrupted
+from tests.gateways.hub import FULL_NAME, JOB, MARKER, Hub, proposed, signed_in
+from tests.gateways.hub import connect as as_user
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    made = proposed(tmp_path)
+    yield made
+    made.server.stop()
+
+
+@pytest.fixture
+def server(hub: Hub) -> GitHubServer:
+    return hub.server
+
+
+@pytest.fixture
+def issue(hub: Hub) -> Issue:
+    """The pull request's conversation, as its owner sees it."""
+    return hub.repository.get_issue(1)
+
+
+def upsert(hub: GitHub, text: str, *, outcome: str = "passed", mode: str = "always", failure: bool = False) -> str:
+    return github_gateway.upsert_comment(
+        hub,
+        pull_request=1,
+        commit=hub.repository.get_pull(1).head.sha,
+        marker=MARKER,
+        body=body(text, outcome),
+        mode=mode,
+        failure=failure,
+    )
+
+
+def body(text: str, outcome: str = "passed") -> str:
+    return f"{MARKER}\n{comment_mode.outcome_line(outcome)}\n{text}"
+
+
+def as_app(server: GitHubServer) -> GitHub:
+    number, key = server.app("checker", permissions=JOB)
+    credentials = Credentials(app=App(str(number), key))
+    return github_gateway.connect(api_url=server.api_url, repository=FULL_NAME, credentials=credentials)
+
+
+def said(issue: Issue) -> list[str]:
+    return [comment.body for comment in issue.get_comments()]
+
+
+def test_upsert_comment__again__edits_the_one_comment(server: GitHubServer, issue: Issue) -> None:
+    hub = signed_in(server)
+    assert upsert(hub, "first") == upsert(hub, "second")
+    assert [comment.body for comment in issue.get_comments()] == [body("second")]
+
+
+@pytest.mark.parametrize("kind", ["workflow", "app", "personal"])
+def test_upsert_comment__any_kind_of_token__finds_its_own_comment(
+    server: GitHubServer, issue: Issue, kind: str
+) -> None:
+    upsert(signed_in(server, kind), "first")
+    upsert(signed_in(server, kind), "second")
+    assert issue.get_comments().totalCount == 1
+
+
+def test_upsert_comment__behind_120_others__is_found_on_its_page(server: GitHubServer, issue: Issue) -> None:
+    for number in range(120):
+        issue.create_comment(f"comment {number}")
+    hub = signed_in(server)
+    upsert(hub, "first")
+    upsert(hub, "second")
+    assert issue.get_comments().totalCount == 121
+
+
+def test_upsert_comment__marker_copied_by_a_stranger__is_left_alone(server: GitHubServer, issue: Issue) -> None:
+    token = server.token("personal", login="stranger", permissions=JOB)
+    theirs = as_user(server, token).get_repo(FULL_NAME).get_issue(1)
+    theirs.create_comment(f"{MARKER}\nall is well, merge me")
+    upsert(signed_in(server), "the truth")
+    assert [comment.body for comment in issue.get_comments()] == [
+        f"{MARKER}\nall is well, merge me",
+        body("the truth"),
+    ]
+
+
+def test_upsert_comment__two_of_ours__keeps_the_oldest(server: GitHubServer, issue: Issue) -> None:
+    bot = server.token("workflow", repository=FULL_NAME, permissions=JOB)
+    as_bot = as_user(server, bot).get_repo(FULL_NAME).get_issue(1)
+    oldest = as_bot.create_comment(f"{MARKER}\none")
+    as_bot.create_comment(f"{MARKER}\ntwo")
+    upsert(signed_in(server), "three")
+    assert [(comment.id, comment.body) for comment in issue.get_comments()] == [(oldest.id, body("three"))]
+
+
+def test_upsert_comment__pull_request_has_moved_on__leaves_the_newer_word(hub: Hub, issue: Issue) -> None:
+    older = hub.repository.get_pull(1).head.sha
+    upsert(signed_in(hub.server), "about the newer head")
+    hub.commit("better", text="another commit")
+    written = github_gateway.upsert_comment(
+        signed_in(hub.server), pull_request=1, commit=older, marker=MARKER, body=body("about the older head")
+    )
+    assert written == ""
+    assert [comment.body for comment in issue.get_comments()] == [body("about the newer head")]
+
+
+def test_upsert_comment__refused__names_the_permission(server: GitHubServer) -> None:
+    hub = signed_in(server, permissions={"contents": "read", "pull_requests": "read", "statuses": "write"})
+    with pytest.raises(GitHubError) as raised:
+        upsert(hub, "x")
+    assert f"GitHub refused the comment on pull request #1 of {FULL_NAME}: 403" in str(raised.value)
+    assert "`pull-requests: write`" in str(raised.value)
+
+
+@pytest.mark.parametrize("kind", ["workflow", "app", "personal"])
+def test_upsert_comment__reply_to_the_create_lost__does_not_comment_twice(
+    server: GitHubServer, issue: Issue, kind: str
+) -> None:
+    server.lose_reply("POST", "/issues/1/comments")
+    upsert(signed_in(server, kind), "once")
+    assert said(issue) == [body("once")]
+
+
+def test_upsert_comment__reply_lost_as_an_app__does_not_comment_twice(server: GitHubServer, issue: Issue) -> None:
+    hub = as_app(server)
+    server.lose_reply("POST", "/issues/1/comments")
+    upsert(hub, "once")
+    (comment,) = issue.get_comments()
+    assert (comment.body, comment.user.login) == (body("once"), "checker[bot]")
+
+
+def test_upsert_comment__reply_to_the_edit_lost__edits_again(server: GitHubServer, issue: Issue) -> None:
+    upsert(signed_in(server), "first")
+    (comment,) = issue.get_comments()
+    server.lose_reply("PATCH", f"/issues/comments/{comment.id}")
+    assert upsert(signed_in(server), "second") == comment.html_url
+    assert said(issue) == [body("second")]
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before ours", "after ours"])
+def test_upsert_comment__another_check_comments_meanwhile__one_comment_stays(
+    server: GitHubServer, issue: Issue, before: bool
+) -> None:
+    with interrupted(server.url, lambda: upsert(signed_in(server), "theirs"), method="POST", before=before) as address:
+        upsert(signed_in(server, api_url=f"{address}/api/v3"), "ours")
+    assert said(issue) == [body("ours") if before else body("theirs")]
+
+
+def test_upsert_comment__another_check_has_cleaned_up_meanwhile__one_comment_stays(
+    server: GitHubServer, issue: Issue
+) -> None:
+    as_bot = as_user(server, server.token("workflow", permissions=JOB)).get_repo(FULL_NAME).get_issue(1)
+    as_bot.create_comment(body("one"))
+    as_bot.create_comment(body("two"))
+    with interrupted(server.url, lambda: upsert(signed_in(server), "theirs"), method="DELETE", before=True) as address:
+        upsert(signed_in(server, api_url=f"{address}/api/v3"), "ours")
+    assert said(issue) == [body("theirs")]
+
+
+def test_upsert_comment__six_checks_at_once__one_comment_stays(server: GitHubServer, issue: Issue) -> None:
+    hubs = [*(signed_in(server) for _ in range(5)), as_app(server)]
+    hubs = [GitHub(one.repository, one.name, one.trusted | {"checker[bot]"}) for one in hubs]
+    together = threading.Barrier(len(hubs))
+    failures: list[BaseException] = []
+
+    def run(hub: GitHub, text: str) -> None:
+        try:
+            together.wait()
+            upsert(hub, text)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(hub, str(number))) for number, hub in enumerate(hubs)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert len(said(issue)) == 1
+
+
+def test_upsert_comment__same_body__is_not_edited(server: GitHubServer) -> None:
+    hub = signed_in(server)
+    address = upsert(hub, "same")
+    sent: list[str] = []
+    with interrupted(server.url, lambda: sent.append("PATCH"), method="PATCH", before=True) as between:
+        again = upsert(signed_in(server, api_url=f"{between}/api/v3"), "same")
+    assert sent == []
+    assert again.rpartition("/")[2] == address.rpartition("/")[2]
+
+
+def test_upsert_comment__by_an_author_of_the_policy__is_ours(server: GitHubServer, issue: Issue) -> None:
+    login = "A-Machine"
+    theirs = as_user(server, server.token("personal", login=login)).get_repo(FULL_NAME).get_issue(1)
+    theirs.create_comment(body("old"))
+    token = server.token("workflow", repository=FULL_NAME, permissions=JOB)
+    hub = github_gateway.connect(
+        api_url=server.api_url, token=token, repository=FULL_NAME, comment_authors=["a-machine"]
+    )
+    upsert(hub, "new")
+    assert said(issue) == [body("new")]
+
+
+@pytest.mark.parametrize(
+    ("mode", "checks", "expected"),
+    [
+        ("always", ["passed", "regressed"], ["regressed"]),
+        ("on-change", ["passed"], []),
+        ("on-change", ["passed", "regressed"], ["regressed"]),
+        ("on-change", ["regressed", "regressed"], ["regressed"]),
+        ("on-failure", ["passed", "improved"], []),
+        ("on-failure", ["regressed", "passed"], ["passed"]),
+        ("off", ["regressed"], []),
+    ],
+)
+def test_upsert_comment__mode__writes_only_then(
+    server: GitHubServer, issue: Issue, mode: str, checks: list[str], expected: list[str]
+) -> None:
+    hub = signed_in(server)
+    for number, outcome in enumerate(checks):
+        address = upsert(hub, str(number), outcome=outcome, mode=mode, failure=outcome == "regressed")
+    found = list(issue.get_comments())
+    assert [comment_mode.outcome_of(comment.body) for comment in found] == expected
+    assert address == (found[0].html_url if found else "")
+
+
+def test_upsert_comment__on_change_without_one__keeps_the_earlier_words(server: GitHubServer, issue: Issue) -> None:
+    hub = signed_in(server)
+    upsert(hub, "first", outcome="regressed")
+    upsert(hub, "second", outcome="regressed", mode="on-change", failure=True)
+    upsert(hub, "third", outcome="passed", mode="off")
+    assert said(issue) == [body("first", "regressed")]

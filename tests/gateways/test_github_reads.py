@@ -1,0 +1,220 @@
+"""What is read from the local GitHub, and what is told where it cannot be read."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clearml_ci import github_gateway, github_reads
+from clearml_ci.errors import UsageError
+from clearml_ci.github_gateway import GitHub, GitHubError
+from tests.gateways.hub import FULL_NAME, JOB, Hub, git, proposed, signed_in
+
+POLICY = ".github/clearml-ci.yml"
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    made = proposed(tmp_path)
+    yield made
+    made.server.stop()
+
+
+@pytest.fixture
+def job(hub: Hub) -> GitHub:
+    return signed_in(hub.server)
+
+
+def forked(hub: Hub) -> tuple[int, str]:
+    """A pull request of a fork that adds `new.py`: its number and its head."""
+    fork = hub.user("contributor").get_repo(FULL_NAME).create_fork()
+    git(hub.clone, "checkout", "-q", "-b", "outside", "main")
+    (hub.clone / "new.py").write_text("new\n")
+    git(hub.clone, "add", ".")
+    git(hub.clone, "commit", "-q", "-m", "From outside")
+    git(hub.clone, "push", "-q", fork.clone_url, "outside")
+    seen = hub.user("contributor").get_repo(FULL_NAME)
+    pull = seen.create_pull(title="Outside", head="contributor:outside", base="main", body="", draft=True)
+    return pull.number, pull.head.sha
+
+
+# --- pull requests ---------------------------------------------------------------------------------------------
+
+
+def test_pull__of_a_branch__is_told_whole(hub: Hub, job: GitHub) -> None:
+    theirs = hub.repository.get_pull(1)
+    assert github_reads.pull(job, 1) == github_reads.Pull(
+        number=1,
+        title="Try better",
+        author="octo-owner",
+        state="open",
+        draft=False,
+        merged=False,
+        merge_commit_sha=theirs.merge_commit_sha,
+        head_sha=git(hub.clone, "rev-parse", "better"),
+        head_repository=FULL_NAME,
+        head_clone_url=hub.repository.clone_url,
+        base_ref="main",
+        base_sha=git(hub.clone, "rev-parse", "main"),
+    )
+
+
+def test_pull__of_a_fork__names_it_until_it_is_deleted(hub: Hub, job: GitHub) -> None:
+    number, sha = forked(hub)
+    before = github_reads.pull(job, number)
+    assert (before.author, before.head_repository, before.draft) == ("contributor", "contributor/digits", True)
+    assert before.head_clone_url != hub.repository.clone_url
+    hub.user("contributor").get_repo("contributor/digits").delete()
+    after = github_reads.pull(job, number)
+    assert (after.head_repository, after.head_clone_url, after.head_sha) == (None, None, sha)
+
+
+def test_pull__merged__is_closed_and_names_the_merge_commit(hub: Hub, job: GitHub) -> None:
+    sha = hub.repository.get_pull(1).merge(merge_method="squash").sha
+    one = github_reads.pull(job, 1)
+    assert (one.state, one.merged, one.merge_commit_sha) == ("closed", True, sha)
+
+
+def test_pull__unknown__says_that_it_may_not_be_seen(job: GitHub) -> None:
+    with pytest.raises(GitHubError) as raised:
+        github_reads.pull(job, 99)
+    assert str(raised.value) == (
+        "GitHub refused pull request #99 of octo-owner/digits: 404 Not Found; it is not there, or the token does not "
+        "see it: it needs `pull-requests: read` on this repository"
+    )
+
+
+def test_pull__permission_missing__is_named(hub: Hub) -> None:
+    hub.repository.edit(private=True)
+    with pytest.raises(GitHubError, match=r"403 .*; the token needs `pull-requests: read` on this repository"):
+        github_reads.pull(signed_in(hub.server, permissions={"contents": "read"}), 1)
+
+
+# --- comments and permissions ----------------------------------------------------------------------------------
+
+
+def test_comments__120_of_them__all_in_order(hub: Hub, job: GitHub) -> None:
+    issue = hub.repository.get_issue(1)
+    made = [issue.create_comment(f"comment {number}").id for number in range(120)]
+    found = github_reads.comments(job, 1)
+    assert [(one.login, one.id) for one in found] == [("octo-owner", number) for number in made]
+    assert found[119].body == "comment 119"
+
+
+@pytest.mark.parametrize(
+    ("login", "given", "expected"),
+    [
+        ("octo-owner", None, "admin"),
+        ("writer", "push", "write"),
+        ("keeper", "maintain", "write"),
+        ("sorter", "triage", "read"),
+        ("passer-by", None, "read"),
+        ("nobody-at-all", None, "none"),
+    ],
+)
+def test_permission__login__is_one_of_four(hub: Hub, job: GitHub, login: str, given: str | None, expected: str) -> None:
+    if login != "nobody-at-all":
+        hub.server.token("pat", login=login)
+    if given:
+        hub.repository.add_to_collaborators(login, given)
+    assert github_reads.permission(job, login) == expected
+
+
+def test_permission__stranger_on_a_private_repository__is_none(hub: Hub, job: GitHub) -> None:
+    hub.repository.edit(private=True)
+    hub.server.token("pat", login="stranger")
+    assert github_reads.permission(job, "stranger") == "none"
+
+
+def test_permission__token_without_push_access__is_told(hub: Hub) -> None:
+    token = hub.server.token("personal", login="reader")
+    reader = github_gateway.connect(api_url=hub.server.api_url, token=token, repository=FULL_NAME)
+    with pytest.raises(GitHubError, match=r"the permission of octo-owner .*: 403 Must have push access"):
+        github_reads.permission(reader, "octo-owner")
+
+
+# --- files and changes -----------------------------------------------------------------------------------------
+
+
+def test_file_at__commit_by_commit__is_the_file_of_that_commit(hub: Hub, job: GitHub) -> None:
+    without = git(hub.clone, "rev-parse", "main")
+    first = hub.commit("main", file=POLICY, text="version: 1\n")
+    second = hub.commit("main", file=POLICY, text="version: 1\nproject: Ziffern ✓\n")
+    assert github_reads.file_at(job, path=POLICY, commit=without) is None
+    assert github_reads.file_at(job, path=POLICY, commit=first) == "version: 1\n"
+    assert github_reads.file_at(job, path=POLICY, commit=second) == "version: 1\nproject: Ziffern ✓\n"
+
+
+def test_file_at__head_of_a_fork__is_read_through_the_base(hub: Hub, job: GitHub) -> None:
+    _, sha = forked(hub)
+    assert github_reads.file_at(job, path="new.py", commit=sha) == "new\n"
+
+
+def test_file_at__unknown_commit__is_told_and_not_taken_for_a_missing_file(job: GitHub) -> None:
+    with pytest.raises(GitHubError, match=f"{POLICY} at 0000000000 of {FULL_NAME}: 404 .*`contents: read`"):
+        github_reads.file_at(job, path=POLICY, commit="0" * 40)
+
+
+def test_file_at__repository_that_the_token_does_not_see__is_told_and_not_taken_for_a_missing_file(hub: Hub) -> None:
+    hub.repository.edit(private=True)
+    token = hub.server.token("workflow", repository="octo-owner/other", permissions=JOB)
+    blind = github_gateway.connect(api_url=hub.server.api_url, token=token, repository=FULL_NAME)
+    with pytest.raises(GitHubError, match="404 Not Found; it is not there, or the token does not see it"):
+        github_reads.file_at(blind, path=POLICY, commit=git(hub.clone, "rev-parse", "main"))
+
+
+def test_file_at__no_commit__is_refused_before_github_answers_for_its_default_branch(job: GitHub) -> None:
+    with pytest.raises(ValueError, match="of which commit"):
+        github_reads.file_at(job, path="train.py", commit="")
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "asked", "says"),
+    [
+        ("large.yml", b"#" * (2**20 + 1), "large.yml", "has 1,048,577 bytes: make it smaller than 1,048,576"),
+        ("latin.yml", "Größe".encode("latin-1"), "latin.yml", r"is no text \(byte 2\): save it as UTF-8"),
+        ("folder/a.yml", b"", "folder", "is no file: it must be one"),
+    ],
+    ids=["too large", "not UTF-8", "directory"],
+)
+def test_file_at__what_is_no_text_file__is_told(
+    hub: Hub, job: GitHub, path: str, content: bytes, asked: str, says: str
+) -> None:
+    git(hub.clone, "checkout", "-q", "main")
+    (hub.clone / path).parent.mkdir(exist_ok=True)
+    (hub.clone / path).write_bytes(content)
+    sha = hub.commit("main", file="other.txt")
+    with pytest.raises(UsageError, match=f"{FULL_NAME}: {asked} at {sha[:10]} {says}"):
+        github_reads.file_at(job, path=asked, commit=sha)
+
+
+def test_changed_files__ahead__names_old_and_new_paths(hub: Hub, job: GitHub) -> None:
+    base = hub.commit("topic", file="docs/old.md", text="some words\n" * 20)
+    git(hub.clone, "mv", "docs/old.md", "docs/new.md")
+    head = hub.commit("topic", file="README.md")
+    assert github_reads.changed_files(job, base=base, head=head) == ["README.md", "docs/new.md", "docs/old.md"]
+    assert github_reads.changed_files(job, base=head, head=head) == []
+    assert github_reads.changed_files(job, base=head, head=base) == ["README.md", "docs/new.md", "docs/old.md"]
+
+
+def test_changed_files__head_was_forced__names_also_what_only_the_base_had(hub: Hub, job: GitHub) -> None:
+    """GitHub itself compares with the merge base, and would name the documentation alone."""
+    base = hub.commit("first", file="train.py", text="better\n")
+    head = hub.commit("second", file="README.md", onto="main")
+    assert github_reads.changed_files(job, base=base, head=head) == ["README.md", "train.py"]
+
+
+@pytest.mark.parametrize(("count", "told"), [(299, True), (300, False)])
+def test_changed_files__as_many_as_github_tells__is_none(hub: Hub, job: GitHub, count: int, told: bool) -> None:
+    git(hub.clone, "checkout", "-q", "-b", "many", "main")
+    for number in range(count - 1):
+        (hub.clone / f"{number}.txt").write_text(str(number))
+    head = hub.commit("many")
+    found = github_reads.changed_files(job, base=git(hub.clone, "rev-parse", "main"), head=head)
+    assert (found is not None and len(found) == count) is told
+
+
+def test_changed_files__unknown_commit__is_told(hub: Hub, job: GitHub) -> None:
+    head = git(hub.clone, "rev-parse", "main")
+    with pytest.raises(GitHubError, match=f"the comparison of 0000000000 with {head[:10]} of {FULL_NAME}: 404"):
+        github_reads.changed_files(job, base="0" * 40, head=head)
