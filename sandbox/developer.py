@@ -6,15 +6,17 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import requests
 from github import Auth, Github
 from github.PullRequest import PullRequest
 from github.Repository import Repository
 
-from sandbox import clearml_conf, processes
+from sandbox import clearml_conf, processes, state
 from sandbox.clearml_access import Access
 
 TEMPLATE = Path(__file__).parent / "sample_repository"
@@ -29,8 +31,9 @@ class DeveloperError(Exception):
 
 @dataclass(frozen=True)
 class Laptop:
-    """A clone of the sample repository, and the ClearML configuration of the one who works in it."""
+    """A clone of `origin`, and the ClearML configuration of the one who works in it."""
 
+    origin: Repository
     clone: Path
     home: Path
     access: Access = field(repr=False)
@@ -43,13 +46,24 @@ def connect(api_url: str, token: str) -> Github:
     )
 
 
+def token(github: state.GitHub, kind: str, **given: Any) -> str:
+    """A new token of the local GitHub, for `login` or `repository`, with `permissions`; its door tells the kinds.
+
+    An account exists as soon as it has a token.
+    """
+    owner = {"Authorization": f"token {github.owner_token}"}
+    answer = requests.post(f"{github.url}/_sandbox/tokens", json={"kind": kind, **given}, headers=owner, timeout=10)
+    answer.raise_for_status()
+    return str(answer.json()["token"])
+
+
 def create_repository(github: Github, directory: Path, *, project: str) -> Repository:
     """Creates the sample repository on GitHub, with main pushed; its training reports to `project`."""
     repository = github.get_user().create_repo(REPOSITORY)
     work = directory / "first-commit"
     shutil.rmtree(work, ignore_errors=True)
     shutil.copytree(TEMPLATE, work, ignore=shutil.ignore_patterns("__pycache__"))
-    laptop = Laptop(work, directory / "home", Access("", "", "", "", ""))
+    laptop = Laptop(repository, work, directory / "home", Access("", "", "", "", ""))
     _change(work, {"project": project})
     for arguments in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "Train on digits"]):
         git(laptop, *arguments)
@@ -61,7 +75,7 @@ def clone(repository: Repository, directory: Path, access: Access) -> Laptop:
     """A laptop below `directory` with a fresh clone and a clearml.conf of its own."""
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
-    laptop = Laptop(directory / REPOSITORY, directory / "home", access)
+    laptop = Laptop(repository, directory / REPOSITORY, directory / "home", access)
     _run(["git", "clone", "-q", repository.clone_url, str(laptop.clone)], laptop, directory)
     clearml_conf.write_for_developer(directory / "clearml.conf", access)
     return laptop
@@ -72,10 +86,13 @@ def branch(laptop: Laptop, name: str) -> None:
     git(laptop, "checkout", "-q", "-b", name, "origin/main")
 
 
-def commit(laptop: Laptop, message: str, **training: Any) -> str:
-    """Commits changed training parameters; returns the commit's full hash."""
+def commit(laptop: Laptop, message: str, *, files: Mapping[str, str] | None = None, **training: Any) -> str:
+    """Commits changed training parameters, and `files` (path to content); returns the commit's full hash."""
     edit(laptop, **training)
-    git(laptop, "commit", "-q", "--allow-empty", "-a", "-m", message)
+    for name, content in (files or {}).items():
+        (laptop.clone / name).write_text(content)
+    git(laptop, "add", ".")
+    git(laptop, "commit", "-q", "--allow-empty", "-m", message)
     return head(laptop)
 
 
@@ -92,7 +109,14 @@ def head(laptop: Laptop) -> str:
     return git(laptop, "rev-parse", "HEAD").strip()
 
 
-def open_pull_request(repository: Repository, *, title: str, head: str) -> PullRequest:
+def read(laptop: Laptop, name: str) -> str:
+    """A file of the clone as it stands."""
+    return (laptop.clone / name).read_text()
+
+
+def open_pull_request(repository: Repository, laptop: Laptop, *, title: str, branch: str) -> PullRequest:
+    """Proposes a branch of the laptop's origin, a fork perhaps, to the main branch of `repository`."""
+    head = f"{laptop.origin.owner.login}:{branch}"
     return repository.create_pull(title=title, head=head, base="main", body="")
 
 

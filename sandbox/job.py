@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import requests
 from github.PullRequest import PullRequest
-from github.Repository import Repository
 
 from sandbox import processes
 from sandbox.processes import Process
@@ -39,6 +41,44 @@ class Job:
     log: str
 
 
+@dataclass(frozen=True)
+class Running:
+    """A job that has not ended: its process, and its lines so far, each with the moment at which it came."""
+
+    process: subprocess.Popen[str]
+    lines: list[tuple[float, str]] = field(default_factory=list)
+
+    def terminate(self) -> None:
+        """What a runner does to a job that is cancelled: the shell was replaced, so the trigger gets the signal."""
+        self.process.terminate()
+
+    @property
+    def log(self) -> str:
+        return "\n".join(line for _, line in self.lines)
+
+    @property
+    def pipeline_id(self) -> str:
+        """The run that the log has named. Raises LookupError before that."""
+        named = re.search(r"^ClearML run: \S+/([0-9a-f]{32})\b", self.log, re.MULTILINE)
+        if named is None:
+            raise LookupError(f"the job has named no run yet: {self.log}")
+        return named[1]
+
+
+OnLine = Callable[[str, Running], None]
+
+
+def once(moment: str, act: Callable[[Running], None]) -> OnLine:
+    """An `on_line` that acts when the log shows exactly this line for the first time."""
+    shown = itertools.count()
+
+    def on_line(line: str, running: Running) -> None:
+        if line == moment and next(shown) == 0:
+            act(running)
+
+    return on_line
+
+
 def run(
     sandbox: Sandbox,
     *,
@@ -46,38 +86,39 @@ def run(
     event_name: str = "pull_request",
     settings: Mapping[str, str | None] | None = None,
     command: tuple[str, ...] = ("pr",),
-    tell: Callable[[str], None] = lambda _: None,
+    on_line: OnLine = lambda line, running: None,  # noqa: ARG005  it is called with both
 ) -> Job:
-    """Runs ci_trigger.py to its end. `settings` add to the variables of a job; None takes one away."""
+    """Runs ci_trigger.py to its end. `settings` add to the variables of a job; None takes one away.
+
+    `on_line` is given each line of the log as it comes, with the job, which goes on meanwhile: it may end that job,
+    or run another one beside it.
+    """
     directory = _fresh(sandbox.directory / "trigger")
     (directory / "event.json").write_text(json.dumps(event))
     variables = {**_runner(sandbox, directory, event_name), **_settings(sandbox), **(settings or {})}
     given = {name: value for name, value in variables.items() if value is not None}
     began = time.monotonic()
-    exit_code, lines = _execute(command, processes.clean_environment(directory / "home", given), tell)
+    ended = _execute(command, processes.clean_environment(directory / "home", given), on_line)
     seconds = time.monotonic() - began
     outputs = _outputs(directory / "output")
-    enqueued = (at - began for at, line in lines if outputs.get("pipeline_id", "\n") in line)
+    enqueued = (at - began for at, line in ended.lines if outputs.get("pipeline_id", "\n") in line)
     return Job(
-        exit_code=exit_code,
+        exit_code=ended.process.returncode,
         seconds=seconds,
         enqueued_seconds=next(enqueued, None),
         outputs=outputs,
         summary=(directory / "summary.md").read_text(),
-        log="\n".join(line for _, line in lines),
+        log=ended.log,
     )
 
 
-def pull_request_event(repository: Repository, pull: PullRequest, *, action: str) -> dict[str, Any]:
-    """The payload that GitHub would write to $GITHUB_EVENT_PATH, from what its API says now."""
-    fresh = repository.get_pull(pull.number)
-    return {
-        "action": action,
-        "number": fresh.number,
-        "pull_request": fresh.raw_data,
-        "repository": repository.raw_data,
-        "sender": fresh.raw_data["user"],
-    }
+def pull_request_event(sandbox: Sandbox, pull: PullRequest, *, action: str) -> dict[str, Any]:
+    """The payload that GitHub would write to $GITHUB_EVENT_PATH now."""
+    asked: dict[str, str | int] = {"repository": sandbox.repository, "number": pull.number, "action": action}
+    answer = requests.get(f"{sandbox.github.url}/_sandbox/events/pull_request", params=asked, timeout=30)
+    answer.raise_for_status()
+    payload: dict[str, Any] = answer.json()
+    return payload
 
 
 def code_of_agents() -> tuple[str, str, bool]:
@@ -149,11 +190,7 @@ def _settings(sandbox: Sandbox) -> dict[str, str]:
     }
 
 
-def _execute(
-    command: tuple[str, ...], environment: Mapping[str, str], tell: Callable[[str], None]
-) -> tuple[int, list[tuple[float, str]]]:
-    """Exit code, and each line with the moment at which it came."""
-    lines = []
+def _execute(command: tuple[str, ...], environment: Mapping[str, str], on_line: OnLine) -> Running:
     with subprocess.Popen(
         [sys.executable, str(CHECKOUT / "ci_trigger.py"), *command],
         env=dict(environment),
@@ -164,15 +201,15 @@ def _execute(
         start_new_session=True,
     ) as trigger:
         assert trigger.stdout is not None  # noqa: S101  Popen was asked for a pipe
-        born = Process.of(trigger.pid)
+        born, running = Process.of(trigger.pid), Running(trigger)
         try:
             for line in trigger.stdout:
-                lines.append((time.monotonic(), line.rstrip("\n")))
-                tell(line.rstrip("\n"))
+                running.lines.append((time.monotonic(), line.rstrip("\n")))
+                on_line(line.rstrip("\n"), running)
         except BaseException:
             processes.end_trees([born], patience=10.0)
             raise
-    return trigger.returncode, lines
+    return running
 
 
 def _outputs(path: Path) -> dict[str, str]:

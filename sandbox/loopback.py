@@ -10,6 +10,7 @@ import waitress  # type: ignore[import-untyped]  # ships no types
 from flask import Flask
 
 HOST = "127.0.0.1"
+STOP_SECONDS = 5
 IN_MEMORY = 64 * 2**20  # bytes; above this waitress makes a temporary file, and leaves it open
 
 
@@ -19,10 +20,13 @@ class Listener:
 
     url: str
     _server: Any = field(repr=False)
+    _thread: threading.Thread = field(repr=False)
 
     def stop(self) -> None:
-        self._server.trigger.pull_trigger(self._close)  # waitress closes sockets only from within its own loop
+        # The workers first: one that has just answered still pulls the trigger, which `_close` closes too.
         self._server.task_dispatcher.shutdown()
+        self._server.trigger.pull_trigger(self._close)  # waitress closes sockets only from within its own loop
+        self._thread.join(STOP_SECONDS)
 
     def _close(self) -> None:
         for channel in list(self._server._map.values()):
@@ -39,5 +43,6 @@ def listen(app: Flask, port: int, *, threads: int) -> Listener:
         inbuf_overflow=IN_MEMORY,
         outbuf_overflow=IN_MEMORY,
     )
-    threading.Thread(target=server.run, name=app.name, daemon=True).start()
-    return Listener(f"http://{HOST}:{server.effective_port}", server)
+    thread = threading.Thread(target=server.run, name=app.name, daemon=True)
+    thread.start()
+    return Listener(f"http://{HOST}:{server.effective_port}", server, thread)

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sandbox import developer, story
+from sandbox import developer, remote_scenarios, story
 from sandbox.story import Checked, Story, StoryError
 
 
 @dataclass(frozen=True)
 class Scenario:
     """`play` runs it; the others are the known end: the trigger's outcome and exit code, the state of the commit's
-    status, and words that the comment must contain.
+    status, words that the comment must contain, and how many comments there are: a job that is cancelled leaves none.
     """
 
     play: Callable[[Story], Checked]
     outcome: str
     exit_code: int
     status: str
-    says: str = ""
+    says: tuple[str, ...] = ()
+    comments: int = 1
 
 
 def first_model(tale: Story) -> Checked:
@@ -79,9 +80,22 @@ SHORT_STORY = {
     "within-tolerance": Scenario(within_tolerance, "passed", 0, "success"),
     "worse": Scenario(worse, "regressed", 1, "failure"),
     "untested": Scenario(untested, "no_evidence", 1, "failure"),
-    "dirty": Scenario(dirty, "no_evidence", 1, "failure", says="uncommitted changes"),
+    "dirty": Scenario(dirty, "no_evidence", 1, "failure", says=("uncommitted changes",)),
     "pushed-again": Scenario(pushed_again, "passed", 0, "success"),
 }
 # What later capabilities add; `make demo ALL=1` runs these after the short story.
-FURTHER: dict[str, Scenario] = {}
+FURTHER = {
+    "probe-ok": Scenario(remote_scenarios.probe_ok, "passed", 0, "success"),
+    "probe-broken": Scenario(
+        remote_scenarios.probe_broken, "no_evidence", 1, "failure", says=("import", "No module named 'ray'")
+    ),
+    "train": Scenario(remote_scenarios.train, "improved", 0, "success"),
+    "gpu-tests": Scenario(
+        remote_scenarios.gpu_tests, "no_evidence", 1, "failure", says=("test_model_reads_four_of_five_digits",)
+    ),
+    "fork-unapproved": Scenario(remote_scenarios.fork_unapproved, "no_evidence", 1, "failure", says=("/run-remote",)),
+    "fork-approved": Scenario(remote_scenarios.fork_approved, "passed", 0, "success"),
+    "cancelled": Scenario(remote_scenarios.cancelled, "error", 4, "failure", comments=0),
+    "superseded": Scenario(remote_scenarios.superseded, "passed", 0, "success"),
+}
 EVERY = {**SHORT_STORY, **FURTHER}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,19 @@ from github.Repository import Repository
 from sandbox import developer, job
 from sandbox.clearml_access import Client
 from sandbox.developer import Laptop
-from sandbox.job import Job
+from sandbox.job import Job, OnLine, Running
 from sandbox.state import Sandbox
+
+APPROVAL_LABEL = "run-remote"
+TAKEN_WITHIN = 60  # seconds until an agent has taken a task that nothing hinders
 
 
 class StoryError(Exception):
     """The servers do not hold what a check must have left there."""
+
+
+class NoVerdictError(StoryError):
+    """A pipeline run without a verdict."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,7 @@ class Story:
 
 @dataclass(frozen=True)
 class Checked:
-    """A pull request after its last check, read back from the servers."""
+    """A pull request after its last check, read back from the servers; `earlier` are the jobs before that one."""
 
     pull: PullRequest
     commit: str
@@ -44,6 +52,7 @@ class Checked:
     verdict: Mapping[str, Any]
     comments: tuple[str, ...]
     status: str
+    earlier: tuple[Job, ...] = ()
 
 
 def begin(sandbox: Sandbox, tell: Callable[[str], None]) -> Story:
@@ -53,19 +62,43 @@ def begin(sandbox: Sandbox, tell: Callable[[str], None]) -> Story:
     return Story(sandbox, repository, laptop, Client(sandbox.clearml), tell)
 
 
-def propose(story: Story, branch: str, message: str, *, trained: bool = True, **training: Any) -> PullRequest:
-    """A branch with one commit that changes training parameters, trained on the laptop, and its pull request."""
+def outsider(story: Story, login: str) -> Story:
+    """The same story for someone who may not write to the repository: they work on a fork of their own."""
+    hub = story.sandbox.github
+    github = developer.connect(hub.api_url, developer.token(hub, "pat", login=login))
+    repository = github.get_repo(story.sandbox.repository)
+    fork = repository.create_fork()
+    laptop = developer.clone(fork, story.sandbox.directory / "developer" / login, story.sandbox.clearml)
+    return replace(story, repository=repository, laptop=laptop)
+
+
+def propose(
+    story: Story,
+    branch: str,
+    message: str,
+    *,
+    trained: bool = True,
+    files: Mapping[str, str] | None = None,
+    **training: Any,
+) -> PullRequest:
+    """A branch with one commit that changes files and training parameters, and its pull request.
+
+    It is trained on the laptop, unless told otherwise.
+    """
     developer.branch(story.laptop, branch)
-    push(story, message, trained=trained, **training)
-    return developer.open_pull_request(story.repository, title=message, head=branch)
+    push(story, message, trained=trained, files=files, **training)
+    return developer.open_pull_request(story.repository, story.laptop, title=message, branch=branch)
 
 
-def push(story: Story, message: str, *, trained: bool = True, **training: Any) -> None:
-    """One more commit on the branch of the laptop."""
-    developer.commit(story.laptop, message, **training)
+def push(
+    story: Story, message: str, *, trained: bool = True, files: Mapping[str, str] | None = None, **training: Any
+) -> str:
+    """One more commit on the branch of the laptop; its hash."""
+    commit = developer.commit(story.laptop, message, files=files, **training)
     if trained:
         train(story)
     developer.push(story.laptop)
+    return commit
 
 
 def train(story: Story) -> None:
@@ -73,23 +106,63 @@ def train(story: Story) -> None:
     developer.train(story.laptop)
 
 
+def label(story: Story, pull: PullRequest, name: str = APPROVAL_LABEL) -> None:
+    """A maintainer puts a label on the pull request, for the first time or anew."""
+    story.tell(f"a maintainer puts the label '{name}' on pull request #{pull.number}")
+    issue = story.repository.get_issue(pull.number)
+    if name in [one.name for one in issue.labels]:
+        issue.remove_from_labels(name)
+    issue.add_to_labels(name)
+
+
+def say(story: Story, pull: PullRequest, text: str) -> None:
+    """A comment by the one whose story this is: a maintainer, or an outsider."""
+    story.repository.get_issue(pull.number).create_comment(text)
+
+
 def check(
-    story: Story, pull: PullRequest, *, action: str = "opened", settings: Mapping[str, str | None] | None = None
+    story: Story,
+    pull: PullRequest,
+    *,
+    action: str = "opened",
+    event_name: str = "pull_request",
+    settings: Mapping[str, str | None] | None = None,
+    on_line: OnLine | None = None,
 ) -> Checked:
-    """CI checks the pull request as it stands."""
+    """CI checks the pull request as it stands. `on_line` as in job.run."""
     story.tell(f"ci_trigger.py checks pull request #{pull.number} ({action})")
-    event = job.pull_request_event(story.repository, pull, action=action)
-    done = job.run(story.sandbox, event=event, settings=settings, tell=lambda line: story.tell(f"  | {line}"))
+
+    def told(line: str, running: Running) -> None:
+        story.tell(f"  | {line}")
+        if on_line:
+            on_line(line, running)
+
+    event = job.pull_request_event(story.sandbox, pull, action=action)
+    done = job.run(story.sandbox, event=event, event_name=event_name, settings=settings, on_line=told)
     commit = event["pull_request"]["head"]["sha"]
     return Checked(
         pull=pull,
         commit=commit,
-        event="pull_request",
+        event=event_name,
         job=done,
-        verdict=verdict(story, done.outputs.get("pipeline_id", "")),
-        comments=tuple(comment.body for comment in pull.get_issue_comments()),
+        verdict=_verdict(story, done),
+        comments=comments(pull),
         status=story.repository.get_commit(commit).get_combined_status().state,
     )
+
+
+def comments(pull: PullRequest) -> tuple[str, ...]:
+    """What CI has said on the pull request: people here comment in commands alone."""
+    return tuple(one.body for one in pull.get_issue_comments() if not one.body.startswith("/"))
+
+
+def _verdict(story: Story, done: Job) -> dict[str, Any]:
+    """The run's own; of a run that was stopped before it had one, what the job said."""
+    try:
+        return verdict(story, done.outputs.get("pipeline_id", ""))
+    except NoVerdictError:
+        said: dict[str, Any] = json.loads(done.outputs["verdict_json"])
+        return said
 
 
 def verdict(story: Story, pipeline_id: str) -> dict[str, Any]:
@@ -99,7 +172,7 @@ def verdict(story: Story, pipeline_id: str) -> dict[str, Any]:
     task = story.clearml.call("tasks.get_by_id", task=pipeline_id)["task"]
     artifacts = {artifact["key"]: artifact for artifact in task.get("execution", {}).get("artifacts", [])}
     if "verdict" not in artifacts:
-        raise StoryError(f"pipeline run {pipeline_id} ({task['status']}) carries no verdict")
+        raise NoVerdictError(f"pipeline run {pipeline_id} ({task['status']}) carries no verdict")
     document: dict[str, Any] = json.loads(story.clearml.download(artifacts["verdict"]["uri"]))
     return document
 
@@ -123,8 +196,40 @@ def tagged_best(story: Story) -> list[str]:
 
 def tasks_of(story: Story, commit: str) -> list[str]:
     """Ids of the project's tasks that ran a commit, newest first."""
-    pattern = {"fields": ["script.version_num"], "pattern": f"^{commit}$"}
-    return _task_ids(story, _all_=pattern, order_by=["-created"])
+    return _task_ids(story, _all_=_of(commit), order_by=["-created"])
+
+
+def launched(story: Story, commit: str) -> str:
+    """The id of the task that an agent runs for a commit; returns as soon as there is one."""
+    query = {"_all_": _of(commit), "status": ["in_progress"], "only_fields": ["id"], "search_hidden": True}
+    deadline = time.monotonic() + TAKEN_WITHIN
+    while time.monotonic() < deadline:
+        for task in story.clearml.call("tasks.get_all", **query)["tasks"]:
+            return str(task["id"])
+        time.sleep(0.3)
+    raise StoryError(f"no agent ran commit {commit} within {TAKEN_WITHIN} s")
+
+
+def abort(story: Story, run: str, *, include_steps: bool) -> None:
+    """What ClearML's web UI sends when somebody aborts a pipeline run; older servers do not know the steps' field."""
+    story.tell(f"somebody aborts the run {run} in ClearML")
+    steps = {"include_pipeline_steps": True} if include_steps else {}
+    story.clearml.call("tasks.stop", task=run, force=False, status_message="", **steps)
+
+
+def unfinished(story: Story) -> list[str]:
+    """Ids of all tasks of this sandbox that are queued or in progress: runs, steps, and what they launched."""
+    found = story.clearml.call(
+        "tasks.get_all_ex",
+        status=["queued", "in_progress"],
+        only_fields=["id", "name", "project.name"],
+        search_hidden=True,
+    )["tasks"]
+    return [task["id"] for task in found if story.sandbox.prefix in str(task)]
+
+
+def _of(commit: str) -> dict[str, Any]:
+    return {"fields": ["script.version_num"], "pattern": f"^{commit}$"}
 
 
 def _task_ids(story: Story, **query: Any) -> list[str]:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import time
 from pathlib import Path
 
 from clearml import Task
@@ -13,13 +14,24 @@ CONFIGURATION = json.loads((Path(__file__).parent / "config.json").read_text())
 
 
 def read_arguments() -> argparse.Namespace:
-    defaults = CONFIGURATION["training"]
+    """The configuration's training parameters, each of which the command line may change."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--hidden-units", type=int, default=defaults["hidden_units"])
-    parser.add_argument("--learning-rate", type=float, default=defaults["learning_rate"])
-    parser.add_argument("--epochs", type=int, default=defaults["epochs"])
-    parser.add_argument("--seed", type=int, default=defaults["seed"])
+    for name, value in CONFIGURATION["training"].items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     return parser.parse_args()
+
+
+def load_images(delay_seconds: float) -> list:
+    """Training and test images, and their labels; `delay_seconds` makes it as slow as loading a large data set."""
+    time.sleep(delay_seconds)
+    digits = load_digits()
+    return train_test_split(digits.data / 16, digits.target, test_size=0.4, random_state=0, stratify=digits.target)
+
+
+def build_model(*, hidden_units: int, learning_rate: float, seed: int) -> MLPClassifier:
+    return MLPClassifier(
+        hidden_layer_sizes=(hidden_units,), learning_rate_init=learning_rate, batch_size=50, random_state=seed
+    )
 
 
 def main() -> None:
@@ -31,25 +43,18 @@ def main() -> None:
         auto_connect_frameworks=False,
         auto_resource_monitoring=False,
     )
-    arguments = read_arguments()
+    given = read_arguments()
     logger = task.get_logger()
 
-    digits = load_digits()
-    train_images, test_images, train_labels, test_labels = train_test_split(
-        digits.data / 16, digits.target, test_size=0.4, random_state=0, stratify=digits.target
-    )
-    model = MLPClassifier(
-        hidden_layer_sizes=(arguments.hidden_units,),
-        learning_rate_init=arguments.learning_rate,
-        batch_size=50,
-        random_state=arguments.seed,
-    )
-    for epoch in range(arguments.epochs):
-        model.partial_fit(train_images, train_labels, classes=digits.target_names)
+    train_images, test_images, train_labels, test_labels = load_images(given.delay_seconds)
+    model = build_model(hidden_units=given.hidden_units, learning_rate=given.learning_rate, seed=given.seed)
+    for epoch in range(given.epochs):
+        model.partial_fit(train_images, train_labels, classes=range(10))
         accuracy = model.score(test_images, test_labels)
         logger.report_scalar("loss", "train", value=model.loss_, iteration=epoch)
         logger.report_scalar("accuracy", "validation", value=accuracy, iteration=epoch)
         logger.report_text(f"epoch {epoch}: loss {model.loss_:.4f}, accuracy {accuracy:.4f}")
+        time.sleep(given.epoch_seconds)
     logger.report_single_value("final accuracy", accuracy)
     task.close()
 

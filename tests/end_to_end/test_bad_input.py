@@ -4,15 +4,12 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
-import psutil
 import pytest
-import requests
 
-from sandbox import agents, job, story
-from sandbox.agents import AgentSpec
-from sandbox.job import Job
+from sandbox import developer, job, story
+from sandbox.job import Job, Running
 from sandbox.story import Checked, Story
-from tests.end_to_end.conftest import Play
+from tests.end_to_end.conftest import Play, another_agent, only_line
 
 REPORTING = {"contents": "read", "pull_requests": "read", "statuses": "write"}
 
@@ -20,34 +17,11 @@ REPORTING = {"contents": "read", "pull_requests": "read", "statuses": "write"}
 @pytest.fixture(scope="session")
 def event(played: Play, tale: Story) -> dict[str, Any]:
     """The event of a pull request that passes when nothing is wrong."""
-    return job.pull_request_event(tale.repository, played("better").pull, action="reopened")
+    return job.pull_request_event(tale.sandbox, played("better").pull, action="reopened")
 
 
 def run(tale: Story, event: dict[str, Any], **settings: str | None) -> Job:
     return job.run(tale.sandbox, event=event, settings=settings)
-
-
-def only_line(done: Job, code: int) -> str:
-    """The error line of a job that ended with this exit code, in time and without a traceback."""
-    errors = [line for line in done.log.splitlines() if line.startswith("::error::")]
-    assert done.exit_code == code, done.log
-    assert done.seconds < 30
-    assert "Traceback" not in done.log
-    assert done.outputs["outcome"] == "error"
-    (line,) = errors
-    return line
-
-
-def unfinished(tale: Story) -> list[str]:
-    """Runs and steps of this sandbox that have not ended."""
-    found = tale.clearml.call(
-        "tasks.get_all",
-        status=["queued", "in_progress"],
-        only_fields=["id", "name", "project.name"],
-        search_hidden=True,
-    )["tasks"]
-    prefix = tale.sandbox.prefix
-    return [task["id"] for task in found if prefix in str(task)]
 
 
 def closed_port() -> str:
@@ -182,7 +156,7 @@ def test_check__best_that_was_archived__is_an_error_and_no_first_model(tale: Sto
 def test_check__deadline_passed__stops_run_and_steps(tale: Story, event: dict[str, Any]) -> None:
     done = run(tale, event, CLEARML_CI_DEADLINE="3")
     assert "not ended in time" in only_line(done, 4)
-    assert unfinished(tale) == []
+    assert story.unfinished(tale) == []
 
 
 @pytest.mark.parametrize("moment", ["run: queued", "find_task: in_progress"])
@@ -190,17 +164,10 @@ def test_check__job_cancelled__stops_run_and_steps_and_sets_the_status(
     tale: Story, event: dict[str, Any], moment: str
 ) -> None:
     """A runner that is cancelled sends SIGTERM and gives a few seconds."""
-    terminated: list[psutil.Process] = []
-
-    def terminate(line: str) -> None:
-        if line == moment and not terminated:
-            terminated.extend(one for one in psutil.Process().children() if "ci_trigger.py" in " ".join(one.cmdline()))
-            terminated[0].terminate()
-
-    done = job.run(tale.sandbox, event=event, tell=terminate)
-    assert len(terminated) == 1
+    done = job.run(tale.sandbox, event=event, on_line=job.once(moment, Running.terminate))
+    assert moment in done.log.splitlines()
     assert "cancelled" in only_line(done, 4)
-    assert unfinished(tale) == []
+    assert story.unfinished(tale) == []
     commit = tale.repository.get_commit(event["pull_request"]["head"]["sha"])
     assert commit.get_combined_status().statuses[0].description == "cancelled; the run was stopped"
 
@@ -208,29 +175,10 @@ def test_check__job_cancelled__stops_run_and_steps_and_sets_the_status(
 @pytest.fixture(scope="session")
 def own_steps_queue(tale: Story) -> Iterator[str]:
     """A steps' agent that builds its environments, as users' agents do, and whose token may not comment."""
-    queue = f"{tale.sandbox.prefix}-ci-built".lstrip("-")
-    token = job_token(tale)
-    spec = AgentSpec(
-        "built",
-        queue,
-        f"{tale.sandbox.prefix or 'tests'}:built",
-        builds_environments=True,
-        environment={"GITHUB_TOKEN": token, "GITHUB_API_URL": tale.sandbox.github.api_url},
-    )
-    running = agents.start(tale.sandbox.clearml, tale.sandbox.directory / "more-agents", [spec], progress=print)
-    yield queue
-    agents.stop(tale.sandbox.clearml, running)
-
-
-def job_token(tale: Story) -> str:
-    """A workflow token that may set a status and may not comment, minted by the local GitHub."""
-    answer = requests.post(
-        f"{tale.sandbox.github.url}/_sandbox/tokens",
-        json={"kind": "workflow", "repository": tale.sandbox.repository, "permissions": REPORTING},
-        headers={"Authorization": f"token {tale.sandbox.github.owner_token}"},
-        timeout=10,
-    )
-    return str(answer.json()["token"])
+    token = developer.token(tale.sandbox.github, "workflow", repository=tale.sandbox.repository, permissions=REPORTING)
+    environment = {"GITHUB_TOKEN": token, "GITHUB_API_URL": tale.sandbox.github.api_url}
+    with another_agent(tale, "ci-built", builds_environments=True, environment=environment) as queue:
+        yield queue
 
 
 def test_check__comment_refused_on_an_agent_that_builds_environments__warns_and_keeps_the_verdict(
@@ -247,7 +195,7 @@ def test_check__comment_and_status_refused__is_an_error(tale: Story, played: Pla
     checked = check(tale, played("better"), GITHUB_API_URL=f"{tale.sandbox.github.api_url}/")
     assert checked.verdict["outcome"] == "improved"  # a trailing slash is the same GitHub
     elsewhere = run(
-        tale, job.pull_request_event(tale.repository, checked.pull, action="reopened"), GITHUB_API_URL=closed_port()
+        tale, job.pull_request_event(tale.sandbox, checked.pull, action="reopened"), GITHUB_API_URL=closed_port()
     )
     assert elsewhere.exit_code == 4
     assert "could not be reported" in elsewhere.log

@@ -1,0 +1,327 @@
+"""Pull-request code on real agents: the demo's scenarios in their particulars, each phase that can fail, every abort.
+
+What needs no agent (whose word lets a fork run, queues that nobody listens to) is in tests/gateways/test_remote_run.py.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from sandbox import demo, developer, job, processes, scenarios, story
+from sandbox.job import Running
+from sandbox.remote_scenarios import ON_FORKS, PROBE, RUNNING
+from sandbox.story import Story
+from tests.end_to_end.conftest import Play, another_agent, only_line
+
+ENDS_WITHIN = 20  # seconds from an abort
+FIRST_PROGRESS_WITHIN = 15  # seconds from the start of a script that reports after two
+ODD = '''"""Behaves as it is told."""
+import argparse
+import sys
+import time
+
+from clearml import Task
+
+task = Task.init("Odd", "odd one", auto_resource_monitoring=False, auto_connect_frameworks=False)
+parser = argparse.ArgumentParser()
+parser.add_argument("--how", default="silent")
+how = parser.parse_args().how
+logger = task.get_logger()
+if how == "zero":
+    logger.report_scalar("loss", "train", value=1.0, iteration=0)
+elif how == "single":
+    logger.report_single_value("score", 0.5)
+elif how == "plot":
+    logger.report_scatter2d("points", "two", scatter=[[0, 0], [1, 1]], iteration=0)
+elif how == "three":
+    sys.exit(3)
+if how != "quick":
+    time.sleep(3600)
+'''
+
+
+def task_of(tale: Story, task: str) -> dict[str, Any]:
+    found: dict[str, Any] = tale.clearml.call("tasks.get_by_id", task=task)["task"]
+    return found
+
+
+def end_of(tale: Story, task: str) -> tuple[str, bool]:
+    """A task's status, and whether it is archived."""
+    found = task_of(tale, task)
+    return found["status"], "archived" in found["system_tags"]
+
+
+def launched_for(tale: Story, commit: str) -> list[str]:
+    """Ids of all tasks of a commit that was never trained on a laptop."""
+    return story.tasks_of(tale, commit)
+
+
+def steps_of(tale: Story, run: str) -> set[str]:
+    children = tale.clearml.call("tasks.get_all", parent=run, only_fields=["name", "type"], search_hidden=True)
+    return {child["name"] for child in children["tasks"] if child["type"] == "data_processing"}
+
+
+# --- the demo's scenarios ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", list(scenarios.FURTHER))
+def test_scenario__with_code_on_an_agent__ends_as_the_demo_says(played: Play, tale: Story, name: str) -> None:
+    assert demo.differences(scenarios.EVERY[name], played(name)) == []
+    assert story.unfinished(tale) == []
+
+
+def test_probe_ok__first_progress__ends_the_probe_soon_and_frees_the_agent(played: Play, tale: Story) -> None:
+    verdict = played("probe-ok").verdict
+    task = task_of(tale, verdict["remote_run"]["task"]["id"])
+    taken, ended = (datetime.fromisoformat(task[moment]) for moment in ("started", "completed"))
+    ran = (ended - taken).total_seconds() - verdict["remote_run"]["seconds"]["setup"]
+    assert 2 < ran < FIRST_PROGRESS_WITHIN
+    assert (task["status"], "archived" in task["system_tags"]) == ("stopped", True)
+    assert steps_of(tale, verdict["pipeline"]["id"]) == {"remote_run", "report"}
+    workers = tale.clearml.call("workers.get_all", last_seen=60)["workers"]
+    assert [worker.get("task") for worker in workers if worker["id"].endswith(":code")] == [None]
+
+
+def test_probe_ok__its_task__is_a_clean_run_of_exactly_this_commit_and_no_evidence(played: Play, tale: Story) -> None:
+    checked = played("probe-ok")
+    script = task_of(tale, checked.verdict["remote_run"]["task"]["id"])["script"]
+    assert (script["version_num"], script.get("diff") or "") == (checked.commit, "")
+    assert script["repository"] == tale.repository.clone_url
+    assert checked.verdict["candidate"] is None
+
+
+def test_probe_broken__comment__names_the_phase_and_shows_the_end_of_the_console(played: Play, tale: Story) -> None:
+    checked = played("probe-broken")
+    remote = checked.verdict["remote_run"]
+    (comment,) = checked.comments
+    assert (remote["outcome"], remote["phase"]) == ("no_evidence", "import")
+    assert remote["log_tail"][-1] == "ModuleNotFoundError: No module named 'ray'"
+    assert "\nModuleNotFoundError: No module named 'ray'\n" in comment
+    assert end_of(tale, remote["task"]["id"]) == ("failed", True)
+
+
+def test_train__on_the_agent__becomes_the_candidate_and_stays(played: Play, tale: Story) -> None:
+    checked = played("train")
+    candidate = checked.verdict["candidate"]
+    assert candidate["id"] == checked.verdict["remote_run"]["task"]["id"]
+    assert end_of(tale, candidate["id"]) == ("completed", False)
+    assert candidate["url"] in checked.comments[0]
+    (gate,) = checked.verdict["gates"]
+    assert gate["value"] > gate["baseline"]
+    assert checked.verdict["baseline"]["id"] in story.tagged_best(tale)
+    assert candidate["id"] not in story.tagged_best(tale)
+
+
+def test_gpu_tests__one_fails__is_named_in_the_verdict(played: Play, tale: Story) -> None:
+    remote = played("gpu-tests").verdict["remote_run"]
+    assert (remote["outcome"], remote["phase"], remote["until"]) == ("no_evidence", "script", "completion")
+    assert "test_model_reads_four_of_five_digits" in remote["reason"]
+    assert any("1 failed, 1 passed" in line for line in remote["log_tail"])
+    assert end_of(tale, remote["task"]["id"]) == ("failed", False)
+
+
+def test_fork_unapproved__its_code__is_nowhere_and_the_comment_has_the_line_to_paste(played: Play, tale: Story) -> None:
+    checked = played("fork-unapproved")
+    assert (checked.verdict["remote_run"]["phase"], checked.verdict["remote_run"]["task"]) == ("approval", None)
+    assert launched_for(tale, checked.commit) == []
+    assert f"/run-remote {checked.commit}" in checked.comments[0]
+
+
+def test_fork_unapproved__maintainer_then_approves_in_a_comment__runs(
+    played: Play, tale: Story, quick: dict[str, str]
+) -> None:
+    checked = played("fork-unapproved")
+    story.say(tale, checked.pull, f"Looks harmless.\n/run-remote {checked.commit}")
+    after = story.check(tale, checked.pull, action="reopened", event_name=ON_FORKS, settings={**PROBE, **quick})
+    assert (after.job.exit_code, after.verdict["outcome"], after.status) == (0, "passed", "success")
+    assert len(list(checked.pull.get_issue_comments())) == 2  # the maintainer's, and ours
+
+
+def test_fork_approved__its_code__comes_from_the_fork(played: Play, tale: Story) -> None:
+    checked = played("fork-approved")
+    script = task_of(tale, checked.verdict["remote_run"]["task"]["id"])["script"]
+    assert (script["repository"], script["version_num"]) == (checked.pull.head.repo.clone_url, checked.commit)
+    assert checked.pull.head.repo.owner.login == "mallory"
+
+
+def test_cancelled__its_probe__is_stopped_and_archived_and_the_status_tells(played: Play, tale: Story) -> None:
+    checked = played("cancelled")
+    assert [end_of(tale, task) for task in launched_for(tale, checked.commit)] == [("stopped", True)]
+    (status,) = tale.repository.get_commit(checked.commit).get_combined_status().statuses
+    assert (status.state, status.description) == ("error", "cancelled; the run was stopped")
+
+
+def test_superseded__first_check__ends_and_leaves_the_word_to_the_second(played: Play, tale: Story) -> None:
+    checked = played("superseded")
+    (first,) = checked.earlier
+    assert (first.exit_code, first.outputs["outcome"]) == (4, "error")
+    assert "superseded by" in first.outputs["exit_reason"]
+    old = json.loads(first.outputs["verdict_json"])
+    assert [end_of(tale, task) for task in launched_for(tale, old["commit"])] == [("stopped", True)]
+    assert tale.repository.get_commit(old["commit"]).get_combined_status().statuses[0].state == "error"
+    assert old["commit"][:7] not in checked.comments[0]
+
+
+# --- phases -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def quick(tale: Story) -> Iterator[dict[str, str]]:
+    """Settings for an agent that builds no environments; it has what the sample repository needs."""
+    with another_agent(tale, "ci-quick", builds_environments=False) as queue:
+        yield {"CLEARML_CI_CODE_QUEUE": queue}
+
+
+@pytest.fixture(scope="session")
+def odd(played: Play, tale: Story, quick: dict[str, str]) -> dict[str, str]:
+    """Arguments of a probe of a script that behaves as it is told, and the run that they are given to."""
+    run = played("probe-ok").job.outputs["pipeline_id"]
+    developer.branch(tale.laptop, "odd")
+    commit = story.push(tale, "A script that behaves as it is told", trained=False, files={"odd.py": ODD})
+    return {"run": run, "commit": commit, "run_script": "odd.py", "run_queue": quick["CLEARML_CI_CODE_QUEUE"]}
+
+
+def by_hand(tale: Story, *, run: str, **arguments: str) -> dict[str, Any]:
+    """What steps/remote_run.py says, run by hand for a copy of a run with some of its arguments edited."""
+    copy = tale.clearml.call("tasks.clone", task=run)["id"]
+    edited = [{"section": "Args", "name": name, "value": value} for name, value in arguments.items()]
+    tale.clearml.call("tasks.edit_hyper_params", task=copy, hyperparams=edited)
+    hub = tale.sandbox.github
+    variables = {"GITHUB_TOKEN": hub.owner_token, "GITHUB_API_URL": hub.api_url, "PYTHONPATH": str(job.CHECKOUT)}
+    done = subprocess.run(
+        [sys.executable, str(job.CHECKOUT / "steps" / "remote_run.py"), copy],
+        env=processes.clean_environment(
+            tale.sandbox.directory / "developer" / "by-hand", {**tale.sandbox.clearml.environment(), **variables}
+        ),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    said = "\n" + done.stdout
+    assert "\n{\n" in said, said + done.stderr
+    result: dict[str, Any] = json.loads(said[said.rindex("\n{\n") :])
+    return result
+
+
+@pytest.mark.parametrize(
+    ("changed", "outcome", "phase", "words"),
+    [
+        ({"run_args": "how=quick"}, "passed", "", "ran to the end"),
+        ({"run_args": "how=zero"}, "passed", "", "first progress"),
+        ({"run_args": "how=single"}, "passed", "", "first progress"),
+        ({"run_args": "how=plot"}, "passed", "", "first progress"),
+        ({"run_progress_limit": "2"}, "no_evidence", "progress", "reported no progress within 2 s"),
+        ({"run_args": "how=three"}, "no_evidence", "script", "3"),
+        ({"run_script": "missing.py"}, "no_evidence", "script", "missing.py"),
+        ({"run_folder": "nowhere"}, "no_evidence", "script", "nowhere"),
+    ],
+    ids=[
+        *("quick-clean-finish", "iteration-0", "single-value", "plot"),
+        *("no-progress", "exit-3", "no-script", "no-folder"),
+    ],
+)
+def test_probe__of_a_script__names_what_it_did_and_leaves_no_task(
+    tale: Story, odd: dict[str, str], changed: dict[str, str], outcome: str, phase: str, words: str
+) -> None:
+    result = by_hand(tale, **{**odd, **changed})
+    assert (result["outcome"], result["phase"]) == (outcome, phase), result
+    assert words in result["reason"]
+    assert bool(result["log_tail"]) == (outcome != "passed")
+    status, archived = end_of(tale, result["task"]["id"])
+    assert (status in ("stopped", "failed", "completed"), archived) == (True, True)
+
+
+def test_probe__repository_that_is_gone__fails_in_the_phase_clone(tale: Story, odd: dict[str, str]) -> None:
+    context = json.loads(task_of(tale, odd["run"])["hyperparams"]["Args"]["_context"]["value"])
+    gone = context["head_url"].replace("digits", "gone")
+    result = by_hand(tale, **odd, _context=json.dumps({**context, "head_url": gone}))
+    assert (result["outcome"], result["phase"]) == ("error", "clone"), result
+    assert result["log_tail"] != []
+
+
+def test_probe__commit_that_is_gone__fails_in_the_phase_clone(tale: Story, odd: dict[str, str]) -> None:
+    result = by_hand(tale, **{**odd, "commit": "d" * 40})
+    assert (result["outcome"], result["phase"]) == ("error", "clone"), result
+
+
+def test_probe__package_that_does_not_exist__fails_in_the_phase_environment(tale: Story, odd: dict[str, str]) -> None:
+    package = "nonexistent-package-xyz==9.9"
+    result = by_hand(tale, **{**odd, "run_queue": tale.sandbox.queues.code, "run_packages": package})
+    assert (result["outcome"], result["phase"]) == ("no_evidence", "environment"), result
+    assert any(package in line for line in result["log_tail"])
+
+
+def test_tests__all_pass__their_task_stays_and_is_no_evidence(tale: Story, odd: dict[str, str]) -> None:
+    module = {"run_until": "completion", "run_script": "", "run_module": "pytest -m gpu"}
+    result = by_hand(tale, **{**odd, **module})
+    assert (result["outcome"], result["phase"], result["candidate"]) == ("passed", "", None), result
+    assert end_of(tale, result["task"]["id"]) == ("completed", False)
+
+
+# --- aborts -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("include_steps", [True, False], ids=["with-steps", "controller-alone"])
+def test_check__run_aborted_in_the_web_ui__run_step_and_probe_end(
+    tale: Story, played: Play, quick: dict[str, str], include_steps: bool
+) -> None:
+    pull, commit = played("cancelled").pull, played("cancelled").commit
+    aborted: list[float] = []
+
+    def abort(running: Running) -> None:
+        story.launched(tale, commit)
+        story.abort(tale, running.pipeline_id, include_steps=include_steps)
+        aborted.append(time.monotonic())
+
+    event = job.pull_request_event(tale.sandbox, pull, action="reopened")
+    done = job.run(tale.sandbox, event=event, settings={**PROBE, **quick}, on_line=job.once(RUNNING, abort))
+    while story.unfinished(tale) and time.monotonic() < aborted[0] + ENDS_WITHIN:
+        time.sleep(0.5)
+    assert story.unfinished(tale) == []
+    assert {end_of(tale, task) for task in launched_for(tale, commit)} == {("stopped", True)}
+    only_line(done, 4)
+
+
+# --- what is refused before anything is started -----------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def idle_queue(tale: Story) -> str:
+    name = f"{tale.sandbox.prefix}-idle-code".lstrip("-")
+    tale.clearml.call("queues.create", name=name)
+    return name
+
+
+@pytest.mark.parametrize(
+    ("settings", "exit_code", "words"),
+    [
+        ({"EXECUTION_ARGS": "epochs=1 fast"}, 2, "EXECUTION_ARGS has 'fast': expected name=value"),
+        ({"CLEARML_CI_QUEUE_LIMIT": "soon"}, 2, "CLEARML_CI_QUEUE_LIMIT is 'soon'"),
+        ({"CLEARML_CI_SETUP_LIMIT": "-1"}, 2, "CLEARML_CI_SETUP_LIMIT is '-1'"),
+        ({"CLEARML_CI_PROGRESS_LIMIT": "inf"}, 2, "CLEARML_CI_PROGRESS_LIMIT is 'inf'"),
+        ({"CLEARML_CI_CODE_QUEUE": "gpuu"}, 2, "no queue 'gpuu'; queues with workers: "),
+        ({"CLEARML_CI_CODE_QUEUE": "{idle}"}, 4, "no worker listens to the queue '{idle}'; queues with workers: "),
+        ({"CLEARML_CI_CODE_QUEUE": "{steps}"}, 2, "the queue '{steps}' is the trusted steps' as well"),
+    ],
+    ids=["args", "queue-limit", "setup-limit", "progress-limit", "unknown-queue", "idle-queue", "steps-queue"],
+)
+def test_trigger__remote_run_that_makes_no_sense__is_told_within_seconds(
+    tale: Story, played: Play, idle_queue: str, settings: dict[str, str], exit_code: int, words: str
+) -> None:
+    names = {"idle": idle_queue, "steps": tale.sandbox.queues.steps}
+    event = job.pull_request_event(tale.sandbox, played("probe-ok").pull, action="reopened")
+    given = {name: value.format(**names) for name, value in settings.items()}
+    done = job.run(tale.sandbox, event=event, settings={**PROBE, **given})
+    line = only_line(done, exit_code)
+    assert words.format(**names) in line
+    assert done.seconds < 10
+    if "queues with workers" in words:
+        assert tale.sandbox.queues.code in line

@@ -1,0 +1,190 @@
+"""The step remote_run as far as it needs no agent: whose word counts, and what it leaves when nobody takes its task."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from github.PullRequest import PullRequest
+
+from clearml_ci import approval, clearml_gateway, github_gateway, pull_code, settings
+from clearml_ci.clearml_gateway import ClearML
+from clearml_ci.settings import Settings
+from sandbox import developer, job, story
+from sandbox.clearml_access import Client
+from sandbox.environment import JOB_PERMISSIONS
+from sandbox.remote_scenarios import PROBE
+from sandbox.story import Story
+from steps import remote_run
+
+
+def of_event(tale: Story, directory: Path, pull: PullRequest, action: str, **variables: str) -> Settings:
+    """What the trigger reads from an event of this pull request as it stands."""
+    path = directory / "event.json"
+    path.write_text(json.dumps(job.pull_request_event(tale.sandbox, pull, action=action)))
+    given = {name: value for name, value in PROBE.items() if value}
+    runner = {
+        "GITHUB_EVENT_NAME": "pull_request_target",
+        "GITHUB_EVENT_PATH": str(path),
+        "GITHUB_API_URL": tale.sandbox.github.api_url,
+        "CLEARML_CI_PIPELINE_PROJECT": tale.sandbox.prefix,
+        "CLEARML_CI_RUN_PROJECT": tale.sandbox.project,
+    }
+    return settings.from_environment({**runner, **given, **variables})
+
+
+def agents_token(tale: Story) -> str:
+    """What the steps' agent has."""
+    return developer.token(
+        tale.sandbox.github, "personal", repository=tale.sandbox.repository, permissions=JOB_PERMISSIONS
+    )
+
+
+# --- forks ------------------------------------------------------------------------------------------------------
+
+
+def refusal(tale: Story, directory: Path, pull: PullRequest, action: str = "synchronize") -> str | None:
+    """Why the code of this pull request must not run now, or None."""
+    asked = of_event(tale, directory, pull, action)
+    assert asked.remote_run is not None
+    hub = github_gateway.connect(
+        api_url=tale.sandbox.github.api_url, token=agents_token(tale), repository=tale.sandbox.repository
+    )
+    return pull_code.refusal(hub, asked.check, asked.remote_run)
+
+
+def from_fork(tale: Story, login: str = "mallory") -> tuple[Story, PullRequest]:
+    stranger = story.outsider(tale, login)
+    return stranger, story.propose(stranger, "mine", "Try mine", trained=False, epochs=3)
+
+
+@pytest.mark.parametrize(
+    ("role", "counts"),
+    [("pull", False), ("triage", False), ("push", True), ("maintain", True), ("admin", True)],
+)
+def test_refusal__fork_with_a_comment_of_approval__depends_on_who_may_write(
+    tale: Story, tmp_path: Path, role: str, counts: bool
+) -> None:
+    _, pull = from_fork(tale)
+    reviewer = story.outsider(tale, "rita")
+    tale.repository.add_to_collaborators("rita", role)
+    story.say(reviewer, pull, f"/run-remote {pull.head.sha}")
+    assert (refusal(tale, tmp_path, pull) is None) == counts
+
+
+def test_refusal__author_of_the_fork_who_may_write__does_not_count(tale: Story, tmp_path: Path) -> None:
+    author, pull = from_fork(tale, "rita")
+    tale.repository.add_to_collaborators("rita", "push")
+    story.say(author, pull, f"/run-remote {pull.head.sha}")
+    story.label(author, pull)
+    told = refusal(tale, tmp_path, pull, "labeled")
+    assert told is not None
+    assert f"/run-remote {pull.head.sha}" in told
+
+
+def test_refusal__commit_pushed_after_the_approval__needs_one_of_its_own(tale: Story, tmp_path: Path) -> None:
+    stranger, pull = from_fork(tale)
+    story.say(tale, pull, f"/run-remote {pull.head.sha}")
+    story.label(tale, pull)
+    assert refusal(tale, tmp_path, pull) is None
+    newer = story.push(stranger, "And now for something else", trained=False, epochs=4)
+    assert newer in (refusal(tale, tmp_path, pull) or "")
+    story.label(tale, pull)
+    assert refusal(tale, tmp_path, pull, "labeled") is None
+    assert newer in (refusal(tale, tmp_path, pull, "reopened") or "")  # the label's own event alone is of a commit
+
+
+def test_refusal__another_label__approves_nothing(tale: Story, tmp_path: Path) -> None:
+    _, pull = from_fork(tale)
+    story.label(tale, pull, "bug")
+    assert refusal(tale, tmp_path, pull, "labeled") is not None
+
+
+def test_refusal__deleted_fork__is_explained(tale: Story, tmp_path: Path) -> None:
+    stranger, pull = from_fork(tale)
+    story.label(tale, pull)
+    stranger.laptop.origin.delete()
+    assert refusal(tale, tmp_path, pull, "labeled") == approval.DELETED
+
+
+def test_refusal__branch_of_the_repository_itself__needs_no_approval(tale: Story, tmp_path: Path) -> None:
+    pull = story.propose(tale, "ours", "Ours", trained=False, epochs=3)
+    assert refusal(tale, tmp_path, pull, "opened") is None
+
+
+# --- the queue ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clearml(clearml: ClearML, tale: Story, monkeypatch: pytest.MonkeyPatch) -> ClearML:
+    """The steps' agent's session, with its means to read from GitHub."""
+    monkeypatch.setenv("GITHUB_TOKEN", agents_token(tale))
+    monkeypatch.setenv("GITHUB_API_URL", tale.sandbox.github.api_url)
+    return clearml
+
+
+def stepped(clearml: ClearML, tale: Story, directory: Path, **changed: str) -> dict[str, Any]:
+    """The result of the step for a pull request of our own, with some of the run's arguments edited."""
+    pull = story.propose(tale, "ours", "Ours", trained=False, epochs=3)
+    arguments = {**of_event(tale, directory, pull, "opened").arguments, **changed}
+    where = tale.clearml.call("projects.create", name=f"{tale.sandbox.prefix}/{tale.sandbox.repository}")["id"]
+    section = {name: {"section": "Args", "name": name, "value": value} for name, value in arguments.items()}
+    run = tale.clearml.call(
+        "tasks.create", name="pr_check #1", type="controller", project=where, hyperparams={"Args": section}
+    )["id"]
+    return remote_run.remote_run(clearml, clearml_gateway.run(clearml, run))
+
+
+@pytest.fixture
+def busy_queue(client: Client, prefix: str) -> str:
+    """A queue whose only worker never takes anything."""
+    queue = client.call("queues.create", name=f"{prefix}-busy")["id"]
+    client.call("workers.register", worker=f"{prefix}:busy", queues=[queue])
+    return f"{prefix}-busy"
+
+
+def test_remote_run__nobody_takes_the_task_in_time__is_told_and_leaves_nothing_in_the_queue(
+    clearml: ClearML, tale: Story, tmp_path: Path, busy_queue: str
+) -> None:
+    result = stepped(clearml, tale, tmp_path, run_queue=busy_queue, run_queue_limit="1")
+    assert (result["outcome"], result["phase"]) == ("error", "queue")
+    assert f"no agent took the task from the queue '{busy_queue}' within 1 s" in result["reason"]
+    task = tale.clearml.call("tasks.get_by_id", task=result["task"]["id"])["task"]
+    assert (task["status"], "archived" in task["system_tags"]) == ("stopped", True)
+    (queue,) = tale.clearml.call("queues.get_all", name=f"^{busy_queue}$")["queues"]
+    assert queue["entries"] == []
+
+
+@pytest.mark.parametrize("exists", [True, False], ids=["no-worker", "unknown"])
+def test_remote_run__queue_that_nobody_listens_to__launches_nothing_and_makes_no_queue(
+    clearml: ClearML, tale: Story, tmp_path: Path, prefix: str, exists: bool
+) -> None:
+    """An edited rerun: the trigger itself refuses both before it starts anything."""
+    name = f"{prefix}-idle"
+    if exists:
+        tale.clearml.call("queues.create", name=name)
+    result = stepped(clearml, tale, tmp_path, run_queue=name)
+    assert (result["outcome"], result["phase"], result["task"]) == ("error", "queue", None)
+    assert name in result["reason"]
+    assert "queues with workers: " in result["reason"]
+    assert bool(tale.clearml.call("queues.get_all", name=f"^{name}$")["queues"]) == exists
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"run_args": "epochs"}, "run_args has 'epochs': expected name=value"),
+        ({"run_queue_limit": "soon"}, "run_queue_limit is 'soon': expected a number of seconds"),
+        ({"run_progress_limit": "nan"}, "run_progress_limit is 'nan': expected a number of seconds"),
+        ({"run_queue": "ci-steps"}, "the queue 'ci-steps' is the trusted steps' as well"),
+        ({"run_script": "../train.py"}, "expected a path relative to the repository's root"),
+        ({"run_requirements": "missing.txt"}, "the requirements file 'missing.txt' could not be read"),
+    ],
+    ids=["args", "queue-limit", "progress-limit", "steps-queue", "outside", "requirements"],
+)
+def test_remote_run__rerun_with_arguments_that_make_no_sense__is_told_and_launches_nothing(
+    clearml: ClearML, tale: Story, tmp_path: Path, changed: dict[str, str], words: str
+) -> None:
+    result = stepped(clearml, tale, tmp_path, **changed)
+    assert (result["outcome"], result["phase"], result["task"]) == ("error", "settings", None)
+    assert words in result["reason"]
