@@ -63,7 +63,7 @@ def headline(verdict: Document) -> str:
 def _head(verdict: Document) -> list[str]:
     return [
         marker(verdict["repository"], verdict["pull_request"]) + "\n" + comment_mode.outcome_line(verdict["outcome"]),
-        f"### {headline(verdict)} · {HEADLINES[verdict['outcome']]}",
+        f"### {headline(verdict)} · {_in_a_word(verdict)}",
         f"{escape(_sentence(verdict))}{_let_pass(verdict)} Commit `{verdict['commit'][:10]}`.",
     ]
 
@@ -77,6 +77,16 @@ def _remote_run(verdict: Document, room: int) -> str:
     phase = f" · phase **{remote['phase']}**" if remote["phase"] else ""
     line = f"{OUTCOMES[remote['outcome']].sign} On an agent{task}{phase} · {escape(remote['reason'])}."
     return "\n\n".join(part for part in [line, folded.console(remote["log_tail"], room - len(line) - 2)] if part)
+
+
+def _in_a_word(verdict: Document) -> str:
+    """What the outcome means here: without gates, it is the run alone that was asked for."""
+    remote = verdict["remote_run"]
+    if verdict["outcome"] == "passed" and not verdict["gates"]:
+        return "it runs on an agent" if remote else "it was run"
+    if verdict["outcome"] == "no_evidence" and remote and remote["outcome"] == "no_evidence":
+        return "it may not run yet" if remote["phase"] == "approval" else "it does not run on an agent"
+    return HEADLINES[verdict["outcome"]]
 
 
 def _sentence(verdict: Document) -> str:

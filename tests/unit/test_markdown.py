@@ -222,3 +222,29 @@ def test_comment__hostile_text__opens_no_block_of_its_own() -> None:
     assert [line for line in body.splitlines() if line.startswith("#")] == [body.splitlines()[3]]
     assert "@team" not in body
     assert "<!--" not in "".join(body.splitlines()[2:])
+
+
+@pytest.mark.parametrize(
+    ("changes", "headline"),
+    [
+        ({"outcome": "passed"}, "holds"),
+        ({"outcome": "passed", "gates": []}, "it was run"),
+        (
+            {"outcome": "passed", "gates": [], "remote_run": remote("passed", phase="", log_tail=[])},
+            "it runs on an agent",
+        ),
+        (
+            {"outcome": "no_evidence", "remote_run": remote("no_evidence", phase="script", log_tail=[])},
+            "it does not run on an agent",
+        ),
+        (
+            {"outcome": "no_evidence", "remote_run": remote("no_evidence", phase="approval", log_tail=[])},
+            "it may not run yet",
+        ),
+        ({"outcome": "no_evidence"}, "no clean, finished run of this commit"),
+    ],
+    ids=["gates", "evidence-alone", "probe-alone", "does-not-run", "unapproved", "nobody-ran-it"],
+)
+def test_comment__headline__says_what_the_outcome_means_here(changes: dict[str, object], headline: str) -> None:
+    body = markdown.comment({**document(), **changes}, [])
+    assert body.splitlines()[3].endswith(f"· {headline}")
