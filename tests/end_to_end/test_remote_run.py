@@ -35,8 +35,6 @@ how = parser.parse_args().how
 logger = task.get_logger()
 if how == "zero":
     logger.report_scalar("loss", "train", value=1.0, iteration=0)
-elif how == "single":
-    logger.report_single_value("score", 0.5)
 elif how == "plot":
     logger.report_scatter2d("points", "two", scatter=[[0, 0], [1, 1]], iteration=0)
 elif how == "three":
@@ -133,16 +131,6 @@ def test_fork_unapproved__its_code__is_nowhere_and_the_comment_has_the_line_to_p
     assert f"/run-remote {checked.commit}" in checked.comments[0]
 
 
-def test_fork_unapproved__maintainer_then_approves_in_a_comment__runs(
-    played: Play, tale: Story, quick: dict[str, str]
-) -> None:
-    checked = played("fork-unapproved")
-    story.say(tale, checked.pull, f"Looks harmless.\n/run-remote {checked.commit}")
-    after = story.check(tale, checked.pull, action="reopened", event_name=ON_FORKS, settings={**PROBE, **quick})
-    assert (after.job.exit_code, after.verdict["outcome"], after.status) == (0, "passed", "success")
-    assert len(list(checked.pull.get_issue_comments())) == 2  # the maintainer's, and ours
-
-
 def test_fork_approved__its_code__comes_from_the_fork(played: Play, tale: Story) -> None:
     checked = played("fork-approved")
     script = task_of(tale, checked.verdict["remote_run"]["task"]["id"])["script"]
@@ -216,15 +204,14 @@ def by_hand(tale: Story, *, run: str, **arguments: str) -> dict[str, Any]:
     [
         ({"run_args": "how=quick"}, "passed", "", "ran to the end"),
         ({"run_args": "how=zero"}, "passed", "", "first progress"),
-        ({"run_args": "how=single"}, "passed", "", "first progress"),
         ({"run_args": "how=plot"}, "passed", "", "first progress"),
         ({"run_progress_limit": "2"}, "no_evidence", "progress", "reported no progress within 2 s"),
-        ({"run_args": "how=three"}, "no_evidence", "script", "3"),
+        ({"run_args": "how=three"}, "no_evidence", "script", "exit code 3"),
         ({"run_script": "missing.py"}, "no_evidence", "script", "missing.py"),
         ({"run_folder": "nowhere"}, "no_evidence", "script", "nowhere"),
     ],
     ids=[
-        *("quick-clean-finish", "iteration-0", "single-value", "plot"),
+        *("quick-clean-finish", "iteration-0", "plot"),
         *("no-progress", "exit-3", "no-script", "no-folder"),
     ],
 )
@@ -257,6 +244,16 @@ def test_probe__package_that_does_not_exist__fails_in_the_phase_environment(tale
     result = by_hand(tale, **{**odd, "run_queue": tale.sandbox.queues.code, "run_packages": package})
     assert (result["outcome"], result["phase"]) == ("no_evidence", "environment"), result
     assert any(package in line for line in result["log_tail"])
+
+
+def test_fork_unapproved__maintainer_then_approves_in_a_comment__runs(
+    played: Play, tale: Story, quick: dict[str, str]
+) -> None:
+    checked = played("fork-unapproved")
+    story.say(tale, checked.pull, f"Looks harmless.\n/run-remote {checked.commit}")
+    result = by_hand(tale, run=checked.job.outputs["pipeline_id"], run_queue=quick["CLEARML_CI_CODE_QUEUE"])
+    assert (result["outcome"], result["phase"]) == ("passed", ""), result
+    assert launched_for(tale, checked.commit) == [result["task"]["id"]]
 
 
 def test_tests__all_pass__their_task_stays_and_is_no_evidence(tale: Story, odd: dict[str, str]) -> None:
