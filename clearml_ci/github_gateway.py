@@ -169,3 +169,13 @@ def _told(what: str, permission: str, act: Callable[[], T]) -> T:
         ) from error
     except requests.RequestException as error:
         raise GitHubError(f"GitHub did not answer to {what} ({type(error).__name__})") from error
+
+
+def revision(hub: GitHub, *, ref: str) -> tuple[str, str]:
+    """The repository's clone address, and the full hash of the commit that a branch or a tag names now."""
+    return _told(
+        f"the commit of '{ref}'",
+        "`contents: read`",
+        # raw_data asks GitHub; `sha` of a lazy commit is whatever it was asked for
+        lambda: (hub.repository.clone_url, str(hub.repository.get_commit(ref).raw_data["sha"])),
+    )
