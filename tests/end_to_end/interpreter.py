@@ -91,8 +91,10 @@ class Interpreter:
         return _ran(done.returncode, done.stdout)
 
     def _options(self, place: Path) -> list[str]:
-        hub = self.story.sandbox.github
+        hub, clearml = self.story.sandbox.github, self.story.sandbox.clearml.environment()
         runner = {
+            # Samples name the API's server alone; here the addresses of the others cannot be told from its port.
+            **{name: clearml[name] for name in ("CLEARML_WEB_HOST", "CLEARML_FILES_HOST")},
             "GITHUB_API_URL": hub.api_url,
             "GITHUB_SERVER_URL": hub.url,
             "GITHUB_REPOSITORY": self.story.sandbox.repository,
@@ -171,6 +173,7 @@ def _in_lower_case(workflow: Mapping[Any, Any]) -> dict[Any, Any]:
 
 def _ran(exit_code: int, output: str) -> Ran:
     lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+    lines = [line for line in lines if line["level"] != "warning" or "command" in line]  # act misses a git repository
     steps = [line for line in lines if len(line.get("stepID", [])) == 1]
     return Ran(
         exit_code=exit_code,

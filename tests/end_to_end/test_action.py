@@ -1,4 +1,4 @@
-"""action.yml as a workflow of another repository uses it: the examples of this one, and the predecessors' own samples."""
+"""action.yml as workflows of another repository use it: this one's examples, and the predecessors' own samples."""
 
 import re
 from pathlib import Path
@@ -57,11 +57,6 @@ def read(path: Path, tale: Story, **marked: Any) -> Any:
 def run(act: Interpreter, workflow: Any, pull: PullRequest, *, event_name: str = "pull_request") -> Ran:
     event = job.pull_request_event(act.story.repository, pull, action="opened")
     return act.run(workflow, event_name=event_name, event=event, secrets=secrets(act.story))
-
-
-def error(ran: Ran) -> str:
-    (line,) = [line for line in ran.log.splitlines() if "::error::" in line or line.startswith("  ❗  ::error")]
-    return line
 
 
 def test_example__pull_request__judges_it_with_the_actions_own_commit(act: Interpreter, better: PullRequest) -> None:
