@@ -59,17 +59,12 @@ def run(act: Interpreter, workflow: Any, pull: PullRequest, *, event_name: str =
     return act.run(workflow, event_name=event_name, event=event, secrets=secrets(act.story))
 
 
-def test_example__pull_request__judges_it_with_the_actions_own_commit(act: Interpreter, better: PullRequest) -> None:
-    tale = act.story
-    marked = {"clearml_project": tale.sandbox.project, "clearml_task_name": developer.TASK}
-    ran = run(act, read(EXAMPLES / "pull-request.yml", tale, **marked), better)
-    assert (ran.exit_code, ran.outputs.get("outcome")) == (0, "improved"), ran.log
-    assert "improved" in ran.summary
-    assert ran.outputs["comment_url"].startswith(better.html_url)
-    assert set(ran.outputs) == set(yaml.safe_load((ROOT / "action.yml").read_text())["outputs"])
-    script = tale.clearml.call("tasks.get_by_id", task=ran.outputs["pipeline_id"])["task"]["script"]
-    assert script["version_num"] == job.code_of_agents()[1]
-    assert script["repository"].lower().endswith("your-org/clearml-ci.git")
+def test_example__copied_and_not_yet_changed__says_that_its_project_is_unknown(
+    act: Interpreter, better: PullRequest
+) -> None:
+    ran = run(act, read(EXAMPLES / "pull-request.yml", act.story), better)
+    assert (ran.exit_code, ran.outputs.get("outcome")) == (1, "error"), ran.log
+    assert "'my project'" in ran.outputs["exit_reason"]
 
 
 def test_sample__get_stats__comments_on_the_task(act: Interpreter, better: PullRequest) -> None:
@@ -78,7 +73,9 @@ def test_sample__get_stats__comments_on_the_task(act: Interpreter, better: PullR
     assert ran.outputs["task_id"] in next(iter(better.get_issue_comments())).body
 
 
-def test_sample__detect_model_degradation__compares_with_the_best(act: Interpreter, better: PullRequest) -> None:
+def test_sample__detect_model_degradation__compares_with_the_best_by_the_actions_own_commit(
+    act: Interpreter, better: PullRequest
+) -> None:
     marked = {
         "CLEARML_PROJECT": act.story.sandbox.project,
         "CLEARML_TASK_NAME": developer.TASK,
@@ -89,6 +86,12 @@ def test_sample__detect_model_degradation__compares_with_the_best(act: Interpret
     ran = run(act, read(PREDECESSORS / "detect-model-degradation.yml", act.story, **marked), better)
     assert (ran.exit_code, ran.outputs.get("outcome")) == (0, "improved"), ran.log
     assert ran.outputs["baseline_task_id"]
+    assert "improved" in ran.summary
+    assert ran.outputs["comment_url"].startswith(better.html_url)
+    assert set(ran.outputs) == set(yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))["outputs"])
+    script = act.story.clearml.call("tasks.get_by_id", task=ran.outputs["pipeline_id"])["task"]["script"]
+    assert script["version_num"] == job.code_of_agents()[1]
+    assert script["repository"].lower().endswith("your-org/clearml-ci.git")
 
 
 def test_sample__check_remotely_runnable__probes_the_commit(act: Interpreter, better: PullRequest) -> None:
