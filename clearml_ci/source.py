@@ -52,7 +52,7 @@ def _clonable(address: str, commit: str) -> Source:
 
 def _of_action(environ: Mapping[str, str]) -> Source | None:
     """`uses: owner/name@ref`, which leaves a folder without `.git`; None where this is no such action."""
-    name, ref = environ.get("CLEARML_CI_ACTION_REPOSITORY", ""), environ.get("CLEARML_CI_ACTION_REF", "")
+    name, ref = _used_as(environ)
     if not name or not ref:
         return None
     if _HASH.fullmatch(ref):  # nothing to ask, and the workflow's token may not see a private action
@@ -67,6 +67,15 @@ def _of_action(environ: Mapping[str, str]) -> Source | None:
         return Source(*github_gateway.revision(hub, ref=ref))
     except GitHubError as error:
         raise UsageError(f"the commit of '{name}@{ref}' is not known: {error}. If it stays so, {advice}") from error
+
+
+def _used_as(environ: Mapping[str, str]) -> tuple[str, str]:
+    """Repository and ref of this action. Within an action of somebody's own the runner tells those of the outer one
+    (actions/runner#2473); the folder, `_actions/OWNER/NAME/REF` on its disk, tells the inner one's.
+    """
+    told = environ.get("CLEARML_CI_ACTION_REPOSITORY", ""), environ.get("CLEARML_CI_ACTION_REF", "")
+    folder = environ.get("GITHUB_ACTION_PATH", "").replace("\\", "/").rpartition("/_actions/")[2].split("/", 2)
+    return (f"{folder[0]}/{folder[1]}", folder[2]) if all(told) and len(folder) == 3 else told
 
 
 def _of_checkout(checkout: Path, environ: Mapping[str, str]) -> Source:

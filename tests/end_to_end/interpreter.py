@@ -6,12 +6,11 @@ packages come from "the cache".
 """
 
 import dataclasses
-import io
 import json
+import shutil
 import subprocess
 import sys
 import sysconfig
-import tarfile
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -75,7 +74,17 @@ class Interpreter:
     def run(
         self, workflow: Mapping[Any, Any], *, event_name: str, event: Mapping[str, Any], secrets: Mapping[str, str]
     ) -> Ran:
-        place = Path(tempfile.mkdtemp(dir=self.directory))
+        with tempfile.TemporaryDirectory(dir=self.directory) as place:  # it holds keys, which must not stay
+            return self._run(Path(place), workflow, event_name, event, secrets)
+
+    def _run(
+        self,
+        place: Path,
+        workflow: Mapping[Any, Any],
+        event_name: str,
+        event: Mapping[str, Any],
+        secrets: Mapping[str, str],
+    ) -> Ran:
         _write(place, workflow, event, {**secrets, "GITHUB_TOKEN": self.story.sandbox.github.workflow_token})
         done = subprocess.run(
             [str(ACT), event_name, *self._options(place)],
@@ -115,8 +124,8 @@ def begin(story: Story, directory: Path) -> Interpreter:
     made = as_person(story, owner).get_user().create_repo(name)
     _, commit, _ = job.code_of_agents()
     _git("push", "-q", made.clone_url, f"{commit}:refs/heads/main", f"{commit}:refs/tags/v1")
-    with tarfile.open(fileobj=io.BytesIO(_git("archive", commit))) as archive:
-        archive.extractall(directory / "action", filter="data")
+    _git("archive", "--format=zip", f"--output={directory / 'action.zip'}", commit)
+    shutil.unpack_archive(directory / "action.zip", directory / "action")
     action = yaml.safe_load((directory / "action" / "action.yml").read_text())
     used = {step["uses"] for step in action["runs"]["steps"] if "uses" in step}
     folders = {name: _stub(directory / name.replace("/", "-"), STUBS[name.split("@")[0]]) for name in used}
@@ -143,8 +152,8 @@ def as_person(story: Story, login: str) -> Github:
     return developer.connect(hub.api_url, answer.json()["token"])
 
 
-def _git(*arguments: str) -> bytes:
-    return subprocess.run(["git", "-C", str(job.CHECKOUT), *arguments], stdout=subprocess.PIPE, check=True).stdout
+def _git(*arguments: str) -> None:
+    subprocess.run(["git", "-C", str(job.CHECKOUT), *arguments], check=True)
 
 
 def _stub(folder: Path, text: str) -> Path:

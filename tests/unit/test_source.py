@@ -73,6 +73,14 @@ def test_of_agents__action_at_a_commit__is_that_commit_without_asking_anybody(tm
     assert found(tmp_path, enterprise).repository == "https://github.example.com/acme/clearml-ci.git"
 
 
+@pytest.mark.parametrize(
+    "path", [f"/r/_work/_actions/acme/clearml-ci/{PINNED}", f"D:\\a\\_actions\\acme\\clearml-ci\\{PINNED}"]
+)
+def test_of_agents__action_within_another_one__is_the_inner_one(tmp_path: Path, path: str) -> None:
+    environ = {**used_as("team/wrapper", "v3"), "GITHUB_ACTION_PATH": path}
+    assert found(tmp_path, environ) == Source(OURS, PINNED)
+
+
 def test_of_agents__action_at_a_tag_and_no_token__says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"'acme/clearml-ci@v1' cannot be asked for: write `uses: acme/clearml-ci@`"):
         found(tmp_path, used_as("acme/clearml-ci", "v1"))
