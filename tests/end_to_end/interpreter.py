@@ -22,6 +22,7 @@ import yaml
 from github import Github
 
 from sandbox import developer, job, processes
+from sandbox.processes import Process
 from sandbox.story import Story
 
 ACTION = "YOUR-ORG/clearml-ci@v1"
@@ -74,30 +75,10 @@ class Interpreter:
     def run(
         self, workflow: Mapping[Any, Any], *, event_name: str, event: Mapping[str, Any], secrets: Mapping[str, str]
     ) -> Ran:
-        with tempfile.TemporaryDirectory(dir=self.directory) as place:  # it holds keys, which must not stay
-            return self._run(Path(place), workflow, event_name, event, secrets)
-
-    def _run(
-        self,
-        place: Path,
-        workflow: Mapping[Any, Any],
-        event_name: str,
-        event: Mapping[str, Any],
-        secrets: Mapping[str, str],
-    ) -> Ran:
-        _write(place, workflow, event, {**secrets, "GITHUB_TOKEN": self.story.sandbox.github.workflow_token})
-        done = subprocess.run(
-            [str(ACT), event_name, *self._options(place)],
-            cwd=place,
-            env=processes.clean_environment(place / "home"),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=SECONDS,
-        )
-        return _ran(done.returncode, done.stdout)
+        with tempfile.TemporaryDirectory(dir=self.directory) as folder:  # it holds keys, which must not stay
+            place = Path(folder)
+            _write(place, workflow, event, {**secrets, "GITHUB_TOKEN": self.story.sandbox.github.workflow_token})
+            return _execute([str(ACT), event_name, *self._options(place)], place)
 
     def _options(self, place: Path) -> list[str]:
         hub, clearml = self.story.sandbox.github, self.story.sandbox.clearml.environment()
@@ -178,6 +159,26 @@ def _in_lower_case(workflow: Mapping[Any, Any]) -> dict[Any, Any]:
             if "with" in step:
                 step["with"] = {name.lower(): value for name, value in step["with"].items()}
     return content
+
+
+def _execute(command: list[str], place: Path) -> Ran:
+    with subprocess.Popen(
+        command,
+        cwd=place,
+        env=processes.clean_environment(place / "home"),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as act:
+        born = Process.of(act.pid)
+        try:
+            output, _ = act.communicate(timeout=SECONDS)
+        except BaseException:
+            processes.end_trees([born], patience=10.0)
+            raise
+    return _ran(act.returncode, output)
 
 
 def _ran(exit_code: int, output: str) -> Ran:
