@@ -19,6 +19,7 @@ from clearml_ci.github_gateway import GitHubError
 
 ROOT = Path(__file__).parent.parent
 _HASH = re.compile(r"[0-9a-f]{40}")
+_FOLDER = re.compile(r"/_actions/(?P<name>[^/]+/[^/]+)/(?P<ref>.+)$")
 _INSTEAD = "set CLEARML_CI_REPOSITORY and CLEARML_CI_COMMIT to the code that the agents shall run"
 
 
@@ -74,8 +75,8 @@ def _used_as(environ: Mapping[str, str]) -> tuple[str, str]:
     (actions/runner#2473); the folder, `_actions/OWNER/NAME/REF` on its disk, tells the inner one's.
     """
     told = environ.get("CLEARML_CI_ACTION_REPOSITORY", ""), environ.get("CLEARML_CI_ACTION_REF", "")
-    folder = environ.get("GITHUB_ACTION_PATH", "").replace("\\", "/").rpartition("/_actions/")[2].split("/", 2)
-    return (f"{folder[0]}/{folder[1]}", folder[2]) if all(told) and len(folder) == 3 else told
+    folder = _FOLDER.search(environ.get("GITHUB_ACTION_PATH", "").replace("\\", "/"))
+    return (folder["name"], folder["ref"]) if all(told) and folder else told
 
 
 def _of_checkout(checkout: Path, environ: Mapping[str, str]) -> Source:

@@ -81,6 +81,11 @@ def test_of_agents__action_within_another_one__is_the_inner_one(tmp_path: Path, 
     assert found(tmp_path, environ) == Source(OURS, PINNED)
 
 
+def test_of_agents__folder_of_another_layout__is_what_the_runner_tells(tmp_path: Path) -> None:
+    environ = {**used_as("acme/clearml-ci", PINNED), "GITHUB_ACTION_PATH": "/cache/actions/acme-clearml-ci@v1"}
+    assert found(tmp_path, environ) == Source(OURS, PINNED)
+
+
 def test_of_agents__action_at_a_tag_and_no_token__says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"'acme/clearml-ci@v1' cannot be asked for: write `uses: acme/clearml-ci@`"):
         found(tmp_path, used_as("acme/clearml-ci", "v1"))
