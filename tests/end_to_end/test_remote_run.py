@@ -15,7 +15,7 @@ import pytest
 
 from sandbox import demo, developer, job, processes, scenarios, story
 from sandbox.job import Running
-from sandbox.remote_scenarios import ON_FORKS, PROBE, RUNNING
+from sandbox.remote_scenarios import PROBE, RUNNING
 from sandbox.story import Story
 from tests.end_to_end.conftest import Play, another_agent, only_line
 
