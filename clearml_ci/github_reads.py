@@ -130,6 +130,17 @@ def branch_head(hub: GitHub, name: str) -> str:
     return told(hub, f"the branch '{name}'", _CONTENTS, lambda: hub.repository.get_branch(name).commit.sha)
 
 
+def revision(hub: GitHub, *, ref: str) -> tuple[str, str]:
+    """The repository's clone address, and the full hash of the commit that a branch or a tag names now."""
+    return told(
+        hub,
+        f"the commit of '{ref}'",
+        _CONTENTS,
+        # raw_data asks GitHub; `sha` of a lazy commit is whatever it was asked for
+        lambda: (hub.repository.clone_url, str(hub.repository.get_commit(ref).raw_data["sha"])),
+    )
+
+
 def commits_of(hub: GitHub, pull_request: int) -> list[str]:
     """The hashes of a pull request's commits, oldest first; GitHub tells 250 at most. Raises GitHubError."""
     return told(
