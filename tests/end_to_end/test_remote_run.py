@@ -1,6 +1,7 @@
 """Pull-request code on real agents: the demo's scenarios in their particulars, each phase that can fail, every abort.
 
-What needs no agent (whose word lets a fork run, queues that nobody listens to) is in tests/gateways/test_remote_run.py.
+What needs no agent (whose word lets a fork run, queues that nobody listens to, what counts as progress) is in
+tests/gateways/test_remote_run.py and test_clearml_launch.py.
 """
 
 import json
@@ -35,8 +36,6 @@ how = parser.parse_args().how
 logger = task.get_logger()
 if how == "zero":
     logger.report_scalar("loss", "train", value=1.0, iteration=0)
-elif how == "plot":
-    logger.report_scatter2d("points", "two", scatter=[[0, 0], [1, 1]], iteration=0)
 elif how == "three":
     sys.exit(3)
 if how != "quick":
@@ -204,14 +203,13 @@ def by_hand(tale: Story, *, run: str, **arguments: str) -> dict[str, Any]:
     [
         ({"run_args": "how=quick"}, "passed", "", "ran to the end"),
         ({"run_args": "how=zero"}, "passed", "", "first progress"),
-        ({"run_args": "how=plot"}, "passed", "", "first progress"),
         ({"run_progress_limit": "2"}, "no_evidence", "progress", "reported no progress within 2 s"),
         ({"run_args": "how=three"}, "no_evidence", "script", "exit code 3"),
         ({"run_script": "missing.py"}, "no_evidence", "script", "missing.py"),
         ({"run_folder": "nowhere"}, "no_evidence", "script", "nowhere"),
     ],
     ids=[
-        *("quick-clean-finish", "iteration-0", "plot"),
+        *("quick-clean-finish", "iteration-0"),
         *("no-progress", "exit-3", "no-script", "no-folder"),
     ],
 )
