@@ -10,7 +10,9 @@
 PYTHON ?= python3
 VENV := build/venv
 RUN := $(VENV)/bin/python
-REQUIREMENTS := requirements.txt sandbox/requirements.txt tests/requirements.txt
+FOR_DEMO := requirements.txt sandbox/requirements.txt
+FOR_TESTS := $(FOR_DEMO) tests/requirements.txt
+INSTALL := $(RUN) -m pip install --disable-pip-version-check --progress-bar off
 
 ifneq ($(strip $(SERVER)),)
 ifneq ($(SERVER),env)
@@ -29,7 +31,7 @@ demo: $(VENV)/.installed
 	@$(RUN) -m sandbox.demo $(if $(filter 1,$(ALL)),--all) $(if $(SCENARIO),--scenario $(SCENARIO)) \
 		$(if $(filter 1,$(KEEP)),--keep) $(if $(SERVER),--server $(SERVER))
 
-test: $(VENV)/.installed
+test: $(VENV)/.installed-tests
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
@@ -44,13 +46,18 @@ stop:
 clean: stop
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache
 
-$(VENV)/.installed: $(REQUIREMENTS)
+$(VENV)/.installed-tests: $(VENV)/.installed $(FOR_TESTS)
+	@echo "installing tests/requirements.txt into $(VENV)"
+	@$(INSTALL) $(addprefix -r ,$(FOR_TESTS))
+	@touch $@
+
+$(VENV)/.installed: $(FOR_DEMO)
 	@mkdir -p build/tmp
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
 		echo "error: '$(PYTHON)' is no Python 3.10 or newer; name one with: make PYTHON=python3.12"; exit 2; }
 	@$(PYTHON) -c 'import venv, ensurepip' || { \
 		echo "error: '$(PYTHON)' has no venv module (Debian and Ubuntu: apt install python3-venv)"; exit 2; }
 	@$(RUN) -c '' 2>/dev/null || { echo "making $(VENV)"; $(PYTHON) -m venv --clear $(VENV); }
-	@echo "installing $(REQUIREMENTS) into $(VENV) (a minute or two the first time)"
-	@$(RUN) -m pip install --disable-pip-version-check --progress-bar off $(addprefix -r ,$(REQUIREMENTS))
+	@echo "installing $(FOR_DEMO) into $(VENV) (a minute or two the first time)"
+	@$(INSTALL) $(addprefix -r ,$(FOR_DEMO))
 	@touch $@
