@@ -406,7 +406,7 @@ def _run(clearml: ClearML, task: Mapping[str, Any]) -> Run:
         arguments=_values(task, "Args"),
         project=task["project"]["name"],
         project_id=task["project"]["id"],
-        superseded_by=_values(task, "properties").get(SUPERSEDED, ""),
+        superseded_by=superseded_by(task),
     )
 
 
@@ -429,6 +429,21 @@ def _purpose(task: Mapping[str, Any]) -> str:
     """What a check made this task for; empty where its mark is none, or not its own."""
     runtime = task.get("runtime") or {}
     return str(runtime.get(PURPOSE_MARK, "")) if runtime.get(OWN_MARK) == task["id"] else ""
+
+
+def superseded_by(task: Mapping[str, Any]) -> str:
+    """The newer run that took this one's place, or nothing."""
+    return _values(task, "properties").get(SUPERSEDED, "")
+
+
+def end_superseded(clearml: ClearML, run_id: str) -> bool:
+    """Ends a controller, from within, that was superseded while it started: `Task.init` forgets that it was told so."""
+    newer = run(clearml, run_id).superseded_by
+    if newer:
+        stop_children(clearml, run_id, reason=f"ClearML CI: superseded by run {newer}")
+        reason = f"ClearML CI: superseded by run {newer}"
+        clearml.call("tasks.stopped", task=run_id, force=True, status_reason=reason)
+    return bool(newer)
 
 
 def supersede(clearml: ClearML, run_id: str) -> list[Run]:

@@ -14,7 +14,7 @@ from typing import Any
 from clearml import Task
 
 from clearml_ci import clearml_gateway, diagnosis
-from clearml_ci.clearml_gateway import ENDED, LIVE, STOPS_WITHIN, ClearML, ClearMLError
+from clearml_ci.clearml_gateway import ENDED, LIVE, STOPS_WITHIN, SUPERSEDED, ClearML, ClearMLError
 from clearml_ci.diagnosis import Ending, Seen
 from clearml_ci.evidence import RecordedTask
 from clearml_ci.remote import PROBE, RemoteRun
@@ -61,11 +61,20 @@ def run(
         task = create(clearml, launch, code, run=run)
         try:
             enqueue(clearml, task, queue=queue)
-            ending, seen = _follow(Watch(clearml, task, own_task=own_task, run=run), launch, tell)
+            watch = Watch(clearml, task, own_task=own_task, run=run)
+            ending, seen = _follow(watch, launch, tell)
         finally:
             over = f"ClearML CI: the {launch.purpose} of run {run} is over"
             end(clearml, task, run=run, archive=launch.until == PROBE, reason=over)
+        ending, seen = failed_meanwhile(watch, launch) or (ending, seen)
         return Launched(ending, seen, clearml_gateway.recorded_task(clearml, task))
+
+
+def failed_meanwhile(watch: "Watch", launch: RemoteRun) -> tuple[Ending, Seen] | None:
+    """A script that reported something and broke before it was stopped has not passed."""
+    seen, _ = watch.look()
+    ending = diagnosis.ending(launch, seen) if seen.status == "failed" else None
+    return (ending, seen) if ending else None
 
 
 def _follow(watch: "Watch", launch: RemoteRun, tell: Callable[[str], None]) -> tuple[Ending, Seen]:
@@ -172,12 +181,14 @@ class Watch:
             status, message = found[one]["status"], found[one].get("status_message") or ""
             if status in ENDED or "stopping" in message:
                 return found[one].get("status_reason") or "aborted in ClearML"
+            if newer := clearml_gateway.superseded_by(found[one]):
+                return f"superseded by the newer run {newer}"
         return ""
 
 
 def _by_ids(clearml: ClearML, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     wanted = list(ids)
-    fields = ["id", "status", "status_message", "status_reason", "last_metrics", "last_iteration"]
+    fields = ["id", "status", "status_message", "status_reason", "last_metrics", f"hyperparams.properties.{SUPERSEDED}"]
     tasks = clearml.call("tasks.get_all", id=wanted, only_fields=fields, search_hidden=True)["tasks"]
     found = {task["id"]: task for task in tasks}
     missing = [one for one in wanted if one not in found]

@@ -21,7 +21,7 @@ _CAUSES = (
     _NOT_IMPORTED,
     re.compile(r"^[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt)\b"),
     re.compile(r"^FAILED "),  # pytest
-    re.compile(r"^ERROR\b|can't open file|\[Errno \d+\]|^fatal:"),
+    re.compile(r"^ERROR\b|can't open file|no such option: |\[Errno \d+\]|^fatal:"),
 )
 _CHECKOUT = re.compile(r"[^\s'\"]*/task_repository/[^/\s'\"]+/")  # where the agent put the repository
 _SECRETS = (

@@ -75,7 +75,8 @@ def _remote_run(verdict: Document, room: int) -> str:
         return ""
     task = f": {_link(remote['task'])}" if remote["task"] else ""
     phase = f" · phase **{remote['phase']}**" if remote["phase"] else ""
-    line = f"{OUTCOMES[remote['outcome']].sign} On an agent{task}{phase} · {escape(remote['reason'])}."
+    said = "" if remote["reason"] in verdict["exit_reason"] else f" · {escape(remote['reason'])}."
+    line = f"{OUTCOMES[remote['outcome']].sign} On an agent{task}{phase}{said}"
     return "\n\n".join(part for part in [line, folded.console(remote["log_tail"], room - len(line) - 2)] if part)
 
 
@@ -91,7 +92,7 @@ def _in_a_word(verdict: Document) -> str:
 
 def _sentence(verdict: Document) -> str:
     """The reason as a sentence; a metric's name at its start stays as it is."""
-    text = verdict["exit_reason"].strip().rstrip(".")
+    text = verdict["exit_reason"].strip().removesuffix(".")
     named = any(text.startswith(gate["metric"]) for gate in verdict["gates"])
     return f"{text[:1] if named else text[:1].upper()}{text[1:]}."
 

@@ -53,6 +53,8 @@ def _result(decide: Decide, clearml: ClearML, run_id: str, *, on_agent: bool) ->
             on_agent and run.status in clearml_gateway.ENDED
         ):  # an older server leaves the steps of an aborted run queued
             return {"fault": f"the run {run_id} has ended already (status '{run.status}')"}
+        if on_agent and run.superseded_by:
+            return {"fault": f"the run {run_id} was superseded by the newer run {run.superseded_by}"}
         return decide(clearml, run)
     except (ClearMLError, UsageError) as error:
         return {"fault": str(error)}

@@ -118,8 +118,9 @@ def _remote(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         return []
     if result["outcome"] == "passed":
         return [("passed", f"this commit runs on an agent: {result['reason']}")]
+    ran = "does not run" if result.get("task") and result["outcome"] == "no_evidence" else "was not run"
     phase = f" (phase: {result['phase']})" if result["phase"] else ""
-    return [(result["outcome"], f"this commit was not run on an agent{phase}: {result['reason']}")]
+    return [(result["outcome"], f"this commit {ran} on an agent{phase}: {result['reason']}")]
 
 
 def _evidence(check: Check, results: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:

@@ -65,6 +65,8 @@ def main() -> None:
     controller = Task.init(auto_connect_arg_parser=False, auto_connect_frameworks=False, auto_resource_monitoring=False)
     clearml = clearml_gateway.connect()
     clearml_gateway.mark(clearml, controller.id, run=controller.id, purpose="run")
+    if clearml_gateway.end_superseded(clearml, controller.id):
+        return
     controller.register_abort_callback(lambda: on_abort(clearml, controller.id), callback_execution_timeout=10.0)
     project = controller.get_project_name()
     # Connected before they are declared: defaults of add_parameter overwrite the arguments of a first run.

@@ -234,3 +234,47 @@ def test_refuse_deadlock__fewer_workers_than_queues__is_refused(queues: list[Que
 
 def test_refuse_deadlock__a_worker_for_each__is_accepted() -> None:
     clearml_gateway.refuse_deadlock([named("c", "a", "b"), named("s", "a"), named("g", "c", "a")])
+
+
+def test_end_superseded__controller_that_forgot_that_it_was_told__ends_itself_and_its_children(
+    clearml: ClearML, client: Client, project: Project
+) -> None:
+    """`Task.init` sends `tasks.started`, which wipes the `stopping` of an agent's task that was just told to stop."""
+    older = controller(client, project, pull_request="7")
+    step = project.step(older, "find_task")
+    client.call("tasks.started", task=step)
+    mine = controller(client, project, pull_request="7")
+    clearml_gateway.supersede(clearml, mine)
+    for task in (older, step):
+        client.call("tasks.started", task=task, force=True)
+    assert clearml_gateway.end_superseded(clearml, older)
+    assert [whole(client, task)["status"] for task in (older, step)] == ["stopped", "stopped"]
+    assert not clearml_gateway.end_superseded(clearml, mine)
+    assert whole(client, mine)["status"] == "in_progress"
+
+
+def test_watch__run_was_superseded__says_by_which(
+    clearml: ClearML, client: Client, project: Project, running: str
+) -> None:
+    older = controller(client, project, pull_request="7")
+    mine = controller(client, project, pull_request="7")
+    clearml_gateway.supersede(clearml, mine)
+    client.call("tasks.started", task=older, force=True)
+    assert Watch(clearml, running, own_task="", run=older).look()[1] == f"superseded by the newer run {mine}"
+
+
+def test_failed_meanwhile__script_that_reported_and_broke_before_it_was_stopped__has_not_passed(
+    clearml: ClearML, client: Client, project: Project, run: str, running: str
+) -> None:
+    watch, asked = Watch(clearml, running, own_task="", run=run), launch(project)
+    say(client, running, "Starting Task Execution:", "ValueError: broken")
+    client.events(
+        [{"type": "training_stats_scalar", "task": running, "metric": "loss", "variant": "a", "iter": 0, "value": 1.0}]
+    )
+    assert watch.look()[0].progress
+    assert clearml_launch.failed_meanwhile(watch, asked) is None
+    client.call("tasks.failed", task=running)
+    ended = clearml_launch.failed_meanwhile(watch, asked)
+    assert ended is not None
+    assert (ended[0].outcome, ended[0].phase) == ("no_evidence", "script")
+    assert "ValueError: broken" in ended[0].reason
