@@ -234,7 +234,14 @@ def another_agent(
     """An agent beside those of the sandbox, on a queue of its own; the name of that queue."""
     sandbox = story.sandbox
     queue, worker = f"{sandbox.prefix}-{name}".lstrip("-"), f"{sandbox.prefix or 'sandbox'}:{name}"
-    spec = AgentSpec(name, queue, worker, builds_environments=builds_environments, environment=environment or {})
+    spec = AgentSpec(
+        name,
+        queue,
+        worker,
+        builds_environments=builds_environments,
+        environment=environment or {},
+        poll_seconds=agents.poll_seconds(sandbox.prefix),
+    )
     running = agents.start(sandbox.clearml, sandbox.directory / "agents", [spec], progress=story.tell)
     try:
         yield queue
