@@ -16,7 +16,8 @@ MOST_POINTS = 40  # what still reads on a phone
 # and are told apart by people who see no difference between red and green.
 COLOURS = {"blue": "#2f81f7", "orange": "#db6d28"}
 _STYLE = {
-    "xyChart": {"width": 700, "height": 300},
+    # On a narrow page Mermaid measures the labels as small as it draws them, and cuts them by what it lacks then.
+    "xyChart": {"width": 700, "height": 380, "yAxis": {"labelPadding": 25}},
     "themeVariables": {"xyChart": {"plotColorPalette": ", ".join(COLOURS.values())}},
 }
 _LONGEST_TITLE = 60

@@ -15,7 +15,7 @@ HOLDS = ("passed", "improved", "no_baseline")
 ADVICE = "Commit your changes, run the training once from the clean commit with ClearML, push, and rerun this check."
 _MOST_WARNINGS = 5
 HEADLINES = {
-    "passed": "holds",
+    "passed": "the gate holds",
     "improved": "better than the best",
     "regressed": "a gate does not hold",
     "no_evidence": "no clean, finished run of this commit",
@@ -82,9 +82,11 @@ def _remote_run(verdict: Document, room: int) -> str:
 
 def _in_a_word(verdict: Document) -> str:
     """What the outcome means here: without gates, it is the run alone that was asked for."""
-    remote = verdict["remote_run"]
-    if verdict["outcome"] == "passed" and not verdict["gates"]:
+    remote, gates = verdict["remote_run"], verdict["gates"]
+    if verdict["outcome"] == "passed" and not gates:
         return "it runs on an agent" if remote else "it was run"
+    if verdict["outcome"] == "passed" and len(gates) > 1:
+        return "every gate holds" if all(gate["outcome"] in HOLDS for gate in gates) else "every required gate holds"
     if verdict["outcome"] == "no_evidence" and remote and remote["outcome"] == "no_evidence":
         return "it may not run yet" if remote["phase"] == "approval" else "it does not run on an agent"
     return HEADLINES[verdict["outcome"]]

@@ -17,6 +17,10 @@ from clearml_ci.github_gateway import GitHub, GitHubError
 Decide = Callable[[ClearML, Run], dict[str, Any]]
 
 
+class NoCredentialsError(GitHubError):
+    """This agent is not given anything to sign in to GitHub with, which is in order: a job that waits speaks for it."""
+
+
 def say(line: str) -> None:
     """A line of the step's console, at once."""
     print(line, flush=True)  # noqa: T201  the console is where a person looks
@@ -61,14 +65,16 @@ def _result(decide: Decide, clearml: ClearML, run_id: str, *, on_agent: bool) ->
 
 
 def github(wanted: Check) -> GitHub:
-    """The pull request's repository, with this agent's own credentials. Raises GitHubError where it has none."""
+    """The pull request's repository, with this agent's own credentials. Raises GitHubError, and where it has none
+    NoCredentialsError.
+    """
     pull = wanted.pull_request
     try:
         signed = credentials.from_environment(os.environ)
     except UsageError as error:
         raise GitHubError(f"the steps' agent: {error}") from error
     if not signed:
-        raise GitHubError("the steps' agent has no GITHUB_TOKEN and no GitHub App in its environment")
+        raise NoCredentialsError("the steps' agent has no GITHUB_TOKEN and no GitHub App in its environment")
     api_url = os.environ.get("GITHUB_API_URL", "https://api.github.com")
     if pull.github_api.rstrip("/") != api_url.rstrip("/"):
         # A run's parameters can be edited by anyone on the ClearML server; the token goes where its owner said.

@@ -26,7 +26,7 @@ OUTCOMES = {
     "regressed": Outcome(1, "failure", "❌"),
     "no_evidence": Outcome(1, "failure", "❌"),
     "no_baseline": Outcome(0, "success", "🌱"),
-    "inconclusive": Outcome(3, "failure", "❔"),
+    "inconclusive": Outcome(3, "failure", "❓"),
     "error": Outcome(4, "error", "⚠️"),
 }
 # Which outcome tells when the remote run and the evidence differ.

@@ -16,19 +16,19 @@ def say(line: str) -> None:
 
 def warn(text: str) -> None:
     """A `::warning::` in the log and on the run's page."""
-    say(f"::warning::ClearML CI: {_encode(text)}")
+    _annotate("warning", f"ClearML CI: {text}")
 
 
 def fail(reason: str) -> None:
     """One line that says what happened and what to do, where there is no verdict document."""
-    say(f"::error::ClearML CI: {_encode(reason)}")
+    _annotate("error", f"ClearML CI: {reason}")
     _append("GITHUB_OUTPUT", f"outcome=error\nexit_reason={' '.join(reason.split())}\n")
 
 
 def conclude(verdict: Document, *, comment_url: str, body: str = "") -> None:
     """The verdict in the log, in the job's outputs and, as `body` or a comment of its own, in its summary."""
     level = "notice" if verdict["exit_code"] == 0 else "error"
-    say(f"::{level}::" + _encode(f"{markdown.headline(verdict)}: {verdict['exit_reason']}"))
+    _annotate(level, f"{markdown.headline(verdict)}: {verdict['exit_reason']}")
     values = outputs(verdict, comment_url=comment_url)
     _append("GITHUB_OUTPUT", "".join(f"{name}={value}\n" for name, value in values.items()))
     _append("GITHUB_STEP_SUMMARY", body or markdown.comment(verdict, []))
@@ -36,9 +36,10 @@ def conclude(verdict: Document, *, comment_url: str, body: str = "") -> None:
 
 def handed_over(run: Mapping[str, str]) -> None:
     """A run that nobody waits for: its verdict comes as a commit status."""
-    say(
-        "::notice::ClearML CI: not waited for. The verdict comes as the commit status 'ClearML CI', which the steps' "
-        "agent sets with its own GITHUB_TOKEN or GitHub App: without one, the status stays pending"
+    _annotate(
+        "notice",
+        "ClearML CI: not waited for. The verdict comes as the commit status 'ClearML CI', which the steps' "
+        "agent sets with its own GITHUB_TOKEN or GitHub App: without one, the status stays pending",
     )
     _append("GITHUB_OUTPUT", f"pipeline_id={run['id']}\npipeline_url={run['url']}\n")
     _append("GITHUB_STEP_SUMMARY", f"The check runs in ClearML: [pipeline run]({run['url']})\n")
@@ -59,6 +60,12 @@ def outputs(verdict: Document, *, comment_url: str) -> dict[str, str]:
         "verdict_json": json.dumps(verdict),
     }
     return {name: " ".join(value.split()) for name, value in values.items()}
+
+
+def _annotate(level: str, text: str) -> None:
+    """A command of the log, which the runner shows on the run's page; plain lines where nobody decodes it."""
+    runner = os.environ.get("GITHUB_ACTIONS") == "true"
+    say(f"::{level}::{_encode(text)}" if runner else f"{level}: {text}")
 
 
 def _append(variable: str, text: str) -> None:

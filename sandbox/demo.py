@@ -133,7 +133,11 @@ def differences(scenario: Scenario, checked: Checked) -> list[str]:
     """In what a check differs from the end that its scenario has, one sentence each."""
     seen: list[tuple[str, Any, Any]] = [
         ("outcome", scenario.outcome, checked.verdict["outcome"]),
-        ("outcome among the job's outputs", scenario.outcome, checked.job.outputs.get("outcome")),
+        (
+            "outcome among the job's outputs",
+            scenario.outcome if scenario.waits else None,
+            checked.job.outputs.get("outcome"),
+        ),
         ("commit of the verdict", checked.commit, checked.verdict["commit"]),
         ("exit code", scenario.exit_code, checked.job.exit_code),
         ("commit status", scenario.status, checked.status),

@@ -81,16 +81,18 @@ def clone(repository: Repository, directory: Path, access: Access) -> Laptop:
     return laptop
 
 
-def branch(laptop: Laptop, name: str) -> None:
-    """A new branch from main."""
-    git(laptop, "checkout", "-q", "-b", name, "origin/main")
+def branch(laptop: Laptop, name: str, *, base: str = "main") -> None:
+    """A new branch from another one of the laptop's origin."""
+    git(laptop, "checkout", "-q", "-b", name, "--no-track", f"origin/{base}")
 
 
 def commit(laptop: Laptop, message: str, *, files: Mapping[str, str] | None = None, **training: Any) -> str:
     """Commits changed training parameters, and `files` (path to content); returns the commit's full hash."""
     edit(laptop, **training)
     for name, content in (files or {}).items():
-        (laptop.clone / name).write_text(content)
+        path = laptop.clone / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
     git(laptop, "add", ".")
     git(laptop, "commit", "-q", "--allow-empty", "-m", message)
     return head(laptop)
@@ -114,10 +116,12 @@ def read(laptop: Laptop, name: str) -> str:
     return (laptop.clone / name).read_text()
 
 
-def open_pull_request(repository: Repository, laptop: Laptop, *, title: str, branch: str) -> PullRequest:
-    """Proposes a branch of the laptop's origin, a fork perhaps, to the main branch of `repository`."""
+def open_pull_request(
+    repository: Repository, laptop: Laptop, *, title: str, branch: str, base: str = "main"
+) -> PullRequest:
+    """Proposes a branch of the laptop's origin, a fork perhaps, to a branch of `repository`."""
     head = f"{laptop.origin.owner.login}:{branch}"
-    return repository.create_pull(title=title, head=head, base="main", body="")
+    return repository.create_pull(title=title, head=head, base=base, body="")
 
 
 def train(laptop: Laptop) -> str:

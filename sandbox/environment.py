@@ -28,8 +28,6 @@ JOB_PERMISSIONS = {
     "statuses": "write",
     "checks": "write",
 }
-# A server of our own on loopback does not mind being asked three times a second.
-EMBEDDED_POLL_SECONDS = 0.3
 Progress = Callable[[str], None]
 
 
@@ -117,7 +115,7 @@ def _sandbox(
 def _agent_specs(queues: Queues, *, prefix: str, reporting: dict[str, str]) -> list[AgentSpec]:
     """Only the agent of the trusted steps is given the means to report to GitHub."""
     worker = f"{prefix or 'sandbox'}:"
-    poll = 1.0 if prefix else EMBEDDED_POLL_SECONDS
+    poll = agents.poll_seconds(prefix)
     return [
         AgentSpec("controllers", queues.controllers, f"{worker}controllers", poll_seconds=poll),
         AgentSpec("steps", queues.steps, f"{worker}steps", environment=reporting, poll_seconds=poll),

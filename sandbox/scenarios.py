@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sandbox import developer, remote_scenarios, story
+from sandbox import developer, remote_scenarios, report_scenarios, story
 from sandbox.story import Checked, Story, StoryError
 
 
@@ -13,6 +13,7 @@ from sandbox.story import Checked, Story, StoryError
 class Scenario:
     """`play` runs it; the others are the known end: the trigger's outcome and exit code, the state of the commit's
     status, words that the comment must contain, and how many comments there are: a job that is cancelled leaves none.
+    A job that does not wait (`waits`) knows no outcome.
     """
 
     play: Callable[[Story], Checked]
@@ -21,6 +22,7 @@ class Scenario:
     status: str
     says: tuple[str, ...] = ()
     comments: int = 1
+    waits: bool = True
 
 
 def first_model(tale: Story) -> Checked:
@@ -83,8 +85,7 @@ SHORT_STORY = {
     "dirty": Scenario(dirty, "no_evidence", 1, "failure", says=("uncommitted changes",)),
     "pushed-again": Scenario(pushed_again, "passed", 0, "success"),
 }
-# What later capabilities add; `make demo ALL=1` runs these after the short story.
-FURTHER = {
+ON_AGENTS = {
     "probe-ok": Scenario(remote_scenarios.probe_ok, "passed", 0, "success"),
     "probe-broken": Scenario(
         remote_scenarios.probe_broken, "no_evidence", 1, "failure", says=("import", "No module named 'ray'")
@@ -98,4 +99,19 @@ FURTHER = {
     "cancelled": Scenario(remote_scenarios.cancelled, "error", 4, "failure", comments=0),
     "superseded": Scenario(remote_scenarios.superseded, "passed", 0, "success"),
 }
+REPORTS = {
+    "multi-metric": Scenario(
+        report_scenarios.multi_metric, "passed", 0, "success", says=("accuracy/validation", "loss/train", "advisory)")
+    ),
+    "not-alike": Scenario(
+        report_scenarios.not_alike, "inconclusive", 3, "failure", says=("Args/dataset_share is 0.25, was 1.0",)
+    ),
+    "zero-baseline": Scenario(report_scenarios.zero_baseline, "passed", 0, "success", says=("data/skipped images",)),
+    "huge": Scenario(report_scenarios.huge, "improved", 0, "success", says=("this commit's task (2000)",)),
+    "no-token": Scenario(report_scenarios.no_token, "improved", 0, "success"),
+    "app-token": Scenario(report_scenarios.app_token, "improved", 0, "success"),
+    "detached": Scenario(report_scenarios.detached, "regressed", 0, "failure", waits=False),
+}
+# What later capabilities add; `make demo ALL=1` runs these after the short story.
+FURTHER = {**ON_AGENTS, **REPORTS}
 EVERY = {**SHORT_STORY, **FURTHER}

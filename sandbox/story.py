@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from typing import Any
 from github.PullRequest import PullRequest
 from github.Repository import Repository
 
-from sandbox import developer, job
+from sandbox import agents, developer, job
+from sandbox.agents import AgentSpec
 from sandbox.clearml_access import Client
 from sandbox.developer import Laptop
 from sandbox.job import Job, OnLine, Running
@@ -20,6 +22,7 @@ from sandbox.state import Sandbox
 
 APPROVAL_LABEL = "run-remote"
 TAKEN_WITHIN = 60  # seconds until an agent has taken a task that nothing hinders
+ENDED_WITHIN = 120  # seconds until a run that nobody stops has ended
 
 
 class StoryError(Exception):
@@ -79,15 +82,16 @@ def propose(
     *,
     trained: bool = True,
     files: Mapping[str, str] | None = None,
+    base: str = "main",
     **training: Any,
 ) -> PullRequest:
-    """A branch with one commit that changes files and training parameters, and its pull request.
+    """A branch of `base` with one commit that changes files and training parameters, and its pull request.
 
     It is trained on the laptop, unless told otherwise.
     """
-    developer.branch(story.laptop, branch)
+    developer.branch(story.laptop, branch, base=base)
     push(story, message, trained=trained, files=files, **training)
-    return developer.open_pull_request(story.repository, story.laptop, title=message, branch=branch)
+    return developer.open_pull_request(story.repository, story.laptop, title=message, branch=branch, base=base)
 
 
 def push(
@@ -129,7 +133,7 @@ def check(
     settings: Mapping[str, str | None] | None = None,
     on_line: OnLine | None = None,
 ) -> Checked:
-    """CI checks the pull request as it stands. `on_line` as in job.run."""
+    """CI checks the pull request as it stands, to the end of its run. `on_line` as in job.run."""
     story.tell(f"ci_trigger.py checks pull request #{pull.number} ({action})")
 
     def told(line: str, running: Running) -> None:
@@ -139,6 +143,8 @@ def check(
 
     event = job.pull_request_event(story.sandbox, pull, action=action)
     done = job.run(story.sandbox, event=event, event_name=event_name, settings=settings, on_line=told)
+    if "outcome" not in done.outputs:  # the job did not wait
+        ended(story, done.outputs["pipeline_id"])
     commit = event["pull_request"]["head"]["sha"]
     return Checked(
         pull=pull,
@@ -154,6 +160,17 @@ def check(
 def comments(pull: PullRequest) -> tuple[str, ...]:
     """What CI has said on the pull request: people here comment in commands alone."""
     return tuple(one.body for one in pull.get_issue_comments() if not one.body.startswith("/"))
+
+
+def ended(story: Story, run: str) -> str:
+    """The status of a pipeline run, once it has ended."""
+    deadline = time.monotonic() + ENDED_WITHIN
+    while time.monotonic() < deadline:
+        [task] = story.clearml.call("tasks.get_all", id=[run], only_fields=["status"], search_hidden=True)["tasks"]
+        if task["status"] not in ("created", "queued", "in_progress"):
+            return str(task["status"])
+        time.sleep(0.3)
+    raise StoryError(f"pipeline run {run} has not ended within {ENDED_WITHIN} s")
 
 
 def _verdict(story: Story, done: Job) -> dict[str, Any]:
@@ -208,6 +225,28 @@ def launched(story: Story, commit: str) -> str:
             return str(task["id"])
         time.sleep(0.3)
     raise StoryError(f"no agent ran commit {commit} within {TAKEN_WITHIN} s")
+
+
+@contextmanager
+def another_agent(
+    story: Story, name: str, *, builds_environments: bool, environment: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """An agent beside those of the sandbox, on a queue of its own; the name of that queue."""
+    sandbox = story.sandbox
+    queue, worker = f"{sandbox.prefix}-{name}".lstrip("-"), f"{sandbox.prefix or 'sandbox'}:{name}"
+    spec = AgentSpec(
+        name,
+        queue,
+        worker,
+        builds_environments=builds_environments,
+        environment=environment or {},
+        poll_seconds=agents.poll_seconds(sandbox.prefix),
+    )
+    running = agents.start(sandbox.clearml, sandbox.directory / "agents", [spec], progress=story.tell)
+    try:
+        yield queue
+    finally:
+        agents.stop(sandbox.clearml, running)
 
 
 def abort(story: Story, run: str, *, include_steps: bool) -> None:

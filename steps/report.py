@@ -61,7 +61,9 @@ def publish(wanted: Check, document: Document, body: str) -> dict[str, Any]:
     try:
         hub = step.github(wanted)
     except GitHubError as error:
-        return {"posted": False, "comment_url": "", "status_set": False, "warnings": [str(error)]}
+        step.say(f"nothing is told on GitHub by this step: {error}")
+        warnings = [] if isinstance(error, step.NoCredentialsError) else [str(error)]
+        return {"posted": False, "comment_url": "", "status_set": False, "warnings": warnings}
     posted = github_publish.verdict(hub, wanted, document, body)
     warnings = list(posted.warnings)
     if not wanted.waited_for:  # a job that waits ends the check run that it started

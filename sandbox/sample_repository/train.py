@@ -5,6 +5,7 @@ import json
 import time
 from pathlib import Path
 
+import numpy as np
 from clearml import Task
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -28,6 +29,13 @@ def load_images(delay_seconds: float) -> list:
     return train_test_split(digits.data / 16, digits.target, test_size=0.4, random_state=0, stratify=digits.target)
 
 
+def take(images: np.ndarray, labels: np.ndarray, *, share: float) -> tuple[np.ndarray, np.ndarray, int]:
+    """The first `share` of the images, those that hold no number left out; and how many these were."""
+    count = max(1, round(share * len(images)))
+    usable = np.isfinite(images[:count]).all(axis=1)
+    return images[:count][usable], labels[:count][usable], int(count - usable.sum())
+
+
 def build_model(*, hidden_units: int, learning_rate: float, seed: int) -> MLPClassifier:
     return MLPClassifier(
         hidden_layer_sizes=(hidden_units,), learning_rate_init=learning_rate, batch_size=50, random_state=seed
@@ -46,15 +54,19 @@ def main() -> None:
     given = read_arguments()
     logger = task.get_logger()
 
-    train_images, test_images, train_labels, test_labels = load_images(given.delay_seconds)
+    every_image, test_images, every_label, test_labels = load_images(given.delay_seconds)
+    train_images, train_labels, skipped = take(every_image, every_label, share=given.dataset_share)
     model = build_model(hidden_units=given.hidden_units, learning_rate=given.learning_rate, seed=given.seed)
     for epoch in range(given.epochs):
         model.partial_fit(train_images, train_labels, classes=range(10))
         accuracy = model.score(test_images, test_labels)
         logger.report_scalar("loss", "train", value=model.loss_, iteration=epoch)
         logger.report_scalar("accuracy", "validation", value=accuracy, iteration=epoch)
+        logger.report_scalar("data", "skipped images", value=skipped, iteration=epoch)
         logger.report_text(f"epoch {epoch}: loss {model.loss_:.4f}, accuracy {accuracy:.4f}")
         time.sleep(given.epoch_seconds)
+    for number, weight in enumerate(model.coefs_[0].ravel()[: given.logged_weights]):
+        logger.report_scalar("weights", f"weight {number}", value=float(weight), iteration=given.epochs - 1)
     logger.report_single_value("final accuracy", accuracy)
     task.close()
 

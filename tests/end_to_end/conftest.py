@@ -1,17 +1,16 @@
 """One sandbox for the whole session; each scenario of the demo is played once, and its assertions share it."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from sandbox import agents, child, environment, scenarios, story
-from sandbox.agents import AgentSpec
+from sandbox import child, environment, scenarios, story
 from sandbox.job import Job
 from sandbox.state import Sandbox
 from sandbox.story import Checked, Story
+from sandbox.story import another_agent as another_agent
 
 Play = Callable[[str], Checked]
 BUILD = Path(__file__).parents[2] / "build"
@@ -42,21 +41,6 @@ def played(tale: Story) -> Play:
         return ends[name]
 
     return play
-
-
-@contextmanager
-def another_agent(
-    tale: Story, name: str, *, builds_environments: bool, environment: Mapping[str, str] | None = None
-) -> Iterator[str]:
-    """An agent beside those of the sandbox, on a queue of its own; the name of that queue."""
-    queue = f"{tale.sandbox.prefix}-{name}".lstrip("-")
-    worker = f"{tale.sandbox.prefix or 'tests'}:{name}"
-    spec = AgentSpec(name, queue, worker, builds_environments=builds_environments, environment=environment or {})
-    running = agents.start(tale.sandbox.clearml, tale.sandbox.directory / "agents", [spec], progress=print)
-    try:
-        yield queue
-    finally:
-        agents.stop(tale.sandbox.clearml, running)
 
 
 def only_line(done: Job, code: int) -> str:

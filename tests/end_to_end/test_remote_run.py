@@ -67,7 +67,7 @@ def steps_of(tale: Story, run: str) -> set[str]:
 # --- the demo's scenarios ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", list(scenarios.FURTHER))
+@pytest.mark.parametrize("name", list(scenarios.ON_AGENTS))
 def test_scenario__with_code_on_an_agent__ends_as_the_demo_says(played: Play, tale: Story, name: str) -> None:
     assert demo.differences(scenarios.EVERY[name], played(name)) == []
     assert story.unfinished(tale) == []

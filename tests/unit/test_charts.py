@@ -1,3 +1,4 @@
+import json
 import math
 import re
 
@@ -31,6 +32,12 @@ def test_chart__two_curves__are_two_lines_on_one_axis() -> None:
     assert text.splitlines()[1:3] == ["xychart-beta", '    title "accuracy/validation"']
     assert lines(text) == [[0.5, 0.7, 0.9], [0.4, 0.8, 0.85]]
     assert axis(text, "x") == (0, 2)
+
+
+def test_chart__on_a_phone__has_room_for_the_signs_of_its_labels() -> None:
+    """Mermaid cuts `-12` to `12` there: the room between label and axis is room for the label as well."""
+    style = charts.chart("loss/train", Curves(curve(-12.0, -3.0)), goal="minimize").splitlines()[0]
+    assert json.loads(style.removeprefix("%%{init: ").removesuffix("}%%"))["xyChart"]["yAxis"]["labelPadding"] >= 25
 
 
 @pytest.mark.parametrize(

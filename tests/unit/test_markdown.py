@@ -227,7 +227,12 @@ def test_comment__hostile_text__opens_no_block_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("changes", "headline"),
     [
-        ({"outcome": "passed"}, "holds"),
+        ({"outcome": "passed"}, "the gate holds"),
+        ({"outcome": "passed", "gates": [gate_document("passed"), gate_document("improved")]}, "every gate holds"),
+        (
+            {"outcome": "passed", "gates": [gate_document("passed"), gate_document("regressed", required=False)]},
+            "every required gate holds",
+        ),
         ({"outcome": "passed", "gates": []}, "it was run"),
         (
             {"outcome": "passed", "gates": [], "remote_run": remote("passed", phase="", log_tail=[])},
@@ -243,7 +248,7 @@ def test_comment__hostile_text__opens_no_block_of_its_own() -> None:
         ),
         ({"outcome": "no_evidence"}, "no clean, finished run of this commit"),
     ],
-    ids=["gates", "evidence-alone", "probe-alone", "does-not-run", "unapproved", "nobody-ran-it"],
+    ids=["gate", "gates", "advisory", "evidence-alone", "probe-alone", "does-not-run", "unapproved", "nobody-ran-it"],
 )
 def test_comment__headline__says_what_the_outcome_means_here(changes: dict[str, object], headline: str) -> None:
     body = markdown.comment({**document(), **changes}, [])

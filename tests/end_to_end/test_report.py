@@ -1,0 +1,223 @@
+"""Policies, odd numbers, and who reports: the demo's scenarios in their particulars, and what else a policy changes.
+
+That one comment stays one with several checks at once is in tests/gateways/test_github_comments.py.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from github.CheckRun import CheckRun
+from github.PullRequest import PullRequest
+
+from clearml_ci import markdown, policy
+from sandbox import demo, developer, job, processes, scenarios, story
+from sandbox.report_scenarios import APP, SAME_DATA, SERIES, policy_branch
+from sandbox.story import Story
+from tests.end_to_end.conftest import Play, only_line
+
+STRICT = """\
+version: 1
+gates:
+  - metric: accuracy/validation
+    max_regression: 3%
+evidence:
+  ignored_paths: [".github/**"]
+comment: "off"
+"""
+GENEROUS = STRICT.replace("3%", "90%").replace('"off"', "always")
+DOCUMENTED = STRICT.replace(".github/**", "docs/**").replace('"off"', "on-failure")
+BROKEN = """\
+version: 1
+gate: []
+gates:
+  - metric: accuracy/validation
+    goal: larger
+comment: sometimes
+"""
+# Lines of it, and what is said about each.
+PROBLEMS = [(2, "did you mean 'gates'?"), (5, "allowed: maximize, minimize"), (6, "allowed: always, on-change")]
+
+
+@pytest.mark.parametrize("name", list(scenarios.REPORTS))
+def test_scenario__about_the_report__ends_as_the_demo_says(played: Play, tale: Story, name: str) -> None:
+    assert demo.differences(scenarios.EVERY[name], played(name)) == []
+    assert story.unfinished(tale) == []
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of all tables of a comment, without the backslashes."""
+    lines = [line for line in text.replace("\\", "").splitlines() if line[:1] == "|"]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def check_runs(tale: Story, commit: str) -> list[CheckRun]:
+    return list(tale.repository.get_commit(commit).get_check_runs())
+
+
+def again(tale: Story, branch: str, *, base: str) -> PullRequest:
+    """Another pull request of a commit that was trained already, against a branch with another policy."""
+    return developer.open_pull_request(
+        tale.repository, tale.laptop, title=f"{branch} for {base}", branch=branch, base=base
+    )
+
+
+# --- the demo's scenarios ---------------------------------------------------------------------------------------
+
+
+def test_multi_metric__comment__shows_both_gates_and_which_one_is_advisory(played: Play) -> None:
+    checked = played("multi-metric")
+    signs = {row[1]: row[0] for row in rows(checked.comments[0])}
+    assert (signs["accuracy/validation ↑"], signs["loss/train ↓ (advisory)"]) == ("✅", "❌")
+    assert [(gate["required"], gate["outcome"]) for gate in checked.verdict["gates"]] == [
+        (True, "passed"),
+        (False, "regressed"),
+    ]
+
+
+def test_multi_metric__check_run__is_concluded_with_the_comments_markdown(played: Play, tale: Story) -> None:
+    checked = played("multi-metric")
+    (one,) = check_runs(tale, checked.commit)
+    assert (one.status, one.conclusion) == ("completed", "success")
+    assert one.output.summary.strip() == checked.comments[0].strip()
+    assert one.details_url == checked.verdict["pipeline"]["url"]
+
+
+def test_not_alike__comment__has_the_parameter_with_both_values_among_the_differences(played: Play) -> None:
+    assert ["≠", "Args/dataset_share", "0.25", "1.0"] in rows(played("not-alike").comments[0])
+
+
+def test_zero_baseline__gate__allows_nothing_more_than_zero(played: Play) -> None:
+    (gate,) = played("zero-baseline").verdict["gates"]
+    assert (gate["value"], gate["baseline"], gate["limit"], gate["outcome"]) == (0.0, 0.0, 0.0, "passed")
+
+
+def test_huge__comment__fits_and_begins_with_the_verdict(played: Play) -> None:
+    checked = played("huge")
+    (comment,) = checked.comments
+    visible = [line for line in comment.splitlines() if line and not line.startswith("<!--")]
+    assert len(comment) <= markdown.LIMIT
+    assert visible[0].startswith("### 🏆 ClearML CI: improved")
+    assert rows(comment)[2][1] == "accuracy/validation ↑"
+    assert checked.verdict["pipeline"]["url"] in comment
+    shown = sum(row[0] == "weights" for row in rows(comment))
+    assert f"{SERIES - shown - 4} more are in ClearML." in comment
+
+
+def test_no_token__job__speaks_for_the_agent_and_has_nothing_to_warn_of(played: Play, tale: Story) -> None:
+    checked = played("no-token")
+    (comment,) = checked.pull.get_issue_comments()
+    (one,) = check_runs(tale, checked.commit)
+    assert comment.user.login == "github-actions[bot]"
+    assert checked.job.outputs["comment_url"] == comment.html_url
+    assert (checked.status, one.conclusion) == ("success", "success")
+    assert "::warning::" not in checked.job.log
+
+
+def test_app_token__agent__speaks_as_the_app(played: Play, tale: Story) -> None:
+    checked = played("app-token")
+    (comment,) = checked.pull.get_issue_comments()
+    statuses = tale.repository.get_commit(checked.commit).get_statuses()
+    assert comment.user.login == f"{APP}[bot]"
+    assert [one.state for one in statuses] == ["success"]
+    assert [one.creator.login for one in statuses] == [f"{APP}[bot]"]
+
+
+def test_detached__job__ends_before_its_run_and_names_it(played: Play, tale: Story) -> None:
+    checked = played("detached")
+    states = [one.state for one in tale.repository.get_commit(checked.commit).get_statuses()]
+    assert (checked.job.exit_code, "run: completed" in checked.job.log) == (0, False)
+    assert set(checked.job.outputs) == {"pipeline_id", "pipeline_url"}
+    assert checked.job.outputs["pipeline_url"] == checked.verdict["pipeline"]["url"]
+    assert states == ["failure", "pending"]  # newest first
+    assert "The verdict comes as the commit status" in checked.job.log
+
+
+# --- policies ---------------------------------------------------------------------------------------------------
+
+
+def test_policy__of_the_base_branch__governs_whatever_pull_request_and_workflow_say(played: Play, tale: Story) -> None:
+    """A tiny model, whose author would rather be judged by something else."""
+    played("detached")
+    base = policy_branch(tale, "strict", STRICT)
+    developer.branch(tale.laptop, "lenient", base="detached")
+    story.push(tale, "Judge me by this", trained=False, files={policy.FILE: GENEROUS})
+    lenient = {"CLEARML_SCALAR_TITLE": "loss", "CLEARML_SCALAR_SERIES": "train", "CLEARML_SCALAR_THRESHOLD": "90"}
+    checked = story.check(tale, again(tale, "lenient", base=base), settings=lenient)
+    (gate,) = checked.verdict["gates"]
+    assert (checked.job.exit_code, checked.verdict["outcome"], checked.status) == (1, "regressed", "failure")
+    assert (gate["metric"], gate["threshold_percent"]) == ("accuracy/validation", 3.0)
+    assert checked.comments == ()
+    assert checked.commit[:10] in checked.job.summary
+    assert "::warning::" not in checked.job.log
+
+
+def test_policy__broken__exits_2_with_a_line_for_every_problem(played: Play, tale: Story) -> None:
+    played("detached")
+    pull = again(tale, "detached", base=policy_branch(tale, "broken", BROKEN))
+    line = only_line(job.run(tale.sandbox, event=job.pull_request_event(tale.sandbox, pull, action="opened")), 2)
+    problems = line.split("%0A")
+    assert len(problems) == len(PROBLEMS), line
+    for problem, (number, words) in zip(problems, PROBLEMS, strict=True):
+        assert f"{policy.FILE} of broken:{number}: " in problem
+        assert words in problem
+
+
+def test_evidence__only_ignored_paths_changed__is_that_of_the_earlier_commit(played: Play, tale: Story) -> None:
+    """A check that passes has nothing to say in a comment here, and one that fails has."""
+    earlier = played("zero-baseline")
+    base = policy_branch(tale, "documented", DOCUMENTED)
+    developer.branch(tale.laptop, "documents", base="zero-baseline")
+    story.push(tale, "Write it down", trained=False, files={"docs/model.md": "Twelve epochs.\n"})
+    pull = again(tale, "documents", base=base)
+    reused = story.check(tale, pull)
+    assert (reused.job.exit_code, reused.status, reused.comments) == (0, "success", ())
+    assert reused.verdict["candidate"]["id"] == earlier.verdict["candidate"]["id"]
+    assert f"The evidence is that of commit {earlier.commit[:10]}" in reused.job.summary
+
+    changed = developer.read(tale.laptop, "train.py").replace("batch_size=50", "batch_size=60")
+    story.push(tale, "And change it", trained=False, files={"train.py": changed})
+    refused = story.check(tale, pull, action="synchronize")
+    assert (refused.job.exit_code, refused.verdict["outcome"], len(refused.comments)) == (1, "no_evidence", 1)
+
+
+def test_inconclusive__let_pass__is_green_and_still_told_as_inconclusive(played: Play, tale: Story) -> None:
+    played("not-alike")
+    text = SAME_DATA + "inconclusive: pass\n"
+    checked = story.check(tale, again(tale, "not-alike", base=policy_branch(tale, "same-data-or-pass", text)))
+    assert (checked.job.exit_code, checked.verdict["outcome"], checked.status) == (0, "inconclusive", "success")
+    assert checked.job.outputs["outcome"] == "inconclusive"
+    assert "The policy lets that pass." in checked.comments[0]
+    assert check_runs(tale, checked.commit)[0].conclusion == "neutral"
+
+
+def validate(directory: Path, text: str) -> tuple[int, str]:
+    """Exit code and output of `ci_trigger.py validate`, which needs no server and no event."""
+    path = directory / "clearml-ci.yml"
+    path.write_text(text)
+    done = subprocess.run(
+        [sys.executable, str(job.CHECKOUT / "ci_trigger.py"), "validate", str(path)],
+        env=processes.clean_environment(directory, {}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_validate__good_file__is_summed_up(tmp_path: Path) -> None:
+    code, said = validate(tmp_path, STRICT)
+    assert (code, "gate: accuracy/validation (best, maximize), worse by at most 3% of the baseline" in said) == (
+        0,
+        True,
+    )
+
+
+def test_validate__bad_file__exits_2_with_a_line_for_every_problem(tmp_path: Path) -> None:
+    code, said = validate(tmp_path, BROKEN)
+    lines = said.splitlines()
+    assert (code, len(lines)) == (2, len(PROBLEMS)), said
+    for line, (number, words) in zip(lines, PROBLEMS, strict=True):
+        assert f"clearml-ci.yml:{number}: " in line
+        assert words in line
