@@ -190,12 +190,8 @@ def test_check__comment_refused_on_an_agent_that_builds_environments__warns_and_
     assert "`pull-requests: write`" in checked.job.log
 
 
-def test_check__comment_and_status_refused__is_an_error(tale: Story, played: Play) -> None:
-    """The steps' agent of this run reports to a GitHub other than the one that the run names."""
-    checked = check(tale, played("better"), GITHUB_API_URL=f"{tale.sandbox.github.api_url}/")
-    assert checked.verdict["outcome"] == "improved"  # a trailing slash is the same GitHub
-    elsewhere = run(
-        tale, job.pull_request_event(tale.sandbox, checked.pull, action="reopened"), GITHUB_API_URL=closed_port()
-    )
-    assert elsewhere.exit_code == 4
-    assert "could not be reported" in elsewhere.log
+def test_trigger__github_does_not_answer__exits_4_and_starts_nothing(tale: Story, event: dict[str, Any]) -> None:
+    """Whether the base branch has a policy is not known then: what it would forbid must not pass."""
+    line = only_line(run(tale, event, GITHUB_API_URL=closed_port()), 4)
+    assert "GitHub did not answer to the branch 'main'" in line
+    assert story.unfinished(tale) == []
