@@ -8,7 +8,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from clearml_ci import arguments as argument_texts
@@ -19,6 +19,7 @@ from clearml_ci.comment_mode import MODES
 from clearml_ci.errors import UsageError
 from clearml_ci.gate import Gate
 
+CHECK_NAME = "ClearML CI"
 DEFAULT_BEST_TAG = "Best Performance"
 GOALS = {"MAX": "maximize", "MIN": "minimize", "MAXIMIZE": "maximize", "MINIMIZE": "minimize"}
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -40,11 +41,33 @@ class PullRequest:
     head_url: str = ""
     labeled_by: str = ""  # who put the label of approval on it, in the event that started this very check
     base: str = ""  # the branch that it is to be merged into
+    default_branch: str = ""
+
+    @property
+    def check_name(self) -> str:
+        """What the commit status is called. A status belongs to a commit, which may be proposed to several branches:
+        what a lenient one lets pass must not turn the check of another one green.
+        """
+        own = self.base in ("", self.default_branch) or not self.default_branch
+        return CHECK_NAME if own else f"{CHECK_NAME} ({self.base})"
 
     @property
     def is_fork(self) -> bool:
         """Does its code come from another repository?"""
         return self.head_repository.lower() != self.repository.lower()
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the job read on GitHub, for agents that cannot: all of it about the checked commit.
+
+    `main_commits` are those of main where the branch left it, `reusable_commits` earlier ones whose evidence still
+    counts, and `approved` says that someone who may approved the code of a fork.
+    """
+
+    main_commits: tuple[str, ...] = ()
+    reusable_commits: tuple[str, ...] = ()
+    approved: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +96,7 @@ class Check:
     comment_authors: tuple[str, ...] = ()
     ignored_paths: tuple[str, ...] = ()
     waited_for: bool = True
+    facts: Facts = Facts()
 
     def to_arguments(self) -> dict[str, str]:
         """The `Args` of a run. Names with a leading underscore are hidden in the New run dialog."""
@@ -105,6 +129,8 @@ class Check:
                     "labeled_by": self.pull_request.labeled_by,
                     "labeled_commit": self.commit if self.pull_request.labeled_by else "",
                     "base": self.pull_request.base,
+                    "default_branch": self.pull_request.default_branch,
+                    "facts": {"commit": self.commit, **asdict(self.facts)},
                     "comment_authors": list(self.comment_authors),
                     "ignored_paths": list(self.ignored_paths),
                     "waited_for": self.waited_for,
@@ -131,6 +157,7 @@ def from_arguments(arguments: Mapping[str, str]) -> Check:
             # An approval is of one commit: a rerun with another one in its parameters has none.
             labeled_by=str(context.get("labeled_by", "")) if context.get("labeled_commit") == of_commit else "",
             base=str(context.get("base", "")),
+            default_branch=str(context.get("default_branch", "")),
         ),
         project=arguments.get("project", "").strip(),
         task_name=arguments.get("task_name", "").strip(),
@@ -149,6 +176,18 @@ def from_arguments(arguments: Mapping[str, str]) -> Check:
         comment_authors=tuple(str(login) for login in context.get("comment_authors", [])),
         ignored_paths=tuple(str(pattern) for pattern in context.get("ignored_paths", [])),
         waited_for=bool(context.get("waited_for", True)),
+        facts=_facts(context.get("facts"), of_commit),
+    )
+
+
+def _facts(read: Any, of_commit: str) -> Facts:
+    """Facts are of one commit: a rerun with another one in its parameters has none."""
+    if not isinstance(read, dict) or read.get("commit") != of_commit:
+        return Facts()
+    return Facts(
+        main_commits=tuple(str(one) for one in read.get("main_commits", ())),
+        reusable_commits=tuple(str(one) for one in read.get("reusable_commits", ())),
+        approved=read.get("approved") is True,
     )
 
 

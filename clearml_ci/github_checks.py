@@ -6,20 +6,20 @@ from clearml_ci.github_gateway import GitHub, told
 
 # Not the status's name: where both have one name, requiring it requires both, and a check run is not always allowed.
 # https://docs.github.com/pull-requests (troubleshooting required status checks). The status is the one to require.
-NAME = "ClearML CI / verdict"
+NAME = "{} / verdict"  # of the status's name
 _SUMMARY_LIMIT = 65_535  # bytes; documented as characters, https://github.com/github/docs/issues/35252
 _CUT = "\n\n… The rest did not fit here; it is in ClearML."
 
 
-def start(hub: GitHub, *, commit: str, url: str) -> int | None:
+def start(hub: GitHub, *, commit: str, name: str, url: str) -> int | None:
     """A check run in progress; its id, or None where the token may not: a person's never may. Raises GitHubError."""
-    return told(hub, f"the check run of {commit[:10]}", "`checks: write`", lambda: _start(hub, commit, url))
+    return told(hub, f"the check run of {commit[:10]}", "`checks: write`", lambda: _start(hub, commit, name, url))
 
 
-def _start(hub: GitHub, commit: str, url: str) -> int | None:
+def _start(hub: GitHub, commit: str, name: str, url: str) -> int | None:
     try:
         return hub.repository.create_check_run(
-            NAME, commit, status="in_progress", details_url=url or github.GithubObject.NotSet
+            name, commit, status="in_progress", details_url=url or github.GithubObject.NotSet
         ).id
     except github.RateLimitExceededException:  # a 403 as well
         raise

@@ -17,7 +17,6 @@ from clearml_ci.credentials import App, Credentials
 
 T = TypeVar("T")
 
-STATUS_CONTEXT = "ClearML CI"
 _DESCRIPTION_LIMIT = 140  # characters, https://docs.github.com/rest/commits/statuses
 _WORKFLOW_BOT = "github-actions[bot]"
 _NO_USER = "ghs_"  # workflow and App tokens begin so, and are refused with 403 when they ask who they are
@@ -117,8 +116,8 @@ def _advised(what: str, advice: str, act: Callable[[], T]) -> T:
         raise _refusal(what, error, advice) from error
 
 
-def set_status(hub: GitHub, *, commit: str, state: str, description: str, url: str) -> str:
-    """A commit status, which replaces the earlier one of our context; its API address. Raises GitHubError."""
+def set_status(hub: GitHub, *, commit: str, name: str, state: str, description: str, url: str) -> str:
+    """A commit status, which replaces the earlier one of its name; its API address. Raises GitHubError."""
     return told(
         hub,
         f"the commit status of {commit[:10]}",
@@ -129,7 +128,7 @@ def set_status(hub: GitHub, *, commit: str, state: str, description: str, url: s
                 state=state,
                 target_url=url or github.GithubObject.NotSet,
                 description=description[:_DESCRIPTION_LIMIT],
-                context=STATUS_CONTEXT,
+                context=name,
             )
             .url
         ),

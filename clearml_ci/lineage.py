@@ -1,4 +1,7 @@
-"""How a commit stands to others: earlier ones whose evidence still counts, and main's where the branch left it."""
+"""How a commit stands to others: earlier ones whose evidence still counts, and main's where the branch left it.
+
+Where an agent has no credentials to ask GitHub (`hub` is None), what the job read stands instead.
+"""
 
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
@@ -10,9 +13,12 @@ from clearml_ci.github_gateway import GitHub, GitHubError
 _MOST = 20  # earlier commits that are looked at
 
 
-def still_valid(hub: GitHub, check: Check) -> Iterator[str]:
+def still_valid(hub: GitHub | None, check: Check) -> Iterator[str]:
     """Earlier commits of the pull request, newest first, since which only ignored paths changed. Raises GitHubError."""
     if not check.ignored_paths:
+        return
+    if hub is None:
+        yield from check.facts.reusable_commits
         return
     commits = github_reads.commits_of(hub, check.pull_request.number)
     earlier = commits[: commits.index(check.commit)] if check.commit in commits else []
@@ -27,8 +33,10 @@ def _ignored(path: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(path, pattern) for pattern in patterns)
 
 
-def of_main(hub: GitHub, check: Check) -> list[str]:
+def of_main(hub: GitHub | None, check: Check) -> list[str]:
     """Where main's own task may be recorded: the commit at which the branch left it, and what was merged as that."""
+    if hub is None:
+        return list(check.facts.main_commits)
     if not check.pull_request.base:
         return []
     base = github_reads.merge_base(hub, base=check.pull_request.base, head=check.commit)

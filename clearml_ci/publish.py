@@ -27,17 +27,18 @@ def verdict(hub: GitHub, wanted: Check, document: Document, body: str) -> Posted
     """Comment and status. What is refused becomes a warning: it does not turn the verdict."""
     url, refused = _attempt(lambda: _comment(hub, wanted, document, body), ("", ""))
     comment_url, moved = url
-    status_url, status_refused = _attempt(lambda: _status(hub, document), "")
+    status_url, status_refused = _attempt(lambda: _status(hub, wanted, document), "")
     warnings = [text for text in (moved, refused, status_refused) if text]
     return Posted(comment_url, bool(status_url), tuple(dict.fromkeys(warnings)))
 
 
-def check_run(hub: GitHub, document: Document, body: str, *, started: int | None) -> str:
+def check_run(hub: GitHub, wanted: Check, document: Document, body: str, *, started: int | None) -> str:
     """The check run's conclusion; the one that was started, or a new one where the token may. A warning, or nothing."""
 
     def finish() -> str:
         url = document["pipeline"]["url"]
-        one = started or github_checks.start(hub, commit=document["commit"], url=url)
+        name = github_checks.NAME.format(wanted.pull_request.check_name)
+        one = started or github_checks.start(hub, commit=document["commit"], name=name, url=url)
         if one is not None:
             conclusion = "neutral" if _let_pass(document) else CONCLUSIONS[document["state"]]
             title = f"{document['outcome'].replace('_', ' ')}: {document['exit_reason']}"[:200]
@@ -70,10 +71,11 @@ def _comment(hub: GitHub, wanted: Check, document: Document, body: str) -> tuple
     return url, ""
 
 
-def _status(hub: GitHub, document: Document) -> str:
+def _status(hub: GitHub, wanted: Check, document: Document) -> str:
     return github_gateway.set_status(
         hub,
         commit=document["commit"],
+        name=wanted.pull_request.check_name,
         state=document["state"],
         description=f"{document['outcome'].replace('_', ' ')}: {document['exit_reason']}",
         url=document["pipeline"]["url"],

@@ -11,18 +11,21 @@ _FOUND_BY_AGENTS = "requirements.txt"
 
 
 def refusal(hub: GitHub | None, check: Check, launch: RemoteRun) -> str | None:
-    """Why this code must not run on an agent, or None. Without `hub` no fork is approved. Raises GitHubError."""
+    """Why this code must not run on an agent, or None. Without `hub` the job's own word counts. Raises GitHubError."""
     pull = check.pull_request
     if not pull.head_url:
         return approval.DELETED
     if not pull.is_fork:
         return None
-    advice = approval.advice(check, label=launch.approval_label)
-    if hub is None:
-        return f"{advice}. Approvals are read from GitHub: the steps' agent needs a GITHUB_TOKEN for that"
-    comments = [(login, text) for login, text, _ in github_reads.comments(hub, pull.number)]
-    writers = (github_reads.permission(hub, login) in approval.WRITERS for login in approval.claims(check, comments))
-    return None if any(writers) else advice
+    granted = is_approved(hub, check) if hub else check.facts.approved
+    return None if granted else approval.advice(check, label=launch.approval_label)
+
+
+def is_approved(hub: GitHub, check: Check) -> bool:
+    """Did someone who may write to the repository approve this commit? Raises GitHubError."""
+    said = github_reads.comments(hub, check.pull_request.number)
+    claims = approval.claims(check, [(login, text) for login, text, _ in said])
+    return any(github_reads.permission(hub, login) in approval.WRITERS for login in claims)
 
 
 def of(hub: GitHub | None, check: Check, launch: RemoteRun) -> tuple[Code, list[str]]:

@@ -210,6 +210,7 @@ def _pull_request(environ: Mapping[str, str], event: dict[str, Any]) -> check.Pu
         head_url=repository.without_credentials(_text(event, "pull_request", "head", "repo", "clone_url")),
         labeled_by=_labeled_by(environ, event),
         base=_text(event, "pull_request", "base", "ref"),
+        default_branch=_text(event, "repository", "default_branch"),
     )
 
 

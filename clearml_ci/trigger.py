@@ -2,6 +2,7 @@
 
 import signal
 import time
+from dataclasses import replace
 from typing import Any
 
 from clearml_ci import clearml_gateway, markdown, source, verdict, voice, watch, workflow
@@ -18,11 +19,13 @@ def pull_request(settings: Settings, *, began: float) -> int:
     clearml = clearml_gateway.connect()
     queue, draft = _prepare(clearml, settings)
     job = voice.connect(settings.check, settings.github_token)
+    asked = replace(settings.check, facts=job.facts())
+    arguments = {**settings.arguments, **asked.to_arguments()}
     # A signal between these lines and the `try` would leave a run, or a pending status, that nobody ends.
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     job.status(state="pending", description="started in ClearML", url="")
     try:
-        run_id = clearml_gateway.start(clearml, template=draft, queue=queue, arguments=settings.arguments)
+        run_id = clearml_gateway.start(clearml, template=draft, queue=queue, arguments=arguments)
     except ClearMLError as error:
         job.status(state="error", description=str(error), url="")
         raise

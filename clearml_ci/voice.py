@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from clearml_ci import github_checks, github_gateway, github_reads, policy, publish, workflow
-from clearml_ci.check import Check, PullRequest
+from clearml_ci import github_checks, github_gateway, github_reads, lineage, policy, publish, pull_code, workflow
+from clearml_ci.check import Check, Facts, PullRequest
 from clearml_ci.github_gateway import GitHub, GitHubError
 from clearml_ci.policy import Policy
 from clearml_ci.verdict import Document
@@ -23,23 +23,49 @@ class Voice:
             return
         commit = commit or self.check.commit
         try:
-            github_gateway.set_status(self.hub, commit=commit, state=state, description=description, url=url)
+            github_gateway.set_status(
+                self.hub,
+                commit=commit,
+                name=self.check.pull_request.check_name,
+                state=state,
+                description=description,
+                url=url,
+            )
         except GitHubError as error:
             workflow.warn(str(error))
+
+    def facts(self) -> Facts:
+        """What agents without credentials need to know of GitHub."""
+        if self.hub is None:
+            return Facts()
+        pull = self.check.pull_request
+        try:
+            return Facts(
+                main_commits=tuple(lineage.of_main(self.hub, self.check)) if self._compares_with_main() else (),
+                reusable_commits=tuple(lineage.still_valid(self.hub, self.check)),
+                approved=self.check.until != "off" and pull.is_fork and pull_code.is_approved(self.hub, self.check),
+            )
+        except GitHubError as error:
+            workflow.warn(str(error))
+            return Facts()
+
+    def _compares_with_main(self) -> bool:
+        return self.check.baseline_main and bool(self.check.gates)
 
     def started(self, url: str) -> None:
         """A check run in progress, where the token may and somebody will end it."""
         if self.hub is None or not self.check.waited_for:
             return
         try:
-            self.check_run = github_checks.start(self.hub, commit=self.check.commit, url=url)
+            name = github_checks.NAME.format(self.check.pull_request.check_name)
+            self.check_run = github_checks.start(self.hub, commit=self.check.commit, name=name, url=url)
         except GitHubError as error:
             workflow.warn(str(error))
 
     def ended(self, document: Document, body: str) -> None:
         """The check run's conclusion."""
         if self.hub is not None and self.check_run is not None:
-            refused = publish.check_run(self.hub, document, body, started=self.check_run)
+            refused = publish.check_run(self.hub, self.check, document, body, started=self.check_run)
             if refused:
                 workflow.warn(refused)
 

@@ -22,9 +22,9 @@ def find_task(clearml: ClearML, run: Run) -> dict[str, Any]:
     choice, hub, main = _choose(clearml, wanted, project), step.github_if_any(wanted), None
     notes: list[str] = []
     try:
-        if hub and not choice.candidate:
+        if not choice.candidate:
             choice = _reused(clearml, hub, wanted, project) or choice
-        if hub and choice.candidate and wanted.gates:
+        if choice.candidate and wanted.gates:
             main = _of_main(clearml, hub, wanted, project)
     except GitHubError as error:
         notes.append(str(error))
@@ -45,13 +45,13 @@ def _choose(clearml: ClearML, wanted: Check, project: str | None, *, commit: str
     return evidence.choose(asked, tasks)
 
 
-def _reused(clearml: ClearML, hub: GitHub, wanted: Check, project: str | None) -> Choice | None:
+def _reused(clearml: ClearML, hub: GitHub | None, wanted: Check, project: str | None) -> Choice | None:
     """The evidence of an earlier commit of the pull request, where only ignored paths changed since."""
     choices = (_choose(clearml, wanted, project, commit=commit) for commit in lineage.still_valid(hub, wanted))
     return next((choice for choice in choices if choice.candidate), None)
 
 
-def _of_main(clearml: ClearML, hub: GitHub, wanted: Check, project: str | None) -> str | None:
+def _of_main(clearml: ClearML, hub: GitHub | None, wanted: Check, project: str | None) -> str | None:
     """The id of the task that main's own merge base was run or judged by."""
     if not wanted.baseline_main:
         return None

@@ -67,7 +67,7 @@ def publish(wanted: Check, document: Document, body: str) -> dict[str, Any]:
     posted = github_publish.verdict(hub, wanted, document, body)
     warnings = list(posted.warnings)
     if not wanted.waited_for:  # a job that waits ends the check run that it started
-        warnings += filter(None, [github_publish.check_run(hub, document, body, started=None)])
+        warnings += filter(None, [github_publish.check_run(hub, wanted, document, body, started=None)])
     return {
         "posted": posted.status_set or bool(posted.comment_url),
         "comment_url": posted.comment_url,

@@ -11,6 +11,7 @@ from clearml_ci.credentials import App, Credentials
 from clearml_ci.github_gateway import GitHub, GitHubError
 from tests.gateways.hub import FULL_NAME, JOB, Hub, proposed, signed_in
 
+NAME = "ClearML CI / verdict"
 RUN = "https://clearml.example/run"
 
 
@@ -39,13 +40,13 @@ def as_app(hub: Hub, slug: str) -> GitHub:
 
 
 def test_start__workflow_token__is_in_progress_and_links_to_the_run(hub: Hub, head: str) -> None:
-    number = github_checks.start(signed_in(hub.server), commit=head, url=RUN)
+    number = github_checks.start(signed_in(hub.server), name=NAME, commit=head, url=RUN)
     (run,) = seen(hub, head)
     assert (run.id, run.name, run.status, run.details_url) == (number, "ClearML CI / verdict", "in_progress", RUN)
 
 
 def test_start__app_and_no_address_yet__is_the_apps_own(hub: Hub, head: str) -> None:
-    number = github_checks.start(as_app(hub, "starter"), commit=head, url="")
+    number = github_checks.start(as_app(hub, "starter"), name=NAME, commit=head, url="")
     (run,) = seen(hub, head)
     assert (run.id, run.app.slug) == (number, "starter")
 
@@ -54,19 +55,22 @@ def test_start__app_and_no_address_yet__is_the_apps_own(hub: Hub, head: str) -> 
 def test_start__token_may_not__is_none(hub: Hub, head: str, kind: str) -> None:
     """A person's token never may, the others need the permission."""
     permissions = JOB if kind == "personal" else {**JOB, "checks": "read"}
-    assert github_checks.start(signed_in(hub.server, kind, permissions=permissions), commit=head, url=RUN) is None
+    assert (
+        github_checks.start(signed_in(hub.server, kind, permissions=permissions), name=NAME, commit=head, url=RUN)
+        is None
+    )
     assert seen(hub, head) == []
 
 
 def test_start__unknown_commit__is_told(hub: Hub) -> None:
     with pytest.raises(GitHubError, match=f"the check run of 0000000000 of {FULL_NAME}: 422 No commit found"):
-        github_checks.start(signed_in(hub.server), commit="0" * 40, url=RUN)
+        github_checks.start(signed_in(hub.server), name=NAME, commit="0" * 40, url=RUN)
 
 
 @pytest.mark.parametrize("conclusion", ["success", "failure", "neutral", "cancelled"])
 def test_finish__conclusion__completes_with_title_and_summary(hub: Hub, head: str, conclusion: str) -> None:
     job = signed_in(hub.server)
-    number = github_checks.start(job, commit=head, url="")
+    number = github_checks.start(job, name=NAME, commit=head, url="")
     assert number is not None
     github_checks.finish(job, number, conclusion=conclusion, title="The gate", summary="| a | b |", url=RUN)
     (run,) = seen(hub, head)
@@ -81,7 +85,7 @@ def test_finish__conclusion__completes_with_title_and_summary(hub: Hub, head: st
 )
 def test_finish__long_summary__is_cut_to_whole_lines_that_fit(hub: Hub, head: str, line: str, count: int) -> None:
     job = signed_in(hub.server)
-    number = github_checks.start(job, commit=head, url="")
+    number = github_checks.start(job, name=NAME, commit=head, url="")
     assert number is not None
     github_checks.finish(job, number, conclusion="success", title="t", summary="\n".join([line] * count), url=RUN)
     (run,) = seen(hub, head)
@@ -93,7 +97,7 @@ def test_finish__long_summary__is_cut_to_whole_lines_that_fit(hub: Hub, head: st
 
 def test_finish__summary_of_exactly_the_limit__is_whole(hub: Hub, head: str) -> None:
     job = signed_in(hub.server)
-    number = github_checks.start(job, commit=head, url="")
+    number = github_checks.start(job, name=NAME, commit=head, url="")
     assert number is not None
     github_checks.finish(job, number, conclusion="success", title="t", summary="x" * 65_535, url=RUN)
     (run,) = seen(hub, head)
@@ -102,7 +106,7 @@ def test_finish__summary_of_exactly_the_limit__is_whole(hub: Hub, head: str) -> 
 
 def test_finish__reply_lost__is_finished(hub: Hub, head: str) -> None:
     job = signed_in(hub.server)
-    number = github_checks.start(job, commit=head, url="")
+    number = github_checks.start(job, name=NAME, commit=head, url="")
     assert number is not None
     hub.server.lose_reply("PATCH", f"/check-runs/{number}")
     github_checks.finish(job, number, conclusion="success", title="t", summary="s", url=RUN)
@@ -111,7 +115,7 @@ def test_finish__reply_lost__is_finished(hub: Hub, head: str) -> None:
 
 
 def test_finish__started_by_another_app__is_told(hub: Hub, head: str) -> None:
-    number = github_checks.start(signed_in(hub.server), commit=head, url="")
+    number = github_checks.start(signed_in(hub.server), name=NAME, commit=head, url="")
     assert number is not None
     with pytest.raises(GitHubError) as raised:
         github_checks.finish(as_app(hub, "ender"), number, conclusion="success", title="t", summary="s", url=RUN)

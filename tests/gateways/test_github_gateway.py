@@ -54,7 +54,9 @@ def head(server: GitHubServer) -> str:
 
 def test_set_status__long_description__is_cut(server: GitHubServer, issue: Issue) -> None:
     sha = head(server)
-    github_gateway.set_status(signed_in(server), commit=sha, state="failure", description="x" * 500, url="https://c")
+    github_gateway.set_status(
+        signed_in(server), name="ClearML CI", commit=sha, state="failure", description="x" * 500, url="https://c"
+    )
     (status,) = issue.repository.get_commit(sha).get_combined_status().statuses
     assert (status.context, status.state, len(status.description), status.target_url) == (
         "ClearML CI",
@@ -67,7 +69,7 @@ def test_set_status__long_description__is_cut(server: GitHubServer, issue: Issue
 def test_set_status__refused__names_the_permission(server: GitHubServer) -> None:
     hub = signed_in(server, permissions={"contents": "read"})
     with pytest.raises(GitHubError, match="`statuses: write`"):
-        github_gateway.set_status(hub, commit=head(server), state="success", description="", url="")
+        github_gateway.set_status(hub, name="ClearML CI", commit=head(server), state="success", description="", url="")
 
 
 @pytest.mark.parametrize(
@@ -92,7 +94,7 @@ def test_set_status__refused__says_what_was_tried_where_and_what_to_do(status: i
     with served(app) as address:
         hub = github_gateway.connect(api_url=address, token=TOKEN, repository=FULL_NAME)
         with pytest.raises(GitHubError) as raised:
-            github_gateway.set_status(hub, commit="a" * 40, state="success", description="", url="")
+            github_gateway.set_status(hub, name="ClearML CI", commit="a" * 40, state="success", description="", url="")
     tried = f"GitHub refused the commit status of aaaaaaaaaa of {FULL_NAME}: {status} {said}; "
     assert str(raised.value).startswith(tried)
     assert advice in str(raised.value)
@@ -101,7 +103,9 @@ def test_set_status__refused__says_what_was_tried_where_and_what_to_do(status: i
 
 def test_set_status__unknown_commit__is_told_with_the_repository(server: GitHubServer) -> None:
     with pytest.raises(GitHubError, match=f"of {FULL_NAME}: 422 No commit found"):
-        github_gateway.set_status(signed_in(server), commit="0" * 40, state="success", description="", url="")
+        github_gateway.set_status(
+            signed_in(server), name="ClearML CI", commit="0" * 40, state="success", description="", url=""
+        )
 
 
 @pytest.mark.parametrize("kind", ["token", "App"])
@@ -131,7 +135,7 @@ def made_app(server: GitHubServer, slug: str = "checker", **options: Any) -> App
 def test_connect__as_an_app__acts_as_its_bot_and_knows_its_login(server: GitHubServer) -> None:
     hub = installed(server, made_app(server, permissions=JOB))
     assert hub.trusted == {"checker[bot]", "github-actions[bot]", "my-bot"}
-    github_gateway.set_status(hub, commit=head(server), state="success", description="", url="")
+    github_gateway.set_status(hub, name="ClearML CI", commit=head(server), state="success", description="", url="")
     (status,) = owned(server).get_commit(head(server)).get_statuses()
     assert status.creator.login == "checker[bot]"
 
@@ -146,7 +150,7 @@ def test_connect__as_an_app_twice__mints_a_token_each_time(server: GitHubServer)
 def test_connect__app_token_expired__is_told(server: GitHubServer) -> None:
     hub = installed(server, made_app(server, token_lifetime=0))
     with pytest.raises(GitHubError, match="401 Bad credentials; the token is wrong or has expired"):
-        github_gateway.set_status(hub, commit="a" * 40, state="success", description="", url="")
+        github_gateway.set_status(hub, name="ClearML CI", commit="a" * 40, state="success", description="", url="")
 
 
 def test_connect__app_not_installed_on_the_repository__is_told_to_install_it(server: GitHubServer) -> None:

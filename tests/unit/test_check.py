@@ -176,3 +176,25 @@ def test_plan__of_arguments__leaves_out_what_is_not_needed(
     arguments: dict[str, str], steps: dict[str, list[str]]
 ) -> None:
     assert check.plan(arguments) == steps
+
+
+@pytest.mark.parametrize(
+    ("base", "default", "name"),
+    [
+        ("main", "main", "ClearML CI"),
+        ("release", "main", "ClearML CI (release)"),
+        ("", "main", "ClearML CI"),
+        ("release", "", "ClearML CI"),
+    ],
+    ids=["default-branch", "another-branch", "no-base", "default-unknown"],
+)
+def test_check_name__another_branch__is_a_name_of_its_own(base: str, default: str, name: str) -> None:
+    """A status belongs to a commit: a lenient branch's must not turn the default branch's green."""
+    assert replace(CHECK.pull_request, base=base, default_branch=default).check_name == name
+
+
+def test_from_arguments__facts__are_of_one_commit() -> None:
+    facts = check.Facts(main_commits=("b" * 40,), reusable_commits=("c" * 40,), approved=True)
+    arguments = replace(CHECK, facts=facts).to_arguments()
+    assert check.from_arguments(arguments).facts == facts
+    assert check.from_arguments({**arguments, "commit": "d" * 40}).facts == check.Facts()
