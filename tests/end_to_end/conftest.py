@@ -20,7 +20,9 @@ BUILD = Path(__file__).parents[2] / "build"
 def sandbox() -> Iterator[Sandbox]:
     """Servers, agents and the sample repository; the ClearML server is another one with SERVER=env."""
     server = os.environ.get("SERVER") or environment.EMBEDDED
-    with child.running(BUILD / "test-sandbox", server=server, progress=print) as running:
+    # One for each of the processes that share the files of tests (pytest-xdist).
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    with child.running(BUILD / f"test-sandbox{worker}", server=server, progress=print) as running:
         yield running
 
 
