@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from types import FrameType
 from typing import NoReturn
 
@@ -41,6 +42,10 @@ def main() -> int:
         return 2 if isinstance(error, UsageError) else 4
     except KeyboardInterrupt:
         workflow.fail("cancelled before anything was started")
+        return 4
+    except Exception as error:  # exit code 1 would say "regressed"
+        traceback.print_exc()
+        workflow.fail(f"a fault of ClearML CI itself: {type(error).__name__}: {error}; please report it")
         return 4
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from clearml_ci.secrets_mask import mask
+
 MASKED = "***"
 MOST = 100  # differences that a result carries; those that matter come first
 _LONGEST = 120  # characters of a value
@@ -113,7 +115,7 @@ def _normal(package: str) -> str:
 def _shown(name: str, value: str | None) -> str | None:
     if value is None:
         return None
-    return MASKED if _SECRET.search(name) else _cut(_IN_ADDRESS.sub(MASKED, value))
+    return MASKED if _SECRET.search(name) else _cut(mask(_IN_ADDRESS.sub(MASKED, value)))
 
 
 def _cut(text: str) -> str:

@@ -102,7 +102,7 @@ def _drawn(start: float, end: float, count: int) -> int:
     `for (let i = min; i <= max; i += step)` in `transformDataWithoutCategory` of its xychart.
     """
     step, at, drawn = (end - start) / (count - 1), start, 0
-    while at <= end:
+    while at <= end and drawn <= count:  # a step smaller than the numbers can tell would go on for ever
         at, drawn = at + step, drawn + 1
     return drawn
 

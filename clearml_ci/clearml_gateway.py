@@ -182,6 +182,16 @@ def refuse_deadlock(queues: Sequence[Queue]) -> None:
                 )
 
 
+def refuse_shared_workers(*, steps: Queue, code: Queue) -> None:
+    """Raises UsageError where one agent serves the trusted steps and pull-request code, under whatever names."""
+    both = sorted(steps.workers & code.workers)
+    if both:
+        raise UsageError(
+            f"the agent {both[0]} serves '{steps.name}' and '{code.name}': pull-request code could read the "
+            "credentials of the trusted steps; start an agent of its own for each"
+        )
+
+
 def _all(clearml: ClearML, service: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = clearml.call(
         f"{service}.get_all", only_fields=["id", "name"], search_hidden=service == "queues"
@@ -289,9 +299,7 @@ def start(clearml: ClearML, *, template: str, queue: Queue, arguments: Mapping[s
     )
     if not answer.get("enqueued"):
         raise ClearMLError(f"the run {answer.get('pipeline')} was not enqueued on '{queue.name}'")
-    run_id = str(answer["pipeline"])
-    mark(clearml, run_id, run=run_id, purpose="run")
-    return run_id
+    return str(answer["pipeline"])
 
 
 def ask_to_stop(clearml: ClearML, run: str, *, reason: str) -> None:
@@ -317,9 +325,18 @@ def stop(clearml: ClearML, run: str, *, reason: str) -> None:
         if time.monotonic() > deadline:
             for task in left:
                 clearml.call("tasks.stopped", task=task, force=True, status_reason=reason)
-            return
+            break
         ask_to_stop(clearml, run, reason=reason)
         time.sleep(1)
+    _archive_probes(clearml, run)
+
+
+def _archive_probes(clearml: ClearML, run: str) -> None:
+    """What its own step would have done, had it not been killed."""
+    children = _children(clearml, run, fields=["system_tags", *_MARKS])
+    probes = [one["id"] for one in children if _is_marked(one, run) and _purpose(one) == "probe"]
+    if probes:
+        clearml.call("tasks.archive", tasks=probes)
 
 
 def _live(clearml: ClearML, run: str) -> set[str]:
@@ -433,7 +450,8 @@ def _purpose(task: Mapping[str, Any]) -> str:
 
 def superseded_by(task: Mapping[str, Any]) -> str:
     """The newer run that took this one's place, or nothing."""
-    return _values(task, "properties").get(SUPERSEDED, "")
+    newer, _, own = _values(task, "properties").get(SUPERSEDED, "").partition(" instead of ")
+    return newer if own == task["id"] else ""  # a clone copies the property, and was not superseded itself
 
 
 def end_superseded(clearml: ClearML, run_id: str) -> bool:
@@ -453,7 +471,7 @@ def supersede(clearml: ClearML, run_id: str) -> list[Run]:
         one for one in _live_runs(clearml, own) if one.arguments.get("pull_request") == own.arguments["pull_request"]
     ]
     for one in older:
-        mark = _section("properties", {SUPERSEDED: run_id})
+        mark = _section("properties", {SUPERSEDED: f"{run_id} instead of {one.id}"})
         clearml.call("tasks.edit_hyper_params", task=one.id, hyperparams=mark, force=True)
         ask_to_stop(clearml, one.id, reason=f"ClearML CI: superseded by run {run_id}")
     return older
@@ -582,13 +600,17 @@ def tasks_of_commit(clearml: ClearML, *, commit: str, project: str | None, task_
 
 
 def best_tasks(
-    clearml: ClearML, *, project: str, task_name: str, tag: str, gates: Sequence[Gate]
+    clearml: ClearML, *, project: str | None, task_name: str, tag: str, gates: Sequence[Gate]
 ) -> list[tuple[RecordedTask, Reported]]:
-    """The tasks that carry the best tag, in any status, archived ones included, with their metrics: one request."""
-    where = {"name": f"^{re.escape(task_name)}$"} if task_name else {}
+    """The tasks that carry the best tag, in any status, archived ones included, with their metrics: one request.
+
+    `project` is an id, or None for the whole workspace.
+    """
+    where: dict[str, Any] = {"project": [project]} if project else {}
+    if task_name:
+        where["name"] = f"^{re.escape(task_name)}$"
     found = clearml.call(
         "tasks.get_all_ex",
-        project=[project],
         tags=[tag],
         only_fields=[*_TASK_FIELDS, *_metric_fields(gates)],
         order_by=["-started"],

@@ -20,6 +20,7 @@ from clearml_ci.evidence import RecordedTask
 from clearml_ci.remote import PROBE, RemoteRun
 
 POLL, LATER_POLL = 0.5, 5.0  # seconds between two looks: in the first minute, and afterwards
+PATIENCE = 180  # seconds that the server may be silent
 CONSOLE = 100  # events of the console that one look reads; each holds a line or more
 # What a task asks of its agent, before it is killed because of an abort (clearml_agent/commands/worker.py).
 _ABORT_TIMEOUT, _ABORT_POLL, _ABORT_DONE = "_abort_callback_timeout", "_abort_poll_freq", "_abort_callback_completed"
@@ -28,6 +29,14 @@ _TASK_TYPES = {
     "tests": Task.TaskTypes.testing,
     "training": Task.TaskTypes.training,
 }
+
+
+class ForeignTaskError(ClearMLError):
+    """A task that is not ours was to be ended."""
+
+
+class TaskGoneError(ClearMLError):
+    """The task was deleted while it was waited for."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +74,29 @@ def run(
             ending, seen = _follow(watch, launch, tell)
         finally:
             over = f"ClearML CI: the {launch.purpose} of run {run} is over"
-            end(clearml, task, run=run, archive=launch.until == PROBE, reason=over)
-        ending, seen = failed_meanwhile(watch, launch) or (ending, seen)
+            _end_patiently(clearml, task, run=run, archive=launch.until == PROBE, reason=over)
+        if ending.outcome == "passed":
+            ending, seen = failed_meanwhile(watch, launch) or (ending, seen)
         return Launched(ending, seen, clearml_gateway.recorded_task(clearml, task))
+
+
+def _end_patiently(clearml: ClearML, task: str, *, run: str, archive: bool, reason: str) -> None:
+    """As end, also where the server is silent for a while: nobody else may look after the task."""
+    deadline = time.monotonic() + PATIENCE
+    while not _ended(clearml, task, run=run, archive=archive, reason=reason, last=time.monotonic() > deadline):
+        time.sleep(POLL)
+
+
+def _ended(clearml: ClearML, task: str, *, run: str, archive: bool, reason: str, last: bool) -> bool:
+    try:
+        end(clearml, task, run=run, archive=archive, reason=reason)
+    except ForeignTaskError:
+        raise
+    except ClearMLError as error:
+        if last or f"no ClearML task {task}" in str(error):
+            raise
+        return False
+    return True
 
 
 def failed_meanwhile(watch: "Watch", launch: RemoteRun) -> tuple[Ending, Seen] | None:
@@ -78,18 +107,33 @@ def failed_meanwhile(watch: "Watch", launch: RemoteRun) -> tuple[Ending, Seen] |
 
 
 def _follow(watch: "Watch", launch: RemoteRun, tell: Callable[[str], None]) -> tuple[Ending, Seen]:
-    began, told = time.monotonic(), ""
+    began = heard = time.monotonic()
+    told = ""
     while True:
-        seen, aborted = watch.look()
-        if aborted:
-            return Ending("error", "", f"the check was ended while its task ran: {aborted}"), seen
-        if ending := diagnosis.ending(launch, seen):
-            return ending, seen
-        state = f"{seen.status}{', its script runs' if seen.started else ''}{', it reports' if seen.progress else ''}"
-        if state != told:
-            tell(f"{launch.name}: {state}")
-            told = state
+        looked = _look(watch, patient=time.monotonic() - heard < PATIENCE)
+        if looked:
+            heard = time.monotonic()
+            seen, aborted = looked
+            if aborted:
+                return Ending("error", "", f"the check was ended while its task ran: {aborted}"), seen
+            if ending := diagnosis.ending(launch, seen):
+                return ending, seen
+            runs, reports = ", its script runs" * seen.started, ", it reports" * seen.progress
+            state = f"{seen.status}{runs}{reports}"
+            if state != told:
+                tell(f"{launch.name}: {state}")
+                told = state
         time.sleep(POLL if time.monotonic() - began < 60 else LATER_POLL)
+
+
+def _look(watch: "Watch", *, patient: bool) -> tuple[Seen, str] | None:
+    """None where the server did not answer: one that is restarted must not end a training of hours."""
+    try:
+        return watch.look()
+    except ClearMLError as error:
+        if isinstance(error, TaskGoneError) or not patient:
+            raise
+        return None
 
 
 @contextlib.contextmanager
@@ -193,7 +237,7 @@ def _by_ids(clearml: ClearML, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     found = {task["id"]: task for task in tasks}
     missing = [one for one in wanted if one not in found]
     if missing:
-        raise ClearMLError(f"the ClearML task {missing[0]} is gone: it was deleted while it was waited for")
+        raise TaskGoneError(f"the ClearML task {missing[0]} is gone: it was deleted while it was waited for")
     return found
 
 
@@ -223,7 +267,7 @@ def end(clearml: ClearML, task: str, *, run: str, archive: bool, reason: str) ->
     Raises ClearMLError, and touches nothing, where the task does not carry this run's mark.
     """
     if not clearml_gateway.owned(clearml, task, run=run):
-        raise ClearMLError(f"the task {task} does not carry the mark of run {run}: it is left alone")
+        raise ForeignTaskError(f"the task {task} does not carry the mark of run {run}: it is left alone")
     deadline = time.monotonic() + STOPS_WITHIN
     while (status := clearml_gateway.status_of(clearml, task)) in LIVE:
         late = time.monotonic() > deadline

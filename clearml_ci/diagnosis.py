@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clearml_ci.remote import PROBE, RemoteRun
+from clearml_ci.secrets_mask import mask
 
 TAIL = 30  # lines of the console that a verdict carries
 # What clearml-agent prints (clearml_agent/commands/worker.py, helper/repo.py).
@@ -24,19 +25,6 @@ _CAUSES = (
     re.compile(r"^ERROR\b|can't open file|no such option: |\[Errno \d+\]|^fatal:"),
 )
 _CHECKOUT = re.compile(r"[^\s'\"]*/task_repository/[^/\s'\"]+/")  # where the agent put the repository
-_SECRETS = (
-    (re.compile(r"(://)[^/\s@]+@"), r"\1***@"),
-    (re.compile(r"\b(?:gh[a-z]_|github_pat_|glpat-|xox[a-z]-|sk-|hf_|AKIA)[A-Za-z0-9_\-]{8,}"), "***"),
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), "***"),
-    (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}"), r"\1 ***"),
-    (
-        re.compile(
-            r"(?i)([\w.-]*(?:password|passwd|secret|token|api_?key|access_?key|credential)[\w.-]*[\"']?\s*[=:]\s*)"
-            r"(\"[^\"]*\"|'[^']*'|\S+)"
-        ),
-        r"\1***",
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -105,8 +93,8 @@ def _failed(seen: Seen) -> Ending:
         "import": "its script could not import what it needs",
         "script": "its script failed",
     }
-    cause = _cause(seen.console) or seen.why
-    return Ending("no_evidence", where, texts[where] + (f": {mask(cause)}" if cause else ""))
+    cause = _cause(seen.console) or mask(seen.why)
+    return Ending("no_evidence", where, texts[where] + (f": {cause}" if cause else ""))
 
 
 def phase(seen: Seen) -> str:
@@ -128,7 +116,7 @@ def _cause(console: Sequence[str]) -> str:
     """The console's own word on what went wrong."""
     lines = [line.strip() for line in _since_start(console)]
     found = (line for mark in _CAUSES for line in lines if mark.search(line))
-    return _CHECKOUT.sub("", next(found, ""))[:300]
+    return mask(_CHECKOUT.sub("", next(found, "")))[:300]  # masked before it is cut: half a secret has no end to match
 
 
 def _since_start(console: Sequence[str]) -> Sequence[str]:
@@ -138,18 +126,11 @@ def _since_start(console: Sequence[str]) -> Sequence[str]:
 
 
 def _why(seen: Seen) -> str:
-    return f" ({seen.why})" if seen.why else ""
+    return f" ({mask(seen.why)})" if seen.why else ""
 
 
 def tail(console: Sequence[str]) -> list[str]:
     """The last lines of a console as a verdict may carry them: secrets masked, without colours and progress bars."""
     lines = (line.rsplit("\r", 1)[-1] for line in _since_start(console))
-    plain = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line).rstrip()[:400] for line in lines]
-    return [mask(line) for line in plain if line.strip()][-TAIL:]
-
-
-def mask(text: str) -> str:
-    """The text without what looks like a password, a key or a token."""
-    for pattern, instead in _SECRETS:
-        text = pattern.sub(instead, text)
-    return text
+    plain = [mask(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line).rstrip())[:400] for line in lines]
+    return [line for line in plain if line.strip()][-TAIL:]

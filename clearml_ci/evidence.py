@@ -86,7 +86,8 @@ def objection(check: Check, task: RecordedTask) -> str | None:
 
 def unusable(task: RecordedTask) -> str | None:
     """Why this task proves nothing about any commit, or None."""
-    return unfinished(task) or ("has uncommitted changes" if task.diff.strip() else None)
+    changed = task.diff.strip() and task.purpose != "training"  # there it is the call of Task.init that a check added
+    return unfinished(task) or ("has uncommitted changes" if changed else None)
 
 
 def unfinished(task: RecordedTask) -> str | None:

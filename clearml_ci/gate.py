@@ -83,6 +83,10 @@ def judge(gate: Gate, candidate: Mapping[str, Summary | None], baseline: Mapping
     known = [run for run in runs if run is not None]
     value = statistics.median(value_of(gate, run) for run in known)
     judged = replace(_compare(gate, value, baseline), last=statistics.median(run.last for run in known))
+    if judged.outcome == "improved" and value == 0 and all((run.minimum, run.maximum) == (0, 0) for run in known):
+        # A curve that is 0 throughout may be one that was NaN throughout; only against another 0 it proves nothing new.
+        doubt = f"{gate.name} of this commit {DOUBT.format(which=gate.value)}"
+        return replace(judged, outcome="inconclusive", reason=doubt)
     missed = _missed_bound(gate, value)
     if missed:
         return replace(judged, outcome="regressed", reason=missed, absolute=True)

@@ -167,6 +167,8 @@ def told(hub: GitHub, what: str, permission: str, act: Callable[[], T]) -> T:
         return act()
     except github.GithubException as error:
         raise _refusal(f"{what} of {hub.name}", error, _advice(error, permission)) from error
+    except (AssertionError, github.BadAttributeException) as error:  # an answer that PyGithub does not take
+        raise GitHubError(f"GitHub's answer about {what} of {hub.name} makes no sense: {error}") from error
     except requests.RequestException as error:
         raise GitHubError(
             f"GitHub did not answer to {what} of {hub.name} ({type(error).__name__}): rerun when it does"

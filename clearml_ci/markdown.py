@@ -14,6 +14,7 @@ ARROWS = {"maximize": "↑", "minimize": "↓"}
 HOLDS = ("passed", "improved", "no_baseline")
 ADVICE = "Commit your changes, run the training once from the clean commit with ClearML, push, and rerun this check."
 _MOST_WARNINGS = 5
+_ROOM_OF_A_LINE = 4_000  # characters: a reason of 500, escaped at its worst, and a link
 HEADLINES = {
     "passed": "the gate holds",
     "improved": "better than the best",
@@ -75,6 +76,8 @@ def _remote_run(verdict: Document, room: int) -> str:
         return ""
     task = f": {_link(remote['task'])}" if remote["task"] else ""
     phase = f" · phase **{remote['phase']}**" if remote["phase"] else ""
+    if room < _ROOM_OF_A_LINE:
+        return ""
     said = "" if remote["reason"] in verdict["exit_reason"] else f" · {escape(remote['reason'])}."
     line = f"{OUTCOMES[remote['outcome']].sign} On an agent{task}{phase}{said}"
     return "\n\n".join(part for part in [line, folded.console(remote["log_tail"], room - len(line) - 2)] if part)

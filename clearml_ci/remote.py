@@ -39,6 +39,7 @@ VARIABLES = {
     "run_inject_task_init": ("CLEARML_CI_INJECT_TASK_INIT",),
     "run_approval_label": ("CLEARML_CI_APPROVAL_LABEL",),
 }
+_OF_THE_WORKFLOW = ("run_queue", "run_project", "run_name")  # where a policy leaves them open
 # Any of these alone asks for the predecessor's probe, as its users' workflows do.
 _ASKS_FOR_A_PROBE = ("QUEUE_NAME", "EXECUTION_ENTRYPOINT")
 
@@ -86,8 +87,12 @@ class RemoteRun:
 def until(text: str, *, candidate: str, name: str) -> str:
     """`first-iteration`, `completion` or `off`; a candidate that is trained runs to completion."""
     text = text.strip().lower()
+    if text in OFF and candidate in TRAINING:
+        if text:
+            raise UsageError(f"{name} is 'off', but the candidate is to be trained ('{candidate}'): set one of them")
+        return COMPLETION
     if text in OFF:
-        return COMPLETION if candidate in TRAINING and not text else "off"
+        return "off"
     if text not in (PROBE, COMPLETION):
         known = (PROBE, COMPLETION, "off")
         raise UsageError(f"{name} is {text!r}{nearest(text, known, what='allowed')}")
@@ -116,8 +121,15 @@ def arguments_of(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def arguments_of_policy(remote_run: Mapping[str, Any] | None, *, candidate: str) -> dict[str, str]:
-    """What a policy's `remote_run` says, under the names of a run's `Args`; without one, its candidate alone."""
-    return {"candidate": candidate} | {f"run_{key}": _text(value) for key, value in (remote_run or {}).items()}
+    """What a policy's `remote_run` says, under the names of a run's `Args`; without one, its candidate alone.
+
+    What the policy runs is its own matter: a workflow's script, arguments and limits are not mixed with it.
+    """
+    if remote_run is None:
+        return {"candidate": candidate}
+    how_far = {"until": COMPLETION if candidate in TRAINING else PROBE}
+    said = {f"run_{key}": _text(value) for key, value in {**how_far, **remote_run}.items()}
+    return {name: "" for name in VARIABLES if name not in _OF_THE_WORKFLOW} | said | {"candidate": candidate}
 
 
 def _text(value: object) -> str:

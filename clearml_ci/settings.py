@@ -62,6 +62,7 @@ def from_environment(environ: Mapping[str, str], *, read_policy: ReadPolicy = la
     policy = read_policy(pull, token)
     project = environ.get("CLEARML_CI_PIPELINE_PROJECT", "").strip() or "ClearML CI"
     launch, asked = _remote_run(environ, policy)
+    pull = replace(pull, labeled_by=_labeled_by(event, launch))
     wanted, queues = _check(environ, event, pull, launch, policy), _queues(environ, launch)
     return Settings(
         check=wanted,
@@ -92,7 +93,8 @@ def _remote_run(environ: Mapping[str, str], policy: Policy | None) -> tuple[Remo
     names = {argument: remote.variable(argument, environ) for argument in arguments} | {"candidate": _CANDIDATE}
     if policy:
         given = remote.arguments_of_policy(policy.remote_run, candidate=policy.candidate)
-        arguments |= {"run_project": policy.project, "run_name": policy.task_name} | given
+        open_ = {"run_project": policy.project, "run_name": policy.task_name}
+        arguments |= {name: text for name, text in open_.items() if text} | given
         names |= {argument: f"remote_run.{argument.removeprefix('run_')} of the policy" for argument in given}
     launch = remote.from_arguments(arguments, names=names)
     if launch is None:
@@ -208,16 +210,14 @@ def _pull_request(environ: Mapping[str, str], event: dict[str, Any]) -> check.Pu
         author=_text(event, "pull_request", "user", "login"),
         head_repository=_text(event, "pull_request", "head", "repo", "full_name"),
         head_url=repository.without_credentials(_text(event, "pull_request", "head", "repo", "clone_url")),
-        labeled_by=_labeled_by(environ, event),
         base=_text(event, "pull_request", "base", "ref"),
         default_branch=_text(event, "repository", "default_branch"),
     )
 
 
-def _labeled_by(environ: Mapping[str, str], event: dict[str, Any]) -> str:
+def _labeled_by(event: dict[str, Any], launch: RemoteRun | None) -> str:
     """Who approved with the label, in this very event: a label that is still there approves no later commit."""
-    label = environ.get("CLEARML_CI_APPROVAL_LABEL", "").strip() or remote.DEFAULT_LABEL
-    if event.get("action") != "labeled" or _text(event, "label", "name") != label:
+    if launch is None or event.get("action") != "labeled" or _text(event, "label", "name") != launch.approval_label:
         return ""
     return _text(event, "sender", "login")
 

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
@@ -62,6 +63,9 @@ def _result(decide: Decide, clearml: ClearML, run_id: str, *, on_agent: bool) ->
         return decide(clearml, run)
     except (ClearMLError, UsageError) as error:
         return {"fault": str(error)}
+    except Exception as error:  # a fault that nobody thought of is told as one, and not left in a console
+        traceback.print_exc()
+        return {"fault": f"{type(error).__name__}: {error}"}
 
 
 def github(wanted: Check) -> GitHub:

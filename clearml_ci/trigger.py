@@ -5,8 +5,9 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from clearml_ci import clearml_gateway, markdown, source, verdict, voice, watch, workflow
+from clearml_ci import clearml_gateway, markdown, remote, source, verdict, voice, watch, workflow
 from clearml_ci.clearml_gateway import ClearML, ClearMLError, Queue
+from clearml_ci.errors import UsageError
 from clearml_ci.settings import Settings
 from clearml_ci.verdict import Document
 from clearml_ci.voice import Voice
@@ -16,9 +17,13 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 def pull_request(settings: Settings, *, began: float) -> int:
     """Check a pull request; `began` is a time of `time.monotonic()`. Raises ClearMLError and UsageError."""
-    clearml = clearml_gateway.connect()
-    queue, draft = _prepare(clearml, settings)
     job = voice.connect(settings.check, settings.github_token)
+    try:
+        clearml = clearml_gateway.connect()
+        queue, draft = _prepare(clearml, settings)
+    except (ClearMLError, UsageError) as error:
+        job.status(state="error", description=str(error), url="")  # an older green must not stand for this
+        raise
     asked = replace(settings.check, facts=job.facts())
     arguments = {**settings.arguments, **asked.to_arguments()}
     # A signal between these lines and the `try` would leave a run, or a pending status, that nobody ends.
@@ -31,17 +36,21 @@ def pull_request(settings: Settings, *, began: float) -> int:
         raise
     run = {"id": run_id, "url": ""}
     try:
+        clearml_gateway.mark(clearml, run_id, run=run_id, purpose="run")
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         run["url"] = clearml_gateway.run(clearml, run_id).url
         workflow.say(f"ClearML run: {run['url']} (enqueued after {time.monotonic() - began:.1f} s)")
         _supersede(clearml, job, run)
         if not settings.check.waited_for:
-            workflow.handed_over(run)
+            workflow.handed_over(run, status=settings.check.pull_request.check_name)
             return 0
         job.started(run["url"])
         return _wait(clearml, job, run, deadline=began + settings.deadline)
-    except (KeyboardInterrupt, watch.DeadlineError, ClearMLError) as error:
-        return _give_up(clearml, job, run, str(error) or "cancelled")
+    except KeyboardInterrupt:
+        return _give_up(clearml, job, run, "cancelled")
+    except Exception as error:  # whatever it is: a run that nobody waits for must not turn a status green later
+        told = isinstance(error, watch.DeadlineError | ClearMLError)
+        return _give_up(clearml, job, run, str(error) if told else f"{type(error).__name__}: {error}")
 
 
 def _prepare(clearml: ClearML, settings: Settings) -> tuple[Queue, str]:
@@ -50,6 +59,8 @@ def _prepare(clearml: ClearML, settings: Settings) -> tuple[Queue, str]:
     wanted = [names.controllers, names.steps, *([names.code] if settings.remote_run else [])]
     queues = clearml_gateway.watched_queues(clearml, wanted)
     clearml_gateway.refuse_deadlock([queues[name] for name in wanted])
+    if settings.remote_run and settings.arguments["_shared_queue"] != remote.SHARED:
+        clearml_gateway.refuse_shared_workers(steps=queues[names.steps], code=queues[names.code])
     if settings.check.project and settings.check.candidate != "none":
         clearml_gateway.existing_project_id(clearml, settings.check.project)
     code = source.of_agents(configured_repository=settings.repository, configured_commit=settings.commit)

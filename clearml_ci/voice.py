@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from clearml_ci import github_checks, github_gateway, github_reads, lineage, policy, publish, pull_code, workflow
 from clearml_ci.check import Check, Facts, PullRequest
+from clearml_ci.errors import UsageError
 from clearml_ci.github_gateway import GitHub, GitHubError
 from clearml_ci.policy import Policy
 from clearml_ci.verdict import Document
@@ -88,8 +89,10 @@ def connect(check: Check, token: str) -> Voice:
 def read_policy(pull: PullRequest, token: str) -> Policy | None:
     """The policy of the pull request's base branch, None where it has none. Raises GitHubError and UsageError."""
     if not token:
-        workflow.warn(f"without a GITHUB_TOKEN the base branch is not asked for a policy ({policy.FILE})")
-        return None
+        raise UsageError(
+            f"without a GITHUB_TOKEN the base branch cannot be asked for its policy ({policy.FILE}): set it, "
+            "in a workflow to ${{ github.token }}"
+        )
     hub = github_gateway.connect(api_url=pull.github_api, token=token, repository=pull.repository)
     head = github_reads.branch_head(hub, pull.base)
     text = github_reads.file_at(hub, path=policy.FILE, commit=head)

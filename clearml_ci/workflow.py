@@ -34,11 +34,11 @@ def conclude(verdict: Document, *, comment_url: str, body: str = "") -> None:
     _append("GITHUB_STEP_SUMMARY", body or markdown.comment(verdict, []))
 
 
-def handed_over(run: Mapping[str, str]) -> None:
+def handed_over(run: Mapping[str, str], *, status: str) -> None:
     """A run that nobody waits for: its verdict comes as a commit status."""
     _annotate(
         "notice",
-        "ClearML CI: not waited for. The verdict comes as the commit status 'ClearML CI', which the steps' "
+        f"ClearML CI: not waited for. The verdict comes as the commit status '{status}', which the steps' "
         "agent sets with its own GITHUB_TOKEN or GitHub App: without one, the status stays pending",
     )
     _append("GITHUB_OUTPUT", f"pipeline_id={run['id']}\npipeline_url={run['url']}\n")
@@ -57,9 +57,8 @@ def outputs(verdict: Document, *, comment_url: str) -> dict[str, str]:
         "pipeline_id": verdict["pipeline"]["id"],
         "pipeline_url": verdict["pipeline"]["url"],
         "comment_url": comment_url,
-        "verdict_json": json.dumps(verdict),
     }
-    return {name: " ".join(value.split()) for name, value in values.items()}
+    return {name: " ".join(value.split()) for name, value in values.items()} | {"verdict_json": json.dumps(verdict)}
 
 
 def _annotate(level: str, text: str) -> None:

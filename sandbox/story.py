@@ -153,7 +153,7 @@ def check(
         job=done,
         verdict=_verdict(story, done),
         comments=comments(pull),
-        status=story.repository.get_commit(commit).get_combined_status().state,
+        status=_status(story, pull, commit),
     )
 
 
@@ -180,6 +180,14 @@ def _verdict(story: Story, done: Job) -> dict[str, Any]:
     except NoVerdictError:
         said: dict[str, Any] = json.loads(done.outputs["verdict_json"])
         return said
+
+
+def _status(story: Story, pull: PullRequest, commit: str) -> str:
+    """The state of the check's own status as GitHub shows it, for the branch that the pull request is to go into."""
+    own = "ClearML CI" if pull.base.ref == story.repository.default_branch else f"ClearML CI ({pull.base.ref})"
+    statuses = story.repository.get_commit(commit).get_combined_status().statuses
+    state = next((status.state for status in statuses if status.context == own), "pending")
+    return "failure" if state == "error" else state
 
 
 def verdict(story: Story, pipeline_id: str) -> dict[str, Any]:

@@ -30,8 +30,10 @@ def compare(clearml: ClearML, run: Run) -> dict[str, Any]:
 def _compare(clearml: ClearML, wanted: Check, candidate: dict[str, str], main: str | None) -> dict[str, Any]:
     """`main`: the id of the task that main's own merge base was judged by, where somebody found it."""
     _, reported = clearml_gateway.metrics_of(clearml, [candidate["id"]], wanted.gates)[candidate["id"]]
+    # Where the policy looks, not where the candidate happens to be: a pull request can change its task's project.
+    project = clearml_gateway.existing_project_id(clearml, wanted.project) if wanted.project else None
     tagged = clearml_gateway.best_tasks(
-        clearml, project=candidate["project_id"], task_name=wanted.task_name, tag=wanted.best_tag, gates=wanted.gates
+        clearml, project=project, task_name=wanted.task_name, tag=wanted.best_tag, gates=wanted.gates
     )
     judged = _judge(wanted, candidate["id"], reported, tagged)
     counted = {one.baseline_id: None for _, one in judged if one.baseline_id}

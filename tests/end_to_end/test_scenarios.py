@@ -84,9 +84,14 @@ def test_run__of_each_scenario__started_from_one_template(played: Play, tale: St
     assert {run["status"] for run in found} == {"completed"}
     assert {run["script"]["version_num"] for run in found} == {job.code_of_agents()[1]}
     drafts = tale.clearml.call(
-        "tasks.get_all", project=[found[0]["project"]], status=["created"], only_fields=["id"], search_hidden=True
+        "tasks.get_all",
+        project=[found[0]["project"]],
+        status=["created"],
+        only_fields=["id", "runtime"],
+        search_hidden=True,
     )["tasks"]
-    assert (len(found), len(drafts)) == (len(runs), 1)
+    templates = [draft for draft in drafts if (draft.get("runtime") or {}).get("clearml_ci_template") == draft["id"]]
+    assert (len(found), len(templates)) == (len(runs), 1)
 
 
 def test_run__in_clearml__carries_the_verdict_in_its_properties_and_no_secret(played: Play, tale: Story) -> None:

@@ -278,3 +278,20 @@ def test_failed_meanwhile__script_that_reported_and_broke_before_it_was_stopped_
     assert ended is not None
     assert (ended[0].outcome, ended[0].phase) == ("no_evidence", "script")
     assert "ValueError: broken" in ended[0].reason
+
+
+def test_superseded__clone_of_a_superseded_run__is_not(clearml: ClearML, client: Client, project: Project) -> None:
+    older = controller(client, project, pull_request="7")
+    mine = controller(client, project, pull_request="7")
+    clearml_gateway.supersede(clearml, mine)
+    properties = client.call("tasks.get_by_id", task=older)["task"]["hyperparams"]["properties"]
+    clone = client.call("tasks.clone", task=older, new_task_name="rerun")["id"]
+    client.call("tasks.edit_hyper_params", task=clone, hyperparams=list(properties.values()))
+    assert clearml_gateway.run(clearml, older).superseded_by == mine
+    assert clearml_gateway.run(clearml, clone).superseded_by == ""
+
+
+def test_refuse_shared_workers__one_agent_for_steps_and_code__is_refused() -> None:
+    with pytest.raises(UsageError, match="the agent b serves 's' and 'g'"):
+        clearml_gateway.refuse_shared_workers(steps=named("s", "a", "b"), code=named("g", "b"))
+    clearml_gateway.refuse_shared_workers(steps=named("s", "a"), code=named("g", "b"))

@@ -176,3 +176,8 @@ def test_picked__gates__are_those_that_decided_each_metric_once(
     documents: list[dict[str, object]], indexes: list[int]
 ) -> None:
     assert charts.picked(documents) == indexes
+
+
+def test_chart__iterations_too_large_to_be_told_apart__comes_to_an_end() -> None:
+    far = tuple((float(2**62 + index), float(index)) for index in range(50))
+    assert isinstance(charts.chart("loss/train", Curves(far, far), goal="minimize"), str)

@@ -58,3 +58,17 @@ def test_choose__several_tasks__takes_the_first_that_fits() -> None:
 
 def test_as_document__task_with_changes__does_not_carry_the_diff() -> None:
     assert "diff" not in evidence.as_document(task(diff="password = 1"))
+
+
+@pytest.mark.parametrize(
+    ("purpose", "reason"),
+    [
+        ("", "has uncommitted changes"),
+        ("training", None),
+        ("probe", "was launched by a check, for a look at whether it runs"),
+        ("tests", "was launched by a check, for its tests"),
+    ],
+)
+def test_objection__task_that_a_check_launched__counts_as_training_alone(purpose: str, reason: str | None) -> None:
+    """The change on a training's task is the call of Task.init that the check added."""
+    assert evidence.objection(CHECK, task(diff="+Task.init()", purpose=purpose)) == reason

@@ -204,3 +204,15 @@ def test_as_document__gate__has_what_the_comment_shows() -> None:
 def test_as_document__not_finite_number__becomes_none(bad: float) -> None:
     document = gate.as_document(GATE, Judgement("inconclusive", "", value=bad, limit=bad, last=bad))
     assert (document["value"], document["limit"], document["last"]) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("goal", "best", "outcome"),
+    [("minimize", 0.4, "inconclusive"), ("maximize", -0.4, "inconclusive"), ("minimize", 0.0, "passed")],
+    ids=["loss", "score-below-zero", "against-zero"],
+)
+def test_judge__zero_throughout__does_not_improve_on_what_is_not(goal: str, best: float, outcome: str) -> None:
+    """A run that was NaN from its first step is recorded as 0 throughout."""
+    one = Gate("loss", "train", goal=goal)
+    zeros, real = Summary("loss", "train", 0.0, 0.0, 0.0), Summary("loss", "train", best, best, best)
+    assert gate.judge(one, {"mine": zeros}, {"best": real}).outcome == outcome

@@ -115,3 +115,31 @@ def test_refuse_shared_queue__steps_and_code_on_one__needs_the_words() -> None:
         remote.refuse_shared_queue({"_steps_queue": "one"}, code="one")
     remote.refuse_shared_queue({"_steps_queue": "one", "_shared_queue": remote.SHARED}, code="one")
     remote.refuse_shared_queue({"_steps_queue": "one"}, code="two")
+
+
+@pytest.mark.parametrize(
+    ("said", "candidate", "until"),
+    [
+        ({"script": "train.py"}, "find", "first-iteration"),
+        ({"script": "train.py"}, "train", "completion"),
+        ({"script": "train.py", "until": "completion"}, "find", "completion"),
+        ({"until": "off"}, "find", "off"),
+    ],
+    ids=["default", "trained", "completion", "off"],
+)
+def test_arguments_of_policy__until__is_what_its_summary_says(
+    said: dict[str, object], candidate: str, until: str
+) -> None:
+    assert remote.arguments_of_policy(said, candidate=candidate)["run_until"] == until
+
+
+def test_arguments_of_policy__what_it_runs__is_not_mixed_with_the_workflows() -> None:
+    given = remote.arguments_of_policy({"module": "pytest"}, candidate="find")
+    assert (given["run_script"], given["run_module"]) == ("", "pytest")
+    assert "run_queue" not in given
+    assert remote.arguments_of_policy(None, candidate="find") == {"candidate": "find"}
+
+
+def test_until__off_for_a_candidate_that_is_trained__is_refused() -> None:
+    with pytest.raises(UsageError, match="is 'off', but the candidate is to be trained"):
+        remote.from_arguments({"run_until": "off", "candidate": "find-or-train"})

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from clearml_ci import settings
+from clearml_ci import policy, settings
 from clearml_ci.errors import UsageError
 
 HEAD = "a" * 40
@@ -124,3 +124,17 @@ def test_settings__printed__do_not_show_the_token(environ: dict[str, str]) -> No
     assert found.github_token == "ghs_secret"  # noqa: S105  invented for this test
     assert "ghs_secret" not in repr(found)
     assert "ghs_secret" not in json.dumps(found.check.to_arguments())
+
+
+@pytest.mark.parametrize(
+    ("label", "approved_by"), [("safe", "maintainer"), ("run-remote", "")], ids=["the-policys", "the-default"]
+)
+def test_from_environment__label_of_the_policy__is_the_one_that_approves(
+    environ: dict[str, str], label: str, approved_by: str
+) -> None:
+    text = "version: 1\nremote_run: {script: train.py, approval_label: safe}\n"
+    write(environ, {**event(), "action": "labeled", "label": {"name": label}, "sender": {"login": "maintainer"}})
+    found = settings.from_environment(environ, read_policy=lambda _, __: policy.load(text, source="policy"))
+    assert found.check.pull_request.labeled_by == approved_by
+    assert found.remote_run is not None
+    assert (found.remote_run.until, found.remote_run.script) == ("first-iteration", "train.py")
