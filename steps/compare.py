@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from clearml_ci import alike, baseline, check, clearml_gateway, errors, evidence, gate, lineage, step
+from clearml_ci import alike, baseline, check, clearml_gateway, errors, evidence, gate, lineage, repository, step
 from clearml_ci.alike import Difference
 from clearml_ci.check import Check
 from clearml_ci.clearml_gateway import ClearML, ClearMLError, Run
@@ -30,11 +30,7 @@ def compare(clearml: ClearML, run: Run) -> dict[str, Any]:
 def _compare(clearml: ClearML, wanted: Check, candidate: dict[str, str], main: str | None) -> dict[str, Any]:
     """`main`: the id of the task that main's own merge base was judged by, where somebody found it."""
     _, reported = clearml_gateway.metrics_of(clearml, [candidate["id"]], wanted.gates)[candidate["id"]]
-    # Where the policy looks, not where the candidate happens to be: a pull request can change its task's project.
-    project = clearml_gateway.existing_project_id(clearml, wanted.project) if wanted.project else None
-    tagged = clearml_gateway.best_tasks(
-        clearml, project=project, task_name=wanted.task_name, tag=wanted.best_tag, gates=wanted.gates
-    )
+    tagged = _tagged(clearml, wanted, candidate)
     judged = _judge(wanted, candidate["id"], reported, tagged)
     counted = {one.baseline_id: None for _, one in judged if one.baseline_id}
     bests = [task for id_ in counted for task, _ in tagged if task.id == id_]
@@ -57,6 +53,23 @@ def _compare(clearml: ClearML, wanted: Check, candidate: dict[str, str], main: s
             *(told.warning for _, told in judged if told.warning),
         ],
     }
+
+
+def _tagged(clearml: ClearML, wanted: Check, candidate: dict[str, str]) -> list[tuple[RecordedTask, Reported]]:
+    """Where the policy looks, not only where the candidate is: a pull request can change its task's project.
+
+    Without a project, the bests of the same repository count, wherever they are, and those beside the candidate.
+    """
+    project = clearml_gateway.existing_project_id(clearml, wanted.project) if wanted.project else None
+    found = clearml_gateway.best_tasks(
+        clearml, project=project, task_name=wanted.task_name, tag=wanted.best_tag, gates=wanted.gates
+    )
+    urls = wanted.pull_request.repositories
+    return [
+        (task, metrics)
+        for task, metrics in found
+        if project or task.project_id == candidate["project_id"] or repository.is_one_of(task.repository, urls)
+    ]
 
 
 def _of_bests(wanted: Check, tagged: Sequence[RecordedTask], bests: Sequence[RecordedTask]) -> list[str]:
