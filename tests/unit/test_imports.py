@@ -7,8 +7,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 GATEWAYS = {
-    "clearml": {"clearml_gateway", "clearml_launch"},
-    "github": {"github_gateway", "github_checks", "github_comments", "github_reads"},
+    "clearml": {"clearml_audit", "clearml_gateway", "clearml_launch"},
+    "github": {"github_gateway", "github_checks", "github_comments", "github_issues", "github_reads"},
 }
 PRODUCT = [
     ROOT / "ci_trigger.py",
