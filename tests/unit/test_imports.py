@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 GATEWAYS = {
-    "clearml": {"clearml_audit", "clearml_gateway", "clearml_launch"},
+    "clearml": {"clearml_audit", "clearml_gateway", "clearml_launch", "clearml_schedule"},
     "github": {"github_gateway", "github_checks", "github_comments", "github_issues", "github_reads"},
 }
 PRODUCT = [
