@@ -42,6 +42,7 @@ class Audit:
     `task_name` may be empty: then tasks of each name have a best of their own. `gates` tell how much worse than the
     best main may be. `commit` is main's head, empty where the step has to ask GitHub. `queues` are looked at, and
     `longest_wait` is in seconds. `clean_up`: stop the leftovers that carry our mark.
+    `retrain`: how often main is trained again.
     """
 
     home: Home
@@ -53,6 +54,7 @@ class Audit:
     queues: tuple[str, ...]
     longest_wait: float = DEFAULT_LONGEST_WAIT
     clean_up: bool = True
+    retrain: int = 0
 
     def to_arguments(self) -> dict[str, str]:
         """The `Args` of a run. Names with a leading underscore are hidden in the New run dialog."""
@@ -71,6 +73,7 @@ class Audit:
             "queues": "\n".join(self.queues),
             "longest_wait": f"{self.longest_wait:g}",
             "clean_up": "true" if self.clean_up else "false",
+            "retrain": str(self.retrain),
             "_context": json.dumps(context),
         }
 
@@ -88,6 +91,7 @@ def from_arguments(arguments: Mapping[str, str]) -> Audit:
         queues=_queues(arguments),
         longest_wait=_seconds(arguments.get("longest_wait", "")),
         clean_up=argument_texts.word("clean_up", arguments.get("clean_up", ""), {"true": True, "false": False}),
+        retrain=_times(arguments.get("retrain", "")),
     )
 
 
@@ -127,6 +131,8 @@ def plan(arguments: Mapping[str, str]) -> dict[str, list[str]]:
     steps: dict[str, list[str]] = {"audit_baselines": [], "audit_leftovers": []}
     if arguments.get("run_until", "").strip().lower() not in remote.OFF:
         steps["audit_probe"] = []
+    if arguments.get("retrain", "").strip() not in ("", "0"):
+        steps["audit_retrain"] = []
     return {**steps, "audit_report": list(steps)}
 
 
@@ -150,6 +156,12 @@ def _seconds(text: str) -> float:
     if not 0 < seconds < float("inf"):
         raise UsageError(f"longest_wait is {text[:60]!r}: expected a number of seconds, such as 3600")
     return seconds
+
+
+def _times(text: str) -> int:
+    if not re.fullmatch(r"[0-9]?", text.strip()):
+        raise UsageError(f"retrain is {text[:60]!r}: expected how often main is trained again, from 0 to 9")
+    return int(text.strip() or 0)
 
 
 def _home(text: str) -> Home:

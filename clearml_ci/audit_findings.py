@@ -1,13 +1,16 @@
-"""What an audit finds in what was recorded: bests, queues, templates, main's head on an agent. Pure."""
+"""What an audit finds in what was recorded: bests, queues, templates, main's head on an agent. Pure.
+
+Its other halves: `leftovers` (tasks of dead runs) and `drift` (main against the best, and against itself).
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from clearml_ci import baseline, evidence, gate
+from clearml_ci import baseline, evidence
 from clearml_ci.evidence import RecordedTask
-from clearml_ci.gate import Gate, Reported
+from clearml_ci.gate import Reported
 
 FINDING, NOTE = "finding", "note"  # what turns the verdict, and what is only told
 Tasks = Sequence[tuple[RecordedTask, Reported]]
@@ -86,30 +89,6 @@ def missing(asked: Iterable[Where], tagged: Iterable[RecordedTask], *, tag: str)
     return [Finding("no_best", NOTE, where, said, do) for where in asked if where.name not in known]
 
 
-def drift(bests: Tasks, of_main: Tasks, gates: Sequence[Gate]) -> list[Finding]:
-    """Where main's newest task is worse than the best by more than the gates allow. `of_main`: newest first."""
-    newest: dict[Key, tuple[RecordedTask, Reported]] = {}
-    for task, reported in of_main:
-        if evidence.unusable(task) is None and not task.purpose.startswith(("probe", "tests")):
-            newest.setdefault(_key(task), (task, reported))
-    found = []
-    for key, (task, reported) in newest.items():
-        own = {best.id: values for best, values in bests if _key(best) == key and baseline.usable(best)}
-        if own and task.id not in own:
-            found += [_drifted(one, task, reported, own) for one in gates]
-    return [one for one in found if one]
-
-
-def _drifted(one: Gate, task: RecordedTask, reported: Reported, bests: Mapping[str, Reported]) -> Finding | None:
-    told = gate.judge(one, {task.id: reported[one]}, {best: values[one] for best, values in bests.items()})
-    if told.outcome not in ("regressed", "inconclusive"):
-        return None
-    numbers = f" ({told.value:.6g}, best {told.baseline:.6g})" if told.value is not None and told.baseline else ""
-    severity = FINDING if told.outcome == "regressed" and one.required else NOTE
-    said = f"main's newest task, commit {task.commit[:10]}: {told.reason}{numbers}"
-    return Finding("drift", severity, _task(task), said, "find out which merge lost it, or train main again")
-
-
 def of_queues(queues: Iterable[Queue], *, longest_wait: float) -> list[Finding]:
     """Queues that nobody serves, or serves too slowly."""
     return [found for queue in queues if (found := _of_queue(queue, longest_wait))]
@@ -175,7 +154,7 @@ def duration(seconds: float) -> str:
 def _grouped(tagged: Iterable[RecordedTask]) -> dict[Key, list[RecordedTask]]:
     groups: dict[Key, list[RecordedTask]] = defaultdict(list)
     for task in tagged:
-        groups[_key(task)].append(task)
+        groups[key_of(task)].append(task)
     return groups
 
 
@@ -224,14 +203,16 @@ def _lost(key: Key, task: str, tag: str) -> Finding:
 
 
 def _of_task(kind: str, task: RecordedTask, said: str, do: str, *, severity: str = FINDING) -> Finding:
-    return Finding(kind, severity, _task(task), said, do)
+    return Finding(kind, severity, place(task), said, do)
 
 
-def _task(task: RecordedTask) -> Where:
+def place(task: RecordedTask) -> Where:
+    """Where a finding about a task is."""
     return Where("task", f"{task.project}/{task.name}", task.url)
 
 
-def _key(task: RecordedTask) -> Key:
+def key_of(task: RecordedTask) -> Key:
+    """What shares one best with this task."""
     return task.project_id, task.name
 
 

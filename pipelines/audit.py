@@ -1,6 +1,7 @@
 """The audit: audit_baselines ┐
-              audit_leftovers ┼→ audit_report; the probe is left out where none is asked for.
-              audit_probe ────┘
+              audit_leftovers ┼→ audit_report; probe and retraining are left out where none is asked for.
+              audit_probe ────┤
+              audit_retrain ──┘
 
 An agent runs this file as the controller, on a schedule or from ClearML's web UI: what main promises, is it still so?
 """
@@ -28,6 +29,7 @@ PARAMETERS = {
     "longest_wait": "3600",
     "clean_up": "true",
     "commit": "",
+    "retrain": "0",
     "run_until": "off",
     "run_queue": "",
     "run_project": "",

@@ -20,6 +20,7 @@ from sandbox.story import Story, StoryError
 ENDS_WITHIN = 180  # seconds
 ENDED = ("completed", "failed", "stopped")
 PROBE = {"run_until": "first-iteration", "run_script": "train.py"}
+RETRAIN = {"retrain": "2", "run_script": "train.py", "run_name": "train digits"}
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,10 @@ class Planted:
     queue: str
 
 
-def audit(tale: Story, *, queues: tuple[str, ...] = (), probe: bool = False) -> Audited:
-    """One audit of the sample project, on the sandbox's agents, to its end."""
+def audit(tale: Story, *, queues: tuple[str, ...] = (), more: Mapping[str, str] | None = None) -> Audited:
+    """One audit of the sample project, on the sandbox's agents, to its end; `more` are further `Args`."""
     tale.tell("an audit starts")
-    run = _start(tale, queues or (tale.sandbox.queues.steps, tale.sandbox.queues.code), PROBE if probe else {})
+    run = _start(tale, queues or (tale.sandbox.queues.steps, tale.sandbox.queues.code), more or {})
     _wait(tale, run)
     found = [one for one in tale.repository.get_issues(state="all") if (one.body or "").startswith("<!-- clearml-ci")]
     if len(found) > 1:
@@ -60,7 +61,7 @@ def audit(tale: Story, *, queues: tuple[str, ...] = (), probe: bool = False) -> 
 def green(tale: Story) -> Audited:
     """All is well, and main's head runs on an agent today."""
     story.ensure_best(tale)
-    return audit(tale, probe=True)
+    return audit(tale, more=PROBE)
 
 
 def findings(tale: Story) -> tuple[Planted, Audited]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from clearml_ci import audit, audit_findings, clearml_audit, github_reads, lineage, repository, step
+from clearml_ci import audit, audit_findings, clearml_audit, drift, github_reads, lineage, repository, step
 from clearml_ci.audit import Audit
 from clearml_ci.audit_findings import Tasks, Where
 from clearml_ci.clearml_audit import PIPELINES, Project
@@ -34,7 +34,7 @@ def audit_baselines(clearml: ClearML, run: Run) -> dict[str, Any]:
     found = [
         *audit_findings.of_bests(tagged, tag=wanted.best_tag, on_main=_on_main(hub, wanted, tagged, recent)),
         *audit_findings.missing(places, tagged, tag=wanted.best_tag),
-        *audit_findings.drift(bests, main, wanted.gates),
+        *drift.from_best(bests, main, wanted.gates),
     ]
     return {
         "findings": audit_findings.as_documents(found),

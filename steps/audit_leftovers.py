@@ -17,7 +17,8 @@ def audit_leftovers(clearml: ClearML, run: Run) -> dict[str, Any]:
     wanted = audit.from_arguments(run.arguments)
     root = run.project.split(PIPELINES)[0]
     every = clearml_audit.projects(clearml)
-    home = next(Where("project", project.name, project.url) for project in every if project.id == run.project_id)
+    url = next((project.url for project in every if project.id == run.project_id), "")
+    home = Where("project", run.project, url)
     notes: list[str] = []
     found = [
         *(_cleaned(clearml, one, notes, clean_up=wanted.clean_up) for one in _left(clearml, root)),

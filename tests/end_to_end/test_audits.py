@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sandbox import audit_scenarios
+from sandbox import audit_scenarios, story
 from sandbox.audit_scenarios import Audited, Planted
 from sandbox.story import Story
 
@@ -67,3 +67,12 @@ def test_audit_findings__repaired__the_same_issue_is_closed(tale: Story, found: 
     assert before.issue is not None and after.issue is not None
     assert (after.issue.number, after.issue.state) == (before.issue.number, "closed")
     assert "all is well" in after.issue.body
+
+
+def test_audit__main_trained_again__is_within_its_own_spread(tale: Story, green: Audited) -> None:  # noqa: ARG001
+    audited = audit_scenarios.audit(tale, more=audit_scenarios.RETRAIN)
+    assert "retrained" not in [one["kind"] for one in audited.verdict["findings"]]
+    assert audited.verdict["outcome"] == "passed"
+    trained = story.tasks_of(tale, tale.repository.get_branch("main").commit.sha)
+    purposes = [task_of(tale, task)["runtime"].get("clearml_ci_purpose") for task in trained]
+    assert purposes.count("training") == 2

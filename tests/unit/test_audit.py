@@ -13,7 +13,7 @@ from tests.unit.drawing import AUDIT, COMMIT, GATE
     [
         pytest.param(AUDIT, id="as drawn"),
         pytest.param(replace(AUDIT, commit="", projects=("a", "b/*"), gates=(), clean_up=False), id="without a commit"),
-        pytest.param(replace(AUDIT, longest_wait=90.5, task_name="train"), id="another wait"),
+        pytest.param(replace(AUDIT, longest_wait=90.5, task_name="train", retrain=3), id="another wait"),
     ],
 )
 def test_from_arguments__of_to_arguments__is_the_same_audit(asked: Audit) -> None:
@@ -27,6 +27,8 @@ def test_from_arguments__of_to_arguments__is_the_same_audit(asked: Audit) -> Non
         pytest.param({"longest_wait": "soon"}, "longest_wait is 'soon'", id="no number"),
         pytest.param({"longest_wait": "-1"}, "longest_wait is '-1'", id="negative"),
         pytest.param({"longest_wait": "nan"}, "longest_wait is 'nan'", id="nan"),
+        pytest.param({"retrain": "-1"}, "retrain is '-1'", id="negative times"),
+        pytest.param({"retrain": "10"}, "retrain is '10'", id="too often"),
         pytest.param({"clean_up": "maybe"}, "clean_up is 'maybe'", id="neither true nor false"),
         pytest.param({"gates": "3"}, "gates", id="gates that are none"),
         pytest.param({"best_tag": "-best"}, "best_tag is '-best'", id="tag that means not"),
@@ -51,7 +53,8 @@ def test_plan__probe_asked_for__runs_beside_the_others_and_is_reported() -> None
         "audit_probe": [],
         "audit_report": ["audit_baselines", "audit_leftovers", "audit_probe"],
     }
-    assert "audit_probe" not in audit.plan({"run_until": " Off "})
+    assert list(audit.plan({"run_until": " Off ", "retrain": "2"}))[2:] == ["audit_retrain", "audit_report"]
+    assert list(audit.plan({"retrain": "0"})) == ["audit_baselines", "audit_leftovers", "audit_report"]
 
 
 def test_as_check__main__is_nobodys_fork_and_takes_the_commit() -> None:

@@ -5,10 +5,9 @@ from typing import Any
 import pytest
 
 from clearml_ci import audit_findings
-from clearml_ci.audit_findings import Finding, Queue, Tasks, Template, Where
+from clearml_ci.audit_findings import Finding, Queue, Template, Where
 from clearml_ci.evidence import RecordedTask
-from clearml_ci.gate import Summary
-from tests.unit.drawing import COMMIT, GATE, TASK, task
+from tests.unit.drawing import COMMIT, TASK, task
 
 HOME = Where("project", "owner/name", "")
 QUEUE = Queue("ci-code", "https://clearml/queues", exists=True, workers=1, entries=0, waits=0.0)
@@ -84,47 +83,6 @@ def test_missing__project_without_a_best__is_a_note() -> None:
     asked = [Where("project", TASK.project, ""), Where("project", "Empty", "")]
     found = audit_findings.missing(asked, [TASK], tag=TAG)
     assert [(one.severity, one.where.name) for one in found] == [("note", "Empty")]
-
-
-def with_values(*pairs: tuple[RecordedTask, float | None]) -> Tasks:
-    return [
-        (one, {GATE: value if value is None else Summary("accuracy", "validation", value, value, value)})
-        for one, value in pairs
-    ]
-
-
-MAIN = task(id="m" * 32)
-
-
-@pytest.mark.parametrize(
-    ("main", "expected"),
-    [
-        pytest.param([(MAIN, 0.95)], [], id="as good"),
-        pytest.param([(MAIN, 0.90)], [], id="within the tolerance"),
-        pytest.param([(MAIN, 0.80)], [("drift", "finding")], id="worse"),
-        pytest.param([(MAIN, None)], [("drift", "note")], id="reports it no more"),
-        pytest.param([(MAIN, 0.94), (replace(MAIN, id="o"), 0.1)], [], id="only the newest counts"),
-        pytest.param([(replace(MAIN, status="failed"), 0.1), (MAIN, 0.94)], [], id="failed one is passed over"),
-        pytest.param([(replace(MAIN, purpose="probe"), 0.1), (MAIN, 0.94)], [], id="probe is passed over"),
-        pytest.param([(TASK, 0.92)], [], id="is the best itself"),
-        pytest.param([(replace(MAIN, name="other"), 0.1)], [], id="another name"),
-        pytest.param([], [], id="nothing ran"),
-    ],
-)
-def test_drift__newest_task_of_main__is_held_against_the_best(
-    main: list[tuple[RecordedTask, float | None]], expected: list[tuple[str, str]]
-) -> None:
-    assert kinds(audit_findings.drift(with_values((TASK, 0.92)), with_values(*main), [GATE])) == expected
-
-
-def test_drift__advisory_gate__is_a_note() -> None:
-    advisory = replace(GATE, required=False)
-    bests, main = [(TASK, {advisory: summary(0.9)})], [(MAIN, {advisory: summary(0.5)})]
-    assert kinds(audit_findings.drift(bests, main, [advisory])) == [("drift", "note")]
-
-
-def summary(value: float) -> Summary:
-    return Summary("accuracy", "validation", value, value, value)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ PRODUCT = [
 # What is no pure core: the two gateways, and what reads git, the job's environment, or a gateway.
 AROUND = {
     *(*GATEWAYS["clearml"], *GATEWAYS["github"]),
-    *("lineage", "publish", "pull_code", "source", "step", "trigger", "voice", "watch", "workflow"),
+    *("lineage", "main_run", "publish", "pull_code", "source", "step", "trigger", "voice", "watch", "workflow"),
 }
 CORE = sorted(file.stem for file in (ROOT / "clearml_ci").glob("*.py") if file.stem not in AROUND)
 
