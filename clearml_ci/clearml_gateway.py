@@ -37,6 +37,7 @@ OWN_MARK, RUN_MARK, PURPOSE_MARK = "clearml_ci_task", "clearml_ci_run", "clearml
 RESULT = "result"
 WATCHED_WITHIN = 90  # seconds: a queue is watched when a worker was seen on it within this time
 PAGE = 100  # tasks a request
+MOST = 500  # records a request that the server gives at most
 DATASETS = "Datasets"  # the section in which `Dataset.get(alias=...)` records what a task read
 _NO_HYPERPARAMETERS = (DATASETS, "properties")  # the second: what people and programs note on a task afterwards
 STOPS_WITHIN = 10  # seconds that agents are given to end what they run
@@ -187,6 +188,16 @@ def _all(clearml: ClearML, service: str) -> list[dict[str, Any]]:
         f"{service}.get_all", only_fields=["id", "name"], search_hidden=service == "queues"
     )[service]
     return found
+
+
+def every(clearml: ClearML, service: str, **where: Any) -> Iterator[dict[str, Any]]:
+    """All records that a filter matches, MOST a request. What the server does not know as a filter it ignores."""
+    endpoint = f"{service}.get_all_ex" if service == "tasks" else f"{service}.get_all"
+    for page in itertools.count():
+        found = clearml.call(endpoint, page=page, page_size=MOST, search_hidden=True, **where)[service]
+        yield from found
+        if len(found) < MOST:
+            return
 
 
 # --- projects -----------------------------------------------------------------------------------------------
@@ -488,7 +499,7 @@ def publish_verdict(clearml: ClearML, run_id: str, verdict: Mapping[str, Any]) -
     task = Task.get_task(task_id=_not_empty(run_id))
     if not task.upload_artifact("verdict", dict(verdict), wait_on_upload=True):
         raise ClearMLError(f"the verdict could not be stored on the run {run_id}: is ClearML's file server up?")
-    summary = {key: str(verdict[key]) for key in ("outcome", "exit_reason", "commit", "pull_request")}
+    summary = {key: str(verdict[key] or "") for key in ("outcome", "exit_reason", "commit", "pull_request")}
     clearml.call("tasks.edit_hyper_params", task=run_id, hyperparams=_section("properties", summary), force=True)
 
 
@@ -597,6 +608,12 @@ def best_tasks(
         **where,
     )["tasks"]
     return [(_recorded(clearml, task), _reported(task, gates)) for task in found]
+
+
+def matching(clearml: ClearML, gates: Sequence[Gate], **where: Any) -> Iterator[tuple[RecordedTask, Reported]]:
+    """The tasks that a filter matches, in any status, archived ones included, with their metrics: MOST a request."""
+    for task in every(clearml, "tasks", only_fields=[*_TASK_FIELDS, *_metric_fields(gates)], **where):
+        yield _recorded(clearml, task), _reported(task, gates)
 
 
 def metrics_of(

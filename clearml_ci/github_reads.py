@@ -151,6 +151,23 @@ def commits_of(hub: GitHub, pull_request: int) -> list[str]:
     )
 
 
+def recent_commits(hub: GitHub, branch: str) -> list[str]:
+    """The newest 100 commits of a branch, and the heads of what was merged into it lately. Raises GitHubError.
+
+    After a squash a merged pull request's head is none of the branch's commits, and yet it is what was judged.
+    """
+    commits = told(
+        hub, f"the commits of '{branch}'", _CONTENTS, lambda: list(hub.repository.get_commits(sha=branch).get_page(0))
+    )
+    merged = told(
+        hub,
+        f"the pull requests merged into '{branch}'",
+        _PULLS,
+        lambda: hub.repository.get_pulls(state="closed", base=branch, sort="updated", direction="desc").get_page(0),
+    )
+    return list(dict.fromkeys([*(one.sha for one in commits), *(one.head.sha for one in merged if one.merged_at)]))
+
+
 def merge_base(hub: GitHub, *, base: str, head: str) -> str:
     """The newest commit that a branch and a commit have in common. Raises GitHubError."""
     return _compared(hub, base, head).merge_base_commit.sha

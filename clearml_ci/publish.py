@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from clearml_ci import github_checks, github_gateway, github_reads, markdown
+from clearml_ci import audit_report, github_checks, github_gateway, github_issues, github_reads, markdown
 from clearml_ci.check import Check
 from clearml_ci.github_gateway import GitHub, GitHubError
 from clearml_ci.verdict import Document
@@ -30,6 +30,17 @@ def verdict(hub: GitHub, wanted: Check, document: Document, body: str) -> Posted
     status_url, status_refused = _attempt(lambda: _status(hub, wanted, document), "")
     warnings = [text for text in (moved, refused, status_refused) if text]
     return Posted(comment_url, bool(status_url), tuple(dict.fromkeys(warnings)))
+
+
+def audit(hub: GitHub, document: Document, body: str) -> str:
+    """The address of the repository's one issue, which is closed when all is well. Raises GitHubError."""
+    return github_issues.upsert(
+        hub,
+        marker=audit_report.marker(document["repository"]),
+        title=audit_report.title(document),
+        body=body,
+        open_=document["exit_code"] != 0,
+    )
 
 
 def check_run(hub: GitHub, wanted: Check, document: Document, body: str, *, started: int | None) -> str:

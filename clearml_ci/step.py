@@ -64,6 +64,12 @@ def _result(decide: Decide, clearml: ClearML, run_id: str, *, on_agent: bool) ->
         return {"fault": str(error)}
 
 
+def require_own_repository(repository: str, run: Run) -> None:
+    """A run's parameters can be edited by anyone on the ClearML server; its project says whose checks it holds."""
+    if not repository or f"/{repository}/.pipelines/" not in f"/{run.project}/":
+        raise UsageError(f"a run in the project '{run.project}' must not report to the repository '{repository}'")
+
+
 def github(wanted: Check) -> GitHub:
     """The pull request's repository, with this agent's own credentials. Raises GitHubError, and where it has none
     NoCredentialsError.

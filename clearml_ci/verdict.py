@@ -1,9 +1,11 @@
 """The verdict document: one JSON schema that drives the comment, the status, the outputs and the exit code."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from clearml_ci import audit, audit_findings
+from clearml_ci.audit import Audit
 from clearml_ci.check import Check, plan
 from clearml_ci.remote import TRAINING
 
@@ -57,14 +59,44 @@ def compose(check: Check, *, run: Mapping[str, str], steps: Mapping[str, Mapping
         "differences": list(compared.get("differences", [])),
         "differences_total": compared.get("differences_total", 0),
         "rejected": results.get("find_task", {}).get("rejected", []),
-        "remote_run": {key: remote.get(key) for key in _REMOTE} if remote.get("outcome") in OUTCOMES else None,
+        "remote_run": _remote_document(remote),
         "warnings": [
             *results.get("find_task", {}).get("notes", []),
             *compared.get("warnings", []),
             *remote.get("notes", []),
         ],
         "pipeline": dict(run),
-        "clearml_requests": {n: r["requests"] for n, r in results.items() if "requests" in r},
+        "clearml_requests": _requests(results),
+    }
+
+
+def of_audit(
+    asked: Audit,
+    *,
+    run: Mapping[str, str],
+    steps: Mapping[str, Mapping[str, Any]],
+    planned: Iterable[str],
+) -> Document:
+    """The verdict of an audit, in the same schema: `findings` are its own, and it has no pull request.
+
+    A step of `planned` that left no result is an `error`, whatever the others found.
+    """
+    results = {name: step.get("result") or {} for name, step in steps.items()}
+    probe, looked = results.get("audit_probe", {}), results.get("audit_baselines", {})
+    findings = [found for result in results.values() for found in result.get("findings", [])]
+    faults = (_fault(name, steps.get(name, {}), results.get(name, {})) for name in planned if name != "audit_report")
+    fault = next(filter(None, faults), None)
+    outcome, reason = ("error", fault) if fault else audit_findings.summed_up(findings)
+    return {
+        **compose(audit.as_check(asked), run=run, steps={}),
+        **_shown("fail", outcome),
+        "exit_reason": reason,
+        "pull_request": None,
+        "remote_run": _remote_document(probe),
+        "findings": findings,
+        "audited": {key: looked[key] for key in ("projects", "bests")} if "bests" in looked else None,
+        "warnings": [note for result in results.values() for note in result.get("notes", [])],
+        "clearml_requests": _requests(results),
     }
 
 
@@ -90,6 +122,14 @@ def doubt(check: Check, *, run: Mapping[str, str], status: str, states: str, rep
     if (document["commit"], document["pipeline"]["id"]) != (check.commit, run["id"]):
         return f"the run reported about commit {document['commit']}, not about {check.commit}"
     return None
+
+
+def _remote_document(remote: Mapping[str, Any]) -> Document | None:
+    return {key: remote.get(key) for key in _REMOTE} if remote.get("outcome") in OUTCOMES else None
+
+
+def _requests(results: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    return {name: result["requests"] for name, result in results.items() if "requests" in result}
 
 
 def _shown(inconclusive: str, outcome: str) -> Document:

@@ -7,7 +7,6 @@ from clearml_ci import publish as github_publish
 from clearml_ci.charts import Curves
 from clearml_ci.check import Check
 from clearml_ci.clearml_gateway import ClearML, ClearMLError, Run
-from clearml_ci.errors import UsageError
 from clearml_ci.gate import Gate
 from clearml_ci.github_gateway import GitHubError
 from clearml_ci.verdict import Document
@@ -16,7 +15,7 @@ from clearml_ci.verdict import Document
 def report(clearml: ClearML, run: Run) -> dict[str, Any]:
     """`{"verdict", "markdown", "posted", "comment_url", "status_set", "warnings"}`; `posted`: GitHub took a part."""
     wanted = check.from_arguments(run.arguments)
-    _require_own_repository(wanted, run)
+    step.require_own_repository(wanted.pull_request.repository, run)
     steps = clearml_gateway.steps(clearml, run.id)
     document = verdict.compose(
         wanted,
@@ -47,13 +46,6 @@ def curves(clearml: ClearML, wanted: Check, document: Document) -> dict[int, Cur
     return {
         index: Curves(*(found.get((task, wanted.gates[index]), ()) for task in pair)) for index, pair in tasks.items()
     }
-
-
-def _require_own_repository(wanted: Check, run: Run) -> None:
-    """A run's parameters can be edited by anyone on the ClearML server; its project says whose checks it holds."""
-    repository = wanted.pull_request.repository
-    if not repository or f"/{repository}/.pipelines/" not in f"/{run.project}/":
-        raise UsageError(f"a run in the project '{run.project}' must not report to the repository '{repository}'")
 
 
 def publish(wanted: Check, document: Document, body: str) -> dict[str, Any]:

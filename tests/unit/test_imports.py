@@ -7,8 +7,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 GATEWAYS = {
-    "clearml": {"clearml_gateway", "clearml_launch"},
-    "github": {"github_gateway", "github_checks", "github_comments", "github_reads"},
+    "clearml": {"clearml_audit", "clearml_gateway", "clearml_launch", "clearml_schedule"},
+    "github": {"github_gateway", "github_checks", "github_comments", "github_issues", "github_reads"},
 }
 PRODUCT = [
     ROOT / "ci_trigger.py",
@@ -17,7 +17,7 @@ PRODUCT = [
 # What is no pure core: the two gateways, and what reads git, the job's environment, or a gateway.
 AROUND = {
     *(*GATEWAYS["clearml"], *GATEWAYS["github"]),
-    *("lineage", "publish", "pull_code", "source", "step", "trigger", "voice", "watch", "workflow"),
+    *("lineage", "main_run", "publish", "pull_code", "source", "step", "trigger", "voice", "watch", "workflow"),
 }
 CORE = sorted(file.stem for file in (ROOT / "clearml_ci").glob("*.py") if file.stem not in AROUND)
 
