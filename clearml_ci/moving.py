@@ -79,7 +79,7 @@ def _move(
     move = _entry(asked, to=candidate, previous=others, reason=reason)
     clearml_baseline.record(asked.clearml, move)
     _tag(asked, candidate, others)
-    after = _read_back(asked, candidate)
+    after = _read_back(asked, candidate, known=others)
     winner = _highest(asked, after)
     if winner != candidate.id:
         clearml_baseline.remove_tag(asked.clearml, [candidate.id], asked.wanted.best_tag)
@@ -122,9 +122,10 @@ def _tag(asked: _Asked, task: RecordedTask, others: Sequence[str]) -> None:
     clearml_baseline.add_tag(asked.clearml, task.id, asked.wanted.best_tag)
 
 
-def _read_back(asked: _Asked, task: RecordedTask) -> Tagged:
+def _read_back(asked: _Asked, task: RecordedTask, *, known: Sequence[str]) -> Tagged:
+    """All that carry the tag now; without this one only where another one came meanwhile and took it."""
     tagged = comparison.tagged_tasks(asked.clearml, asked.wanted, task.project_id)
-    if task.id not in {one.id for one, _ in tagged}:
+    if not {one.id for one, _ in tagged} - ({*known} - {task.id}):
         raise ClearMLError(
             f"the tag '{asked.wanted.best_tag}' was set on the task {task.id} but cannot be read back: nothing was "
             "taken from any other task; run this again"
@@ -182,7 +183,7 @@ def rollback(clearml: ClearML, run: Run, wanted: Check) -> dict[str, Any]:
     move = _entry(asked, to=target, previous=[undone.to], reason=reason, undoes=undone.run)
     clearml_baseline.record(clearml, move)
     _tag(asked, target, carrying)
-    after = [task.id for task, _ in _read_back(asked, target)]
+    after = [task.id for task, _ in _read_back(asked, target, known=carrying)]
     clearml_baseline.remove_tag(clearml, [one for one in after if one == undone.to], wanted.best_tag)
     _done(asked, move)
     said = f"the tag '{wanted.best_tag}' is back on {target.name} ({target.id[:8]}): {reason}"
