@@ -1,7 +1,6 @@
 """The demo's scenarios, read back from the servers: the program, its pipeline on agents, and what GitHub shows."""
 
 import json
-import time
 
 import pytest
 
@@ -112,22 +111,7 @@ def test_rerun__from_the_web_ui_with_an_edited_threshold__judges_anew_and_update
 ) -> None:
     """What New run sends: one call, with every value as a string."""
     checked = played("worse")
-    queue = tale.clearml.call("queues.get_all", name=f"^{tale.sandbox.queues.controllers}$", only_fields=["id"])
-    rerun = tale.clearml.call(
-        "pipelines.start_pipeline",
-        task=checked.job.outputs["pipeline_id"],
-        queue=queue["queues"][0]["id"],
-        args=[{"name": "threshold_percent", "value": "50"}],
-        verify_watched_queue=True,
-    )["pipeline"]
-    deadline = time.monotonic() + 60
-    status = "queued"
-    while status in ("queued", "in_progress") and time.monotonic() < deadline:
-        time.sleep(0.5)
-        status = tale.clearml.call("tasks.get_all", id=[rerun], only_fields=["status"], search_hidden=True)["tasks"][0][
-            "status"
-        ]
-    assert status == "completed"
+    rerun = story.rerun_in_web_ui(tale, checked.job.outputs["pipeline_id"], threshold_percent="50")
     verdict = story.verdict(tale, rerun)
     assert (verdict["outcome"], verdict["gates"][0]["threshold_percent"]) == ("passed", 50.0)
     (comment,) = checked.pull.get_issue_comments()
