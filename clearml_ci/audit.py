@@ -16,6 +16,7 @@ from clearml_ci.check import Check, PullRequest
 from clearml_ci.errors import UsageError
 from clearml_ci.gate import Gate
 
+PIPELINE = "audit"
 DEFAULT_LONGEST_WAIT = 3600.0
 _CONTEXT_TEXTS = ("repository", "clone_url", "github_api", "base")
 

@@ -13,14 +13,23 @@ from typing import Any
 
 from clearml.backend_api.session import Session
 
-from clearml_ci import clearml_gateway, clearml_launch
+from clearml_ci import check, clearml_gateway, clearml_launch
 from clearml_ci.audit_findings import Queue, Tasks, Template
-from clearml_ci.clearml_gateway import ENDED, LIVE, OWN_MARK, PURPOSE_MARK, RUN_MARK, SUPERSEDED, TEMPLATE_MARK, ClearML
+from clearml_ci.clearml_gateway import (
+    ENDED,
+    LIVE,
+    OWN_MARK,
+    PIPELINES,
+    PURPOSE_MARK,
+    RUN_MARK,
+    SUPERSEDED,
+    TEMPLATE_MARK,
+    ClearML,
+)
 from clearml_ci.errors import UsageError, nearest
 from clearml_ci.gate import Gate
 from clearml_ci.leftovers import KnownRun, LiveTask
 
-PIPELINES = "/.pipelines/"
 _MOST_COMMITS = 100  # in one filter
 _RUNTIME = [f"runtime.{mark}" for mark in (OWN_MARK, RUN_MARK, PURPOSE_MARK)]
 _LIVE_FIELDS = ["name", "type", "status", "parent", "project.name", f"hyperparams.properties.{SUPERSEDED}", *_RUNTIME]
@@ -60,7 +69,7 @@ def named(every: Sequence[Project], names: Iterable[str]) -> list[Project]:
 
 def checked_projects(clearml: ClearML, every: Sequence[Project], *, root: str) -> list[Project]:
     """The projects that the checks of the pipeline project `root` are asked about, as their templates say."""
-    where = [project.id for project in every if project.name == f"{root}{PIPELINES}pr_check"]
+    where = [project.id for project in every if project.name == f"{root}{PIPELINES}{check.PIPELINE}"]
     if not where:
         return []
     asked = {_arg(draft, "project") for draft in _drafts(clearml, where, fields=["hyperparams.Args.project"])}

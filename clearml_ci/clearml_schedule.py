@@ -5,16 +5,17 @@ ClearML's scheduler is a program that never returns, so the task occupies a work
 
 import contextlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from clearml import Task
 from clearml.automation import TaskScheduler
 
-from clearml_ci import clearml_gateway
+from clearml_ci import audit, clearml_gateway
 from clearml_ci import schedule as schedules
 from clearml_ci.clearml_gateway import LIVE, OWN_MARK, PURPOSE_MARK, ClearML, ClearMLError, Queue
+from clearml_ci.errors import UsageError
 from clearml_ci.schedule import Schedule
 from clearml_ci.source import Source
 
@@ -22,6 +23,7 @@ NAME = "audit schedule"
 SCRIPT = "pipelines/audit_schedule.py"
 PURPOSE = "schedule"
 JOB = "audit"
+PARAMETERS = ("schedule", "_project", "_controllers_queue", "_repository", "_commit", "_arguments")
 _CONFIGURATION = "schedule"  # where the scheduler keeps its jobs, and reads them again every 15 minutes
 _FIELDS = ["type", "status", "created", "project.id", "hyperparams.Args", "script.repository", "script.version_num"]
 
@@ -155,11 +157,27 @@ def _end(clearml: ClearML, tasks: Iterable[str]) -> tuple[str, ...]:
 # --- running ------------------------------------------------------------------------------------------------
 
 
+def serve(*, tell: Callable[[str], None]) -> None:
+    """Start audits on schedule, for ever: what the schedule's task does on its agent."""
+    task = Task.init(auto_connect_arg_parser=False, auto_connect_frameworks=False, auto_resource_monitoring=False)
+    wanted = from_arguments(task.connect(dict.fromkeys(PARAMETERS, ""), name="Args"))
+    scheduler(task, wanted.when, lambda: _audit(wanted, tell)).start()
+
+
+def _audit(wanted: Wanted, tell: Callable[[str], None]) -> None:
+    """One audit; what hinders it is said, and the next one is tried on time."""
+    try:
+        clearml = clearml_gateway.connect()
+        tell(f"started the audit {clearml_gateway.run(clearml, start_audit(clearml, wanted)).url}")
+    except (ClearMLError, UsageError) as error:
+        tell(f"the audit could not be started: {error}")
+
+
 def start_audit(clearml: ClearML, wanted: Wanted) -> str:
     """The id of a new run of the audit, started as the web UI's New run does; its template is registered if need be."""
     queue = clearml_gateway.watched_queues(clearml, [wanted.controllers])[wanted.controllers]
     draft, _ = clearml_gateway.template(
-        clearml, project=wanted.project, name="audit", source=wanted.source, arguments=wanted.arguments
+        clearml, project=wanted.project, name=audit.PIPELINE, source=wanted.source, arguments=wanted.arguments
     )
     return clearml_gateway.start(clearml, template=draft, queue=queue, arguments=wanted.arguments)
 

@@ -1,7 +1,7 @@
 """What is read from GitHub: files at a commit, permissions, comments, pull requests, changes. A part of the gateway."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import github
 from github.Comparison import Comparison
@@ -182,6 +182,21 @@ def merged_heads(hub: GitHub, commit: str) -> list[str]:
         hub, f"the pull requests of {commit[:10]}", _PULLS, lambda: list(hub.repository.get_commit(commit).get_pulls())
     )
     return [one.head.sha for one in found if one.merged_at]
+
+
+def merged_pull(hub: GitHub, commit: str) -> dict[str, Any] | None:
+    """The pull request whose merge made a commit of the base branch, as GitHub's events carry it. Raises GitHubError.
+
+    A commit of a pull request is also listed where it was merged by another one later: the merge's own goes first.
+    """
+
+    def find() -> dict[str, Any] | None:
+        merged = [one for one in hub.repository.get_commit(commit).get_pulls() if one.merged_at]
+        own = [one for one in merged if one.merge_commit_sha == commit]
+        number = next((one.number for one in own), None)
+        return dict(hub.repository.get_pull(number).raw_data) if number else None
+
+    return told(hub, f"the pull request of {commit[:10]}", _PULLS, find)
 
 
 def is_on(hub: GitHub, *, branch: str, commit: str) -> bool:

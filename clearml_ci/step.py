@@ -66,7 +66,7 @@ def _result(decide: Decide, clearml: ClearML, run_id: str, *, on_agent: bool) ->
 
 def require_own_repository(repository: str, run: Run) -> None:
     """A run's parameters can be edited by anyone on the ClearML server; its project says whose checks it holds."""
-    if not repository or f"/{repository}/.pipelines/" not in f"/{run.project}/":
+    if not repository or f"/{repository}{clearml_gateway.PIPELINES}" not in f"/{run.project}/":
         raise UsageError(f"a run in the project '{run.project}' must not report to the repository '{repository}'")
 
 

@@ -2,63 +2,145 @@
 
 import signal
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from clearml_ci import clearml_gateway, markdown, source, verdict, voice, watch, workflow
+from clearml_ci import (
+    check,
+    clearml_baseline,
+    clearml_gateway,
+    markdown,
+    promotion,
+    publish,
+    settings,
+    source,
+    verdict,
+    voice,
+    watch,
+    workflow,
+)
+from clearml_ci import rerun as reruns
 from clearml_ci.clearml_gateway import ClearML, ClearMLError, Queue
+from clearml_ci.errors import UsageError
 from clearml_ci.settings import Settings
 from clearml_ci.verdict import Document
 from clearml_ci.voice import Voice
 
+PIPELINES = (check.PIPELINE, promotion.PIPELINE)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def pull_request(settings: Settings, *, began: float) -> int:
-    """Check a pull request; `began` is a time of `time.monotonic()`. Raises ClearMLError and UsageError."""
+def run(asked: Settings, *, began: float) -> int:
+    """Start the pipeline that the settings ask for; `began` is a time of `time.monotonic()`.
+
+    Raises ClearMLError and UsageError.
+    """
     clearml = clearml_gateway.connect()
-    queue, draft = _prepare(clearml, settings)
-    job = voice.connect(settings.check, settings.github_token)
-    asked = replace(settings.check, facts=job.facts())
-    arguments = {**settings.arguments, **asked.to_arguments()}
+    queue, draft = _prepare(clearml, asked)
+    job = voice.connect(asked.check, asked.github_token)
+    arguments = {**asked.arguments, **replace(asked.check, facts=job.facts()).to_arguments()}
+    return _carry(clearml, job, template=draft, queue=queue, arguments=arguments, ends=(began, asked.deadline))
+
+
+def rerun(run_id: str, given: Sequence[str], environ: Mapping[str, str], *, began: float) -> int:
+    """The very call of the web UI's New run, with `name=value` texts edited, and its verdict. As run."""
+    clearml = clearml_gateway.connect()
+    earlier = clearml_gateway.run(clearml, run_id)
+    edits = reruns.edits(earlier, given)
+    wanted = replace(check.from_arguments({**earlier.arguments, **edits}), waited_for=True)
+    name = settings.controller_queue(environ)
+    queue = clearml_gateway.watched_queues(clearml, [name])[name]
+    ends = (began, settings.deadline(environ))
+    return _carry(clearml, Voice(None, wanted), template=run_id, queue=queue, arguments=edits, ends=ends)
+
+
+def rollback(environ: Mapping[str, str], *, began: float) -> int:
+    """Undo the last promotion of this GitHub repository. As run."""
+    clearml = clearml_gateway.connect()
+    repository = settings.github_repository(environ)
+    project = f"{settings.pipeline_project(environ)}/{repository}{clearml_gateway.PIPELINES}{promotion.PIPELINE}"
+    last = promotion.last(clearml_baseline.moves(clearml, project))
+    if last is None:
+        raise UsageError(f"no promotion is recorded for {repository}: there is nothing to roll back")
+    asked = check.from_arguments(clearml_gateway.run(clearml, last.run).arguments)
+    return run(settings.for_rollback(environ, asked), began=began)
+
+
+def register(environ: Mapping[str, str]) -> int:
+    """The templates of this version, so that the first run of each pipeline finds its own. As run."""
+    clearml = clearml_gateway.connect()
+    project = f"{settings.pipeline_project(environ)}/{settings.github_repository(environ)}"
+    for name in PIPELINES:
+        _template(clearml, project, name, settings.agents_code(environ), arguments={}, always=True)
+    return 0
+
+
+def _carry(
+    clearml: ClearML,
+    job: Voice,
+    *,
+    template: str,
+    queue: Queue,
+    arguments: Mapping[str, str],
+    ends: tuple[float, float],
+) -> int:
+    """Pending status, start, wait, verdict. `ends`: when the job began, and the seconds that it may take."""
     # A signal between these lines and the `try` would leave a run, or a pending status, that nobody ends.
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     job.status(state="pending", description="started in ClearML", url="")
     try:
-        run_id = clearml_gateway.start(clearml, template=draft, queue=queue, arguments=arguments)
+        run_id = clearml_gateway.start(clearml, template=template, queue=queue, arguments=arguments)
     except ClearMLError as error:
         job.status(state="error", description=str(error), url="")
         raise
     run = {"id": run_id, "url": ""}
+    began, deadline = ends
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         run["url"] = clearml_gateway.run(clearml, run_id).url
         workflow.say(f"ClearML run: {run['url']} (enqueued after {time.monotonic() - began:.1f} s)")
-        _supersede(clearml, job, run)
-        if not settings.check.waited_for:
+        if job.check.action == "check":
+            _supersede(clearml, job, run)
+        if not job.check.waited_for:
             workflow.handed_over(run)
             return 0
         job.started(run["url"])
-        return _wait(clearml, job, run, deadline=began + settings.deadline)
+        return _wait(clearml, job, run, deadline=began + deadline)
     except (KeyboardInterrupt, watch.DeadlineError, ClearMLError) as error:
         return _give_up(clearml, job, run, str(error) or "cancelled")
 
 
-def _prepare(clearml: ClearML, settings: Settings) -> tuple[Queue, str]:
+def _prepare(clearml: ClearML, asked: Settings) -> tuple[Queue, str]:
     """The controllers' queue and the template: everything that can be refused before a start."""
-    names = settings.queues
-    wanted = [names.controllers, names.steps, *([names.code] if settings.remote_run else [])]
+    names = asked.queues
+    wanted = [names.controllers, names.steps, *([names.code] if asked.remote_run else [])]
     queues = clearml_gateway.watched_queues(clearml, wanted)
     clearml_gateway.refuse_deadlock([queues[name] for name in wanted])
-    if settings.check.project and settings.check.candidate != "none":
-        clearml_gateway.existing_project_id(clearml, settings.check.project)
-    code = source.of_agents(configured_repository=settings.repository, configured_commit=settings.commit)
-    draft, registered = clearml_gateway.template(
-        clearml, project=settings.pipeline_project, name="pr_check", source=code, arguments=settings.arguments
-    )
-    if registered:
-        workflow.say(f"registered the pipeline '{settings.pipeline_project}/pr_check' for this version")
+    if asked.check.project and asked.check.candidate != "none":
+        clearml_gateway.existing_project_id(clearml, asked.check.project)
+    code = {"repository": asked.repository, "commit": asked.commit}
+    draft = _template(clearml, asked.pipeline_project, asked.pipeline, code, arguments=asked.arguments)
     return queues[names.controllers], draft
+
+
+def _template(
+    clearml: ClearML,
+    project: str,
+    name: str,
+    code: Mapping[str, str],
+    *,
+    arguments: Mapping[str, str],
+    always: bool = False,
+) -> str:
+    """The draft of this version; told where it was registered just now, or `always`."""
+    found = source.of_agents(configured_repository=code["repository"], configured_commit=code["commit"])
+    draft, registered = clearml_gateway.template(clearml, project=project, name=name, source=found, arguments=arguments)
+    if registered:
+        workflow.say(f"registered the pipeline '{project}/{name}' for this version")
+    elif always:
+        workflow.say(f"the pipeline '{project}/{name}' is registered for this version already")
+    return draft
 
 
 def _supersede(clearml: ClearML, job: Voice, run: dict[str, str]) -> None:
@@ -88,10 +170,12 @@ def _reported(job: Voice, report: dict[str, Any]) -> int:
     """The run's own verdict; what its agent could not say on GitHub, the job says."""
     document: Document = report["verdict"]
     comment_url: str = report["comment_url"]
+    if document["rerun"]:  # whoever starts one speaks for no workflow
+        return _conclude(job, document, comment_url=comment_url, body=report["markdown"])
     if not report["posted"]:
         comment_url = job.verdict(document, report["markdown"])
     elif not report["status_set"]:
-        job.status(state=document["state"], description=document["exit_reason"], url=document["pipeline"]["url"])
+        job.status(state=document["state"], description=publish.described(document), url=document["pipeline"]["url"])
     return _conclude(job, document, comment_url=comment_url, body=report["markdown"])
 
 

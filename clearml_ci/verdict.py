@@ -43,8 +43,9 @@ def compose(check: Check, *, run: Mapping[str, str], steps: Mapping[str, Mapping
     """
     results = {name: step.get("result") or {} for name, step in steps.items()}
     outcome, reason = _decide(check, steps, results)
-    remote = results.get("remote_run", {})
-    compared = results.get("compare", {})
+    remote, promoted = results.get("remote_run", {}), results.get("promote", {})
+    # After a merge, one step both finds and compares.
+    found, compared = (results.get(name, promoted) for name in ("find_task", "compare"))
     return {
         "schema": SCHEMA,
         **_shown(check.inconclusive, outcome),
@@ -52,19 +53,23 @@ def compose(check: Check, *, run: Mapping[str, str], steps: Mapping[str, Mapping
         "repository": check.pull_request.repository,
         "pull_request": check.pull_request.number,
         "commit": check.commit,
-        "candidate": results.get("find_task", {}).get("candidate") or remote.get("candidate"),
+        "told_at": check.told_at,
+        "candidate": found.get("candidate") or remote.get("candidate"),
         "baseline": compared.get("baseline"),
         "main_baseline": compared.get("main_baseline"),
         "gates": list(compared.get("gates", [])),
         "differences": list(compared.get("differences", [])),
         "differences_total": compared.get("differences_total", 0),
-        "rejected": results.get("find_task", {}).get("rejected", []),
+        "rejected": found.get("rejected", []),
         "remote_run": _remote_document(remote),
         "warnings": [
-            *results.get("find_task", {}).get("notes", []),
+            *found.get("notes", []),
             *compared.get("warnings", []),
             *remote.get("notes", []),
+            *(promoted.get("warnings", []) if compared is not promoted else []),
         ],
+        "promotion": promoted.get("promotion"),
+        "rerun": None,
         "pipeline": dict(run),
         "clearml_requests": _requests(results),
     }
@@ -146,11 +151,19 @@ def _decide(
         fault = _fault(name, steps.get(name, {}), results.get(name, {}))
         if fault and name != "report":
             return "error", fault
-    said = [*_remote(results.get("remote_run", {})), *_evidence(check, results)]
+    promoted = results.get("promote", {})
+    if check.action != "check":
+        return promoted["outcome"], promoted["reason"]
+    said = [*_promoted(promoted), *_remote(results.get("remote_run", {})), *_evidence(check, results)]
     bad = sorted((one for one in said if one[0] in _WORST_FIRST), key=lambda one: _WORST_FIRST.index(one[0]))
     if bad:
         return bad[0][0], "; ".join(dict.fromkeys(reason for _, reason in bad))
     return (said or [("error", "the check was asked for nothing: neither evidence nor a remote run")])[-1]
+
+
+def _promoted(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a check that moves the tag itself says of it: only where it could not."""
+    return [("error", result["reason"])] if result.get("outcome") == "error" else []
 
 
 def _remote(result: Mapping[str, Any]) -> list[tuple[str, str]]:

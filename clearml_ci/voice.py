@@ -1,9 +1,21 @@
 """The job's own word on GitHub: before the run, where nobody else can, and for agents without credentials."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from clearml_ci import github_checks, github_gateway, github_reads, lineage, policy, publish, pull_code, workflow
+from clearml_ci import (
+    events,
+    github_checks,
+    github_gateway,
+    github_reads,
+    lineage,
+    policy,
+    publish,
+    pull_code,
+    workflow,
+)
 from clearml_ci.check import Check, Facts, PullRequest
+from clearml_ci.errors import UsageError
 from clearml_ci.github_gateway import GitHub, GitHubError
 from clearml_ci.policy import Policy
 from clearml_ci.verdict import Document
@@ -18,10 +30,10 @@ class Voice:
     check_run: int | None = None
 
     def status(self, *, state: str, description: str, url: str, commit: str = "") -> None:
-        """The commit status, by default of the checked commit."""
+        """The commit status, by default of the commit that the check tells of."""
         if self.hub is None:
             return
-        commit = commit or self.check.commit
+        commit = commit or self.check.told_at
         try:
             github_gateway.set_status(
                 self.hub,
@@ -35,8 +47,8 @@ class Voice:
             workflow.warn(str(error))
 
     def facts(self) -> Facts:
-        """What agents without credentials need to know of GitHub."""
-        if self.hub is None:
+        """What agents without credentials need to know of GitHub, to check a pull request."""
+        if self.hub is None or self.check.action != "check":
             return Facts()
         pull = self.check.pull_request
         try:
@@ -58,7 +70,7 @@ class Voice:
             return
         try:
             name = github_checks.NAME.format(self.check.pull_request.check_name)
-            self.check_run = github_checks.start(self.hub, commit=self.check.commit, name=name, url=url)
+            self.check_run = github_checks.start(self.hub, commit=self.check.told_at, name=name, url=url)
         except GitHubError as error:
             workflow.warn(str(error))
 
@@ -83,6 +95,29 @@ class Voice:
 def connect(check: Check, token: str) -> Voice:
     """A silent voice without a token, or where GitHub does not answer."""
     return Voice(_hub(check.pull_request, token, check.comment_authors), check)
+
+
+def merge(environ: Mapping[str, str]) -> tuple[events.Event, str | None]:
+    """The event of the merge that this job is about, and why there is nothing to do, or None.
+
+    A push to the base branch names no pull request: GitHub knows which one it merged. Raises GitHubError, UsageError.
+    """
+    event = events.read(environ)
+    pushed = events.pushed(environ, event)
+    if pushed is None:
+        event = events.pull_request(environ)
+        return event, events.unmerged(event)
+    branch, commit = pushed
+    token = environ.get("GITHUB_TOKEN", "") or environ.get("GH_TOKEN", "")
+    if not token:
+        raise UsageError("a push names no pull request: GITHUB_TOKEN is needed to ask GitHub which one it merged")
+    hub = github_gateway.connect(
+        api_url=events.api_url(environ), token=token, repository=event["repository"]["full_name"]
+    )
+    found = events.of_merge(event, github_reads.merged_pull(hub, commit), branch=branch)
+    if found is None:
+        return event, f"the push of {commit[:10]} to {branch} merged no pull request: nothing is promoted"
+    return found, None
 
 
 def read_policy(pull: PullRequest, token: str) -> Policy | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sandbox import developer, remote_scenarios, report_scenarios, story
+from sandbox import developer, promotion_scenarios, remote_scenarios, report_scenarios, story
 from sandbox.story import Checked, Story, StoryError
 
 
@@ -98,6 +98,14 @@ ON_AGENTS = {
     "fork-approved": Scenario(remote_scenarios.fork_approved, "passed", 0, "success"),
     "cancelled": Scenario(remote_scenarios.cancelled, "error", 4, "failure", comments=0),
     "superseded": Scenario(remote_scenarios.superseded, "passed", 0, "success"),
+    "merge-promotes": Scenario(promotion_scenarios.merge_promotes, "passed", 0, "success", says=("Merged as",)),
+    "merge-squash": Scenario(promotion_scenarios.merge_squash, "passed", 0, "success", says=("Merged as",)),
+    "merge-not-better": Scenario(promotion_scenarios.merge_not_better, "passed", 0, "success", says=("the tag stays",)),
+    "promote-twice": Scenario(promotion_scenarios.promote_twice, "passed", 0, "success", says=("Merged as",)),
+    "rollback": Scenario(promotion_scenarios.rollback, "passed", 0, "success", says=("Rolled back", "is back on")),
+    "rerun-edited": Scenario(
+        promotion_scenarios.rerun_edited, "passed", 0, "success", says=("threshold_percent 3 → 50",)
+    ),
 }
 REPORTS = {
     "multi-metric": Scenario(
