@@ -172,8 +172,8 @@ def add_to_comment(
 ) -> str:
     """The address of the pull request's one comment after `edit`, which is given its text or None. Raises GitHubError.
 
-    Empty where `mode` keeps silent: nothing is written where it is `off`, and no first comment where it waits for
-    a failure or a change.
+    Nothing is written where `mode` is `off`, and no first comment where it waits for a failure or a change. Empty
+    where there is none.
     """
     return told(
         hub,

@@ -61,7 +61,7 @@ def with_line(body: str, verdict: Document) -> str:
 
     A repetition that moved nothing leaves the line of the one that did.
     """
-    moved = verdict["promotion"] or {"action": "promote", "moved": False, "merge_commit": ""}
+    moved = verdict["promotion"]
     mark = f"<!-- clearml-ci {moved['action']} -->"
     before, found, after = body.partition(f"\n{mark}\n")
     _, _, rest = after.partition("\n")

@@ -68,7 +68,7 @@ def compose(check: Check, *, run: Mapping[str, str], steps: Mapping[str, Mapping
             *remote.get("notes", []),
             *(promoted.get("warnings", []) if compared is not promoted else []),
         ],
-        "promotion": promoted.get("promotion"),
+        "promotion": promoted.get("promotion") or _unmoved(check),
         "rerun": None,
         "pipeline": dict(run),
         "clearml_requests": _requests(results),
@@ -159,6 +159,21 @@ def _decide(
     if bad:
         return bad[0][0], "; ".join(dict.fromkeys(reason for _, reason in bad))
     return (said or [("error", "the check was asked for nothing: neither evidence nor a remote run")])[-1]
+
+
+def _unmoved(check: Check) -> Document | None:
+    """What a promotion or a rollback that came to nothing says of itself; None for a check."""
+    if check.action == "check":
+        return None
+    return {
+        "action": check.action,
+        "mode": check.promote,
+        "moved": False,
+        "tag": check.best_tag,
+        "to": None,
+        "from": [],
+        "merge_commit": check.merge_commit,
+    }
 
 
 def _promoted(result: Mapping[str, Any]) -> list[tuple[str, str]]:

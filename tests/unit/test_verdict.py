@@ -215,6 +215,7 @@ def test_compose__after_a_merge__says_what_the_one_step_says(outcome: str) -> No
 def test_compose__promotion_that_left_no_result__is_an_error() -> None:
     document = verdict.compose(MERGED, run=RUN, steps={"promote": {"status": "failed", "result": {"fault": "no"}}})
     assert (document["outcome"], document["exit_reason"]) == ("error", "step promote: no")
+    assert (document["promotion"]["action"], document["promotion"]["moved"]) == ("promote", False)
 
 
 @pytest.mark.parametrize(("moved", "outcome"), [("passed", "improved"), ("error", "error")])
