@@ -10,26 +10,30 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, NoReturn
 
-from clearml_ci import events, policy, settings, trigger, voice, workflow
+from clearml_ci import audit_job, events, policy, schedule, settings, trigger, voice, workflow
 from clearml_ci.clearml_gateway import ClearMLError
 from clearml_ci.errors import UsageError
 from clearml_ci.github_gateway import GitHubError
 
 HELP = """\
 Checks a pull request inside ClearML: finds the task that ran its head commit, or runs it on an agent, compares it
-with the best, comments, sets a commit status, and exits with the verdict. After the merge it moves the best's tag.
+with the best, comments, sets a commit status, and exits with the verdict. After the merge it moves the best's tag;
+on a schedule it audits what main promises.
 
-  0  passed, improved, or the first model        3  inconclusive: the evidence cannot decide
-  1  regressed, or no evidence for this commit   4  error: ClearML, a queue, an agent or GitHub failed
+  0  passed, improved, or the first model          3  inconclusive: the evidence cannot decide
+  1  regressed, no evidence, or an audit's finding 4  error: ClearML, a queue, an agent or GitHub failed
   2  wrong usage or configuration
 
 Inside a GitHub workflow no command is needed, the event decides: a pull request is checked (`on: pull_request`), one
-that was closed by its merge (`types: [closed]`) or a push to the base branch promotes its model. Everything is read
-from the environment; README.md has the table. From a shell, with the CLEARML_* variables of your server:
+that was closed by its merge (`types: [closed]`) or a push to the base branch promotes its model, and `on: schedule`
+starts the audit. Everything is read from the environment; README.md has the table. From a shell, with the CLEARML_*
+variables of your server, and GITHUB_REPOSITORY=owner/name and GITHUB_TOKEN where GitHub is asked:
 
-  python ci_trigger.py validate                            is the policy file in order?
-  python ci_trigger.py rerun RUN threshold_percent=5       judge again with another tolerance; RUN is a run's id
-  GITHUB_REPOSITORY=owner/name python ci_trigger.py rollback     the best before the last merge is the best again
+  python ci_trigger.py validate                         is the policy file in order?
+  python ci_trigger.py rerun RUN threshold_percent=5    judge again with another tolerance; RUN is a run's id
+  python ci_trigger.py rollback                         the best before the last merge is the best again
+  python ci_trigger.py audit                            does what main promises still hold?
+  python ci_trigger.py schedule daily 22:30             ClearML starts that audit each day; `schedule off` ends it
 """
 
 
@@ -64,6 +68,14 @@ def _promote(given: argparse.Namespace, began: float) -> int:  # noqa: ARG001
     return trigger.run(asked, began=began)
 
 
+def _audit(given: argparse.Namespace, began: float) -> int:  # noqa: ARG001
+    return trigger.run(audit_job.asked(os.environ), began=began)
+
+
+def _schedule(given: argparse.Namespace, began: float) -> int:  # noqa: ARG001
+    return audit_job.schedule(os.environ, " ".join(given.when))
+
+
 def _rerun(given: argparse.Namespace, began: float) -> int:
     return trigger.rerun(given.run, given.changes, os.environ, began=began)
 
@@ -93,6 +105,12 @@ class Command:
 COMMANDS = {
     "pr": Command("check the pull request of the current event", _pr),
     "promote": Command("after a merge: move the best's tag to its model, if that is as good or better", _promote),
+    "audit": Command("does what main promises still hold? bests, leftovers, queues, a probe of main's head", _audit),
+    "schedule": Command(
+        "have ClearML start the audit on schedule, with an agent of the services queue",
+        _schedule,
+        {"when": {"nargs": "+", "metavar": "WHEN", "help": f"{schedule.EXAMPLES}; or 'off'"}},
+    ),
     "rerun": Command(
         "start a run again with edited parameters, as New run in ClearML does, and wait for its verdict",
         _rerun,

@@ -26,6 +26,7 @@ class Home:
     """The GitHub repository that an audit speaks for: `base` is its main branch.
 
     `repositories` are the addresses under which tasks may have recorded it, `clone_url` the one that agents clone.
+    `recent` is what the job read of main, for agents that cannot ask GitHub: `github_reads.recent_commits`.
     """
 
     repository: str
@@ -34,6 +35,20 @@ class Home:
     base: str
     repositories: tuple[str, ...]
     comment_authors: tuple[str, ...] = ()
+    recent: tuple[str, ...] = ()
+
+    @property
+    def main(self) -> PullRequest:
+        """The main branch as a pull request that everything in it belongs to; it has no number."""
+        return PullRequest(
+            repository=self.repository,
+            number=0,
+            repositories=self.repositories,
+            github_api=self.github_api,
+            head_repository=self.repository,
+            head_url=self.clone_url,
+            base=self.base,
+        )
 
 
 @dataclass(frozen=True)
@@ -64,6 +79,7 @@ class Audit:
             **{name: getattr(home, name) for name in _CONTEXT_TEXTS},
             "repositories": list(home.repositories),
             "comment_authors": list(home.comment_authors),
+            "recent": list(home.recent),
         }
         return {
             "commit": self.commit,
@@ -92,13 +108,20 @@ def from_arguments(arguments: Mapping[str, str]) -> Audit:
         queues=_queues(arguments),
         longest_wait=_seconds(arguments.get("longest_wait", "")),
         clean_up=argument_texts.word("clean_up", arguments.get("clean_up", ""), {"true": True, "false": False}),
-        retrain=_times(arguments.get("retrain", "")),
+        retrain=times(arguments.get("retrain", ""), name="retrain"),
     )
 
 
 def names(text: str) -> tuple[str, ...]:
     """Names, one a line or separated by commas."""
     return tuple(dict.fromkeys(name.strip() for name in re.split(r"[,\n]", text) if name.strip()))
+
+
+def times(text: str, *, name: str) -> int:
+    """How often main is trained again. Raises UsageError."""
+    if not re.fullmatch(r"[0-9]?", text.strip()):
+        raise UsageError(f"{name} is {text[:60]!r}: expected how often main is trained again, from 0 to 9")
+    return int(text.strip() or 0)
 
 
 def as_check(audit: Audit, *, commit: str = "") -> Check:
@@ -109,20 +132,13 @@ def as_check(audit: Audit, *, commit: str = "") -> Check:
     home = audit.home
     return Check(
         commit=commit or audit.commit,
-        pull_request=PullRequest(
-            repository=home.repository,
-            number=0,
-            repositories=home.repositories,
-            github_api=home.github_api,
-            head_repository=home.repository,
-            head_url=home.clone_url,
-            base=home.base,
-        ),
+        pull_request=home.main,
         project="",
         task_name=audit.task_name,
         gates=audit.gates,
         best_tag=audit.best_tag,
         candidate="none",
+        action=PIPELINE,
         comment_authors=home.comment_authors,
     )
 
@@ -159,12 +175,6 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _times(text: str) -> int:
-    if not re.fullmatch(r"[0-9]?", text.strip()):
-        raise UsageError(f"retrain is {text[:60]!r}: expected how often main is trained again, from 0 to 9")
-    return int(text.strip() or 0)
-
-
 def _home(text: str) -> Home:
     try:
         context: Any = json.loads(text)
@@ -176,4 +186,5 @@ def _home(text: str) -> Home:
         **{name: str(context.get(name, "")) for name in _CONTEXT_TEXTS},
         repositories=tuple(str(url) for url in context["repositories"]),
         comment_authors=tuple(str(login) for login in context.get("comment_authors", [])),
+        recent=tuple(str(commit) for commit in context.get("recent", [])),
     )

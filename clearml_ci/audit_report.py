@@ -5,7 +5,7 @@ from typing import Any
 
 from clearml_ci import folded
 from clearml_ci.audit_findings import FINDING, count
-from clearml_ci.cells import escape, fitted, fold, table
+from clearml_ci.cells import capital, escape, fitted, fold, table
 from clearml_ci.verdict import OUTCOMES, Document
 
 LIMIT = 65_536  # characters of a GitHub issue; one more is refused with 422
@@ -51,7 +51,8 @@ def _head(verdict: Document) -> list[str]:
     return [
         marker(verdict["repository"]),
         f"### {OUTCOMES[verdict['outcome']].sign} {title(verdict)}",
-        f"{escape(reason[:1].upper() + reason[1:])}.{of}{commit}",
+        *([f"↻ {escape(capital(verdict['rerun']['said']))}."] if verdict["rerun"] else []),
+        f"{escape(capital(reason))}.{of}{commit}",
     ]
 
 

@@ -5,6 +5,7 @@ ClearML's scheduler is a program that never returns, so the task occupies a work
 
 import contextlib
 import json
+import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from clearml import Task
 from clearml.automation import TaskScheduler
 
-from clearml_ci import audit, clearml_gateway
+from clearml_ci import audit, clearml_gateway, rerun
 from clearml_ci import schedule as schedules
 from clearml_ci.clearml_gateway import LIVE, OWN_MARK, PURPOSE_MARK, ClearML, ClearMLError, Queue
 from clearml_ci.errors import UsageError
@@ -179,7 +180,8 @@ def start_audit(clearml: ClearML, wanted: Wanted) -> str:
     draft, _ = clearml_gateway.template(
         clearml, project=wanted.project, name=audit.PIPELINE, source=wanted.source, arguments=wanted.arguments
     )
-    return clearml_gateway.start(clearml, template=draft, queue=queue, arguments=wanted.arguments)
+    arguments = {**wanted.arguments, rerun.ORIGIN: secrets.token_hex(16)}
+    return clearml_gateway.start(clearml, template=draft, queue=queue, arguments=arguments)
 
 
 def scheduler(task: Task, when: Schedule, act: Any) -> TaskScheduler:

@@ -130,6 +130,13 @@ def branch_head(hub: GitHub, name: str) -> str:
     return told(hub, f"the branch '{name}'", _CONTENTS, lambda: hub.repository.get_branch(name).commit.sha)
 
 
+def home(hub: GitHub) -> tuple[str, str]:
+    """The repository's clone address and the name of its main branch. Raises GitHubError."""
+    return told(
+        hub, "the repository", _CONTENTS, lambda: (hub.repository.clone_url, str(hub.repository.default_branch))
+    )
+
+
 def revision(hub: GitHub, *, ref: str) -> tuple[str, str]:
     """The repository's clone address, and the full hash of the commit that a branch or a tag names now."""
     return told(

@@ -14,9 +14,11 @@ NOTHING: dict[str, Any] = {"log_tail": [], "task": None, "until": None, "seconds
 
 
 def head(hub: GitHub | None, wanted: Audit) -> str:
-    """Main's head as the run has it, or as GitHub does. Raises UsageError where neither tells."""
+    """Main's head as the run has it, as GitHub does, or as the job read it. Raises UsageError where none tells."""
     if wanted.commit:
         return wanted.commit
+    if hub is None and wanted.home.recent:
+        return wanted.home.recent[0]
     if hub is None:
         raise UsageError("commit is empty, and the steps' agent has no GITHUB_TOKEN to ask for main's head: give one")
     try:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from clearml_ci import comment_mode, folded
-from clearml_ci.cells import escape, fitted, number, table
+from clearml_ci.cells import capital, escape, fitted, number, table
 from clearml_ci.charts import Curves
 from clearml_ci.gate import Summary
 from clearml_ci.verdict import OUTCOMES, Document
@@ -88,12 +88,8 @@ def _head(verdict: Document) -> list[str]:
         marker(verdict["repository"], verdict["pull_request"]) + "\n" + comment_mode.outcome_line(verdict["outcome"]),
         f"### {headline(verdict)} · {_in_a_word(verdict)}",
         f"{escape(_sentence(verdict))}{_let_pass(verdict)} Commit `{verdict['commit'][:10]}`.",
-        *([f"↻ {escape(_capital(verdict['rerun']['said']))}."] if verdict["rerun"] else []),
+        *([f"↻ {escape(capital(verdict['rerun']['said']))}."] if verdict["rerun"] else []),
     ]
-
-
-def _capital(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}"
 
 
 def _remote_run(verdict: Document, room: int) -> str:

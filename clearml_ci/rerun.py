@@ -6,6 +6,7 @@ nonce is the original, and later ones are shown as a difference to it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from clearml_ci import clearml_gateway
 from clearml_ci.clearml_gateway import ClearML, Run
@@ -30,6 +31,11 @@ class Rerun:
         more = [f"{len(self.changes) - _MOST} more"] if len(self.changes) > _MOST else []
         what = f"with {', '.join([*self.changes[:_MOST], *more])}" if self.changes else "with nothing changed"
         return f"rerun by {self.by or 'an unknown user'} {what}"
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """As a verdict carries it."""
+        return {"by": self.by, "changes": list(self.changes), "original": self.original.id, "said": self.stamp}
 
 
 def of(clearml: ClearML, run: Run) -> Rerun | None:

@@ -60,27 +60,27 @@ def from_environment(
     `event` is the job's own where nothing else is given; with `promotes` it is that of a merge.
     """
     event = event or events.pull_request(environ)
-    token = environ.get("GITHUB_TOKEN", "") or environ.get("GH_TOKEN", "")
+    token = github_token(environ)
     pull = _pull_request(environ, event)
     policy = read_policy(pull, token)
-    launch, asked = (None, {}) if promotes else _remote_run(environ, policy)
-    wanted, queues = _check(environ, event, pull, launch, policy), _queues(environ, launch)
+    launch, asked = (None, {}) if promotes else remote_run(environ, policy)
+    wanted, names = _check(environ, event, pull, launch, policy), queues(environ, launch)
     if promotes:
         wanted = replace(wanted, action="promote", merge_commit=_merge_commit(event))
     return Settings(
         pipeline=promotion.PIPELINE if promotes else check.PIPELINE,
         check=wanted,
-        queues=queues,
+        queues=names,
         remote_run=launch,
         arguments={
-            **asked,
+            **(asked if launch else {}),
             **wanted.to_arguments(),
             "_origin": secrets.token_hex(16),
-            "_steps_queue": queues.steps,
-            **({} if promotes else {"_shared_queue": environ.get("CLEARML_CI_SHARED_QUEUE", "").strip()}),
+            "_steps_queue": names.steps,
+            **({} if promotes else {"_shared_queue": shared_queue(environ)}),
         },
         pipeline_project=f"{pipeline_project(environ)}/{event['repository']['full_name']}",
-        deadline=_seconds(environ, "CLEARML_CI_DEADLINE", default=_patience(launch)),
+        deadline=deadline(environ, launch),
         **agents_code(environ),
         github_token=token,
     )
@@ -89,17 +89,17 @@ def from_environment(
 def for_rollback(environ: Mapping[str, str], last: check.Check) -> Settings:
     """Settings of a run that undoes a promotion; `last` is what that one was asked."""
     wanted = replace(last, action="rollback", waited_for=True)
-    queues = _queues(environ, None)
+    names = queues(environ, None)
     return Settings(
         pipeline=promotion.PIPELINE,
         check=wanted,
-        queues=queues,
+        queues=names,
         remote_run=None,
-        arguments={**wanted.to_arguments(), "_origin": secrets.token_hex(16), "_steps_queue": queues.steps},
+        arguments={**wanted.to_arguments(), "_origin": secrets.token_hex(16), "_steps_queue": names.steps},
         pipeline_project=f"{pipeline_project(environ)}/{github_repository(environ)}",
         deadline=deadline(environ),
         **agents_code(environ),
-        github_token=environ.get("GITHUB_TOKEN", "") or environ.get("GH_TOKEN", ""),
+        github_token=github_token(environ),
     )
 
 
@@ -109,6 +109,11 @@ def github_repository(environ: Mapping[str, str]) -> str:
     if name.count("/") != 1:
         raise UsageError(f"GITHUB_REPOSITORY is {name!r}: expected owner/name of the GitHub repository")
     return name
+
+
+def github_token(environ: Mapping[str, str]) -> str:
+    """The job's own; empty where it has none."""
+    return environ.get("GITHUB_TOKEN", "") or environ.get("GH_TOKEN", "")
 
 
 def pipeline_project(environ: Mapping[str, str]) -> str:
@@ -124,14 +129,20 @@ def agents_code(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def shared_queue(environ: Mapping[str, str]) -> str:
+    """The words that allow one queue for steps and code, or what stands in their place."""
+    return environ.get("CLEARML_CI_SHARED_QUEUE", "").strip()
+
+
 def controller_queue(environ: Mapping[str, str]) -> str:
     """The name of the controllers' queue."""
     return environ.get("CLEARML_CI_CONTROLLER_QUEUE", "").strip() or "ci-controllers"
 
 
-def deadline(environ: Mapping[str, str]) -> float:
-    """Seconds until a run that has no remote run is stopped."""
-    return _seconds(environ, "CLEARML_CI_DEADLINE", default=_patience(None))
+def deadline(environ: Mapping[str, str], launch: RemoteRun | None = None, *, times: int = 1) -> float:
+    """Seconds until a run that launches this, so many times, is stopped: five minutes more than the limits."""
+    limits = (launch.queue_limit, launch.setup_limit, launch.progress_limit) if launch else ()
+    return _seconds(environ, "CLEARML_CI_DEADLINE", default=max(1800.0, times * sum(limits) + 300))
 
 
 def _merge_commit(event: events.Event) -> str:
@@ -144,8 +155,8 @@ def _own_commit(text: str) -> str:
     return check.commit(text, name="CLEARML_CI_COMMIT") if text else ""
 
 
-def _remote_run(environ: Mapping[str, str], policy: Policy | None) -> tuple[RemoteRun | None, dict[str, str]]:
-    """The launch, and the `Args` that ask for it."""
+def remote_run(environ: Mapping[str, str], policy: Policy | None) -> tuple[RemoteRun | None, dict[str, str]]:
+    """The launch, None where none is asked for, and the `Args` that describe it, whether or not they ask for it."""
     arguments = remote.arguments_of(environ)
     names = {argument: remote.variable(argument, environ) for argument in arguments} | {"candidate": _CANDIDATE}
     if policy:
@@ -153,15 +164,7 @@ def _remote_run(environ: Mapping[str, str], policy: Policy | None) -> tuple[Remo
         arguments |= {"run_project": policy.project, "run_name": policy.task_name} | given
         names |= {argument: f"remote_run.{argument.removeprefix('run_')} of the policy" for argument in given}
     launch = remote.from_arguments(arguments, names=names)
-    if launch is None:
-        return None, {}
-    return launch, {**arguments, "run_queue": launch.queue}
-
-
-def _patience(launch: RemoteRun | None) -> float:
-    """Seconds that a run may take when nobody says otherwise: five minutes more than its remote run."""
-    limits = (launch.queue_limit, launch.setup_limit, launch.progress_limit) if launch else ()
-    return max(1800.0, sum(limits) + 300)
+    return launch, {**arguments, "run_queue": launch.queue if launch else arguments["run_queue"]}
 
 
 def _check(
@@ -176,7 +179,7 @@ def _check(
         pull_request=pull,
         project=environ.get("CLEARML_PROJECT", "").strip(),
         task_name=environ.get("CLEARML_TASK_NAME", "").strip(),
-        gates=_gates(environ),
+        gates=gates(environ),
         best_tag=check.best_tag(environ.get("CLEARML_BEST_TAGNAME", ""), name="CLEARML_BEST_TAGNAME"),
         candidate=launch.candidate if launch else _candidate(environ, policy),
         until=launch.until if launch else "off",
@@ -189,7 +192,8 @@ def _check(
     return _governed(asked, policy) if policy else asked
 
 
-def _gates(environ: Mapping[str, str]) -> tuple[Gate, ...]:
+def gates(environ: Mapping[str, str]) -> tuple[Gate, ...]:
+    """The one gate of a workflow that has no policy, or none."""
     return check.single_gate(
         title=environ.get("CLEARML_SCALAR_TITLE", ""),
         series=environ.get("CLEARML_SCALAR_SERIES", ""),
@@ -271,15 +275,16 @@ def _repositories(event: dict[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(repository.without_credentials(url) for url in urls if url))
 
 
-def _queues(environ: Mapping[str, str], launch: RemoteRun | None) -> Queues:
-    queues = Queues(
+def queues(environ: Mapping[str, str], launch: RemoteRun | None) -> Queues:
+    """Raises UsageError where the launched code would run on the trusted steps' queue."""
+    names = Queues(
         controllers=controller_queue(environ),
         steps=environ.get("CLEARML_CI_STEPS_QUEUE", "").strip() or "ci-steps",
         code=launch.queue if launch else remote.arguments_of(environ)["run_queue"] or remote.DEFAULT_QUEUE,
     )
-    shared = {"_steps_queue": queues.steps, "_shared_queue": environ.get("CLEARML_CI_SHARED_QUEUE", "").strip()}
-    remote.refuse_shared_queue(shared, code=queues.code)
-    return queues
+    shared = {"_steps_queue": names.steps, "_shared_queue": shared_queue(environ)}
+    remote.refuse_shared_queue(shared, code=names.code)
+    return names
 
 
 def _word(environ: Mapping[str, str], name: str, allowed: Sequence[str]) -> str:

@@ -93,6 +93,16 @@ def github(wanted: Check) -> GitHub:
     )
 
 
+def voice(wanted: Check) -> tuple[GitHub | None, str]:
+    """GitHub, where this agent has credentials, else why not; nothing where a job waits that speaks for it."""
+    try:
+        return github(wanted), ""
+    except GitHubError as error:
+        say(f"nothing is told on GitHub by this step: {error}")
+        in_order = isinstance(error, NoCredentialsError) and wanted.waited_for
+        return None, "" if in_order else str(error)
+
+
 def github_if_any(wanted: Check) -> GitHub | None:
     """As github, and None where this agent cannot ask: then what GitHub would know stays unknown."""
     try:

@@ -7,7 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from clearml_ci import (
+    audit,
+    audit_report,
     check,
+    clearml_audit,
     clearml_baseline,
     clearml_gateway,
     markdown,
@@ -21,13 +24,15 @@ from clearml_ci import (
     workflow,
 )
 from clearml_ci import rerun as reruns
-from clearml_ci.clearml_gateway import ClearML, ClearMLError, Queue
+from clearml_ci.check import Check
+from clearml_ci.clearml_gateway import ClearML, ClearMLError, Queue, Run
 from clearml_ci.errors import UsageError
 from clearml_ci.settings import Settings
 from clearml_ci.verdict import Document
 from clearml_ci.voice import Voice
 
-PIPELINES = (check.PIPELINE, promotion.PIPELINE)
+PIPELINES = (check.PIPELINE, promotion.PIPELINE, audit.PIPELINE)
+REPORTS = ("report", "audit_report")  # the step that tells, of checks and promotions, and of audits
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -39,7 +44,9 @@ def run(asked: Settings, *, began: float) -> int:
     clearml = clearml_gateway.connect()
     queue, draft = _prepare(clearml, asked)
     job = voice.connect(asked.check, asked.github_token)
-    arguments = {**asked.arguments, **replace(asked.check, facts=job.facts()).to_arguments()}
+    arguments = dict(asked.arguments)
+    if asked.check.action == "check":
+        arguments |= replace(asked.check, facts=job.facts()).to_arguments()
     return _carry(clearml, job, template=draft, queue=queue, arguments=arguments, ends=(began, asked.deadline))
 
 
@@ -48,11 +55,18 @@ def rerun(run_id: str, given: Sequence[str], environ: Mapping[str, str], *, bega
     clearml = clearml_gateway.connect()
     earlier = clearml_gateway.run(clearml, run_id)
     edits = reruns.edits(earlier, given)
-    wanted = replace(check.from_arguments({**earlier.arguments, **edits}), waited_for=True)
+    wanted = replace(_asked(earlier, {**earlier.arguments, **edits}), waited_for=True)
     name = settings.controller_queue(environ)
     queue = clearml_gateway.watched_queues(clearml, [name])[name]
     ends = (began, settings.deadline(environ))
     return _carry(clearml, Voice(None, wanted), template=run_id, queue=queue, arguments=edits, ends=ends)
+
+
+def _asked(run: Run, arguments: Mapping[str, str]) -> Check:
+    """What these `Args` ask of the pipeline of this run."""
+    if run.project.endswith(f"{clearml_gateway.PIPELINES}{audit.PIPELINE}"):
+        return audit.as_check(audit.from_arguments(arguments))
+    return check.from_arguments(arguments)
 
 
 def rollback(environ: Mapping[str, str], *, began: float) -> int:
@@ -117,11 +131,18 @@ def _prepare(clearml: ClearML, asked: Settings) -> tuple[Queue, str]:
     wanted = [names.controllers, names.steps, *([names.code] if asked.remote_run else [])]
     queues = clearml_gateway.watched_queues(clearml, wanted)
     clearml_gateway.refuse_deadlock([queues[name] for name in wanted])
-    if asked.check.project and asked.check.candidate != "none":
-        clearml_gateway.existing_project_id(clearml, asked.check.project)
+    require_projects(clearml, asked)
     code = {"repository": asked.repository, "commit": asked.commit}
     draft = _template(clearml, asked.pipeline_project, asked.pipeline, code, arguments=asked.arguments)
     return queues[names.controllers], draft
+
+
+def require_projects(clearml: ClearML, asked: Settings) -> None:
+    """Raises UsageError where a project that somebody named does not exist."""
+    if asked.pipeline == audit.PIPELINE:
+        clearml_audit.named(clearml_audit.projects(clearml), audit.names(asked.arguments["projects"]))
+    elif asked.check.project and asked.check.candidate != "none":
+        clearml_gateway.existing_project_id(clearml, asked.check.project)
 
 
 def _template(
@@ -155,7 +176,7 @@ def _supersede(clearml: ClearML, job: Voice, run: dict[str, str]) -> None:
 def _wait(clearml: ClearML, job: Voice, run: dict[str, str], *, deadline: float) -> int:
     """The exit code, once the run has ended and its verdict is told."""
     ended, steps = watch.until_ended(clearml, run["id"], deadline=deadline, tell=workflow.say)
-    report = (steps["report"].result if "report" in steps else None) or {}
+    report = next((steps[name].result for name in REPORTS if name in steps), None) or {}
     for warning in report.get("warnings", []):
         workflow.warn(warning)
     if ended.superseded_by:
@@ -200,6 +221,10 @@ def _unreported(job: Voice, run: dict[str, str], reason: str) -> int:
 
 
 def _conclude(job: Voice, document: Document, *, comment_url: str = "", body: str = "") -> int:
-    job.ended(document, body or markdown.comment(document, []))
-    workflow.conclude(document, comment_url=comment_url, body=body)
+    if job.check.action == audit.PIPELINE:
+        title, text = audit_report.title(document), body or audit_report.issue(document)
+    else:
+        title, text = markdown.headline(document), body or markdown.comment(document, [])
+    job.ended(document, text)
+    workflow.conclude(document, title=title, comment_url=comment_url, body=text)
     return int(document["exit_code"])

@@ -33,6 +33,7 @@ OUTCOMES = {
 }
 # Which outcome tells when the remote run and the evidence differ.
 _WORST_FIRST = ("error", "no_evidence", "regressed", "inconclusive")
+_NOTHING_FOUND: Document = {"findings": [], "audited": None}  # of an audit
 _REMOTE = ("outcome", "phase", "reason", "log_tail", "task", "until", "seconds")
 
 
@@ -107,7 +108,8 @@ def of_audit(
 
 def error(check: Check, *, run: Mapping[str, str], reason: str) -> Document:
     """The verdict of a run that could not judge."""
-    return failed(compose(check, run=run, steps={}), reason)
+    found = {**_NOTHING_FOUND, "pull_request": None} if check.action == audit.PIPELINE else {}
+    return {**failed(compose(check, run=run, steps={}), reason), **found}
 
 
 def failed(document: Document, reason: str) -> Document:

@@ -37,6 +37,7 @@ PARAMETERS = {
     "_steps_queue": "",
     "_shared_queue": "",
     "_context": "{}",
+    "_origin": "",
 }
 
 if __name__ == "__main__":

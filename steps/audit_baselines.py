@@ -20,9 +20,9 @@ def audit_baselines(clearml: ClearML, run: Run) -> dict[str, Any]:
     tagged = [task for task, _ in bests]
     audited = {*(project.id for project in asked), *(task.project_id for task in tagged)}
     hub, notes = step.github_if_any(audit.as_check(wanted)), []
-    recent: list[str] = []
+    recent = list(wanted.home.recent)
     try:
-        recent = github_reads.recent_commits(hub, wanted.home.base) if hub else []
+        recent = github_reads.recent_commits(hub, wanted.home.base) if hub else recent
     except GitHubError as error:
         notes.append(str(error))
     if not recent:
@@ -69,7 +69,7 @@ def _on_main(
     hub: GitHub | None, wanted: Audit, tagged: Iterable[RecordedTask], recent: Sequence[str]
 ) -> dict[str, bool | None]:
     """What GitHub knows of the commits of this repository's bests: a request only for those that are not recent."""
-    commits = {task.commit for task in tagged if task.commit and _is_home(wanted, task)} if hub else set()
+    commits = {task.commit for task in tagged if task.commit and _is_home(wanted, task)}
     asked = audit.as_check(wanted)
     return {one: one in recent or (lineage.is_on_base(hub, asked, one) if hub else None) for one in sorted(commits)}
 

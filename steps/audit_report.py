@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from clearml_ci import audit, clearml_gateway, publish, step, verdict
+from clearml_ci import audit, clearml_gateway, publish, rerun, step, verdict
 from clearml_ci import audit_report as issue_text
 from clearml_ci.audit import Audit
 from clearml_ci.clearml_gateway import ClearML, Run
@@ -23,6 +23,9 @@ def audit_report(clearml: ClearML, run: Run) -> dict[str, Any]:
         },
         planned=audit.plan(run.arguments),
     )
+    again = rerun.of(clearml, run)
+    if again:
+        document["rerun"] = again.document
     clearml_gateway.publish_verdict(clearml, run.id, document)
     body = issue_text.issue(document)
     return {"verdict": document, "markdown": body, **_post(wanted, document, body)}
@@ -30,11 +33,14 @@ def audit_report(clearml: ClearML, run: Run) -> dict[str, Any]:
 
 def _post(wanted: Audit, document: Document, body: str) -> dict[str, Any]:
     """On GitHub, where this agent has credentials; else the job that waits for it may."""
+    hub, silence = step.voice(audit.as_check(wanted))
+    posted, url = hub is not None, ""
     try:
-        url = publish.audit(step.github(audit.as_check(wanted)), document, body)
+        url = publish.audit(hub, document, body) if hub else ""
     except GitHubError as error:
-        return {"posted": False, "comment_url": "", "status_set": False, "warnings": [str(error)]}
-    return {"posted": True, "comment_url": url, "status_set": True, "warnings": []}  # an audit has no commit status
+        posted, silence = False, str(error)
+    # An audit has no commit status: there is nothing left to set.
+    return {"posted": posted, "comment_url": url, "status_set": posted, "warnings": [silence] if silence else []}
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def _judged(clearml: ClearML, wanted: Audit, commits: Sequence[str], tasks: list
 def _recent(hub: GitHub | None, wanted: Audit) -> list[str]:
     """What main was, as far as GitHub can be asked; its head alone is enough to have earlier runs."""
     try:
-        return github_reads.recent_commits(hub, wanted.home.base) if hub else []
+        return github_reads.recent_commits(hub, wanted.home.base) if hub else list(wanted.home.recent)
     except GitHubError:
         return []
 

@@ -9,7 +9,7 @@ from clearml_ci.check import Check
 from clearml_ci.clearml_gateway import ClearML, ClearMLError, Run
 from clearml_ci.errors import UsageError
 from clearml_ci.gate import Gate
-from clearml_ci.github_gateway import GitHub, GitHubError
+from clearml_ci.github_gateway import GitHub
 from clearml_ci.rerun import Rerun
 from clearml_ci.verdict import Document
 
@@ -45,12 +45,11 @@ def _unreadable(clearml: ClearML, run: Run, again: Rerun | None, error: UsageErr
 
 
 def _told(clearml: ClearML, run: Run, wanted: Check, document: Document, again: Rerun | None) -> dict[str, Any]:
-    hub, silence = connect(wanted)
+    hub, silence = step.voice(wanted)
     if again:
         silence = silence or publish.outdated(hub, wanted)
         warnings = [*document["warnings"], *([f"Nothing was told on GitHub: {silence}."] if silence else [])]
-        stamp = {"by": again.by, "changes": list(again.changes), "original": again.original.id, "said": again.stamp}
-        document = {**document, "warnings": warnings, "rerun": stamp}
+        document = {**document, "warnings": warnings, "rerun": again.document}
     scalars = clearml_gateway.scalars(clearml, document["candidate"]["id"]) if document["candidate"] else []
     body = markdown.comment(document, scalars, curves(clearml, wanted, document))
     clearml_gateway.publish_verdict(clearml, run.id, document)
@@ -75,16 +74,6 @@ def curves(clearml: ClearML, wanted: Check, document: Document) -> dict[int, Cur
     return {
         index: Curves(*(found.get((task, wanted.gates[index]), ()) for task in pair)) for index, pair in tasks.items()
     }
-
-
-def connect(wanted: Check) -> tuple[GitHub | None, str]:
-    """GitHub, where this agent has credentials, else why not; nothing where a job waits that speaks for it."""
-    try:
-        return step.github(wanted), ""
-    except GitHubError as error:
-        step.say(f"nothing is told on GitHub by this step: {error}")
-        in_order = isinstance(error, step.NoCredentialsError) and wanted.waited_for
-        return None, "" if in_order else str(error)
 
 
 def post(hub: GitHub | None, silence: str, wanted: Check, document: Document, body: str) -> dict[str, Any]:

@@ -17,7 +17,18 @@ PRODUCT = [
 # What is no pure core: the two gateways, and what reads git, the job's environment, or a gateway.
 AROUND = {
     *(*GATEWAYS["clearml"], *GATEWAYS["github"]),
-    *("clearml_baseline", "comparison", "lineage", "main_run", "moving", "publish", "pull_code", "rerun", "source"),
+    *(
+        "audit_job",
+        "clearml_baseline",
+        "comparison",
+        "lineage",
+        "main_run",
+        "moving",
+        "publish",
+        "pull_code",
+        "rerun",
+        "source",
+    ),
     *("step", "trigger", "voice", "watch", "workflow"),
 }
 CORE = sorted(file.stem for file in (ROOT / "clearml_ci").glob("*.py") if file.stem not in AROUND)
