@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from github.Issue import Issue
 
-from clearml_ci.audit import Audit, Home
-from clearml_ci.gate import Gate
-from sandbox import job, processes, story
+from sandbox import job, story
+from sandbox.job import Job
 from sandbox.story import Story, StoryError
 
-ENDS_WITHIN = 180  # seconds
-ENDED = ("completed", "failed", "stopped")
-PROBE = {"run_until": "first-iteration", "run_script": "train.py"}
-RETRAIN = {"retrain": "2", "run_script": "train.py", "run_name": "train digits"}
+EVENT = {"schedule": "30 5 * * 1"}
+PROBE: dict[str, str | None] = {"CLEARML_CI_REMOTE_RUN": "first-iteration", "CLEARML_CI_RUN_SCRIPT": "train.py"}
+RETRAIN: dict[str, str | None] = {
+    "CLEARML_CI_AUDIT_RETRAIN": "2",
+    "CLEARML_CI_RUN_SCRIPT": "train.py",
+    "CLEARML_CI_RUN_NAME": "train digits",
+}
 
 
 @dataclass(frozen=True)
 class Audited:
-    """An audit that has ended, and the repository's one issue, if there is one."""
+    """An audit that has ended, its job, and the repository's one issue, if there is one. It has no commit's status."""
 
-    run: str
+    job: Job
     verdict: Mapping[str, Any]
     issue: Issue | None
+    event: str = "schedule"
+    commit: str = ""
+    status: str = ""
+
+    @property
+    def comments(self) -> tuple[str, ...]:
+        """What the audit tells on GitHub while not all is well."""
+        return (self.issue.body,) if self.issue and self.issue.state == "open" else ()
+
+    @property
+    def page(self) -> str:
+        return self.issue.html_url if self.issue else str(self.verdict["pipeline"]["url"])
 
     def seen(self, kind: str) -> list[str]:
         """What the findings of a kind are about."""
@@ -47,21 +57,21 @@ class Planted:
     queue: str
 
 
-def audit(tale: Story, *, queues: tuple[str, ...] = (), more: Mapping[str, str] | None = None) -> Audited:
-    """One audit of the sample project, on the sandbox's agents, to its end; `more` are further `Args`."""
-    tale.tell("an audit starts")
-    run = _start(tale, queues or (tale.sandbox.queues.steps, tale.sandbox.queues.code), more or {})
-    _wait(tale, run)
+def audit(tale: Story, settings: Mapping[str, str | None] | None = None) -> Audited:
+    """One audit of the sample project on the sandbox's agents, to its end; the scheduled job is given no command."""
+    tale.tell("the schedule starts an audit")
+    of_any_name = {"CLEARML_TASK_NAME": None, **(settings or {})}
+    done = job.run(tale.sandbox, event=EVENT, event_name="schedule", settings=of_any_name, command=())
     found = [one for one in tale.repository.get_issues(state="all") if (one.body or "").startswith("<!-- clearml-ci")]
     if len(found) > 1:
         raise StoryError(f"an audit keeps one issue, and there are {len(found)}")
-    return Audited(run, story.verdict(tale, run), found[0] if found else None)
+    return Audited(done, story.verdict(tale, done.outputs.get("pipeline_id", "")), found[0] if found else None)
 
 
 def green(tale: Story) -> Audited:
     """All is well, and main's head runs on an agent today."""
     story.ensure_best(tale)
-    return audit(tale, more=PROBE)
+    return audit(tale, PROBE)
 
 
 def findings(tale: Story) -> tuple[Planted, Audited]:
@@ -76,60 +86,20 @@ def findings(tale: Story) -> tuple[Planted, Audited]:
     )
     tale.clearml.call("queues.create", name=planted.queue)
     tale.tell("two bests, an archived one, a probe of a dead run and its clone, a queue without workers")
-    return planted, audit(tale, queues=(planted.queue,))
+    return planted, audit(tale, {"CLEARML_CI_AUDIT_QUEUES": planted.queue})
+
+
+def findings_and_repair(tale: Story) -> Audited:
+    """The same, and people do what the issue says."""
+    planted, audited = findings(tale)
+    repair(tale, planted)
+    return audited
 
 
 def repair(tale: Story, planted: Planted) -> None:
     """What people do when they have read the issue."""
     tale.clearml.call("tasks.update_tags", ids=[planted.second_best, planted.archived_best], remove_tags=[job.BEST_TAG])
     tale.clearml.call("tasks.stopped", task=planted.unmarked, force=True)
-
-
-def _start(tale: Story, queues: tuple[str, ...], more: Mapping[str, str]) -> str:
-    sandbox = tale.sandbox
-    url = tale.repository.clone_url
-    home = Home(sandbox.repository, url, sandbox.github.api_url, "main", (url,))
-    gate = Gate(job.METRIC["CLEARML_SCALAR_TITLE"], job.METRIC["CLEARML_SCALAR_SERIES"], tolerance=3.0)
-    asked = Audit(home, "", (sandbox.project,), "", job.BEST_TAG, (gate,), queues)
-    repository, commit, _ = job.code_of_agents()
-    given = {
-        "project": f"{sandbox.pipeline_project}/{sandbox.repository}",
-        "controllers": sandbox.queues.controllers,
-        "repository": repository,
-        "commit": commit,
-        "arguments": {
-            **asked.to_arguments(),
-            "_steps_queue": sandbox.queues.steps,
-            "run_queue": sandbox.queues.code,
-            "run_project": sandbox.project,
-            "run_name": "probe of main",
-            **more,
-        },
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "sandbox.audit_job"],
-        cwd=job.CHECKOUT,
-        env=processes.clean_environment(sandbox.directory / "schedule", sandbox.clearml.environment()),
-        input=json.dumps(given),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise StoryError(f"the audit could not be started: {done.stderr}")
-    return done.stdout.split()[-1]
-
-
-def _wait(tale: Story, run: str) -> None:
-    deadline = time.monotonic() + ENDS_WITHIN
-    while _status(tale, run) not in ENDED:
-        if time.monotonic() > deadline:
-            raise StoryError(f"the audit {run} had not ended within {ENDS_WITHIN} s: {_status(tale, run)}")
-        time.sleep(0.5)
-
-
-def _status(tale: Story, task: str) -> str:
-    return str(tale.clearml.call("tasks.get_by_id", task=task)["task"]["status"])
 
 
 def _dead_run(tale: Story) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,6 +56,11 @@ class Checked:
     comments: tuple[str, ...]
     status: str
     earlier: tuple[Job, ...] = ()
+
+    @property
+    def page(self) -> str:
+        """Where a person looks at it."""
+        return self.pull.html_url
 
 
 def begin(sandbox: Sandbox, tell: Callable[[str], None]) -> Story:
@@ -305,5 +310,5 @@ def _task_ids(story: Story, **query: Any) -> list[str]:
     return [task["id"] for task in answer["tasks"]]
 
 
-def save_comment(checked: Checked, path: Path) -> None:
-    path.write_text("\n\n---\n\n".join(checked.comments) + "\n")
+def save_comment(comments: Iterable[str], path: Path) -> None:
+    path.write_text("\n\n---\n\n".join(comments) + "\n")

@@ -27,6 +27,7 @@ def task_of(tale: Story, task: str) -> dict[str, Any]:
 def test_audit_green__main_runs_on_an_agent__passes_and_opens_no_issue(tale: Story, green: Audited) -> None:
     verdict = green.verdict
     assert (verdict["outcome"], verdict["exit_code"], green.issue) == ("passed", 0, None)
+    assert (green.job.exit_code, green.job.outputs["outcome"]) == (0, "passed")
     assert (verdict["remote_run"]["outcome"], verdict["audited"]) == ("passed", {"projects": 1, "bests": 1})
     probe = task_of(tale, verdict["remote_run"]["task"]["id"])
     assert probe["script"]["version_num"] == tale.repository.get_branch("main").commit.sha
@@ -35,7 +36,7 @@ def test_audit_green__main_runs_on_an_agent__passes_and_opens_no_issue(tale: Sto
 
 def test_audit_findings__planted__are_all_in_the_one_issue(tale: Story, found: tuple[Planted, Audited]) -> None:
     planted, audited = found
-    assert (audited.verdict["outcome"], audited.verdict["exit_code"]) == ("regressed", 1)
+    assert (audited.verdict["outcome"], audited.verdict["exit_code"], audited.job.exit_code) == ("regressed", 1, 1)
     project = tale.sandbox.project
     assert {kind: audited.seen(kind) for kind in KINDS} == {
         "several_bests": [f"{project}/train digits"],
@@ -70,7 +71,7 @@ def test_audit_findings__repaired__the_same_issue_is_closed(tale: Story, found: 
 
 
 def test_audit__main_trained_again__is_within_its_own_spread(tale: Story, green: Audited) -> None:  # noqa: ARG001
-    audited = audit_scenarios.audit(tale, more=audit_scenarios.RETRAIN)
+    audited = audit_scenarios.audit(tale, audit_scenarios.RETRAIN)
     assert "retrained" not in [one["kind"] for one in audited.verdict["findings"]]
     assert audited.verdict["outcome"] == "passed"
     trained = story.tasks_of(tale, tale.repository.get_branch("main").commit.sha)
