@@ -430,11 +430,12 @@ def _run(clearml: ClearML, task: Mapping[str, Any]) -> Run:
 
 
 def oldest_run(clearml: ClearML, beside: Run, *, argument: str, value: str) -> Run | None:
-    """The oldest run of a run's own pipeline that has this value among its `Args`, or None."""
+    """The oldest run of a run's own pipeline that has this value among its `Args`, or None. A draft is no run."""
     found = clearml.call(
         "tasks.get_all_ex",
         project=[beside.project_id],
         type=["controller"],
+        status=[*LIVE, *ENDED],
         only_fields=_RUN_FIELDS,
         order_by=["created"],
         page=0,

@@ -39,6 +39,8 @@ VARIABLES = {
     "run_inject_task_init": ("CLEARML_CI_INJECT_TASK_INIT",),
     "run_approval_label": ("CLEARML_CI_APPROVAL_LABEL",),
 }
+# The same as the pipelines declare them, with their defaults.
+PARAMETERS = {**dict.fromkeys(VARIABLES, ""), "run_until": "off"}
 # Any of these alone asks for the predecessor's probe, as its users' workflows do.
 _ASKS_FOR_A_PROBE = ("QUEUE_NAME", "EXECUTION_ENTRYPOINT")
 
@@ -117,7 +119,8 @@ def arguments_of(environ: Mapping[str, str]) -> dict[str, str]:
 
 def arguments_of_policy(remote_run: Mapping[str, Any] | None, *, candidate: str) -> dict[str, str]:
     """What a policy's `remote_run` says, under the names of a run's `Args`; without one, its candidate alone."""
-    return {"candidate": candidate} | {f"run_{key}": _text(value) for key, value in (remote_run or {}).items()}
+    asked = {"until": PROBE, **remote_run} if remote_run and candidate not in TRAINING else remote_run or {}
+    return {"candidate": candidate} | {f"run_{key}": _text(value) for key, value in asked.items()}
 
 
 def _text(value: object) -> str:

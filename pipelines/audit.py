@@ -6,7 +6,7 @@
 What main promises, is it still so? Started on a schedule, by ci_trigger.py or from ClearML's web UI.
 """
 
-from clearml_ci import audit, controller
+from clearml_ci import audit, controller, remote
 
 PARAMETERS = {
     "projects": "",
@@ -18,22 +18,7 @@ PARAMETERS = {
     "clean_up": "true",
     "commit": "",
     "retrain": "0",
-    "run_until": "off",
-    "run_queue": "",
-    "run_project": "",
-    "run_name": "",
-    "run_script": "",
-    "run_module": "",
-    "run_folder": "",
-    "run_requirements": "",
-    "run_packages": "",
-    "run_args": "",
-    "run_docker_image": "",
-    "run_docker_args": "",
-    "run_queue_limit": "",
-    "run_setup_limit": "",
-    "run_progress_limit": "",
-    "run_inject_task_init": "",
+    **remote.PARAMETERS,
     "_steps_queue": "",
     "_shared_queue": "",
     "_context": "{}",

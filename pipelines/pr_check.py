@@ -2,7 +2,7 @@
 remote_run ─────────┴→ report; the steps that a run does not need are left out.
 """
 
-from clearml_ci import check, controller
+from clearml_ci import check, controller, remote
 
 PARAMETERS = {
     "commit": "",
@@ -16,23 +16,7 @@ PARAMETERS = {
     "gates": "",
     "best_tag": "Best Performance",
     "candidate": "find",
-    "run_until": "off",
-    "run_queue": "",
-    "run_project": "",
-    "run_name": "",
-    "run_script": "",
-    "run_module": "",
-    "run_folder": "",
-    "run_requirements": "",
-    "run_packages": "",
-    "run_args": "",
-    "run_docker_image": "",
-    "run_docker_args": "",
-    "run_queue_limit": "",
-    "run_setup_limit": "",
-    "run_progress_limit": "",
-    "run_inject_task_init": "",
-    "run_approval_label": "",
+    **remote.PARAMETERS,
     "inconclusive": "fail",
     "alike": "",
     "baseline_main": "true",

@@ -42,6 +42,12 @@ class World:
         self.client.call("tasks.started", task=run)
         return clearml_gateway.run(self.clearml, run)
 
+    def draft(self) -> None:
+        """The template that the first run of a version registers holds that run's own Args."""
+        item = {"section": "Args", "name": "_origin", "value": NONCE}
+        given = {"type": "controller", "project": self.project, "hyperparams": {"Args": {"_origin": item}}}
+        self.client.call("tasks.create", name="pr_check", **given)
+
     def again(self, **edits: str) -> Run:
         """A rerun of an original that was just made."""
         arguments = self.check.to_arguments()
@@ -96,6 +102,14 @@ def test_of__oldest_run_with_the_nonce__is_the_original(world: World) -> None:
 def test_of__run_without_an_earlier_one__is_no_rerun(world: World, origin: str) -> None:
     world.run({})
     assert rerun.of(world.clearml, world.run({}, origin=origin)) is None
+
+
+def test_of__first_run_of_a_template__is_no_rerun_of_it(world: World) -> None:
+    world.draft()
+    first, second = world.run({}), world.run({})
+    assert rerun.of(world.clearml, first) is None
+    again = rerun.of(world.clearml, second)
+    assert again and again.original.id == first.id
 
 
 def test_report__rerun__updates_comment_and_status_and_is_stamped(world: World) -> None:

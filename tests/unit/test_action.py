@@ -73,4 +73,4 @@ def test_step__shell__is_given_nothing_but_variables(step: dict[str, Any]) -> No
 
 
 def test_step__check__is_replaced_by_the_program_so_that_a_signal_reaches_it() -> None:
-    assert CHECK["run"] == 'exec "$PYTHON" "$GITHUB_ACTION_PATH/ci_trigger.py" "$COMMAND"'
+    assert CHECK["run"] == 'exec "$PYTHON" "$GITHUB_ACTION_PATH/ci_trigger.py" ${COMMAND:+"$COMMAND"}'

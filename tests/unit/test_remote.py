@@ -115,3 +115,18 @@ def test_refuse_shared_queue__steps_and_code_on_one__needs_the_words() -> None:
         remote.refuse_shared_queue({"_steps_queue": "one"}, code="one")
     remote.refuse_shared_queue({"_steps_queue": "one", "_shared_queue": remote.SHARED}, code="one")
     remote.refuse_shared_queue({"_steps_queue": "one"}, code="two")
+
+
+@pytest.mark.parametrize(
+    ("asked", "candidate", "until"),
+    [
+        pytest.param({"script": "train.py"}, "find", "first-iteration", id="a probe where nothing is said"),
+        pytest.param({"script": "train.py"}, "train", "completion", id="a training runs to its end"),
+        pytest.param({"script": "train.py", "until": "completion"}, "find", "completion", id="as it says"),
+    ],
+)
+def test_arguments_of_policy__until__is_what_the_policys_summary_says(
+    asked: dict[str, str], candidate: str, until: str
+) -> None:
+    found = remote.from_arguments(remote.arguments_of_policy(asked, candidate=candidate))
+    assert found and found.until == until
