@@ -7,6 +7,7 @@ from clearml_ci.audit import Home
 from clearml_ci.errors import UsageError
 from clearml_ci.schedule import Schedule
 from clearml_ci.settings import Settings
+from pipelines import audit as pipeline
 from tests.unit.drawing import COMMIT, REPOSITORY
 
 HOME = Home("owner/name", REPOSITORY, "https://api.github.com", "main", (REPOSITORY,), recent=(COMMIT,))
@@ -97,6 +98,11 @@ def test_from_environment__retrain__is_a_step_with_time_for_each_training() -> N
 def test_from_environment__nonsense__names_the_variable(environ: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         settings_of(environ)
+
+
+def test_from_environment__arguments__are_those_that_the_pipeline_declares() -> None:
+    found = settings_of({**METRIC, "CLEARML_CI_REMOTE_RUN": "first-iteration"})
+    assert {*found.arguments, "run_approval_label"} == {*pipeline.PARAMETERS}
 
 
 def test_when__off__is_none() -> None:

@@ -1,7 +1,4 @@
-import ast
-import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -9,6 +6,7 @@ from clearml_ci import check, remote
 from clearml_ci.alike import Alike
 from clearml_ci.errors import UsageError
 from clearml_ci.gate import Gate
+from pipelines import pr_check, promote
 from tests.unit.drawing import CHECK, GATE
 
 
@@ -127,8 +125,7 @@ def test_from_arguments__run_of_an_older_version__has_the_defaults() -> None:
 
 
 def test_parameters_of_the_pipeline__name_every_argument_with_its_default() -> None:
-    text = (Path(__file__).parents[2] / "pipelines" / "pr_check.py").read_text(encoding="utf-8")
-    declared = ast.literal_eval(re.search(r"^PARAMETERS = (\{.*?^\})", text, re.MULTILINE | re.DOTALL)[1])  # type: ignore[index]
+    declared = pr_check.PARAMETERS
     assert {*CHECK.to_arguments(), *remote.VARIABLES} == declared.keys() - {"_steps_queue", "_shared_queue", "_origin"}
     bare = replace(CHECK, gates=(), project="", task_name="").to_arguments()
     assert {name: value for name, value in declared.items() if value and name != "_context"} == {
@@ -139,8 +136,7 @@ def test_parameters_of_the_pipeline__name_every_argument_with_its_default() -> N
 def test_promotion__what_to_arguments_wrote__is_the_same_and_declared_by_its_pipeline() -> None:
     merged = replace(CHECK, action="promote", merge_commit="d" * 40, promote="passing")
     assert check.from_arguments(merged.to_arguments()) == merged
-    text = (Path(__file__).parents[2] / "pipelines" / "promote.py").read_text(encoding="utf-8")
-    declared = ast.literal_eval(re.search(r"^PARAMETERS = (\{.*?^\})", text, re.MULTILINE | re.DOTALL)[1])  # type: ignore[index]
+    declared = promote.PARAMETERS
     assert {*merged.to_arguments()} == declared.keys() - {"_steps_queue", "_origin"}
     assert check.from_arguments({**merged.to_arguments(), "promote": declared["promote"]}).promote == "better"
 
