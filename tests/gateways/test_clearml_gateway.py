@@ -268,7 +268,7 @@ def test_publish_verdict__run__carries_artifact_and_properties(
         "exit_reason": "why",
         "commit": COMMIT,
         "pull_request": 7,
-        "rerun": {"said": "by me"},
+        "rerun": {"said": "rerun by Ada"},
     }
     clearml_gateway.publish_verdict(clearml, run, verdict)
     found = client.call("tasks.get_by_id", task=run)["task"]
