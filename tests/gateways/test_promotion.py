@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from sandbox.clearml_access import Client
 from steps import compare
 from steps import promote as promote_step
 from tests.gateways.conftest import COMMIT, Project
+from tests.gateways.hub import FULL_NAME, JOB, proposed
 
 TAG = "Best"
 GATE = Gate("accuracy", "validation", tolerance=3.0)
@@ -259,6 +261,46 @@ def test_promote__rerun_of_an_older_merge__does_not_move_the_tag_back(world: Wor
     world.move(newer, passing)
     assert "was replaced by a later one" in world.move(older, passing)["reason"]
     assert world.tagged() == [newer]
+
+
+def test_promote__tagged_beside_a_better_one__leaves_the_tag_to_that_one(world: World) -> None:
+    """What an interrupted run left, before a better model was merged."""
+    better = world.trained(0.95, commit=OLD_COMMIT, tags=(TAG,))
+    world.trained(0.9, tags=(TAG,))
+    assert world.promote()["promotion"]["moved"] is False
+    assert world.tagged() == [better]
+
+
+def test_promote__tag_that_cannot_be_read_back__takes_nothing_from_the_old_best(world: World) -> None:
+    old = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,))
+    new = world.trained(0.9)
+
+    @dataclass
+    class Forgetful(ClearML):
+        def call(self, endpoint: str, **request: Any) -> dict[str, Any]:
+            return {} if endpoint == "tasks.update_tags" else super().call(endpoint, **request)
+
+    with pytest.raises(ClearMLError, match="cannot be read back: nothing was taken from any other task"):
+        world.move(new, session=Forgetful(world.clearml.session))
+    assert world.tagged() == [old]
+
+
+def test_promote__pull_request_as_github_has_it__must_be_merged_at_this_very_commit(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = proposed(tmp_path)
+    monkeypatch.setenv("GITHUB_API_URL", hub.server.api_url)
+    monkeypatch.setenv("GITHUB_TOKEN", hub.server.token("workflow", repository=FULL_NAME, permissions=JOB))
+    pull = replace(PULL, repository=FULL_NAME, number=1, github_api=hub.server.api_url)
+    asked = replace(CHECK, pull_request=pull)
+    world.trained(0.9)
+    with pytest.raises(UsageError, match=r"pull request #1 is not merged \(open\): the tag stays"):
+        world.promote(asked)
+    hub.repository.get_pull(1).merge()
+    with pytest.raises(UsageError, match=f"was merged at [0-9a-f]{{10}}, not at {COMMIT[:10]}"):
+        world.promote(asked)
+    hub.server.stop()
+    assert world.tagged() == []
 
 
 # --- rollback -----------------------------------------------------------------------------------------------
