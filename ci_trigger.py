@@ -52,10 +52,9 @@ def main() -> int:
         return 2 if isinstance(error, UsageError) else 4
     except KeyboardInterrupt:
         workflow.fail("cancelled before anything was started")
-        return 4
     except Exception as error:  # exit code 1 would say "regressed"
         workflow.fault(error)
-        return 4
+    return 4
 
 
 def _pr(given: argparse.Namespace, began: float) -> int:  # noqa: ARG001  all commands are called alike

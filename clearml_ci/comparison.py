@@ -83,7 +83,7 @@ def _bests(clearml: ClearML, wanted: Check, candidate: Mapping[str, str]) -> lis
 
 
 def tagged_tasks(clearml: ClearML, wanted: Check, project_id: str | None) -> list[tuple[RecordedTask, Reported]]:
-    """All tasks of a project (None: of the workspace) and of the check's name that carry the tag, with their metrics."""
+    """All tasks of a project (None: the workspace) and of the check's name that carry the tag, with their metrics."""
     return clearml_gateway.best_tasks(
         clearml, project=project_id, task_name=wanted.task_name, tag=wanted.best_tag, gates=wanted.gates
     )
