@@ -185,3 +185,31 @@ def test_compare__any_number_of_gates__costs_the_same_requests(world: World) -> 
         return world.clearml.requests - before
 
     assert cost(ACCURACY) == cost(ACCURACY, LATENCY, replace(ACCURACY, value="last")) == 9  # four are the test's own
+
+
+def test_compare__task_that_is_in_another_project__meets_the_best_of_the_policys(world: World, prefix: str) -> None:
+    """A pull request can change the project in its own `Task.init`: that must not make it a first model."""
+    best = world.best([0.95])
+    elsewhere = world.client.call("projects.create", name=f"{prefix} elsewhere")["id"]
+    moved = replace(world, project=elsewhere)
+    moved = replace(moved, candidate=moved.task([0.5]))
+    result = moved.compare()
+    assert (result["outcome"], result["baseline"]["id"]) == ("regressed", best)
+
+
+def test_compare__no_project__meets_the_bests_of_its_repository_and_no_others(world: World, prefix: str) -> None:
+    tag = f"{prefix} best"
+    best = world.task([0.95], tags=[tag])
+    elsewhere = replace(world, project=world.client.call("projects.create", name=f"{prefix} elsewhere")["id"])
+    foreign = elsewhere.task([0.99], tags=[tag])
+    script = {"repository": "https://github.com/other/n.git", "version_num": "b" * 40, "diff": ""}
+    world.client.call("tasks.edit", task=foreign, script=script, force=True)
+    moved = replace(elsewhere, candidate=elsewhere.task([0.5]))
+    foreign_beside = replace(moved, name="").compare(best_tag=tag)
+    assert (foreign_beside["outcome"], foreign_beside["baseline"]["id"]) == (
+        "regressed",
+        foreign,
+    )  # beside it, it counts
+    alone = replace(moved, project=world.client.call("projects.create", name=f"{prefix} third")["id"], name="")
+    result = replace(alone, candidate=alone.task([0.5])).compare(best_tag=tag)
+    assert (result["outcome"], result["baseline"]["id"]) == ("regressed", best)
