@@ -31,15 +31,23 @@ Judged = list[tuple[Gate, Judgement]]
 
 
 def with_best(
-    clearml: ClearML, run: Run, wanted: Check, candidate: Mapping[str, str], *, main: str | None = None
+    clearml: ClearML,
+    run: Run,
+    wanted: Check,
+    candidate: Mapping[str, str],
+    *,
+    main: str | None = None,
+    beside: bool = False,
 ) -> dict[str, Any]:
     """`{"outcome", "reason", "baseline": task or None, "main_baseline", "gates", "differences", "warnings"}`.
 
     `main`: the id of the task that main's own merge base was judged by, where somebody found it. A candidate that
-    carries the tag itself is compared with the others that do.
+    carries the tag itself is compared with the others that do. `beside`: only with those of the candidate's project,
+    from which a promotion would take the tag.
     """
     _, reported = clearml_gateway.metrics_of(clearml, [candidate["id"]], wanted.gates)[candidate["id"]]
-    every = _bests(clearml, wanted, candidate)
+    own = candidate["project_id"]
+    every = tagged_tasks(clearml, wanted, own) if beside else _bests(clearml, wanted, candidate)
     tagged = [(task, metrics) for task, metrics in every if task.id != candidate["id"]]
     lost = baseline.lost([task for task, _ in tagged], tag=wanted.best_tag)
     lost = lost or _missing(clearml, run, wanted, candidate, every)

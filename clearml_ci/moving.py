@@ -68,7 +68,8 @@ def _moves(asked: _Asked, project_id: str) -> list[Move]:
 def _judge(asked: _Asked, candidate: RecordedTask) -> dict[str, Any]:
     if not asked.wanted.gates:
         return _UNJUDGED
-    return comparison.with_best(asked.clearml, asked.run, asked.wanted, evidence.as_document(candidate))
+    document = evidence.as_document(candidate)
+    return comparison.with_best(asked.clearml, asked.run, asked.wanted, document, beside=True)
 
 
 def _move(
