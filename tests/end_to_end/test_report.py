@@ -189,7 +189,9 @@ def test_inconclusive__let_pass__is_green_and_still_told_as_inconclusive(played:
     assert (checked.job.exit_code, checked.verdict["outcome"], checked.status) == (0, "inconclusive", "success")
     assert checked.job.outputs["outcome"] == "inconclusive"
     assert "The policy lets that pass." in checked.comments[0]
-    assert check_runs(tale, checked.commit)[0].conclusion == "neutral"
+    own = f"ClearML CI ({checked.pull.base.ref}) / verdict"
+    conclusions = {one.name: one.conclusion for one in check_runs(tale, checked.commit)}
+    assert conclusions == {own: "neutral", f"ClearML CI ({played('not-alike').pull.base.ref}) / verdict": "failure"}
 
 
 def validate(directory: Path, text: str) -> tuple[int, str]:
