@@ -5,24 +5,35 @@ import os
 import signal
 import sys
 import time
-import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from clearml_ci import policy, settings, trigger, voice, workflow
+from clearml_ci import audit_job, events, policy, schedule, settings, trigger, voice, workflow
 from clearml_ci.clearml_gateway import ClearMLError
 from clearml_ci.errors import UsageError
 from clearml_ci.github_gateway import GitHubError
 
 HELP = """\
 Checks a pull request inside ClearML: finds the task that ran its head commit, or runs it on an agent, compares it
-with the best, comments, sets a commit status, and exits with the verdict.
+with the best, comments, sets a commit status, and exits with the verdict. After the merge it moves the best's tag;
+on a schedule it audits what main promises.
 
-  0  passed, improved, or the first model        3  inconclusive: the evidence cannot decide
-  1  regressed, or no evidence for this commit   4  error: ClearML, a queue, an agent or GitHub failed
+  0  passed, improved, or the first model          3  inconclusive: the evidence cannot decide
+  1  regressed, no evidence, or an audit's finding 4  error: ClearML, a queue, an agent or GitHub failed
   2  wrong usage or configuration
 
-Inside a GitHub workflow (on: pull_request) everything is read from the environment; README.md has the table.
+Inside a GitHub workflow no command is needed, the event decides: a pull request is checked (`on: pull_request`), one
+that was closed by its merge (`types: [closed]`) or a push to the base branch promotes its model, and `on: schedule`
+starts the audit. Everything is read from the environment; README.md has the table. From a shell, with the CLEARML_*
+variables of your server, and GITHUB_REPOSITORY=owner/name and GITHUB_TOKEN where GitHub is asked:
+
+  python ci_trigger.py validate                         is the policy file in order?
+  python ci_trigger.py rerun RUN threshold_percent=5    judge again with another tolerance; RUN is a run's id
+  python ci_trigger.py rollback                         the best before the last merge is the best again
+  python ci_trigger.py audit                            does what main promises still hold?
+  python ci_trigger.py schedule daily 22:30             ClearML starts that audit each day; `schedule off` ends it
 """
 
 
@@ -32,29 +43,101 @@ def main() -> int:
     began = time.monotonic()
     given = _arguments()
     try:
-        if given.command == "validate":
-            workflow.say(policy.validate_file(given.file))
-            return 0
-        asked = settings.from_environment(os.environ, read_policy=voice.read_policy)
-        return trigger.pull_request(asked, began=began)
+        name = given.command or events.command(os.environ)
+        if name not in COMMANDS:
+            raise UsageError(f"this event asks for `{name}`, which this version does not have: name a command")
+        return COMMANDS[name].act(given, began)
     except (UsageError, ClearMLError, GitHubError) as error:
         workflow.fail(str(error))
         return 2 if isinstance(error, UsageError) else 4
     except KeyboardInterrupt:
         workflow.fail("cancelled before anything was started")
-        return 4
     except Exception as error:  # exit code 1 would say "regressed"
-        traceback.print_exc()
-        workflow.fail(f"a fault of ClearML CI itself: {type(error).__name__}: {error}; please report it")
-        return 4
+        workflow.fault(error)
+    return 4
+
+
+def _pr(given: argparse.Namespace, began: float) -> int:  # noqa: ARG001  all commands are called alike
+    return trigger.run(settings.from_environment(os.environ, read_policy=voice.read_policy), began=began)
+
+
+def _promote(given: argparse.Namespace, began: float) -> int:  # noqa: ARG001
+    event, idle = voice.merge(os.environ)
+    if idle:
+        workflow.say(f"::notice::ClearML CI: {idle}")
+        return 0
+    asked = settings.from_environment(os.environ, read_policy=voice.read_policy, event=event, promotes=True)
+    return trigger.run(asked, began=began)
+
+
+def _audit(given: argparse.Namespace, began: float) -> int:  # noqa: ARG001
+    return trigger.run(audit_job.asked(os.environ), began=began)
+
+
+def _schedule(given: argparse.Namespace, began: float) -> int:  # noqa: ARG001
+    return audit_job.schedule(os.environ, " ".join(given.when))
+
+
+def _rerun(given: argparse.Namespace, began: float) -> int:
+    return trigger.rerun(given.run, given.changes, os.environ, began=began)
+
+
+def _rollback(given: argparse.Namespace, began: float) -> int:  # noqa: ARG001
+    return trigger.rollback(os.environ, began=began)
+
+
+def _validate(given: argparse.Namespace, began: float) -> int:  # noqa: ARG001
+    workflow.say(policy.validate_file(given.file))
+    return 0
+
+
+def _register(given: argparse.Namespace, began: float) -> int:  # noqa: ARG001
+    return trigger.register(os.environ)
+
+
+@dataclass(frozen=True)
+class Command:
+    """`arguments`: names and options as `argparse` takes them."""
+
+    help: str
+    act: Callable[[argparse.Namespace, float], int]
+    arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+COMMANDS = {
+    "pr": Command("check the pull request of the current event", _pr),
+    "promote": Command("after a merge: move the best's tag to its model, if that is as good or better", _promote),
+    "audit": Command("does what main promises still hold? bests, leftovers, queues, a probe of main's head", _audit),
+    "schedule": Command(
+        "have ClearML start the audit on schedule, with an agent of the services queue",
+        _schedule,
+        {"when": {"nargs": "+", "metavar": "WHEN", "help": f"{schedule.EXAMPLES}; or 'off'"}},
+    ),
+    "rerun": Command(
+        "start a run again with edited parameters, as New run in ClearML does, and wait for its verdict",
+        _rerun,
+        {
+            "run": {"metavar": "RUN", "help": "the id of a pipeline run"},
+            "changes": {"nargs": "*", "metavar": "NAME=VALUE", "help": "parameters to change"},
+        },
+    ),
+    "rollback": Command("undo the last promotion: the tag goes back to the best before it", _rollback),
+    "validate": Command(
+        "check a policy file, offline",
+        _validate,
+        {"file": {"nargs": "?", "default": policy.FILE, "help": f"default: {policy.FILE}"}},
+    ),
+    "register": Command("register the pipelines of this version in ClearML, and start nothing", _register),
+}
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=HELP, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    commands.add_parser("pr", help="check the pull request of the current event (the default)")
-    validate = commands.add_parser("validate", help="check a policy file, offline")
-    validate.add_argument("file", nargs="?", default=policy.FILE, help=f"default: {policy.FILE}")
+    for name, command in COMMANDS.items():
+        one = commands.add_parser(name, help=command.help, description=command.help)
+        for argument, options in command.arguments.items():
+            one.add_argument(argument, **options)
     return parser.parse_args()
 
 

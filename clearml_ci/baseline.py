@@ -24,6 +24,14 @@ def lost(tagged: Sequence[RecordedTask], *, tag: str) -> str | None:
     return None
 
 
+def missing(*, tag: str, last: str) -> str:
+    """What is wrong where no task carries the tag although a promotion moved it."""
+    return (
+        f"no task carries the tag '{tag}', which was given to the task {last} by a promotion: the best is missing, so "
+        "there is nothing to compare with; give the tag to a task, or run `ci_trigger.py rollback`"
+    )
+
+
 def warnings(
     tagged: Sequence[RecordedTask], counted: Sequence[RecordedTask], *, tag: str, baseline_on_base: bool | None
 ) -> list[str]:

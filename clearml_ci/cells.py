@@ -46,3 +46,8 @@ def fitted(rows: Sequence[Row], room: int, render: Callable[[Sequence[Row]], str
         return render(rows) if rows else ""
     count = bisect.bisect_right(range(1, len(rows)), room, key=lambda number: len(render(rows[:number])))
     return render(rows[:count]) if count else ""
+
+
+def capital(text: str) -> str:
+    """A sentence's beginning; the rest stays as it is."""
+    return f"{text[:1].upper()}{text[1:]}"

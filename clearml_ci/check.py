@@ -1,4 +1,4 @@
-"""What one pull-request check is asked: the parameters of the `pr_check` pipeline.
+"""What one pull-request check is asked: the parameters of the `pr_check` pipeline, and, after a merge, of `promote`.
 
 They travel as the `Args` of a ClearML run, where every value is a string (`pipelines.start_pipeline` and the
 web UI's New run both send strings), so they are cast and checked here, each time, for whoever started the run.
@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from clearml_ci import arguments as argument_texts
-from clearml_ci import remote
+from clearml_ci import promotion, remote
 from clearml_ci.alike import NOTHING as NOTHING_ALIKE
 from clearml_ci.alike import Alike
 from clearml_ci.comment_mode import MODES
@@ -20,6 +20,7 @@ from clearml_ci.errors import UsageError
 from clearml_ci.gate import Gate
 
 CHECK_NAME = "ClearML CI"
+PIPELINE = "pr_check"
 DEFAULT_BEST_TAG = "Best Performance"
 GOALS = {"MAX": "maximize", "MIN": "minimize", "MAXIMIZE": "maximize", "MINIMIZE": "minimize"}
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -78,7 +79,8 @@ class Check:
     "pass": what the check shows where the evidence cannot decide. `baseline_main`: show main's own task as well.
     `candidate` and `until` are those of `remote.RemoteRun`; what else a remote run needs is read by its step alone.
     `comment` is one of comment_mode.MODES; `ignored_paths` are patterns of files that no run depends on;
-    `waited_for`: a job waits for the verdict, and speaks for agents that cannot.
+    `waited_for`: a job waits for the verdict, and speaks for agents that cannot. `promote` is one of promotion.MODES;
+    `action` is `check`, or what the pipeline `promote` does after the merge that made `merge_commit`.
     """
 
     commit: str
@@ -97,6 +99,14 @@ class Check:
     ignored_paths: tuple[str, ...] = ()
     waited_for: bool = True
     facts: Facts = Facts()
+    promote: str = "better"
+    action: str = "check"
+    merge_commit: str = ""
+
+    @property
+    def told_at(self) -> str:
+        """The commit whose status tells the verdict: a merge's is that of the base branch."""
+        return self.merge_commit or self.commit
 
     def to_arguments(self) -> dict[str, str]:
         """The `Args` of a run. Names with a leading underscore are hidden in the New run dialog."""
@@ -112,12 +122,11 @@ class Check:
             "threshold_percent": f"{flat.tolerance:.15g}",
             "gates": "" if (flat,) == self.gates else argument_texts.gates_text(self.gates),
             "best_tag": self.best_tag,
-            "candidate": self.candidate,
-            "run_until": self.until,
             "inconclusive": self.inconclusive,
             "alike": argument_texts.alike_text(self.alike),
-            "baseline_main": "true" if self.baseline_main else "false",
             "comment": self.comment,
+            "promote": self.promote,
+            **self._own_arguments(),
             "_context": json.dumps(
                 {
                     "repository": self.pull_request.repository,
@@ -136,6 +145,16 @@ class Check:
                     "waited_for": self.waited_for,
                 }
             ),
+        }
+
+    def _own_arguments(self) -> dict[str, str]:
+        """Those that only the one of the two pipelines has."""
+        if self.action != "check":
+            return {"action": self.action, "merge_commit": self.merge_commit}
+        return {
+            "candidate": self.candidate,
+            "run_until": self.until,
+            "baseline_main": "true" if self.baseline_main else "false",
         }
 
 
@@ -177,6 +196,9 @@ def from_arguments(arguments: Mapping[str, str]) -> Check:
         ignored_paths=tuple(str(pattern) for pattern in context.get("ignored_paths", [])),
         waited_for=bool(context.get("waited_for", True)),
         facts=_facts(context.get("facts"), of_commit),
+        promote=argument_texts.word("promote", arguments.get("promote", ""), {mode: mode for mode in promotion.MODES}),
+        action=_action(arguments.get("action", "")),
+        merge_commit=_merge_commit(arguments),
     )
 
 
@@ -196,6 +218,8 @@ def plan(arguments: Mapping[str, str]) -> dict[str, list[str]]:
 
     Takes whatever somebody typed: where it makes no sense, the steps that read it say so, and `report` tells it.
     """
+    if arguments.get("action", "").strip().lower() not in ("", "check"):
+        return promotion.plan(arguments)
     source = arguments.get("candidate", "").strip().lower()
     far = arguments.get("run_until", "").strip().lower()
     runs = far not in remote.OFF or (not far and source in remote.TRAINING)
@@ -208,9 +232,21 @@ def plan(arguments: Mapping[str, str]) -> dict[str, list[str]]:
     if source != "none" and compares:
         waits_for = ["find_task", *(["remote_run"] if source in remote.TRAINING else [])]
         steps["compare"] = [name for name in waits_for if name in steps]
+        if arguments.get("promote", "").strip().lower() == promotion.ON_PASS:
+            steps["promote"] = ["compare"]
     awaited = {name for parents in steps.values() for name in parents}
     steps["report"] = [name for name in steps if name not in awaited]
     return steps
+
+
+def _action(text: str) -> str:
+    known = {action: action for action in ("check", *promotion.ACTIONS)}
+    return str(argument_texts.word("action", text, known))
+
+
+def _merge_commit(arguments: Mapping[str, str]) -> str:
+    given = arguments.get("merge_commit", "").strip()
+    return commit(given, name="merge_commit") if given else ""
 
 
 def commit(text: str, *, name: str) -> str:

@@ -32,11 +32,13 @@ from clearml_ci.source import Source
 
 ENDED = ("completed", "published", "closed", "failed", "stopped")
 LIVE = ("queued", "in_progress")
+PIPELINES = "/.pipelines/"  # below a project: its pipelines, one project each
 TEMPLATE_MARK = "clearml_ci_template"
 OWN_MARK, RUN_MARK, PURPOSE_MARK = "clearml_ci_task", "clearml_ci_run", "clearml_ci_purpose"
 RESULT = "result"
 WATCHED_WITHIN = 90  # seconds: a queue is watched when a worker was seen on it within this time
 PAGE = 100  # tasks a request
+MOST = 500  # records a request that the server gives at most
 DATASETS = "Datasets"  # the section in which `Dataset.get(alias=...)` records what a task read
 _NO_HYPERPARAMETERS = (DATASETS, "properties")  # the second: what people and programs note on a task afterwards
 STOPS_WITHIN = 10  # seconds that agents are given to end what they run
@@ -45,7 +47,7 @@ _RETRIES = {"total": 3, "connect": 2, "read": 2, "backoff_factor": 0.5, "backoff
 SUPERSEDED = "superseded_by"
 _MARKS = [f"runtime.{mark}" for mark in (OWN_MARK, RUN_MARK, PURPOSE_MARK)]
 _RUN_FIELDS = [
-    *("id", "type", "status", "status_message", "status_reason", "project.id", "project.name"),
+    *("id", "type", "status", "status_message", "status_reason", "project.id", "project.name", "user.name"),
     *("hyperparams.Args", f"hyperparams.properties.{SUPERSEDED}"),
 ]
 _TASK_FIELDS = [
@@ -199,6 +201,16 @@ def _all(clearml: ClearML, service: str) -> list[dict[str, Any]]:
     return found
 
 
+def every(clearml: ClearML, service: str, **where: Any) -> Iterator[dict[str, Any]]:
+    """All records that a filter matches, MOST a request. What the server does not know as a filter it ignores."""
+    endpoint = f"{service}.get_all_ex" if service == "tasks" else f"{service}.get_all"
+    for page in itertools.count():
+        found = clearml.call(endpoint, page=page, page_size=MOST, search_hidden=True, **where)[service]
+        yield from found
+        if len(found) < MOST:
+            return
+
+
 # --- projects -----------------------------------------------------------------------------------------------
 
 
@@ -229,11 +241,11 @@ def template(
 
     Triggers that register at the same time converge: the oldest one counts.
     """
-    found = _template(clearml, f"{project}/.pipelines/{name}", source)
+    found = _template(clearml, f"{project}{PIPELINES}{name}", source)
     if found:
         return found, False
     _register(clearml, project=project, name=name, source=source, arguments=arguments)
-    registered = _template(clearml, f"{project}/.pipelines/{name}", source)
+    registered = _template(clearml, f"{project}{PIPELINES}{name}", source)
     if registered is None:
         raise ClearMLError(f"the pipeline template '{project}/{name}' was registered but cannot be found again")
     return registered, True
@@ -342,7 +354,7 @@ def _archive_probes(clearml: ClearML, run: str) -> None:
 def _live(clearml: ClearML, run: str) -> set[str]:
     """The run and what carries its mark, as far as it has not ended: clones of steps are children too, and not ours."""
     children = _children(clearml, run, fields=["status", *_MARKS])
-    tasks = [_by_id(clearml, run, ["status"]), *(child for child in children if _is_marked(child, run))]
+    tasks = [fields_of(clearml, run, ["status"]), *(child for child in children if _is_marked(child, run))]
     return {task["id"] for task in tasks if task["status"] in LIVE}
 
 
@@ -363,23 +375,28 @@ def mark(clearml: ClearML, task: str, *, run: str, purpose: str) -> None:
 
 def owned(clearml: ClearML, task: str, *, run: str) -> bool:
     """Does the task carry this run's mark?"""
-    return _is_marked(_by_id(clearml, task, _MARKS), run)
+    return _is_marked(fields_of(clearml, task, _MARKS), run)
 
 
 def add_runtime(clearml: ClearML, task: str, properties: Mapping[str, str]) -> None:
     """`tasks.edit` replaces all runtime properties at once, so the present ones are read first."""
-    present = _by_id(clearml, task, ["runtime"]).get("runtime") or {}
+    present = fields_of(clearml, task, ["runtime"]).get("runtime") or {}
     clearml.call("tasks.edit", task=task, runtime={**present, **properties}, force=True)
+
+
+def set_properties(clearml: ClearML, task: str, properties: Mapping[str, str]) -> None:
+    """User properties, on a task in any status; the others stay."""
+    clearml.call("tasks.edit_hyper_params", task=task, hyperparams=_section("properties", properties), force=True)
 
 
 def status_of(clearml: ClearML, task: str) -> str:
     """A task's status."""
-    return str(_by_id(clearml, task, ["status"])["status"])
+    return str(fields_of(clearml, task, ["status"])["status"])
 
 
 def recorded_task(clearml: ClearML, task: str) -> RecordedTask:
     """One task, as far as decisions and verdicts need it."""
-    return _recorded(clearml, _by_id(clearml, task, _TASK_FIELDS))
+    return _recorded(clearml, fields_of(clearml, task, _TASK_FIELDS))
 
 
 # --- a run and its steps ------------------------------------------------------------------------------------
@@ -407,11 +424,12 @@ class Run:
     project: str
     project_id: str
     superseded_by: str
+    user: str = ""  # the name of whose it is
 
 
 def run(clearml: ClearML, run_id: str) -> Run:
     """Raises ClearMLError where there is no such run."""
-    return _run(clearml, _by_id(clearml, run_id, _RUN_FIELDS))
+    return _run(clearml, fields_of(clearml, run_id, _RUN_FIELDS))
 
 
 def _run(clearml: ClearML, task: Mapping[str, Any]) -> Run:
@@ -420,11 +438,29 @@ def _run(clearml: ClearML, task: Mapping[str, Any]) -> Run:
         url=clearml.task_url(task),
         status=task["status"],
         message=task.get("status_message") or task.get("status_reason") or "",
-        arguments=_values(task, "Args"),
+        arguments=values(task, "Args"),
         project=task["project"]["name"],
         project_id=task["project"]["id"],
         superseded_by=superseded_by(task),
+        user=str((task.get("user") or {}).get("name") or "") if isinstance(task.get("user"), dict) else "",
     )
+
+
+def oldest_run(clearml: ClearML, beside: Run, *, argument: str, value: str) -> Run | None:
+    """The oldest run of a run's own pipeline that has this value among its `Args`, or None. A draft is no run."""
+    found = clearml.call(
+        "tasks.get_all_ex",
+        project=[beside.project_id],
+        type=["controller"],
+        status=[*LIVE, *ENDED],
+        only_fields=_RUN_FIELDS,
+        order_by=["created"],
+        page=0,
+        page_size=PAGE,
+        search_hidden=True,
+        **{f"hyperparams.Args.{argument}.value": [value]},
+    )["tasks"]
+    return next((_run(clearml, task) for task in found if values(task, "Args").get(argument) == value), None)
 
 
 def steps(clearml: ClearML, run_id: str) -> dict[str, Step]:
@@ -450,7 +486,7 @@ def _purpose(task: Mapping[str, Any]) -> str:
 
 def superseded_by(task: Mapping[str, Any]) -> str:
     """The newer run that took this one's place, or nothing."""
-    newer, _, own = _values(task, "properties").get(SUPERSEDED, "").partition(" instead of ")
+    newer, _, own = values(task, "properties").get(SUPERSEDED, "").partition(" instead of ")
     return newer if own == task["id"] else ""  # a clone copies the property, and was not superseded itself
 
 
@@ -471,8 +507,7 @@ def supersede(clearml: ClearML, run_id: str) -> list[Run]:
         one for one in _live_runs(clearml, own) if one.arguments.get("pull_request") == own.arguments["pull_request"]
     ]
     for one in older:
-        mark = _section("properties", {SUPERSEDED: f"{run_id} instead of {one.id}"})
-        clearml.call("tasks.edit_hyper_params", task=one.id, hyperparams=mark, force=True)
+        set_properties(clearml, one.id, {SUPERSEDED: f"{run_id} instead of {one.id}"})
         ask_to_stop(clearml, one.id, reason=f"ClearML CI: superseded by run {run_id}")
     return older
 
@@ -506,13 +541,15 @@ def publish_verdict(clearml: ClearML, run_id: str, verdict: Mapping[str, Any]) -
     task = Task.get_task(task_id=_not_empty(run_id))
     if not task.upload_artifact("verdict", dict(verdict), wait_on_upload=True):
         raise ClearMLError(f"the verdict could not be stored on the run {run_id}: is ClearML's file server up?")
-    summary = {key: str(verdict[key]) for key in ("outcome", "exit_reason", "commit", "pull_request")}
-    clearml.call("tasks.edit_hyper_params", task=run_id, hyperparams=_section("properties", summary), force=True)
+    summary = {key: str(verdict[key] or "") for key in ("outcome", "exit_reason", "commit", "pull_request")}
+    if verdict["rerun"]:
+        summary["rerun"] = verdict["rerun"]["said"]
+    set_properties(clearml, run_id, summary)
 
 
 def argument(clearml: ClearML, task: str, name: str) -> str:
     """One of a task's `Args`, empty where it has none."""
-    return _values(_by_id(clearml, task, ["hyperparams.Args"]), "Args").get(name, "")
+    return values(fields_of(clearml, task, ["hyperparams.Args"]), "Args").get(name, "")
 
 
 def _children(clearml: ClearML, run_id: str, fields: Sequence[str]) -> list[dict[str, Any]]:
@@ -533,12 +570,13 @@ def _result(task: Mapping[str, Any]) -> dict[str, Any] | None:
     return json.loads(item["value"]) if item else None
 
 
-def _by_id(clearml: ClearML, task: str, fields: Sequence[str]) -> dict[str, Any]:
-    (found,) = _by_ids(clearml, [task], fields)
+def fields_of(clearml: ClearML, task: str, fields: Sequence[str]) -> dict[str, Any]:
+    """As fields_of_all, of one task."""
+    (found,) = fields_of_all(clearml, [task], fields)
     return found
 
 
-def _by_ids(clearml: ClearML, tasks: Sequence[str], fields: Sequence[str]) -> list[dict[str, Any]]:
+def fields_of_all(clearml: ClearML, tasks: Sequence[str], fields: Sequence[str]) -> list[dict[str, Any]]:
     """These tasks, in this order, in one request. Raises ClearMLError where one is not there."""
     wanted = list(dict.fromkeys(_not_empty(task) for task in tasks))
     found = clearml.call(
@@ -563,7 +601,8 @@ def _not_empty(task: str) -> str:
     return task
 
 
-def _values(task: Mapping[str, Any], section: str) -> dict[str, str]:
+def values(task: Mapping[str, Any], section: str) -> dict[str, str]:
+    """A section of a task's parameters, by name."""
     items = ((task.get("hyperparams") or {}).get(section) or {}).items()
     return {name: str(item.get("value") or "") for name, item in items}
 
@@ -621,18 +660,24 @@ def best_tasks(
     return [(_recorded(clearml, task), _reported(task, gates)) for task in found]
 
 
+def matching(clearml: ClearML, gates: Sequence[Gate], **where: Any) -> Iterator[tuple[RecordedTask, Reported]]:
+    """The tasks that a filter matches, in any status, archived ones included, with their metrics: MOST a request."""
+    for task in every(clearml, "tasks", only_fields=[*_TASK_FIELDS, *_metric_fields(gates)], **where):
+        yield _recorded(clearml, task), _reported(task, gates)
+
+
 def metrics_of(
     clearml: ClearML, tasks: Sequence[str], gates: Sequence[Gate]
 ) -> dict[str, tuple[RecordedTask, Reported]]:
     """The gates' metrics of tasks, from `last_metrics`: the whole curves' extremes, not thinned ones'. One request."""
-    found = _by_ids(clearml, tasks, [*_TASK_FIELDS, *_metric_fields(gates)])
+    found = fields_of_all(clearml, tasks, [*_TASK_FIELDS, *_metric_fields(gates)])
     return {task["id"]: (_recorded(clearml, task), _reported(task, gates)) for task in found}
 
 
 def task_inputs(clearml: ClearML, tasks: Sequence[str]) -> dict[str, Inputs]:
     """What went into tasks, by id: one request."""
     fields = ["hyperparams", "script.requirements", "models.input", "runtime"]
-    return {task["id"]: _inputs(task) for task in _by_ids(clearml, tasks, fields)}
+    return {task["id"]: _inputs(task) for task in fields_of_all(clearml, tasks, fields)}
 
 
 def curves(
@@ -664,7 +709,7 @@ def _points(curve: Mapping[str, Any]) -> tuple[tuple[float, float], ...]:
 
 def scalars(clearml: ClearML, task: str) -> list[Summary]:
     """All series of a task (the server keeps up to 2,000), without the machine's own `:monitor:` ones."""
-    titles = (_by_id(clearml, task, ["last_metrics"]).get("last_metrics") or {}).values()
+    titles = (fields_of(clearml, task, ["last_metrics"]).get("last_metrics") or {}).values()
     every = [_to_summary(item) for title in titles for item in title.values()]
     return sorted((s for s in every if not s.title.startswith(":monitor:")), key=lambda s: (s.title, s.series))
 
@@ -683,10 +728,10 @@ def _inputs(task: Mapping[str, Any]) -> Inputs:
             f"{section}/{name}": value
             for section in sections
             if section not in _NO_HYPERPARAMETERS
-            for name, value in _values(task, section).items()
+            for name, value in values(task, section).items()
         },
         packages=alike.packages(requirements if isinstance(requirements, str) else "\n".join(requirements)),
-        inputs={f"{DATASETS}/{name}": value for name, value in _values(task, DATASETS).items()} | models,
+        inputs={f"{DATASETS}/{name}": value for name, value in values(task, DATASETS).items()} | models,
         gpu=str((task.get("runtime") or {}).get("gpu_type") or ""),
     )
 

@@ -1,5 +1,6 @@
 """Which recorded task proves that this commit ran? Pure: tasks in, a choice and its reasons out."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ from clearml_ci import repository
 from clearml_ci.check import Check
 
 SUCCESSFUL = ("completed", "published", "closed")
-OWN_STEPS = "/.pipelines/pr_check"
+OWN_STEPS = re.compile(r"/\.pipelines/(pr_check|promote|audit)$")  # other pipelines hold real trainings
 PURPOSES = {"probe": "a look at whether it runs", "tests": "its tests"}
 RUNNING = ("created", "queued", "in_progress", "publishing")
 
@@ -77,7 +78,7 @@ def objection(check: Check, task: RecordedTask) -> str | None:
     """Why this task of the right commit is no evidence, or None."""
     if not repository.is_one_of(task.repository, check.pull_request.repositories):
         return f"ran in another repository ({repository.without_credentials(task.repository) or 'none recorded'})"
-    if OWN_STEPS in task.project:
+    if OWN_STEPS.search(task.project):
         return "is a step of ClearML CI itself"
     if task.purpose in ("probe", "tests"):
         return f"was launched by a check, for {PURPOSES[task.purpose]}"

@@ -4,6 +4,7 @@ A part of the GitHub gateway, which turns what GitHub refuses into messages.
 """
 
 import contextlib
+from collections.abc import Callable
 
 import github
 import requests
@@ -22,6 +23,29 @@ def upsert(
     ours = _marked(issue, marker, authors)
     if not comment_mode.writes(mode, body=body, failure=failure, earlier=ours[0].body if ours else None):
         return ours[0].html_url if ours else ""
+    return _written(issue, ours, marker=marker, body=body, authors=authors)
+
+
+def edit(
+    pull: PullRequest,
+    *,
+    marker: str,
+    change: Callable[[str | None], str],
+    authors: frozenset[str],
+    mode: str,
+    failure: bool,
+) -> str:
+    """The address of the one comment, its text changed; where there is none, `change` makes a first one of None."""
+    issue = pull.as_issue()
+    ours = _marked(issue, marker, authors)
+    silent = mode == "off" if ours or failure else mode != "always"
+    if silent:
+        return ours[0].html_url if ours else ""
+    body = change(ours[0].body if ours else None)
+    return _written(issue, ours, marker=marker, body=body, authors=authors)
+
+
+def _written(issue: Issue, ours: list[IssueComment], *, marker: str, body: str, authors: frozenset[str]) -> str:
     kept, *spare = ours or _create(issue, marker, body, authors)
     if kept.body != body:
         kept.edit(body)

@@ -161,6 +161,35 @@ def upsert_comment(
     return told(hub, f"the comment on pull request #{pull_request}", "`pull-requests: write`", upsert)
 
 
+def add_to_comment(
+    hub: GitHub,
+    *,
+    pull_request: int,
+    marker: str,
+    edit: Callable[[str | None], str],
+    mode: str = "always",
+    failure: bool = False,
+) -> str:
+    """The address of the pull request's one comment after `edit`, which is given its text or None. Raises GitHubError.
+
+    Nothing is written where `mode` is `off`, and no first comment where it waits for a failure or a change. Empty
+    where there is none.
+    """
+    return told(
+        hub,
+        f"the comment on pull request #{pull_request}",
+        "`pull-requests: write`",
+        lambda: github_comments.edit(
+            hub.repository.get_pull(pull_request),
+            marker=marker,
+            change=edit,
+            authors=hub.trusted,
+            mode=mode,
+            failure=failure,
+        ),
+    )
+
+
 def told(hub: GitHub, what: str, permission: str, act: Callable[[], T]) -> T:
     """What GitHub answers to a request; its refusals and its silence as GitHubError."""
     try:

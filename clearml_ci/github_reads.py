@@ -1,7 +1,7 @@
 """What is read from GitHub: files at a commit, permissions, comments, pull requests, changes. A part of the gateway."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import github
 from github.Comparison import Comparison
@@ -130,6 +130,13 @@ def branch_head(hub: GitHub, name: str) -> str:
     return told(hub, f"the branch '{name}'", _CONTENTS, lambda: hub.repository.get_branch(name).commit.sha)
 
 
+def home(hub: GitHub) -> tuple[str, str]:
+    """The repository's clone address and the name of its main branch. Raises GitHubError."""
+    return told(
+        hub, "the repository", _CONTENTS, lambda: (hub.repository.clone_url, str(hub.repository.default_branch))
+    )
+
+
 def revision(hub: GitHub, *, ref: str) -> tuple[str, str]:
     """The repository's clone address, and the full hash of the commit that a branch or a tag names now."""
     return told(
@@ -151,6 +158,23 @@ def commits_of(hub: GitHub, pull_request: int) -> list[str]:
     )
 
 
+def recent_commits(hub: GitHub, branch: str) -> list[str]:
+    """The newest 100 commits of a branch, and the heads of what was merged into it lately. Raises GitHubError.
+
+    After a squash a merged pull request's head is none of the branch's commits, and yet it is what was judged.
+    """
+    commits = told(
+        hub, f"the commits of '{branch}'", _CONTENTS, lambda: list(hub.repository.get_commits(sha=branch).get_page(0))
+    )
+    merged = told(
+        hub,
+        f"the pull requests merged into '{branch}'",
+        _PULLS,
+        lambda: hub.repository.get_pulls(state="closed", base=branch, sort="updated", direction="desc").get_page(0),
+    )
+    return list(dict.fromkeys([*(one.sha for one in commits), *(one.head.sha for one in merged if one.merged_at)]))
+
+
 def merge_base(hub: GitHub, *, base: str, head: str) -> str:
     """The newest commit that a branch and a commit have in common. Raises GitHubError."""
     return _compared(hub, base, head).merge_base_commit.sha
@@ -165,6 +189,21 @@ def merged_heads(hub: GitHub, commit: str) -> list[str]:
         hub, f"the pull requests of {commit[:10]}", _PULLS, lambda: list(hub.repository.get_commit(commit).get_pulls())
     )
     return [one.head.sha for one in found if one.merged_at]
+
+
+def merged_pull(hub: GitHub, commit: str) -> dict[str, Any] | None:
+    """The pull request whose merge made a commit of the base branch, as GitHub's events carry it. Raises GitHubError.
+
+    A commit of a pull request is also listed where it was merged by another one later: the merge's own goes first.
+    """
+
+    def find() -> dict[str, Any] | None:
+        merged = [one for one in hub.repository.get_commit(commit).get_pulls() if one.merged_at]
+        own = [one for one in merged if one.merge_commit_sha == commit]
+        number = next((one.number for one in own), None)
+        return dict(hub.repository.get_pull(number).raw_data) if number else None
+
+    return told(hub, f"the pull request of {commit[:10]}", _PULLS, find)
 
 
 def is_on(hub: GitHub, *, branch: str, commit: str) -> bool:

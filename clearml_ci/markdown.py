@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from clearml_ci import comment_mode, folded
-from clearml_ci.cells import escape, fitted, number, table
+from clearml_ci.cells import capital, escape, fitted, number, table
 from clearml_ci.charts import Curves
 from clearml_ci.gate import Summary
 from clearml_ci.verdict import OUTCOMES, Document
@@ -15,6 +15,7 @@ HOLDS = ("passed", "improved", "no_baseline")
 ADVICE = "Commit your changes, run the training once from the clean commit with ClearML, push, and rerun this check."
 _MOST_WARNINGS = 5
 _ROOM_OF_A_LINE = 4_000  # characters: a reason of 500, escaped at its worst, and a link
+_FOR_LINES = 2_500  # characters that are left for what happens after the merge
 HEADLINES = {
     "passed": "the gate holds",
     "improved": "better than the best",
@@ -38,7 +39,7 @@ def comment(verdict: Document, scalars: Sequence[Summary], curves: Mapping[int, 
     it needs: what gives way first is the table of all scalars, then what differs, then the curves.
     """
     head, tail = "\n\n".join(_head(verdict)), _links(verdict)
-    room = LIMIT - len(head) - len(tail) - 100
+    room = LIMIT - len(head) - len(tail) - _FOR_LINES
     by_weight: list[Callable[[int], str]] = [
         lambda left: _gates(verdict, left),
         lambda left: _remote_run(verdict, left),
@@ -56,6 +57,28 @@ def comment(verdict: Document, scalars: Sequence[Summary], curves: Mapping[int, 
     return "\n\n".join([head, *parts, tail]) + "\n"
 
 
+def with_line(body: str, verdict: Document) -> str:
+    """A comment with a line at its end of what a promotion or a rollback did; of each, the last word counts.
+
+    A repetition that moved nothing leaves the line of the one that did.
+    """
+    moved = verdict["promotion"]
+    mark = f"<!-- clearml-ci {moved['action']} -->"
+    before, found, after = body.partition(f"\n{mark}\n")
+    _, _, rest = after.partition("\n")
+    if found and not moved["moved"] and verdict["exit_code"] == 0:
+        return body
+    what = f"Merged as `{moved['merge_commit'][:10]}`:" if moved["merge_commit"] else "Best model:"
+    if moved["action"] == "rollback":
+        what = "Rolled back:"
+    said = escape(verdict["exit_reason"].strip().rstrip("."))
+    stamp = f" ({escape(verdict['rerun']['said'])})" if verdict["rerun"] else ""
+    sign = OUTCOMES[verdict["outcome"]].sign
+    line = f"{sign} **{what}** {said}{stamp}. [pipeline run]({verdict['pipeline']['url']})"
+    text = f"{before.rstrip()}\n\n{mark}\n{line}\n{rest}"
+    return text if len(text) <= LIMIT else body
+
+
 def headline(verdict: Document) -> str:
     """`✅ ClearML CI: passed`, for the comment and the terminal."""
     return f"{OUTCOMES[verdict['outcome']].sign} ClearML CI: {verdict['outcome'].replace('_', ' ')}"
@@ -66,6 +89,7 @@ def _head(verdict: Document) -> list[str]:
         marker(verdict["repository"], verdict["pull_request"]) + "\n" + comment_mode.outcome_line(verdict["outcome"]),
         f"### {headline(verdict)} · {_in_a_word(verdict)}",
         f"{escape(_sentence(verdict))}{_let_pass(verdict)} Commit `{verdict['commit'][:10]}`.",
+        *([f"↻ {escape(capital(verdict['rerun']['said']))}."] if verdict["rerun"] else []),
     ]
 
 
@@ -85,7 +109,9 @@ def _remote_run(verdict: Document, room: int) -> str:
 
 def _in_a_word(verdict: Document) -> str:
     """What the outcome means here: without gates, it is the run alone that was asked for."""
-    remote, gates = verdict["remote_run"], verdict["gates"]
+    remote, gates, promotion = verdict["remote_run"], verdict["gates"], verdict["promotion"]
+    if promotion and verdict["outcome"] == "passed":
+        return "the best tag moved" if promotion["moved"] else "the best tag stays where it is"
     if verdict["outcome"] == "passed" and not gates:
         return "it runs on an agent" if remote else "it was run"
     if verdict["outcome"] == "passed" and len(gates) > 1:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from clearml_ci import github_checks, github_gateway, github_reads, markdown
+from clearml_ci import audit_report, github_checks, github_gateway, github_issues, github_reads, markdown
 from clearml_ci.check import Check
 from clearml_ci.github_gateway import GitHub, GitHubError
 from clearml_ci.verdict import Document
@@ -32,13 +32,37 @@ def verdict(hub: GitHub, wanted: Check, document: Document, body: str) -> Posted
     return Posted(comment_url, bool(status_url), tuple(dict.fromkeys(warnings)))
 
 
+def audit(hub: GitHub, document: Document, body: str) -> str:
+    """The address of the repository's one issue, which is closed when all is well. Raises GitHubError."""
+    return github_issues.upsert(
+        hub,
+        marker=audit_report.marker(document["repository"]),
+        title=audit_report.title(document),
+        body=body,
+        open_=document["exit_code"] != 0,
+    )
+
+
+def outdated(hub: GitHub | None, wanted: Check) -> str:
+    """Why a rerun must not write to its pull request as it stands now, or nothing."""
+    if hub is None or wanted.action != "check":  # what promotes is about a merged one
+        return ""
+    number = wanted.pull_request.number
+    pull, refused = _attempt(lambda: github_reads.pull(hub, number), None)
+    if pull is None:
+        return refused
+    if pull.state != "open":
+        return f"pull request #{number} is {'merged' if pull.merged else 'closed'}"
+    return f"pull request #{number} has moved on to {pull.head_sha[:10]}" if pull.head_sha != wanted.commit else ""
+
+
 def check_run(hub: GitHub, wanted: Check, document: Document, body: str, *, started: int | None) -> str:
     """The check run's conclusion; the one that was started, or a new one where the token may. A warning, or nothing."""
 
     def finish() -> str:
         url = document["pipeline"]["url"]
         name = github_checks.NAME.format(wanted.pull_request.check_name)
-        one = started or github_checks.start(hub, commit=document["commit"], name=name, url=url)
+        one = started or github_checks.start(hub, commit=document["told_at"], name=name, url=url)
         if one is not None:
             conclusion = "neutral" if _let_pass(document) else CONCLUSIONS[document["state"]]
             title = f"{document['outcome'].replace('_', ' ')}: {document['exit_reason']}"[:200]
@@ -49,6 +73,12 @@ def check_run(hub: GitHub, wanted: Check, document: Document, body: str, *, star
     return refused
 
 
+def described(document: Document) -> str:
+    """The verdict in a commit status's few words."""
+    stamp = f" ({document['rerun']['said']})" if document["rerun"] else ""
+    return f"{document['outcome'].replace('_', ' ')}{stamp}: {document['exit_reason']}"
+
+
 def _let_pass(document: Document) -> bool:
     return (document["outcome"], document["exit_code"]) == ("inconclusive", 0)
 
@@ -56,6 +86,8 @@ def _let_pass(document: Document) -> bool:
 def _comment(hub: GitHub, wanted: Check, document: Document, body: str) -> tuple[str, str]:
     """The comment's address, and why there is none where that has to be told."""
     pull = wanted.pull_request
+    if wanted.action != "check":
+        return _line(hub, wanted, document, body), ""
     head = github_reads.pull(hub, pull.number).head_sha
     if head != wanted.commit:
         return "", f"pull request #{pull.number} has moved on to {head[:10]}: its comment is left to the new head"
@@ -71,13 +103,26 @@ def _comment(hub: GitHub, wanted: Check, document: Document, body: str) -> tuple
     return url, ""
 
 
+def _line(hub: GitHub, wanted: Check, document: Document, body: str) -> str:
+    """What happened after the merge is a line of the check's own comment, which stays as it is."""
+    pull = wanted.pull_request
+    return github_gateway.add_to_comment(
+        hub,
+        pull_request=pull.number,
+        marker=markdown.marker(pull.repository, pull.number),
+        edit=lambda earlier: markdown.with_line(earlier or body, document),
+        mode=wanted.comment,
+        failure=document["exit_code"] != 0,
+    )
+
+
 def _status(hub: GitHub, wanted: Check, document: Document) -> str:
     return github_gateway.set_status(
         hub,
-        commit=document["commit"],
+        commit=document["told_at"],
         name=wanted.pull_request.check_name,
         state=document["state"],
-        description=f"{document['outcome'].replace('_', ' ')}: {document['exit_reason']}",
+        description=described(document),
         url=document["pipeline"]["url"],
     )
 

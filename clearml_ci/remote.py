@@ -40,6 +40,8 @@ VARIABLES = {
     "run_approval_label": ("CLEARML_CI_APPROVAL_LABEL",),
 }
 _OF_THE_WORKFLOW = ("run_queue", "run_project", "run_name")  # where a policy leaves them open
+# The same as the pipelines declare them, with their defaults.
+PARAMETERS = {**dict.fromkeys(VARIABLES, ""), "run_until": "off"}
 # Any of these alone asks for the predecessor's probe, as its users' workflows do.
 _ASKS_FOR_A_PROBE = ("QUEUE_NAME", "EXECUTION_ENTRYPOINT")
 

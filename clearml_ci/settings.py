@@ -1,12 +1,11 @@
 """The trigger's settings: what a workflow's environment and its event say, checked before anything starts."""
 
-import json
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
-from clearml_ci import check, remote, repository
+from clearml_ci import check, events, promotion, remote, repository
 from clearml_ci.comment_mode import MODES
 from clearml_ci.errors import UsageError
 from clearml_ci.gate import Gate
@@ -14,10 +13,6 @@ from clearml_ci.policy import Policy
 from clearml_ci.remote import RemoteRun
 
 _CANDIDATE = "CLEARML_CI_CANDIDATE"
-NO_PULL_REQUEST = (
-    "the event '{event}' is no pull request: run this in a workflow with `on: pull_request` "
-    "(or `pull_request_target`), or point GITHUB_EVENT_PATH to such an event"
-)
 
 
 @dataclass(frozen=True)
@@ -33,9 +28,10 @@ class Queues:
 class Settings:
     """All that the trigger needs to know. `deadline` is in seconds; an empty `repository` means: this checkout.
 
-    `arguments` are the `Args` of the run.
+    `pipeline` is the name of the one that is started, and `arguments` are the `Args` of the run.
     """
 
+    pipeline: str
     check: check.Check
     queues: Queues
     remote_run: RemoteRun | None
@@ -50,36 +46,109 @@ class Settings:
 ReadPolicy = Callable[[check.PullRequest, str], Policy | None]
 
 
-def from_environment(environ: Mapping[str, str], *, read_policy: ReadPolicy = lambda _, __: None) -> Settings:
+def from_environment(
+    environ: Mapping[str, str],
+    *,
+    read_policy: ReadPolicy = lambda _, __: None,
+    event: events.Event | None = None,
+    promotes: bool = False,
+) -> Settings:
     """Settings of a GitHub workflow's job. Raises UsageError that names the variable and what to do.
 
     `read_policy` is given the pull request and the job's token, and returns the base branch's policy or None. What a
     policy says goes before what the workflow says: a pull request can change its own workflow, but not its base.
+    `event` is the job's own where nothing else is given; with `promotes` it is that of a merge.
     """
-    event = _event(environ)
-    token = environ.get("GITHUB_TOKEN", "") or environ.get("GH_TOKEN", "")
+    event = event or events.pull_request(environ)
+    token = github_token(environ)
     pull = _pull_request(environ, event)
     policy = read_policy(pull, token)
-    project = environ.get("CLEARML_CI_PIPELINE_PROJECT", "").strip() or "ClearML CI"
-    launch, asked = _remote_run(environ, policy)
+    launch, asked = (None, {}) if promotes else remote_run(environ, policy)
     pull = replace(pull, labeled_by=_labeled_by(event, launch))
-    wanted, queues = _check(environ, event, pull, launch, policy), _queues(environ, launch)
+    wanted, names = _check(environ, event, pull, launch, policy), queues(environ, launch)
+    if promotes:
+        wanted = replace(wanted, action="promote", merge_commit=_merge_commit(event))
     return Settings(
+        pipeline=promotion.PIPELINE if promotes else check.PIPELINE,
         check=wanted,
-        queues=queues,
+        queues=names,
         remote_run=launch,
         arguments={
-            **asked,
+            **(asked if launch else {}),
             **wanted.to_arguments(),
-            "_steps_queue": queues.steps,
-            "_shared_queue": environ.get("CLEARML_CI_SHARED_QUEUE", "").strip(),
+            "_origin": secrets.token_hex(16),
+            "_steps_queue": names.steps,
+            **({} if promotes else {"_shared_queue": shared_queue(environ)}),
         },
-        pipeline_project=f"{project}/{event['repository']['full_name']}",
-        deadline=_seconds(environ, "CLEARML_CI_DEADLINE", default=_patience(launch)),
-        repository=environ.get("CLEARML_CI_REPOSITORY", "").strip(),
-        commit=_own_commit(environ.get("CLEARML_CI_COMMIT", "").strip()),
+        pipeline_project=f"{pipeline_project(environ)}/{event['repository']['full_name']}",
+        deadline=deadline(environ, launch),
+        **agents_code(environ),
         github_token=token,
     )
+
+
+def for_rollback(environ: Mapping[str, str], last: check.Check) -> Settings:
+    """Settings of a run that undoes a promotion; `last` is what that one was asked."""
+    wanted = replace(last, action="rollback", waited_for=True)
+    names = queues(environ, None)
+    return Settings(
+        pipeline=promotion.PIPELINE,
+        check=wanted,
+        queues=names,
+        remote_run=None,
+        arguments={**wanted.to_arguments(), "_origin": secrets.token_hex(16), "_steps_queue": names.steps},
+        pipeline_project=f"{pipeline_project(environ)}/{github_repository(environ)}",
+        deadline=deadline(environ),
+        **agents_code(environ),
+        github_token=github_token(environ),
+    )
+
+
+def github_repository(environ: Mapping[str, str]) -> str:
+    """owner/name, where no event tells it. Raises UsageError."""
+    name = environ.get("GITHUB_REPOSITORY", "").strip()
+    if name.count("/") != 1:
+        raise UsageError(f"GITHUB_REPOSITORY is {name!r}: expected owner/name of the GitHub repository")
+    return name
+
+
+def github_token(environ: Mapping[str, str]) -> str:
+    """The job's own; empty where it has none."""
+    return environ.get("GITHUB_TOKEN", "") or environ.get("GH_TOKEN", "")
+
+
+def pipeline_project(environ: Mapping[str, str]) -> str:
+    """The ClearML project below which every GitHub repository has its pipelines."""
+    return environ.get("CLEARML_CI_PIPELINE_PROJECT", "").strip() or "ClearML CI"
+
+
+def agents_code(environ: Mapping[str, str]) -> dict[str, str]:
+    """`repository` and `commit` of the code that the agents run; empty: this checkout's."""
+    return {
+        "repository": environ.get("CLEARML_CI_REPOSITORY", "").strip(),
+        "commit": _own_commit(environ.get("CLEARML_CI_COMMIT", "").strip()),
+    }
+
+
+def shared_queue(environ: Mapping[str, str]) -> str:
+    """The words that allow one queue for steps and code, or what stands in their place."""
+    return environ.get("CLEARML_CI_SHARED_QUEUE", "").strip()
+
+
+def controller_queue(environ: Mapping[str, str]) -> str:
+    """The name of the controllers' queue."""
+    return environ.get("CLEARML_CI_CONTROLLER_QUEUE", "").strip() or "ci-controllers"
+
+
+def deadline(environ: Mapping[str, str], launch: RemoteRun | None = None, *, times: int = 1) -> float:
+    """Seconds until a run that launches this, so many times, is stopped: five minutes more than the limits."""
+    limits = (launch.queue_limit, launch.setup_limit, launch.progress_limit) if launch else ()
+    return _seconds(environ, "CLEARML_CI_DEADLINE", default=max(1800.0, times * sum(limits) + 300))
+
+
+def _merge_commit(event: events.Event) -> str:
+    sha = _text(event, "pull_request", "merge_commit_sha")
+    return check.commit(sha, name="pull_request.merge_commit_sha of the event")
 
 
 def _own_commit(text: str) -> str:
@@ -87,8 +156,8 @@ def _own_commit(text: str) -> str:
     return check.commit(text, name="CLEARML_CI_COMMIT") if text else ""
 
 
-def _remote_run(environ: Mapping[str, str], policy: Policy | None) -> tuple[RemoteRun | None, dict[str, str]]:
-    """The launch, and the `Args` that ask for it."""
+def remote_run(environ: Mapping[str, str], policy: Policy | None) -> tuple[RemoteRun | None, dict[str, str]]:
+    """The launch, None where none is asked for, and the `Args` that describe it, whether or not they ask for it."""
     arguments = remote.arguments_of(environ)
     names = {argument: remote.variable(argument, environ) for argument in arguments} | {"candidate": _CANDIDATE}
     if policy:
@@ -97,15 +166,7 @@ def _remote_run(environ: Mapping[str, str], policy: Policy | None) -> tuple[Remo
         arguments |= {name: text for name, text in open_.items() if text} | given
         names |= {argument: f"remote_run.{argument.removeprefix('run_')} of the policy" for argument in given}
     launch = remote.from_arguments(arguments, names=names)
-    if launch is None:
-        return None, {}
-    return launch, {**arguments, "run_queue": launch.queue}
-
-
-def _patience(launch: RemoteRun | None) -> float:
-    """Seconds that a run may take when nobody says otherwise: five minutes more than its remote run."""
-    limits = (launch.queue_limit, launch.setup_limit, launch.progress_limit) if launch else ()
-    return max(1800.0, sum(limits) + 300)
+    return launch, {**arguments, "run_queue": launch.queue if launch else arguments["run_queue"]}
 
 
 def _check(
@@ -120,19 +181,21 @@ def _check(
         pull_request=pull,
         project=environ.get("CLEARML_PROJECT", "").strip(),
         task_name=environ.get("CLEARML_TASK_NAME", "").strip(),
-        gates=_gates(environ),
+        gates=gates(environ),
         best_tag=check.best_tag(environ.get("CLEARML_BEST_TAGNAME", ""), name="CLEARML_BEST_TAGNAME"),
         candidate=launch.candidate if launch else _candidate(environ, policy),
         until=launch.until if launch else "off",
         inconclusive=_word(environ, "CLEARML_CI_INCONCLUSIVE", ("fail", "pass")),
         baseline_main=_word(environ, "CLEARML_CI_BASELINE_MAIN", ("true", "false")) == "true",
         comment=_word(environ, "CLEARML_CI_COMMENT", MODES),
+        promote=_word(environ, "CLEARML_CI_PROMOTE", promotion.MODES),
         waited_for=_word(environ, "CLEARML_CI_WAIT", ("true", "false")) == "true",
     )
     return _governed(asked, policy) if policy else asked
 
 
-def _gates(environ: Mapping[str, str]) -> tuple[Gate, ...]:
+def gates(environ: Mapping[str, str]) -> tuple[Gate, ...]:
+    """The one gate of a workflow that has no policy, or none."""
     return check.single_gate(
         title=environ.get("CLEARML_SCALAR_TITLE", ""),
         series=environ.get("CLEARML_SCALAR_SERIES", ""),
@@ -163,27 +226,10 @@ def _governed(asked: check.Check, policy: Policy) -> check.Check:
         alike=policy.alike,
         inconclusive=policy.inconclusive,
         comment=policy.comment,
+        promote=policy.promote,
         comment_authors=policy.comment_authors,
         ignored_paths=policy.evidence.ignored_paths,
     )
-
-
-def _event(environ: Mapping[str, str]) -> dict[str, Any]:
-    name = environ.get("GITHUB_EVENT_NAME", "").strip()
-    path = environ.get("GITHUB_EVENT_PATH", "").strip()
-    if not path:
-        raise UsageError(
-            "GITHUB_EVENT_PATH is not set: it names the file with the pull-request event. "
-            "Run this in a GitHub workflow (see README.md), or `make demo` for a first look"
-        )
-    try:
-        event = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"GITHUB_EVENT_PATH: {path} cannot be read as JSON: {error}") from error
-    wanted = ("pull_request", "pull_request_target", "")
-    if name not in wanted or not isinstance(event, dict) or not isinstance(event.get("pull_request"), dict):
-        raise UsageError(NO_PULL_REQUEST.format(event=name or "unknown"))
-    return event
 
 
 def _commit(environ: Mapping[str, str], event: dict[str, Any]) -> str:
@@ -206,7 +252,7 @@ def _pull_request(environ: Mapping[str, str], event: dict[str, Any]) -> check.Pu
         repository=full_name,
         number=number,
         repositories=_repositories(event),
-        github_api=environ.get("GITHUB_API_URL", "").strip() or "https://api.github.com",
+        github_api=events.api_url(environ),
         author=_text(event, "pull_request", "user", "login"),
         head_repository=_text(event, "pull_request", "head", "repo", "full_name"),
         head_url=repository.without_credentials(_text(event, "pull_request", "head", "repo", "clone_url")),
@@ -229,15 +275,16 @@ def _repositories(event: dict[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(repository.without_credentials(url) for url in urls if url))
 
 
-def _queues(environ: Mapping[str, str], launch: RemoteRun | None) -> Queues:
-    queues = Queues(
-        controllers=environ.get("CLEARML_CI_CONTROLLER_QUEUE", "").strip() or "ci-controllers",
+def queues(environ: Mapping[str, str], launch: RemoteRun | None) -> Queues:
+    """Raises UsageError where the launched code would run on the trusted steps' queue."""
+    names = Queues(
+        controllers=controller_queue(environ),
         steps=environ.get("CLEARML_CI_STEPS_QUEUE", "").strip() or "ci-steps",
         code=launch.queue if launch else remote.arguments_of(environ)["run_queue"] or remote.DEFAULT_QUEUE,
     )
-    shared = {"_steps_queue": queues.steps, "_shared_queue": environ.get("CLEARML_CI_SHARED_QUEUE", "").strip()}
-    remote.refuse_shared_queue(shared, code=queues.code)
-    return queues
+    shared = {"_steps_queue": names.steps, "_shared_queue": shared_queue(environ)}
+    remote.refuse_shared_queue(shared, code=names.code)
+    return names
 
 
 def _word(environ: Mapping[str, str], name: str, allowed: Sequence[str]) -> str:

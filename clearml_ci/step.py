@@ -68,6 +68,12 @@ def _result(decide: Decide, clearml: ClearML, run_id: str, *, on_agent: bool) ->
         return {"fault": f"{type(error).__name__}: {error}"}
 
 
+def require_own_repository(repository: str, run: Run) -> None:
+    """A run's parameters can be edited by anyone on the ClearML server; its project says whose checks it holds."""
+    if not repository or f"/{repository}{clearml_gateway.PIPELINES}" not in f"/{run.project}/":
+        raise UsageError(f"a run in the project '{run.project}' must not report to the repository '{repository}'")
+
+
 def github(wanted: Check) -> GitHub:
     """The pull request's repository, with this agent's own credentials. Raises GitHubError, and where it has none
     NoCredentialsError.
@@ -89,6 +95,16 @@ def github(wanted: Check) -> GitHub:
     return github_gateway.connect(
         api_url=api_url, credentials=signed, repository=pull.repository, comment_authors=wanted.comment_authors
     )
+
+
+def voice(wanted: Check) -> tuple[GitHub | None, str]:
+    """GitHub, where this agent has credentials, else why not; nothing where a job waits that speaks for it."""
+    try:
+        return github(wanted), ""
+    except GitHubError as error:
+        say(f"nothing is told on GitHub by this step: {error}")
+        in_order = isinstance(error, NoCredentialsError) and wanted.waited_for
+        return None, "" if in_order else str(error)
 
 
 def github_if_any(wanted: Check) -> GitHub | None:

@@ -1,9 +1,11 @@
 """The verdict document: one JSON schema that drives the comment, the status, the outputs and the exit code."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from clearml_ci import audit, audit_findings
+from clearml_ci.audit import Audit
 from clearml_ci.check import Check, plan
 from clearml_ci.remote import TRAINING
 
@@ -31,6 +33,7 @@ OUTCOMES = {
 }
 # Which outcome tells when the remote run and the evidence differ.
 _WORST_FIRST = ("error", "no_evidence", "regressed", "inconclusive")
+_NOTHING_FOUND: Document = {"findings": [], "audited": None}  # of an audit
 _REMOTE = ("outcome", "phase", "reason", "log_tail", "task", "until", "seconds")
 
 
@@ -41,8 +44,9 @@ def compose(check: Check, *, run: Mapping[str, str], steps: Mapping[str, Mapping
     """
     results = {name: step.get("result") or {} for name, step in steps.items()}
     outcome, reason = _decide(check, steps, results)
-    remote = results.get("remote_run", {})
-    compared = results.get("compare", {})
+    remote, promoted = results.get("remote_run", {}), results.get("promote", {})
+    # After a merge, one step both finds and compares.
+    found, compared = (results.get(name, promoted) for name in ("find_task", "compare"))
     return {
         "schema": SCHEMA,
         **_shown(check.inconclusive, outcome),
@@ -50,27 +54,62 @@ def compose(check: Check, *, run: Mapping[str, str], steps: Mapping[str, Mapping
         "repository": check.pull_request.repository,
         "pull_request": check.pull_request.number,
         "commit": check.commit,
-        "candidate": results.get("find_task", {}).get("candidate") or remote.get("candidate"),
+        "told_at": check.told_at,
+        "candidate": found.get("candidate") or remote.get("candidate"),
         "baseline": compared.get("baseline"),
         "main_baseline": compared.get("main_baseline"),
         "gates": list(compared.get("gates", [])),
         "differences": list(compared.get("differences", [])),
         "differences_total": compared.get("differences_total", 0),
-        "rejected": results.get("find_task", {}).get("rejected", []),
-        "remote_run": {key: remote.get(key) for key in _REMOTE} if remote.get("outcome") in OUTCOMES else None,
+        "rejected": found.get("rejected", []),
+        "remote_run": _remote_document(remote),
         "warnings": [
-            *results.get("find_task", {}).get("notes", []),
+            *found.get("notes", []),
             *compared.get("warnings", []),
             *remote.get("notes", []),
+            *(promoted.get("warnings", []) if compared is not promoted else []),
         ],
+        "promotion": promoted.get("promotion") or _unmoved(check),
+        "rerun": None,
         "pipeline": dict(run),
-        "clearml_requests": {n: r["requests"] for n, r in results.items() if "requests" in r},
+        "clearml_requests": _requests(results),
+    }
+
+
+def of_audit(
+    asked: Audit,
+    *,
+    run: Mapping[str, str],
+    steps: Mapping[str, Mapping[str, Any]],
+    planned: Iterable[str],
+) -> Document:
+    """The verdict of an audit, in the same schema: `findings` are its own, and it has no pull request.
+
+    A step of `planned` that left no result is an `error`, whatever the others found.
+    """
+    results = {name: step.get("result") or {} for name, step in steps.items()}
+    probe, looked = results.get("audit_probe", {}), results.get("audit_baselines", {})
+    findings = [found for result in results.values() for found in result.get("findings", [])]
+    faults = (_fault(name, steps.get(name, {}), results.get(name, {})) for name in planned if name != "audit_report")
+    fault = next(filter(None, faults), None)
+    outcome, reason = ("error", fault) if fault else audit_findings.summed_up(findings)
+    return {
+        **compose(audit.as_check(asked), run=run, steps={}),
+        **_shown("fail", outcome),
+        "exit_reason": reason,
+        "pull_request": None,
+        "remote_run": _remote_document(probe),
+        "findings": findings,
+        "audited": {key: looked[key] for key in ("projects", "bests")} if "bests" in looked else None,
+        "warnings": [note for result in results.values() for note in result.get("notes", [])],
+        "clearml_requests": _requests(results),
     }
 
 
 def error(check: Check, *, run: Mapping[str, str], reason: str) -> Document:
     """The verdict of a run that could not judge."""
-    return failed(compose(check, run=run, steps={}), reason)
+    found = {**_NOTHING_FOUND, "pull_request": None} if check.action == audit.PIPELINE else {}
+    return {**failed(compose(check, run=run, steps={}), reason), **found}
 
 
 def failed(document: Document, reason: str) -> Document:
@@ -92,6 +131,14 @@ def doubt(check: Check, *, run: Mapping[str, str], status: str, states: str, rep
     return None
 
 
+def _remote_document(remote: Mapping[str, Any]) -> Document | None:
+    return {key: remote.get(key) for key in _REMOTE} if remote.get("outcome") in OUTCOMES else None
+
+
+def _requests(results: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    return {name: result["requests"] for name, result in results.items() if "requests" in result}
+
+
 def _shown(inconclusive: str, outcome: str) -> Document:
     """The outcome with its state and exit code, which every surface takes from here."""
     shown = OUTCOMES["passed" if (outcome, inconclusive) == ("inconclusive", "pass") else outcome]
@@ -106,11 +153,34 @@ def _decide(
         fault = _fault(name, steps.get(name, {}), results.get(name, {}))
         if fault and name != "report":
             return "error", fault
-    said = [*_remote(results.get("remote_run", {})), *_evidence(check, results)]
+    promoted = results.get("promote", {})
+    if check.action != "check":
+        return promoted["outcome"], promoted["reason"]
+    said = [*_promoted(promoted), *_remote(results.get("remote_run", {})), *_evidence(check, results)]
     bad = sorted((one for one in said if one[0] in _WORST_FIRST), key=lambda one: _WORST_FIRST.index(one[0]))
     if bad:
         return bad[0][0], "; ".join(dict.fromkeys(reason for _, reason in bad))
     return (said or [("error", "the check was asked for nothing: neither evidence nor a remote run")])[-1]
+
+
+def _unmoved(check: Check) -> Document | None:
+    """What a promotion or a rollback that came to nothing says of itself; None for a check."""
+    if check.action == "check":
+        return None
+    return {
+        "action": check.action,
+        "mode": check.promote,
+        "moved": False,
+        "tag": check.best_tag,
+        "to": None,
+        "from": [],
+        "merge_commit": check.merge_commit,
+    }
+
+
+def _promoted(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a check that moves the tag itself says of it: only where it could not."""
+    return [("error", result["reason"])] if result.get("outcome") == "error" else []
 
 
 def _remote(result: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -1,8 +1,22 @@
 """The job's own word on GitHub: before the run, where nobody else can, and for agents without credentials."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from clearml_ci import github_checks, github_gateway, github_reads, lineage, policy, publish, pull_code, workflow
+from clearml_ci import (
+    audit,
+    events,
+    github_checks,
+    github_gateway,
+    github_reads,
+    lineage,
+    policy,
+    publish,
+    pull_code,
+    settings,
+    workflow,
+)
+from clearml_ci.audit import Home
 from clearml_ci.check import Check, Facts, PullRequest
 from clearml_ci.errors import UsageError
 from clearml_ci.github_gateway import GitHub, GitHubError
@@ -19,10 +33,10 @@ class Voice:
     check_run: int | None = None
 
     def status(self, *, state: str, description: str, url: str, commit: str = "") -> None:
-        """The commit status, by default of the checked commit."""
-        if self.hub is None:
+        """The commit status, by default of the commit that the check tells of; an audit has none."""
+        if self.hub is None or self.check.action == audit.PIPELINE:
             return
-        commit = commit or self.check.commit
+        commit = commit or self.check.told_at
         try:
             github_gateway.set_status(
                 self.hub,
@@ -36,8 +50,8 @@ class Voice:
             workflow.warn(str(error))
 
     def facts(self) -> Facts:
-        """What agents without credentials need to know of GitHub."""
-        if self.hub is None:
+        """What agents without credentials need to know of GitHub, to check a pull request."""
+        if self.hub is None or self.check.action != "check":
             return Facts()
         pull = self.check.pull_request
         try:
@@ -55,11 +69,11 @@ class Voice:
 
     def started(self, url: str) -> None:
         """A check run in progress, where the token may and somebody will end it."""
-        if self.hub is None or not self.check.waited_for:
+        if self.hub is None or not self.check.waited_for or self.check.action == audit.PIPELINE:
             return
         try:
             name = github_checks.NAME.format(self.check.pull_request.check_name)
-            self.check_run = github_checks.start(self.hub, commit=self.check.commit, name=name, url=url)
+            self.check_run = github_checks.start(self.hub, commit=self.check.told_at, name=name, url=url)
         except GitHubError as error:
             workflow.warn(str(error))
 
@@ -71,14 +85,23 @@ class Voice:
                 workflow.warn(refused)
 
     def verdict(self, document: Document, body: str) -> str:
-        """Comment and status, for steps whose agent holds no credentials; the comment's address."""
+        """Comment and status, or an audit's issue, for steps whose agent holds no credentials; the address."""
         if self.hub is None:
             workflow.warn("neither the steps' agent nor this job has a GITHUB_TOKEN: nothing is told on GitHub")
             return ""
+        if self.check.action == audit.PIPELINE:
+            return self._issue(self.hub, document, body)
         posted = publish.verdict(self.hub, self.check, document, body)
         for warning in posted.warnings:
             workflow.warn(warning)
         return posted.comment_url
+
+    def _issue(self, hub: GitHub, document: Document, body: str) -> str:
+        try:
+            return publish.audit(hub, document, body)
+        except GitHubError as error:
+            workflow.warn(str(error))
+            return ""
 
 
 def connect(check: Check, token: str) -> Voice:
@@ -86,8 +109,48 @@ def connect(check: Check, token: str) -> Voice:
     return Voice(_hub(check.pull_request, token, check.comment_authors), check)
 
 
+def merge(environ: Mapping[str, str]) -> tuple[events.Event, str | None]:
+    """The event of the merge that this job is about, and why there is nothing to do, or None.
+
+    A push to the base branch names no pull request: GitHub knows which one it merged. Raises GitHubError, UsageError.
+    """
+    event = events.read(environ)
+    pushed = events.pushed(environ, event)
+    if pushed is None:
+        event = events.pull_request(environ)
+        return event, events.unmerged(event)
+    branch, commit = pushed
+    token = settings.github_token(environ)
+    if not token:
+        raise UsageError("a push names no pull request: GITHUB_TOKEN is needed to ask GitHub which one it merged")
+    hub = github_gateway.connect(
+        api_url=events.api_url(environ), token=token, repository=event["repository"]["full_name"]
+    )
+    found = events.of_merge(event, github_reads.merged_pull(hub, commit), branch=branch)
+    if found is None:
+        return event, f"the push of {commit[:10]} to {branch} merged no pull request: nothing is promoted"
+    return found, None
+
+
+def home(environ: Mapping[str, str]) -> Home:
+    """The repository that an audit speaks for, and what its main branch is now. Raises GitHubError and UsageError."""
+    name, token = settings.github_repository(environ), settings.github_token(environ)
+    if not token:
+        raise UsageError("GITHUB_TOKEN is not set: an audit asks GitHub which commits the main branch has")
+    hub = github_gateway.connect(api_url=events.api_url(environ), token=token, repository=name)
+    url, base = github_reads.home(hub)
+    return Home(
+        repository=name,
+        clone_url=url,
+        github_api=events.api_url(environ),
+        base=base,
+        repositories=(url,),
+        recent=tuple(github_reads.recent_commits(hub, base)),
+    )
+
+
 def read_policy(pull: PullRequest, token: str) -> Policy | None:
-    """The policy of the pull request's base branch, None where it has none. Raises GitHubError and UsageError."""
+    """The policy of the base branch, None where it has none. Raises GitHubError and UsageError."""
     if not token:
         raise UsageError(
             f"without a GITHUB_TOKEN the base branch cannot be asked for its policy ({policy.FILE}): set it, "

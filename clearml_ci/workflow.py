@@ -2,10 +2,10 @@
 
 import json
 import os
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 
-from clearml_ci import markdown
 from clearml_ci.verdict import Document
 
 
@@ -25,13 +25,19 @@ def fail(reason: str) -> None:
     _append("GITHUB_OUTPUT", f"outcome=error\nexit_reason={' '.join(reason.split())}\n")
 
 
-def conclude(verdict: Document, *, comment_url: str, body: str = "") -> None:
-    """The verdict in the log, in the job's outputs and, as `body` or a comment of its own, in its summary."""
+def fault(error: Exception) -> None:
+    """A fault that nobody thought of, with where it came from."""
+    traceback.print_exception(error)
+    fail(f"a fault of ClearML CI itself: {type(error).__name__}: {error}; please report it with the lines above")
+
+
+def conclude(verdict: Document, *, title: str, comment_url: str, body: str) -> None:
+    """The verdict in the log, in the job's outputs and, as `body`, in its summary."""
     level = "notice" if verdict["exit_code"] == 0 else "error"
-    _annotate(level, f"{markdown.headline(verdict)}: {verdict['exit_reason']}")
+    _annotate(level, f"{title}: {verdict['exit_reason']}")
     values = outputs(verdict, comment_url=comment_url)
     _append("GITHUB_OUTPUT", "".join(f"{name}={value}\n" for name, value in values.items()))
-    _append("GITHUB_STEP_SUMMARY", body or markdown.comment(verdict, []))
+    _append("GITHUB_STEP_SUMMARY", body)
 
 
 def handed_over(run: Mapping[str, str], *, status: str) -> None:

@@ -61,7 +61,7 @@ def _measure_all(access: Access, environment: dict[str, str]) -> list[Measuremen
     run = _run(client, pipelines)
     measured, done = [], 2
     for size in SIZES:
-        _say(f"making {size - done} more tasks, and as many earlier runs with a step each")
+        say(f"making {size - done} more tasks, and as many earlier runs with a step each")
         _fill(client, project, pipelines, size - done)
         for task in (best, candidate):
             _report(client, task, [(f"metric {number}", "series", number) for number in range(min(size, 1_990))])
@@ -115,8 +115,8 @@ def _measure(client: Client, pipelines: str, run: str, environment: dict[str, st
     requests, began = 0, time.monotonic()
     for step in STEPS:
         task = _step(client, pipelines, run, step)
-        _execute(step, task, environment)
-        requests += _requests(client, task)
+        execute(step, task, environment)
+        requests += requests_of(client, task)
     return Measurement(size, requests, round(time.monotonic() - began, 2))
 
 
@@ -132,7 +132,7 @@ def _step(client: Client, pipelines: str, run: str, step: str) -> str:
     return task
 
 
-def _execute(step: str, task: str, environment: dict[str, str]) -> None:
+def execute(step: str, task: str, environment: dict[str, str]) -> None:
     command = [sys.executable, str(ROOT / "steps" / f"{step}.py")]
     bare = {name: value for name, value in os.environ.items() if not name.startswith("CLEARML_")}
     ran = subprocess.run(
@@ -146,7 +146,7 @@ def _execute(step: str, task: str, environment: dict[str, str]) -> None:
         sys.exit(f"{step} failed: {ran.stdout}{ran.stderr}")
 
 
-def _requests(client: Client, task: str) -> int:
+def requests_of(client: Client, task: str) -> int:
     found = client.call("tasks.get_all", id=[task], only_fields=["configuration.result"])["tasks"][0]
     result = json.loads(found["configuration"]["result"]["value"])
     return int(result["requests"])
@@ -161,11 +161,11 @@ def _write(measured: list[Measurement]) -> None:
     }
     path.write_text(json.dumps(document, indent=2))
     rows = [(f"{one.tasks:,}", one.requests, one.seconds) for one in measured]
-    _say(tabulate(rows, ["tasks", "requests", "seconds"], tablefmt="github"))
-    _say(f"find_task and compare together; written to {path.relative_to(ROOT)}")
+    say(tabulate(rows, ["tasks", "requests", "seconds"], tablefmt="github"))
+    say(f"find_task and compare together; written to {path.relative_to(ROOT)}")
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
     print(line, flush=True)  # noqa: T201  a command's output
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from tabulate import tabulate
 
 from sandbox import child, developer, environment, job, leftover, scenarios, story
+from sandbox.audit_scenarios import Audited
 from sandbox.child import ChildError
 from sandbox.clearml_access import Access, ClearMLError
 from sandbox.scenarios import Scenario
@@ -26,6 +27,7 @@ from sandbox.story import Checked, Story, StoryError
 BUILD = Path(__file__).parent.parent / "build"
 SANDBOX = BUILD / "sandbox"
 OUTPUT = BUILD / "demo"
+EVERY: dict[str, Scenario[Any]] = {**scenarios.EVERY, **scenarios.AUDITS}
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Played:
     """A scenario that was played, and in what it differs from the end that it should have."""
 
     name: str
-    checked: Checked
+    checked: Checked | Audited
     differences: tuple[str, ...]
 
 
@@ -58,7 +60,7 @@ def say(line: str = "") -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sandbox.demo", description=__doc__)
     parser.add_argument("--all", action="store_true", help="every scenario, not only the short story")
-    parser.add_argument("--scenario", choices=sorted(scenarios.EVERY), help="only this one")
+    parser.add_argument("--scenario", choices=sorted(EVERY), help="only this one")
     parser.add_argument("--keep", action="store_true", help="leave servers and agents up at the end")
     parser.add_argument(
         "--server", choices=[environment.EMBEDDED, environment.OF_THE_ENVIRONMENT], default=environment.EMBEDDED
@@ -95,13 +97,13 @@ def _tell_code() -> None:
         say("NOTE: this checkout has uncommitted changes; the agents do not run them, only the trigger here does")
 
 
-def _chosen(options: argparse.Namespace) -> dict[str, Scenario]:
+def _chosen(options: argparse.Namespace) -> dict[str, Scenario[Any]]:
     if options.scenario:
-        return {options.scenario: scenarios.EVERY[options.scenario]}
-    return scenarios.EVERY if options.all else scenarios.SHORT_STORY
+        return {options.scenario: EVERY[options.scenario]}
+    return EVERY if options.all else dict(scenarios.SHORT_STORY)
 
 
-def _play(sandbox: Sandbox, chosen: dict[str, Scenario]) -> list[Played]:
+def _play(sandbox: Sandbox, chosen: dict[str, Scenario[Any]]) -> list[Played]:
     played: list[Played] = []
     tale = story.begin(sandbox, lambda line: say(f"    {line}"))
     for number, (name, scenario) in enumerate(chosen.items(), start=1):
@@ -111,13 +113,13 @@ def _play(sandbox: Sandbox, chosen: dict[str, Scenario]) -> list[Played]:
     return played
 
 
-def _end(scenario: Scenario) -> str:
+def _end(scenario: Scenario[Any]) -> str:
     return f"expected {scenario.outcome}, exit {scenario.exit_code}"
 
 
-def _play_one(tale: Story, name: str, scenario: Scenario) -> Played:
+def _play_one(tale: Story, name: str, scenario: Scenario[Any]) -> Played:
     checked = scenario.play(tale)
-    story.save_comment(checked, _comment_file(name))
+    story.save_comment(checked.comments, _comment_file(name))
     say(_comment_file(name).read_text())
     played = Played(name, checked, tuple(differences(scenario, checked)))
     for difference in played.differences:
@@ -129,7 +131,7 @@ def _comment_file(name: str) -> Path:
     return OUTPUT / f"{name}.md"
 
 
-def differences(scenario: Scenario, checked: Checked) -> list[str]:
+def differences(scenario: Scenario[Any], checked: Checked | Audited) -> list[str]:
     """In what a check differs from the end that its scenario has, one sentence each."""
     seen: list[tuple[str, Any, Any]] = [
         ("outcome", scenario.outcome, checked.verdict["outcome"]),
@@ -148,7 +150,7 @@ def differences(scenario: Scenario, checked: Checked) -> list[str]:
     return [f"{what} is {actual}, expected {expected}" for what, expected, actual in seen if actual != expected]
 
 
-def _text(checked: Checked) -> str:
+def _text(checked: Checked | Audited) -> str:
     """As a reader sees it, without the backslashes that keep it from being Markdown."""
     return "\n".join(checked.comments).replace("\\", "")
 
@@ -172,7 +174,7 @@ def _record(one: Played) -> dict[str, Any]:
     }
 
 
-def _requests(checked: Checked) -> int:
+def _requests(checked: Checked | Audited) -> int:
     sent = checked.verdict.get("clearml_requests", {})
     return sum(sent.get(step, 0) for step in ("find_task", "compare"))
 
@@ -210,7 +212,7 @@ def _tell_speed(played: Sequence[Played], total: float) -> None:
 def _describe(sandbox: Sandbox, played: Sequence[Played]) -> None:
     say("\nservers and agents stay up (KEEP=1):")
     for one in played:
-        say(f"  {one.name}: {one.checked.pull.html_url}")
+        say(f"  {one.name}: {one.checked.page}")
     say(f"  ClearML pages: {sandbox.clearml.web_url}")
     say(f"  addresses, keys and tokens: {sandbox.directory / 'sandbox.json'}")
     say("end them with: make stop (the next make demo ends them, too)")

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-from sandbox import developer, remote_scenarios, report_scenarios, story
+from sandbox import audit_scenarios, developer, promotion_scenarios, remote_scenarios, report_scenarios, story
+from sandbox.audit_scenarios import Audited
 from sandbox.story import Checked, Story, StoryError
+
+End = TypeVar("End", Checked, Audited)
 
 
 @dataclass(frozen=True)
-class Scenario:
+class Scenario(Generic[End]):
     """`play` runs it; the others are the known end: the trigger's outcome and exit code, the state of the commit's
     status, words that the comment must contain, and how many comments there are: a job that is cancelled leaves none.
     A job that does not wait (`waits`) knows no outcome.
     """
 
-    play: Callable[[Story], Checked]
+    play: Callable[[Story], End]
     outcome: str
     exit_code: int
     status: str
@@ -98,6 +102,14 @@ ON_AGENTS = {
     "fork-approved": Scenario(remote_scenarios.fork_approved, "passed", 0, "success"),
     "cancelled": Scenario(remote_scenarios.cancelled, "error", 4, "failure", comments=0),
     "superseded": Scenario(remote_scenarios.superseded, "passed", 0, "success"),
+    "merge-promotes": Scenario(promotion_scenarios.merge_promotes, "passed", 0, "success", says=("Merged as",)),
+    "merge-squash": Scenario(promotion_scenarios.merge_squash, "passed", 0, "success", says=("Merged as",)),
+    "merge-not-better": Scenario(promotion_scenarios.merge_not_better, "passed", 0, "success", says=("the tag stays",)),
+    "promote-twice": Scenario(promotion_scenarios.promote_twice, "passed", 0, "success", says=("Merged as",)),
+    "rollback": Scenario(promotion_scenarios.rollback, "passed", 0, "success", says=("Rolled back", "is back on")),
+    "rerun-edited": Scenario(
+        promotion_scenarios.rerun_edited, "passed", 0, "success", says=("threshold_percent 3 → 50",)
+    ),
 }
 REPORTS = {
     "multi-metric": Scenario(
@@ -115,3 +127,14 @@ REPORTS = {
 # What later capabilities add; `make demo ALL=1` runs these after the short story.
 FURTHER = {**ON_AGENTS, **REPORTS}
 EVERY = {**SHORT_STORY, **FURTHER}
+# These are about the whole repository, and come last.
+AUDITS = {
+    "audit-green": Scenario(audit_scenarios.green, "passed", 0, "", comments=0),
+    "audit-findings": Scenario(
+        audit_scenarios.findings_and_repair,
+        "regressed",
+        1,
+        "",
+        says=("several bests", "archived best", "leftover", "unmarked leftover", "no workers"),
+    ),
+}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,6 +56,11 @@ class Checked:
     comments: tuple[str, ...]
     status: str
     earlier: tuple[Job, ...] = ()
+
+    @property
+    def page(self) -> str:
+        """Where a person looks at it."""
+        return self.pull.html_url
 
 
 def begin(sandbox: Sandbox, tell: Callable[[str], None]) -> Story:
@@ -131,6 +136,7 @@ def check(
     action: str = "opened",
     event_name: str = "pull_request",
     settings: Mapping[str, str | None] | None = None,
+    command: tuple[str, ...] = ("pr",),
     on_line: OnLine | None = None,
 ) -> Checked:
     """CI checks the pull request as it stands, to the end of its run. `on_line` as in job.run."""
@@ -142,18 +148,23 @@ def check(
             on_line(line, running)
 
     event = job.pull_request_event(story.sandbox, pull, action=action)
-    done = job.run(story.sandbox, event=event, event_name=event_name, settings=settings, on_line=told)
+    done = job.run(story.sandbox, event=event, event_name=event_name, settings=settings, command=command, on_line=told)
     if "outcome" not in done.outputs:  # the job did not wait
         ended(story, done.outputs["pipeline_id"])
-    commit = event["pull_request"]["head"]["sha"]
+    return read_back(story, pull, done, event=event_name)
+
+
+def read_back(story: Story, pull: PullRequest, done: Job, *, event: str) -> Checked:
+    """What a job left on the servers. `commit` is the pull request's head; the status may be that of its merge."""
+    verdict = _verdict(story, done)
     return Checked(
         pull=pull,
-        commit=commit,
-        event=event_name,
+        commit=story.repository.get_pull(pull.number).head.sha,
+        event=event,
         job=done,
-        verdict=_verdict(story, done),
+        verdict=verdict,
         comments=comments(pull),
-        status=_status(story, pull, commit),
+        status=_status(story, pull, verdict["told_at"]),
     )
 
 
@@ -202,21 +213,21 @@ def verdict(story: Story, pipeline_id: str) -> dict[str, Any]:
     return document
 
 
-def ensure_best(story: Story) -> str:
+def ensure_best(story: Story, tag: str = job.BEST_TAG) -> str:
     """The id of the task with the best tag; where there is none, main is trained and tagged by hand."""
-    best = tagged_best(story)
+    best = tagged_best(story, tag)
     if not best:
         developer.git(story.laptop, "checkout", "-q", "--detach", "origin/main")
         train(story)
         best = tasks_of(story, developer.head(story.laptop))[:1]
-        story.clearml.call("tasks.update_tags", ids=best, add_tags=[job.BEST_TAG])
-        story.tell(f'tagged the task of main "{job.BEST_TAG}", by hand')
+        story.clearml.call("tasks.update_tags", ids=best, add_tags=[tag])
+        story.tell(f'tagged the task of main "{tag}", by hand')
     return best[0]
 
 
-def tagged_best(story: Story) -> list[str]:
+def tagged_best(story: Story, tag: str = job.BEST_TAG) -> list[str]:
     """Ids of all tasks of the project that carry the best tag."""
-    return _task_ids(story, tags=[job.BEST_TAG])
+    return _task_ids(story, tags=[tag])
 
 
 def tasks_of(story: Story, commit: str) -> list[str]:
@@ -264,6 +275,25 @@ def abort(story: Story, run: str, *, include_steps: bool) -> None:
     story.clearml.call("tasks.stop", task=run, force=False, status_message="", **steps)
 
 
+def rerun_in_web_ui(story: Story, run: str, **edits: str) -> str:
+    """What ClearML's web UI sends for New run with edited parameters; the id of the new run, once it has ended."""
+    queue = story.clearml.call("queues.get_all", name=f"^{story.sandbox.queues.controllers}$", only_fields=["id"])
+    rerun = story.clearml.call(
+        "pipelines.start_pipeline",
+        task=run,
+        queue=queue["queues"][0]["id"],
+        args=[{"name": name, "value": value} for name, value in edits.items()],
+        verify_watched_queue=True,
+    )["pipeline"]
+    deadline = time.monotonic() + TAKEN_WITHIN
+    while time.monotonic() < deadline:
+        query = {"id": [rerun], "only_fields": ["status"], "search_hidden": True}
+        if story.clearml.call("tasks.get_all", **query)["tasks"][0]["status"] not in ("queued", "in_progress"):
+            return str(rerun)
+        time.sleep(0.5)
+    raise StoryError(f"the rerun {rerun} did not end within {TAKEN_WITHIN} s")
+
+
 def unfinished(story: Story) -> list[str]:
     """Ids of all tasks of this sandbox that are queued or in progress: runs, steps, and what they launched."""
     found = story.clearml.call(
@@ -288,5 +318,5 @@ def _task_ids(story: Story, **query: Any) -> list[str]:
     return [task["id"] for task in answer["tasks"]]
 
 
-def save_comment(checked: Checked, path: Path) -> None:
-    path.write_text("\n\n---\n\n".join(checked.comments) + "\n")
+def save_comment(comments: Iterable[str], path: Path) -> None:
+    path.write_text("\n\n---\n\n".join(comments) + "\n")

@@ -1,32 +1,59 @@
 """Report the verdict: on the run, in the pull request's one comment, as a commit status."""
 
+from dataclasses import replace
 from typing import Any
 
-from clearml_ci import charts, check, clearml_gateway, markdown, step, verdict
-from clearml_ci import publish as github_publish
+from clearml_ci import charts, check, clearml_gateway, markdown, publish, rerun, step, verdict
 from clearml_ci.charts import Curves
 from clearml_ci.check import Check
 from clearml_ci.clearml_gateway import ClearML, ClearMLError, Run
 from clearml_ci.errors import UsageError
 from clearml_ci.gate import Gate
-from clearml_ci.github_gateway import GitHubError
+from clearml_ci.github_gateway import GitHub
+from clearml_ci.rerun import Rerun
 from clearml_ci.verdict import Document
 
 
 def report(clearml: ClearML, run: Run) -> dict[str, Any]:
     """`{"verdict", "markdown", "posted", "comment_url", "status_set", "warnings"}`; `posted`: GitHub took a part."""
-    wanted = check.from_arguments(run.arguments)
-    _require_own_repository(wanted, run)
+    again = rerun.of(clearml, run)
+    try:
+        wanted = check.from_arguments(run.arguments)
+    except UsageError as error:
+        return _unreadable(clearml, run, again, error)
+    if again:  # no job waits for what somebody started in ClearML
+        wanted = replace(wanted, waited_for=False)
+    step.require_own_repository(wanted.pull_request.repository, run)
     steps = clearml_gateway.steps(clearml, run.id)
     document = verdict.compose(
         wanted,
         run={"id": run.id, "url": run.url},
         steps={name: {"status": one.status, "result": one.result} for name, one in steps.items()},
     )
+    return _told(clearml, run, wanted, document, again)
+
+
+def _unreadable(clearml: ClearML, run: Run, again: Rerun | None, error: UsageError) -> dict[str, Any]:
+    """A rerun whose parameters make no sense is told about the commit of its original."""
+    if again is None:
+        raise error
+    wanted = replace(check.from_arguments(again.original.arguments), waited_for=False)
+    step.require_own_repository(wanted.pull_request.repository, run)
+    reason = f"the parameters of this rerun cannot be read: {error}"
+    document = verdict.error(wanted, run={"id": run.id, "url": run.url}, reason=reason)
+    return {**_told(clearml, run, wanted, document, again), "fault": str(error)}
+
+
+def _told(clearml: ClearML, run: Run, wanted: Check, document: Document, again: Rerun | None) -> dict[str, Any]:
+    hub, silence = step.voice(wanted)
+    if again:
+        silence = silence or publish.outdated(hub, wanted)
+        warnings = [*document["warnings"], *([f"Nothing was told on GitHub: {silence}."] if silence else [])]
+        document = {**document, "warnings": warnings, "rerun": again.document}
     scalars = clearml_gateway.scalars(clearml, document["candidate"]["id"]) if document["candidate"] else []
     body = markdown.comment(document, scalars, curves(clearml, wanted, document))
     clearml_gateway.publish_verdict(clearml, run.id, document)
-    return {"verdict": document, "markdown": body, **publish(wanted, document, body)}
+    return {"verdict": document, "markdown": body, **post(None if silence else hub, silence, wanted, document, body)}
 
 
 def curves(clearml: ClearML, wanted: Check, document: Document) -> dict[int, Curves]:
@@ -49,25 +76,14 @@ def curves(clearml: ClearML, wanted: Check, document: Document) -> dict[int, Cur
     }
 
 
-def _require_own_repository(wanted: Check, run: Run) -> None:
-    """A run's parameters can be edited by anyone on the ClearML server; its project says whose checks it holds."""
-    repository = wanted.pull_request.repository
-    if not repository or f"/{repository}/.pipelines/" not in f"/{run.project}/":
-        raise UsageError(f"a run in the project '{run.project}' must not report to the repository '{repository}'")
-
-
-def publish(wanted: Check, document: Document, body: str) -> dict[str, Any]:
-    """On GitHub, where this agent has credentials; else the verdict waits for the job that waits for it."""
-    try:
-        hub = step.github(wanted)
-    except GitHubError as error:
-        step.say(f"nothing is told on GitHub by this step: {error}")
-        warnings = [] if isinstance(error, step.NoCredentialsError) else [str(error)]
-        return {"posted": False, "comment_url": "", "status_set": False, "warnings": warnings}
-    posted = github_publish.verdict(hub, wanted, document, body)
+def post(hub: GitHub | None, silence: str, wanted: Check, document: Document, body: str) -> dict[str, Any]:
+    """Comment, status and check run; without `hub` nothing, and `silence` may say why."""
+    if hub is None:
+        return {"posted": False, "comment_url": "", "status_set": False, "warnings": [silence] if silence else []}
+    posted = publish.verdict(hub, wanted, document, body)
     warnings = list(posted.warnings)
     if not wanted.waited_for:  # a job that waits ends the check run that it started
-        warnings += filter(None, [github_publish.check_run(hub, wanted, document, body, started=None)])
+        warnings += filter(None, [publish.check_run(hub, wanted, document, body, started=None)])
     return {
         "posted": posted.status_set or bool(posted.comment_url),
         "comment_url": posted.comment_url,

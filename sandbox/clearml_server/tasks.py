@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from . import errors, queue_records, task_records, task_states
 from .query import Fields, project_fields, select
 from .registry import endpoint
-from .store import Record, Store
+from .store import USER, USER_NAME, Record, Store
 
 FIELDS = Fields(
     patterns=("name", "comment", "report"),
@@ -60,7 +60,7 @@ def _joined(store: Store, task: Record) -> Record:
         for field, records in referred.items()
         if task.get(field) in records
     }
-    return {**task, **names}
+    return {**task, **names, "user": {"id": USER, "name": USER_NAME}}
 
 
 @endpoint("tasks.get_by_id")

@@ -87,8 +87,8 @@ def test_trigger__empty_or_malformed_commit__exits_2(tale: Story, event: dict[st
 
 
 def test_trigger__event_that_is_no_pull_request__exits_2(tale: Story) -> None:
-    done = job.run(tale.sandbox, event={"ref": "refs/heads/main"}, event_name="push")
-    assert "the event 'push' is no pull request" in only_line(done, 2)
+    done = job.run(tale.sandbox, event={"ref": "refs/heads/main"}, event_name="workflow_dispatch")
+    assert "the event 'workflow_dispatch' is no pull request" in only_line(done, 2)
 
 
 def test_trigger__threshold_that_is_no_number__exits_2(tale: Story, event: dict[str, Any]) -> None:

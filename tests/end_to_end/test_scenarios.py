@@ -116,15 +116,7 @@ def test_rerun__from_the_web_ui_with_an_edited_threshold__judges_anew_and_update
 ) -> None:
     """What New run sends: one call, with every value as a string."""
     checked = played("worse")
-    queue = tale.clearml.call("queues.get_all", name=f"^{tale.sandbox.queues.controllers}$", only_fields=["id"])
-    rerun = tale.clearml.call(
-        "pipelines.start_pipeline",
-        task=checked.job.outputs["pipeline_id"],
-        queue=queue["queues"][0]["id"],
-        args=[{"name": "threshold_percent", "value": "50"}],
-        verify_watched_queue=True,
-    )["pipeline"]
-    assert story.ended(tale, rerun) == "completed"
+    rerun = story.rerun_in_web_ui(tale, checked.job.outputs["pipeline_id"], threshold_percent="50")
     verdict = story.verdict(tale, rerun)
     assert (verdict["outcome"], verdict["gates"][0]["threshold_percent"]) == ("passed", 50.0)
     (comment,) = checked.pull.get_issue_comments()

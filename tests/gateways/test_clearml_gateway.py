@@ -263,12 +263,19 @@ def test_publish_verdict__run__carries_artifact_and_properties(
 ) -> None:
     run = client.call("tasks.create", name="pr_check #1", type="controller", project=project.id)["id"]
     client.call("tasks.started", task=run)
-    verdict = {"outcome": "passed", "exit_reason": "why", "commit": COMMIT, "pull_request": 7}
+    verdict = {
+        "outcome": "passed",
+        "exit_reason": "why",
+        "commit": COMMIT,
+        "pull_request": 7,
+        "rerun": {"said": "rerun by Ada"},
+    }
     clearml_gateway.publish_verdict(clearml, run, verdict)
     found = client.call("tasks.get_by_id", task=run)["task"]
     (artifact,) = [one for one in found["execution"]["artifacts"] if one["key"] == "verdict"]
     assert b'"outcome": "passed"' in client.download(artifact["uri"])
-    assert found["hyperparams"]["properties"]["outcome"]["value"] == "passed"
+    told = {name: item["value"] for name, item in found["hyperparams"]["properties"].items()}
+    assert (told["outcome"], told["rerun"]) == ("passed", "rerun by Ada")
 
 
 @pytest.mark.parametrize("act", [clearml_gateway.run, clearml_gateway.steps, clearml_gateway.scalars])

@@ -241,3 +241,48 @@ def test_upsert_comment__on_change_without_one__keeps_the_earlier_words(server: 
     upsert(hub, "second", outcome="regressed", mode="on-change", failure=True)
     upsert(hub, "third", outcome="passed", mode="off")
     assert said(issue) == [body("first", "regressed")]
+
+
+# --- what is added after the merge --------------------------------------------------------------------------
+
+
+def add(hub: GitHub, line: str, *, mode: str = "always", failure: bool = False) -> str:
+    return github_gateway.add_to_comment(
+        hub,
+        pull_request=1,
+        marker=MARKER,
+        edit=lambda earlier: f"{earlier or body('first')}\n{line}",
+        mode=mode,
+        failure=failure,
+    )
+
+
+def test_add_to_comment__comment_of_the_check__keeps_its_words(server: GitHubServer, issue: Issue) -> None:
+    hub = signed_in(server)
+    url = upsert(hub, "passed")
+    assert add(hub, "merged") == url
+    assert said(issue) == [f"{body('passed')}\nmerged"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "failure", "comments"),
+    [
+        ("always", False, 1),
+        ("on-change", False, 0),
+        ("on-failure", False, 0),
+        ("on-failure", True, 1),
+        ("off", True, 0),
+    ],
+)
+def test_add_to_comment__no_comment_yet__is_written_where_the_mode_speaks(
+    server: GitHubServer, issue: Issue, mode: str, failure: bool, comments: int
+) -> None:
+    url = add(signed_in(server), "merged", mode=mode, failure=failure)
+    assert (len(said(issue)), bool(url)) == (comments, bool(comments))
+
+
+def test_add_to_comment__off__leaves_the_comment_of_earlier_times(server: GitHubServer, issue: Issue) -> None:
+    hub = signed_in(server)
+    url = upsert(hub, "passed")
+    assert add(hub, "merged", mode="off", failure=True) == url
+    assert said(issue) == [body("passed")]

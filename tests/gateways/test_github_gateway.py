@@ -13,7 +13,7 @@ from flask import Flask, Response, request
 from github.Issue import Issue
 from github.Repository import Repository
 
-from clearml_ci import github_gateway, verdict
+from clearml_ci import github_gateway, step, verdict
 from clearml_ci.check import Check, PullRequest
 from clearml_ci.credentials import App, Credentials
 from clearml_ci.github_gateway import GitHub, GitHubError
@@ -199,7 +199,7 @@ def publish(server: GitHubServer, monkeypatch: pytest.MonkeyPatch, **environment
         monkeypatch.setenv(name, value)
     check = check_of(server)
     passed = {**verdict.error(check, run={"id": "r", "url": "https://c"}, reason="fine"), **PASSED}
-    return report.publish(check, passed, f"{MARKER}\nfine")
+    return report.post(*step.voice(check), check, passed, f"{MARKER}\nfine")
 
 
 def test_publish__comment_refused__keeps_the_verdict_with_a_warning(
@@ -257,7 +257,7 @@ def test_publish__run_that_names_another_github__does_not_get_the_token(
         check = check_of(server)
         moved = replace(check, pull_request=replace(check.pull_request, github_api=elsewhere))
         document = verdict.error(check, run={"id": "r", "url": "https://c"}, reason="fine")
-        published = report.publish(moved, {**document, **PASSED}, MARKER)
+        published = report.post(*step.voice(moved), moved, {**document, **PASSED}, MARKER)
     assert published["posted"] is False
     assert seen == []
 

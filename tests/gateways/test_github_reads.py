@@ -218,3 +218,22 @@ def test_changed_files__unknown_commit__is_told(hub: Hub, job: GitHub) -> None:
     head = git(hub.clone, "rev-parse", "main")
     with pytest.raises(GitHubError, match=f"the comparison of 0000000000 with {head[:10]} of {FULL_NAME}: 404"):
         github_reads.changed_files(job, base="0" * 40, head=head)
+
+
+@pytest.mark.parametrize("method", ["merge", "squash", "rebase"])
+def test_merged_pull__commit_that_a_merge_made__is_the_pull_request_as_events_have_it(
+    hub: Hub, job: GitHub, method: str
+) -> None:
+    head = git(hub.clone, "rev-parse", "better")
+    made = hub.repository.get_pull(1).merge(merge_method=method).sha
+    found = github_reads.merged_pull(job, made)
+    assert found is not None
+    assert (found["number"], found["merged"], found["merge_commit_sha"]) == (1, True, made)
+    assert (found["head"]["sha"], found["base"]["ref"]) == (head, "main")
+    assert found["head"]["repo"]["clone_url"] == hub.repository.clone_url
+
+
+def test_merged_pull__commit_that_somebody_pushed__is_none(hub: Hub, job: GitHub) -> None:
+    assert github_reads.merged_pull(job, git(hub.clone, "rev-parse", "main")) is None
+    hub.repository.get_pull(1).merge(merge_method="merge")
+    assert github_reads.merged_pull(job, git(hub.clone, "rev-parse", "better")) is None

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from clearml_ci.audit import Audit, Home
 from clearml_ci.check import Check, PullRequest
 from clearml_ci.evidence import RecordedTask
 from clearml_ci.gate import Gate
@@ -74,3 +75,14 @@ def steps(outcome: str = "passed", **changes: Any) -> dict[str, dict[str, Any]]:
         },
         **changes,
     }
+
+
+AUDIT = Audit(
+    home=Home("owner/name", REPOSITORY, "https://api.github.com", "main", (REPOSITORY,)),
+    commit=COMMIT,
+    projects=(),
+    task_name="",
+    best_tag="Best Performance",
+    gates=(GATE,),
+    queues=("ci-code",),
+)

@@ -1,7 +1,4 @@
-import ast
-import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -9,6 +6,7 @@ from clearml_ci import check, remote
 from clearml_ci.alike import Alike
 from clearml_ci.errors import UsageError
 from clearml_ci.gate import Gate
+from pipelines import pr_check, promote
 from tests.unit.drawing import CHECK, GATE
 
 
@@ -127,13 +125,52 @@ def test_from_arguments__run_of_an_older_version__has_the_defaults() -> None:
 
 
 def test_parameters_of_the_pipeline__name_every_argument_with_its_default() -> None:
-    text = (Path(__file__).parents[2] / "pipelines" / "pr_check.py").read_text(encoding="utf-8")
-    declared = ast.literal_eval(re.search(r"^PARAMETERS = (\{.*?^\})", text, re.MULTILINE | re.DOTALL)[1])  # type: ignore[index]
-    assert {*CHECK.to_arguments(), *remote.VARIABLES} == declared.keys() - {"_steps_queue", "_shared_queue"}
+    declared = pr_check.PARAMETERS
+    assert {*CHECK.to_arguments(), *remote.VARIABLES} == declared.keys() - {"_steps_queue", "_shared_queue", "_origin"}
     bare = replace(CHECK, gates=(), project="", task_name="").to_arguments()
     assert {name: value for name, value in declared.items() if value and name != "_context"} == {
         name: value for name, value in bare.items() if value and name not in ("commit", "pull_request", "_context")
     }
+
+
+def test_promotion__what_to_arguments_wrote__is_the_same_and_declared_by_its_pipeline() -> None:
+    merged = replace(CHECK, action="promote", merge_commit="d" * 40, promote="passing")
+    assert check.from_arguments(merged.to_arguments()) == merged
+    declared = promote.PARAMETERS
+    assert {*merged.to_arguments()} == declared.keys() - {"_steps_queue", "_origin"}
+    assert check.from_arguments({**merged.to_arguments(), "promote": declared["promote"]}).promote == "better"
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        ({"promote": "always"}, "promote is 'always': expected better or passing or on-pass"),
+        ({"action": "demote"}, "action is 'demote': expected check or promote or rollback"),
+        ({"merge_commit": "main"}, "merge_commit is 'main': expected the 40 hexadecimal digits"),
+    ],
+    ids=["promote", "action", "merge-commit"],
+)
+def test_from_arguments__promotion_that_makes_no_sense__is_refused(edit: dict[str, str], message: str) -> None:
+    merged = replace(CHECK, action="promote", merge_commit="d" * 40)
+    with pytest.raises(UsageError, match=message):
+        check.from_arguments({**merged.to_arguments(), **edit})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "steps"),
+    [
+        ({"action": "promote"}, {"promote": [], "report": ["promote"]}),
+        ({"action": "rollback"}, {"promote": [], "report": ["promote"]}),
+        (
+            {"gates": "[]", "promote": "on-pass"},
+            {"find_task": [], "compare": ["find_task"], "promote": ["compare"], "report": ["promote"]},
+        ),
+        ({"promote": "on-pass"}, {"find_task": [], "report": ["find_task"]}),
+    ],
+    ids=["promote", "rollback", "on-pass", "on-pass-without-gates"],
+)
+def test_plan__promotion__has_its_step(arguments: dict[str, str], steps: dict[str, list[str]]) -> None:
+    assert check.plan(arguments) == steps
 
 
 FIND, RUN_IT, BOTH = (

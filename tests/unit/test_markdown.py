@@ -253,3 +253,50 @@ def test_comment__hostile_text__opens_no_block_of_its_own() -> None:
 def test_comment__headline__says_what_the_outcome_means_here(changes: dict[str, object], headline: str) -> None:
     body = markdown.comment({**document(), **changes}, [])
     assert body.splitlines()[3].endswith(f"· {headline}")
+
+
+RUN_LINK = f"[pipeline run]({RUN['url']})"
+MOVED = {"action": "promote", "moved": True, "merge_commit": "d" * 40}
+
+
+def promoted(reason: str, outcome: str = "passed", **changes: object) -> verdict.Document:
+    return document(outcome, exit_reason=reason, promotion={**MOVED, **changes})
+
+
+def test_with_line__promotion__is_added_below_the_check() -> None:
+    body = markdown.comment(document(), [])
+    told = markdown.with_line(body, promoted("the tag moved"))
+    assert told.startswith(body.rstrip())
+    assert told.splitlines()[-2:] == [
+        "<!-- clearml-ci promote -->",
+        f"✅ **Merged as `dddddddddd`:** the tag moved. {RUN_LINK}",
+    ]
+
+
+def test_with_line__repeated_without_a_move__keeps_the_line_of_the_move() -> None:
+    told = markdown.with_line("body", promoted("the tag moved"))
+    assert markdown.with_line(told, promoted("it carries the tag already", moved=False)) == told
+
+
+def test_with_line__later_word__replaces_the_earlier_one_and_a_rollback_stands_beside() -> None:
+    told = markdown.with_line("body", promoted("no server", "error", moved=False))
+    told = markdown.with_line(told, promoted("the tag moved"))
+    told = markdown.with_line(told, promoted("it is back", action="rollback"))
+    assert "no server" not in told
+    assert told.count("the tag moved") == 1
+    assert told.splitlines()[-1] == f"✅ **Rolled back:** it is back. {RUN_LINK}"
+
+
+def test_with_line__longest_comment__still_takes_both_lines() -> None:
+    many = [Summary(f"title {n} " + "x" * 50, "|series|", n, -n, n) for n in range(2000)]
+    body = markdown.comment(document("regressed"), many)
+    told = markdown.with_line(body, promoted("x" * 600))
+    told = markdown.with_line(told, promoted("y" * 600, action="rollback"))
+    assert len(told) <= markdown.LIMIT
+    assert "x" * 400 in told
+    assert "y" * 400 in told
+
+
+def test_comment__rerun__is_stamped_and_escaped() -> None:
+    body = markdown.comment(document(rerun={"said": "rerun by <Ada> with goal a → b"}), [])
+    assert "\n↻ Rerun by &lt;Ada&gt; with goal a → b.\n" in body

@@ -34,7 +34,7 @@ def test_inputs_table__names__are_the_actions_inputs() -> None:
 def test_inputs_table__names__are_the_variables_that_the_code_reads() -> None:
     read = set(re.findall(r'environ(?:\.get\(|, )"([A-Z_]+)"', SETTINGS))
     read |= {name for names in remote.VARIABLES.values() for name in names}
-    runner_sets = {"GITHUB_EVENT_NAME", "GITHUB_EVENT_PATH", "GITHUB_API_URL"}
+    runner_sets = {"GITHUB_EVENT_NAME", "GITHUB_EVENT_PATH", "GITHUB_API_URL", "GITHUB_REPOSITORY"}
     assert {input_of(name) for name in read - runner_sets} <= names_of_first_column(section("Inputs"))
 
 

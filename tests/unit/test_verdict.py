@@ -195,3 +195,31 @@ def test_compose__training_that_failed__is_no_evidence_for_its_reason() -> None:
     )
     assert document["outcome"] == "no_evidence"
     assert "phase: script" in document["exit_reason"]
+
+
+MERGED = replace(CHECK, action="promote", merge_commit="d" * 40)
+
+
+@pytest.mark.parametrize("outcome", ["passed", "no_evidence", "inconclusive", "error"])
+def test_compose__after_a_merge__says_what_the_one_step_says(outcome: str) -> None:
+    result = {"outcome": outcome, "reason": "why", "candidate": {"id": "1"}, "promotion": {"moved": True}}
+    document = verdict.compose(MERGED, run=RUN, steps={"promote": {"status": "completed", "result": result}})
+    assert (document["outcome"], document["exit_reason"], document["candidate"]) == (outcome, "why", {"id": "1"})
+    assert (document["promotion"], document["told_at"], document["commit"]) == (
+        {"moved": True},
+        "d" * 40,
+        CHECK.commit,
+    )
+
+
+def test_compose__promotion_that_left_no_result__is_an_error() -> None:
+    document = verdict.compose(MERGED, run=RUN, steps={"promote": {"status": "failed", "result": {"fault": "no"}}})
+    assert (document["outcome"], document["exit_reason"]) == ("error", "step promote: no")
+    assert (document["promotion"]["action"], document["promotion"]["moved"]) == ("promote", False)
+
+
+@pytest.mark.parametrize(("moved", "outcome"), [("passed", "improved"), ("error", "error")])
+def test_compose__check_that_moves_the_tag__is_its_own_verdict_unless_that_failed(moved: str, outcome: str) -> None:
+    step = {"status": "completed", "result": {"outcome": moved, "reason": "tag", "promotion": {"moved": True}}}
+    document = verdict.compose(replace(CHECK, promote="on-pass"), run=RUN, steps={**steps("improved"), "promote": step})
+    assert (document["outcome"], document["promotion"]) == (outcome, {"moved": True})

@@ -1,0 +1,57 @@
+"""The job of an audit: what it asks for, and its schedule in ClearML. It is started and waited for by `trigger`."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from clearml_ci import (
+    audit_settings,
+    clearml_gateway,
+    clearml_schedule,
+    rerun,
+    settings,
+    source,
+    trigger,
+    voice,
+    workflow,
+)
+from clearml_ci.clearml_gateway import ClearML
+from clearml_ci.clearml_schedule import Wanted
+from clearml_ci.schedule import Schedule
+from clearml_ci.settings import Settings
+
+
+def asked(environ: Mapping[str, str], *, lasting: bool = False) -> Settings:
+    """The audit of this job's repository; a `lasting` one is not told what main is now.
+
+    Raises GitHubError and UsageError.
+    """
+    home = voice.home(environ)
+    policy = voice.read_policy(home.main, settings.github_token(environ))
+    return audit_settings.from_environment(environ, replace(home, recent=()) if lasting else home, policy)
+
+
+def schedule(environ: Mapping[str, str], text: str) -> int:
+    """Have ClearML start the audit on schedule, or `off`. Raises ClearMLError, GitHubError and UsageError."""
+    when = audit_settings.when(text)
+    if when:
+        return _register(clearml_gateway.connect(), asked(environ, lasting=True), when, environ)
+    project = f"{settings.pipeline_project(environ)}/{settings.github_repository(environ)}"
+    ended = clearml_schedule.unregister(clearml_gateway.connect(), project)
+    workflow.say(f"ended the schedule {', '.join(ended)}" if ended else f"there was no schedule in '{project}'")
+    return 0
+
+
+def _register(clearml: ClearML, audit: Settings, when: Schedule, environ: Mapping[str, str]) -> int:
+    services = audit_settings.services_queue(environ)
+    names = (services, audit.queues.controllers, audit.queues.steps)
+    queues = clearml_gateway.watched_queues(clearml, names)
+    clearml_gateway.refuse_deadlock([queues[name] for name in names])
+    trigger.require_projects(clearml, audit)
+    code = source.of_agents(configured_repository=audit.repository, configured_commit=audit.commit)
+    # Each audit that it starts is an original, with an origin of its own.
+    arguments = {name: value for name, value in audit.arguments.items() if name != rerun.ORIGIN}
+    wanted = Wanted(audit.pipeline_project, when, audit.queues.controllers, code, arguments)
+    made = clearml_schedule.register(clearml, wanted, queue=queues[services])
+    news = "registered" if made.new else "registered already"
+    workflow.say(f"{news}: the audit runs {when.text} UTC, started by {made.url}")
+    return 0

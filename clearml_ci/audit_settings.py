@@ -1,0 +1,98 @@
+"""The settings of an audit: those of the checks, from the same environment and policy, and a few of its own.
+
+Gates tell how much worse than the best main may be, and what checks launch is the probe of main's head.
+"""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+
+from clearml_ci import audit, check, remote, settings
+from clearml_ci import schedule as schedules
+from clearml_ci.audit import Audit, Home
+from clearml_ci.errors import UsageError
+from clearml_ci.policy import Policy
+from clearml_ci.remote import RemoteRun
+from clearml_ci.schedule import Schedule
+from clearml_ci.settings import Settings
+
+_RETRAIN = "CLEARML_CI_AUDIT_RETRAIN"
+# What an audit's run has no parameter for: main's head needs no approval, and nothing is chosen.
+_OF_CHECKS_ALONE = ("candidate", "run_approval_label")
+OFF = "off"
+
+
+def from_environment(environ: Mapping[str, str], home: Home, policy: Policy | None) -> Settings:
+    """Raises UsageError that names the variable. Queues of pull-request code are looked at, not required."""
+    launch, described = settings.remote_run(environ, policy)
+    names = settings.queues(environ, launch)
+    times = audit.times(environ.get(_RETRAIN, ""), name=_RETRAIN)
+    gates = policy.gates if policy else settings.gates(environ)
+    if times and not gates:
+        raise UsageError(
+            f"{_RETRAIN} is {times}, but there is no gate: name the metrics in which main is to be as good"
+        )
+    looked_at = (names.controllers, names.steps, *([names.code] if launch or times else []))
+    asked = Audit(
+        home=replace(home, comment_authors=policy.comment_authors if policy else ()),
+        commit="",  # main's head, whenever the run looks
+        projects=_projects(environ, policy),
+        task_name=(policy and policy.task_name) or environ.get("CLEARML_TASK_NAME", "").strip(),
+        best_tag=_best_tag(environ, policy),
+        gates=gates,
+        queues=(*looked_at, *audit.names(environ.get("CLEARML_CI_AUDIT_QUEUES", ""))),
+        retrain=times,
+    )
+    return Settings(
+        pipeline=audit.PIPELINE,
+        check=audit.as_check(asked),
+        queues=names,
+        remote_run=None,
+        arguments={
+            **{name: value for name, value in described.items() if name not in _OF_CHECKS_ALONE},
+            **asked.to_arguments(),
+            "run_until": _until(launch),
+            "run_queue": names.code,
+            "_origin": secrets.token_hex(16),
+            "_steps_queue": names.steps,
+            "_shared_queue": settings.shared_queue(environ),
+        },
+        pipeline_project=f"{settings.pipeline_project(environ)}/{home.repository}",
+        deadline=settings.deadline(environ, _training(described) if times else launch, times=1 + times),
+        **settings.agents_code(environ),
+        github_token=settings.github_token(environ),
+    )
+
+
+def when(text: str) -> Schedule | None:
+    """The schedule that somebody typed, None for `off`. Raises UsageError."""
+    return None if text.strip().lower() == OFF else schedules.parse(text)
+
+
+def services_queue(environ: Mapping[str, str]) -> str:
+    """The name of the queue whose agent runs what never returns."""
+    return environ.get("CLEARML_CI_SERVICES_QUEUE", "").strip() or "services"
+
+
+def _projects(environ: Mapping[str, str], policy: Policy | None) -> tuple[str, ...]:
+    """None: those that the repository's checks are asked about."""
+    own = (policy and policy.project) or environ.get("CLEARML_PROJECT", "").strip()
+    return audit.names(environ.get("CLEARML_CI_AUDIT_PROJECTS", "")) or ((own,) if own else ())
+
+
+def _best_tag(environ: Mapping[str, str], policy: Policy | None) -> str:
+    if policy:
+        return policy.baselines.tag
+    return check.best_tag(environ.get("CLEARML_BEST_TAGNAME", ""), name="CLEARML_BEST_TAGNAME")
+
+
+def _training(described: Mapping[str, str]) -> RemoteRun | None:
+    """One training of main, which takes longer than a probe of it."""
+    return remote.from_arguments({**described, "run_until": remote.COMPLETION, "candidate": "train"})
+
+
+def _until(launch: RemoteRun | None) -> str:
+    """How far main's head is run: as far as a pull request's, but for trainings, of which a probe is enough."""
+    if launch is None:
+        return "off"
+    return remote.PROBE if launch.candidate in remote.TRAINING else launch.until

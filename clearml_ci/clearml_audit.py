@@ -1,0 +1,225 @@
+"""The ClearML gateway's third part: what an audit asks, in requests whose number grows with projects, not with tasks.
+
+Live tasks are asked for by their status, which every server filters on, and not by their mark: servers before 1.10 do
+not know a filter on `runtime`, and ignore it in silence.
+"""
+
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from clearml.backend_api.session import Session
+
+from clearml_ci import check, clearml_gateway, clearml_launch
+from clearml_ci.audit_findings import Queue, Tasks, Template
+from clearml_ci.clearml_gateway import (
+    ENDED,
+    LIVE,
+    OWN_MARK,
+    PIPELINES,
+    PURPOSE_MARK,
+    RUN_MARK,
+    SUPERSEDED,
+    TEMPLATE_MARK,
+    ClearML,
+)
+from clearml_ci.errors import UsageError, nearest
+from clearml_ci.gate import Gate
+from clearml_ci.leftovers import KnownRun, LiveTask
+
+_MOST_COMMITS = 100  # in one filter
+_RUNTIME = [f"runtime.{mark}" for mark in (OWN_MARK, RUN_MARK, PURPOSE_MARK)]
+_LIVE_FIELDS = ["name", "type", "status", "parent", "project.name", f"hyperparams.properties.{SUPERSEDED}", *_RUNTIME]
+
+
+@dataclass(frozen=True)
+class Project:
+    """A ClearML project and its page."""
+
+    id: str
+    name: str
+    url: str
+
+
+# --- projects and their bests -------------------------------------------------------------------------------
+
+
+def projects(clearml: ClearML) -> list[Project]:
+    """All projects of the workspace, hidden ones included."""
+    host = Session.get_app_server_host()
+    found = clearml_gateway.every(clearml, "projects", only_fields=["id", "name"])
+    return [Project(one["id"], one["name"], f"{host}/projects/{one['id']}") for one in found]
+
+
+def named(every: Sequence[Project], names: Iterable[str]) -> list[Project]:
+    """The projects of these names; `name/*` is all below `name`. Raises UsageError where one does not exist."""
+    found: dict[str, Project] = {}
+    shown = [project for project in every if ".pipelines" not in project.name]
+    for name in names:
+        below = name.removesuffix("*") if name.endswith("/*") else None
+        matching = [p for p in shown if (p.name.startswith(below) if below else p.name == name)]
+        if not matching:
+            raise UsageError(f"no ClearML project '{name}'{nearest(name, [p.name for p in shown], what='projects')}")
+        found |= {project.id: project for project in matching}
+    return list(found.values())
+
+
+def checked_projects(clearml: ClearML, every: Sequence[Project], *, root: str) -> list[Project]:
+    """The projects that the checks of the pipeline project `root` are asked about, as their templates say."""
+    where = [project.id for project in every if project.name == f"{root}{PIPELINES}{check.PIPELINE}"]
+    if not where:
+        return []
+    asked = {_arg(draft, "project") for draft in _drafts(clearml, where, fields=["hyperparams.Args.project"])}
+    return [project for project in every if project.name in asked]
+
+
+def bests(
+    clearml: ClearML, *, projects: Sequence[str] | None, task_name: str, tag: str, gates: Sequence[Gate]
+) -> Tasks:
+    """The tasks that carry the tag in these projects (ids), or in all, with their metrics, newest first."""
+    where = {"project": list(projects)} if projects is not None else {}
+    if projects is not None and not projects:
+        return []  # an empty list filters nothing
+    return list(
+        clearml_gateway.matching(clearml, gates, tags=[tag], order_by=["-started"], **_named(task_name), **where)
+    )
+
+
+def of_commits(
+    clearml: ClearML, commits: Sequence[str], *, projects: Sequence[str], task_name: str, gates: Sequence[Gate]
+) -> Tasks:
+    """The tasks of these projects (ids) that ran one of these commits, newest first; 100 commits count."""
+    if not commits or not projects:
+        return []
+    pattern = f"^({'|'.join(commits[:_MOST_COMMITS])})$"
+    found = clearml_gateway.matching(
+        clearml,
+        gates,
+        project=list(projects),
+        _all_={"fields": ["script.version_num"], "pattern": pattern},
+        order_by=["-started"],
+        **_named(task_name),
+    )
+    return [(task, reported) for task, reported in found if task.commit in commits]
+
+
+def _named(task_name: str) -> dict[str, str]:
+    return {"name": f"^{re.escape(task_name)}$"} if task_name else {}
+
+
+# --- leftovers ----------------------------------------------------------------------------------------------
+
+
+def live_tasks(clearml: ClearML) -> list[LiveTask]:
+    """All tasks of the workspace that are queued or in progress."""
+    found = clearml_gateway.every(clearml, "tasks", status=list(LIVE), only_fields=_LIVE_FIELDS, order_by=["created"])
+    return [_live(clearml, task) for task in found]
+
+
+def runs_of(clearml: ClearML, tasks: Iterable[LiveTask], *, root: str) -> dict[str, KnownRun]:
+    """The runs of the pipeline project `root` that these tasks name, by their ids."""
+    ids = sorted({one for task in tasks for one in (task.run, task.parent) if one})
+    if not ids:
+        return {}  # an empty list filters nothing
+    found = clearml_gateway.every(clearml, "tasks", id=ids, only_fields=["type", "status", "project.name"])
+    return {
+        task["id"]: KnownRun(task["id"], ended=task["status"] in ENDED)
+        for task in found
+        if task.get("type") == "controller" and _project(task).startswith(f"{root}{PIPELINES}")
+    }
+
+
+def stop(clearml: ClearML, task: LiveTask) -> None:
+    """End a task that carries our mark; a controller with its steps, and a probe is archived as well."""
+    reason = "ClearML CI: the audit found it left over"
+    if task.run == task.id:
+        clearml_gateway.stop(clearml, task.id, reason=reason)
+    else:
+        clearml_launch.end(clearml, task.id, run=task.run, archive=task.purpose == "probe", reason=reason)
+
+
+def _live(clearml: ClearML, task: Mapping[str, Any]) -> LiveTask:
+    runtime = task.get("runtime") or {}
+    marked = runtime.get(OWN_MARK) == task["id"]
+    properties = (task.get("hyperparams") or {}).get("properties") or {}
+    return LiveTask(
+        id=task["id"],
+        name=task.get("name") or "",
+        url=clearml.task_url(task),
+        status=task["status"],
+        project=_project(task),
+        parent=_id(task.get("parent")),
+        controller=task.get("type") == "controller",
+        run=str(runtime.get(RUN_MARK, "")) if marked else "",
+        purpose=str(runtime.get(PURPOSE_MARK, "")) if marked else "",
+        superseded_by=str((properties.get(SUPERSEDED) or {}).get("value") or ""),
+    )
+
+
+# --- queues and templates -----------------------------------------------------------------------------------
+
+
+def queues(clearml: ClearML, names: Iterable[str]) -> list[Queue]:
+    """How the queues of these names are served."""
+    found = {one["name"]: one for one in clearml_gateway.every(clearml, "queues", only_fields=["name", "entries"])}
+    workers = clearml.call("workers.get_all", last_seen=clearml_gateway.WATCHED_WITHIN).get("workers", [])
+    served = [queue.get("name") for worker in workers for queue in worker.get("queues", [])]
+    url = f"{Session.get_app_server_host()}/workers-and-queues/queues"
+    return [_queue(name, url, found.get(name), served.count(name)) for name in names]
+
+
+def _queue(name: str, url: str, record: Mapping[str, Any] | None, workers: int) -> Queue:
+    entries = (record or {}).get("entries") or []
+    waits = max((_age(entry["added"]) for entry in entries), default=0.0)
+    return Queue(name, url, exists=record is not None, workers=workers, entries=len(entries), waits=waits)
+
+
+def templates(clearml: ClearML, every: Sequence[Project], *, root: str) -> list[Template]:
+    """The drafts of the pipeline project `root` that are or were templates."""
+    where = [project.id for project in every if project.name.startswith(f"{root}{PIPELINES}")]
+    found = _drafts(clearml, where, fields=["script.version_num", "created"]) if where else []
+    return [Template((draft.get("script") or {}).get("version_num") or "", _age(draft["created"])) for draft in found]
+
+
+def version_of(clearml: ClearML, run: str) -> str:
+    """The commit of ClearML CI that a run's agents run."""
+    found = clearml_gateway.every(clearml, "tasks", id=[run], only_fields=["script.version_num"]) if run else iter(())
+    return next(((task.get("script") or {}).get("version_num") or "" for task in found), "")
+
+
+def _drafts(clearml: ClearML, where: Sequence[str], *, fields: Sequence[str]) -> list[dict[str, Any]]:
+    found = clearml_gateway.every(
+        clearml,
+        "tasks",
+        project=list(where),
+        type=["controller"],
+        status=["created"],
+        system_tags=["-archived"],
+        only_fields=[f"runtime.{TEMPLATE_MARK}", *fields],
+        order_by=["created"],
+    )
+    return [draft for draft in found if (draft.get("runtime") or {}).get(TEMPLATE_MARK) == draft["id"]]
+
+
+def _arg(task: Mapping[str, Any], name: str) -> str:
+    arguments = (task.get("hyperparams") or {}).get("Args") or {}
+    return str((arguments.get(name) or {}).get("value") or "")
+
+
+def _project(task: Mapping[str, Any]) -> str:
+    return str((task.get("project") or {}).get("name") or "")
+
+
+def _id(reference: object) -> str:
+    """An id, which `get_all_ex` answers as an object where it knows the name."""
+    return str(reference.get("id") or "") if isinstance(reference, dict) else str(reference or "")
+
+
+def _age(moment: str) -> float:
+    """Seconds since a time of the server's."""
+    then = datetime.fromisoformat(moment.replace("Z", "+00:00"))
+    then = then if then.tzinfo else then.replace(tzinfo=timezone.utc)
+    return max(0.0, time.time() - then.timestamp())

@@ -1,0 +1,86 @@
+"""What a GitHub event asks for: which command it starts, and whether there is anything to do."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from clearml_ci.errors import UsageError
+
+Event = dict[str, Any]
+
+NO_PULL_REQUEST = (
+    "the event '{event}' is no pull request: run this in a workflow with `on: pull_request` "
+    "(or `pull_request_target`), or point GITHUB_EVENT_PATH to such an event"
+)
+_OF_PULL_REQUESTS = ("pull_request", "pull_request_target", "")
+_COMMANDS = {"push": "promote", "schedule": "audit"}
+
+
+def command(environ: Mapping[str, str]) -> str:
+    """The command that the job's event starts where none is given: `pr` for whatever this does not know."""
+    name = environ.get("GITHUB_EVENT_NAME", "").strip()
+    if name in _OF_PULL_REQUESTS and environ.get("GITHUB_EVENT_PATH", "").strip():
+        return "promote" if read(environ).get("action") == "closed" else "pr"
+    return _COMMANDS.get(name, "pr")
+
+
+def read(environ: Mapping[str, str]) -> Event:
+    """The job's event. Raises UsageError where there is none."""
+    path = environ.get("GITHUB_EVENT_PATH", "").strip()
+    if not path:
+        raise UsageError(
+            "GITHUB_EVENT_PATH is not set: it names the file with the pull-request event. "
+            "Run this in a GitHub workflow (see README.md), or `make demo` for a first look"
+        )
+    try:
+        event = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"GITHUB_EVENT_PATH: {path} cannot be read as JSON: {error}") from error
+    return event if isinstance(event, dict) else {}
+
+
+def pull_request(environ: Mapping[str, str]) -> Event:
+    """The job's event, which is about a pull request. Raises UsageError where it is not."""
+    event = read(environ)
+    name = environ.get("GITHUB_EVENT_NAME", "").strip()
+    if name not in _OF_PULL_REQUESTS or not isinstance(event.get("pull_request"), dict):
+        raise UsageError(NO_PULL_REQUEST.format(event=name or "unknown"))
+    return event
+
+
+def api_url(environ: Mapping[str, str]) -> str:
+    """The address of GitHub's API; a runner sets it."""
+    return environ.get("GITHUB_API_URL", "").strip() or "https://api.github.com"
+
+
+def pushed(environ: Mapping[str, str], event: Event) -> tuple[str, str] | None:
+    """Branch and commit of a push, None where the event is none. Raises UsageError for a tag or a deleted branch."""
+    if environ.get("GITHUB_EVENT_NAME", "").strip() != "push":
+        return None
+    ref, after = str(event.get("ref", "")), str(event.get("after", ""))
+    if not ref.startswith("refs/heads/") or not after.strip("0"):
+        raise UsageError(
+            f"the push of '{ref or 'nothing'}' moves no branch: run this with `on: push: branches: [main]`"
+        )
+    return ref.removeprefix("refs/heads/"), after
+
+
+def of_merge(event: Event, pull: Event | None, *, branch: str) -> Event | None:
+    """The event of the merge that a push was, as GitHub writes it for the pull request; None where it was no merge."""
+    if pull is None or pull.get("base", {}).get("ref") != branch:
+        return None
+    return {"action": "closed", "pull_request": {**pull, "merged": True}, "repository": event["repository"]}
+
+
+def unmerged(event: Event) -> str | None:
+    """Why there is nothing to promote, or None. Raises UsageError where the pull request is still open."""
+    pull = event["pull_request"]
+    if pull.get("merged"):
+        return None
+    if event.get("action") == "closed":
+        return f"pull request #{pull.get('number')} was closed without a merge: nothing is promoted"
+    raise UsageError(
+        f"pull request #{pull.get('number')} is not merged: a best moves after the merge "
+        "(`on: pull_request: types: [closed]`, or a push to the base branch)"
+    )

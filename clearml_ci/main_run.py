@@ -1,0 +1,65 @@
+"""Main's head on an agent, launched as a check launches a pull request's: for the audit's steps that run it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from clearml_ci import audit, clearml_gateway, clearml_launch, diagnosis, evidence, github_reads, pull_code
+from clearml_ci.audit import Audit
+from clearml_ci.clearml_gateway import ClearML, ClearMLError, Run
+from clearml_ci.errors import UsageError
+from clearml_ci.github_gateway import GitHub, GitHubError
+from clearml_ci.remote import RemoteRun
+
+NOTHING: dict[str, Any] = {"log_tail": [], "task": None, "until": None, "seconds": {}, "notes": []}
+
+
+def head(hub: GitHub | None, wanted: Audit) -> str:
+    """Main's head as the run has it, as GitHub does, or as the job read it. Raises UsageError where none tells."""
+    if wanted.commit:
+        return wanted.commit
+    if hub is None and wanted.home.recent:
+        return wanted.home.recent[0]
+    if hub is None:
+        raise UsageError("commit is empty, and the steps' agent has no GITHUB_TOKEN to ask for main's head: give one")
+    try:
+        return github_reads.branch_head(hub, wanted.home.base)
+    except GitHubError as error:
+        raise UsageError(f"{error}; or give the commit") from error
+
+
+def launch(
+    clearml: ClearML,
+    run: Run,
+    wanted: Audit,
+    asked: RemoteRun,
+    *,
+    hub: GitHub | None,
+    commit: str,
+    tell: Callable[[str], None],
+) -> dict[str, Any]:
+    """`{"outcome", "phase", "reason", "log_tail", "task", "commit", "until", "seconds", "notes"}`.
+
+    What a person has to mend is an outcome with the phase in which it failed; raises ClearMLError for the rest.
+    """
+    try:
+        code, notes = pull_code.of(hub, audit.as_check(wanted, commit=commit), asked)
+        queue = clearml_gateway.watched_queues(clearml, [asked.queue])[asked.queue]
+    except GitHubError as error:
+        return {"outcome": "error", "phase": "settings", "reason": str(error), "commit": commit, **NOTHING}
+    except (UsageError, ClearMLError) as error:
+        return {"outcome": "error", "phase": "queue", "reason": str(error), "commit": commit, **NOTHING}
+    launched = clearml_launch.run(clearml, asked, code, queue=queue.id, run=run.id, tell=tell)
+    ending, seen = launched.ending, launched.seen
+    if ending.outcome == "error" and not ending.phase:
+        raise ClearMLError(ending.reason)
+    return {
+        "outcome": ending.outcome,
+        "phase": ending.phase,
+        "reason": ending.reason,
+        "log_tail": [] if ending.outcome == "passed" else diagnosis.tail(seen.console),
+        "task": evidence.as_document(launched.task),
+        "commit": commit,
+        "until": asked.until,
+        "seconds": {name: round(getattr(seen, name), 1) for name in ("queued", "setup", "running")},
+        "notes": notes,
+    }

@@ -1,0 +1,29 @@
+"""The audit: audit_baselines ┐
+              audit_leftovers ┼→ audit_report; probe and retraining are left out where none is asked for.
+              audit_probe ────┤
+              audit_retrain ──┘
+
+What main promises, is it still so? Started on a schedule, by ci_trigger.py or from ClearML's web UI.
+"""
+
+from clearml_ci import audit, controller, remote
+
+PARAMETERS = {
+    "projects": "",
+    "task_name": "",
+    "best_tag": "Best Performance",
+    "gates": "",
+    "queues": "",
+    "longest_wait": "3600",
+    "clean_up": "true",
+    "commit": "",
+    "retrain": "0",
+    **remote.PARAMETERS,
+    "_steps_queue": "",
+    "_shared_queue": "",
+    "_context": "{}",
+    "_origin": "",
+}
+
+if __name__ == "__main__":
+    controller.run(audit.PIPELINE, parameters=PARAMETERS, plan=audit.plan)

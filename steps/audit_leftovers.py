@@ -1,0 +1,62 @@
+"""Audit what is left over: tasks of dead runs, queues that nobody serves, templates that nobody starts."""
+
+import time
+from typing import Any
+
+from clearml_ci import audit, audit_findings, clearml_audit, leftovers, step
+from clearml_ci.audit_findings import Finding, Where
+from clearml_ci.clearml_gateway import PIPELINES, STOPS_WITHIN, ClearML, ClearMLError, Run
+from clearml_ci.leftovers import Leftover
+
+SECOND_LOOK = STOPS_WITHIN + 5  # seconds: what a run that has just ended needs to end its own tasks
+
+
+def audit_leftovers(clearml: ClearML, run: Run) -> dict[str, Any]:
+    """`{"findings", "notes"}`."""
+    wanted = audit.from_arguments(run.arguments)
+    root = run.project.split(PIPELINES)[0]
+    every = clearml_audit.projects(clearml)
+    url = next((project.url for project in every if project.id == run.project_id), "")
+    home = Where("project", run.project, url)
+    notes: list[str] = []
+    found = [
+        *(_cleaned(clearml, one, notes, clean_up=wanted.clean_up) for one in _left(clearml, root)),
+        *audit_findings.of_queues(clearml_audit.queues(clearml, wanted.queues), longest_wait=wanted.longest_wait),
+        *audit_findings.of_templates(
+            home,
+            clearml_audit.templates(clearml, every, root=root),
+            commit=clearml_audit.version_of(clearml, run.id),
+        ),
+    ]
+    return {"findings": audit_findings.as_documents(found), "notes": notes}
+
+
+def _left(clearml: ClearML, root: str) -> list[Leftover]:
+    """What is left over at two looks: a run that ends just now is still ending its own tasks."""
+    first = _look(clearml, root)
+    if not first:
+        return []
+    step.say(f"{audit_findings.count(len(first), 'task')} may be left over; looking again in {SECOND_LOOK} s")
+    time.sleep(SECOND_LOOK)
+    seen = {one.task.id for one in first}
+    return [one for one in _look(clearml, root) if one.task.id in seen]
+
+
+def _look(clearml: ClearML, root: str) -> list[Leftover]:
+    live = clearml_audit.live_tasks(clearml)
+    return leftovers.find(live, clearml_audit.runs_of(clearml, live, root=root), pipelines=f"{root}{PIPELINES}")
+
+
+def _cleaned(clearml: ClearML, left: Leftover, notes: list[str], *, clean_up: bool) -> Finding:
+    if not (clean_up and left.marked):
+        return leftovers.finding(left, stopped=False)
+    try:
+        clearml_audit.stop(clearml, left.task)
+    except ClearMLError as error:
+        notes.append(str(error))
+        return leftovers.finding(left, stopped=False)
+    return leftovers.finding(left, stopped=True)
+
+
+if __name__ == "__main__":
+    step.main(audit_leftovers)

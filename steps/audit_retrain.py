@@ -1,0 +1,69 @@
+"""Is main as good as it was? Its head is trained again, some times, and held against its own earlier runs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from clearml_ci import (
+    audit,
+    audit_findings,
+    clearml_audit,
+    clearml_gateway,
+    drift,
+    github_reads,
+    main_run,
+    remote,
+    step,
+)
+from clearml_ci.audit import Audit
+from clearml_ci.audit_findings import Finding, Where
+from clearml_ci.clearml_gateway import ClearML, Run
+from clearml_ci.errors import UsageError
+from clearml_ci.github_gateway import GitHub, GitHubError
+
+TRAINING = {"run_until": remote.COMPLETION, "candidate": "train"}
+
+
+def audit_retrain(clearml: ClearML, run: Run) -> dict[str, Any]:
+    """`{"tasks": of the trainings, "findings", "notes"}`. Trainings stay: they are runs of main like any other."""
+    wanted, asked = audit.from_arguments(run.arguments), remote.from_arguments({**run.arguments, **TRAINING})
+    if asked is None or not wanted.gates:
+        raise UsageError("retrain is asked for, but gates is empty: give the metrics in which main is to be as good")
+    remote.refuse_shared_queue(run.arguments, code=asked.queue)
+    hub = step.github_if_any(audit.as_check(wanted))
+    commit = main_run.head(hub, wanted)
+    tasks: list[dict[str, str]] = []
+    for _ in range(wanted.retrain):
+        result = main_run.launch(clearml, run, wanted, asked, hub=hub, commit=commit, tell=step.say)
+        if result["outcome"] != "passed":
+            return _told(tasks, audit_findings.of_probe(result, Where("project", wanted.home.repository, "")))
+        tasks.append(result["task"])
+    return _told(tasks, _judged(clearml, wanted, [commit, *_recent(hub, wanted)], tasks))
+
+
+def _judged(clearml: ClearML, wanted: Audit, commits: Sequence[str], tasks: list[dict[str, str]]) -> list[Finding]:
+    """`tasks` are the trainings, all of one project and name."""
+    found = clearml_gateway.metrics_of(clearml, [task["id"] for task in tasks], wanted.gates)
+    earlier = clearml_audit.of_commits(
+        clearml,
+        commits,
+        projects=[tasks[0]["project_id"]],
+        task_name=tasks[0]["name"],
+        gates=wanted.gates,
+    )
+    return drift.retrained(list(found.values()), earlier, wanted.gates)
+
+
+def _recent(hub: GitHub | None, wanted: Audit) -> list[str]:
+    """What main was, as far as GitHub can be asked; its head alone is enough to have earlier runs."""
+    try:
+        return github_reads.recent_commits(hub, wanted.home.base) if hub else list(wanted.home.recent)
+    except GitHubError:
+        return []
+
+
+def _told(tasks: list[dict[str, str]], findings: list[Finding]) -> dict[str, Any]:
+    return {"tasks": tasks, "findings": audit_findings.as_documents(findings), "notes": []}
+
+
+if __name__ == "__main__":
+    step.main(audit_retrain)

@@ -1,0 +1,79 @@
+"""Audits on real agents: all is well; what is not is told in one issue, and what is ours is cleaned up."""
+
+from typing import Any
+
+import pytest
+
+from sandbox import audit_scenarios, story
+from sandbox.audit_scenarios import Audited, Planted
+from sandbox.story import Story
+
+
+@pytest.fixture(scope="module")
+def green(tale: Story) -> Audited:
+    return audit_scenarios.green(tale)
+
+
+@pytest.fixture(scope="module")
+def found(tale: Story, green: Audited) -> tuple[Planted, Audited]:  # noqa: ARG001  first all is well
+    return audit_scenarios.findings(tale)
+
+
+def task_of(tale: Story, task: str) -> dict[str, Any]:
+    document: dict[str, Any] = tale.clearml.call("tasks.get_by_id", task=task)["task"]
+    return document
+
+
+def test_audit_green__main_runs_on_an_agent__passes_and_opens_no_issue(tale: Story, green: Audited) -> None:
+    verdict = green.verdict
+    assert (verdict["outcome"], verdict["exit_code"], green.issue) == ("passed", 0, None)
+    assert (green.job.exit_code, green.job.outputs["outcome"]) == (0, "passed")
+    assert (verdict["remote_run"]["outcome"], verdict["audited"]) == ("passed", {"projects": 1, "bests": 1})
+    probe = task_of(tale, verdict["remote_run"]["task"]["id"])
+    assert probe["script"]["version_num"] == tale.repository.get_branch("main").commit.sha
+    assert "archived" in probe["system_tags"]
+
+
+def test_audit_findings__planted__are_all_in_the_one_issue(tale: Story, found: tuple[Planted, Audited]) -> None:
+    planted, audited = found
+    assert (audited.verdict["outcome"], audited.verdict["exit_code"], audited.job.exit_code) == ("regressed", 1, 1)
+    project = tale.sandbox.project
+    assert {kind: audited.seen(kind) for kind in KINDS} == {
+        "several_bests": [f"{project}/train digits"],
+        "archived_best": [f"{project}/an older model"],
+        "leftover": [f"{project}/probe"],
+        "unmarked_leftover": [f"{project}/probe"],
+        "no_workers": [planted.queue],
+    }
+    assert audited.issue is not None
+    assert (audited.issue.state, audited.issue.title) == ("open", "ClearML CI audit: 5 findings")
+    assert all(kind.replace("_", " ") in audited.issue.body for kind in KINDS)
+
+
+KINDS = ("several_bests", "archived_best", "leftover", "unmarked_leftover", "no_workers")
+
+
+def test_audit_findings__leftovers__only_the_marked_one_was_ended(tale: Story, found: tuple[Planted, Audited]) -> None:
+    planted, _ = found
+    probe, unmarked = task_of(tale, planted.probe), task_of(tale, planted.unmarked)
+    assert (probe["status"], "archived" in probe["system_tags"]) == ("stopped", True)
+    assert (unmarked["status"], "archived" in unmarked["system_tags"]) == ("in_progress", False)
+
+
+def test_audit_findings__repaired__the_same_issue_is_closed(tale: Story, found: tuple[Planted, Audited]) -> None:
+    planted, before = found
+    audit_scenarios.repair(tale, planted)
+    after = audit_scenarios.audit(tale)
+    assert after.verdict["outcome"] == "passed"
+    assert before.issue is not None and after.issue is not None
+    assert (after.issue.number, after.issue.state) == (before.issue.number, "closed")
+    assert "all is well" in after.issue.body
+
+
+def test_audit__main_trained_again__is_within_its_own_spread(tale: Story, green: Audited) -> None:  # noqa: ARG001
+    audited = audit_scenarios.audit(tale, audit_scenarios.RETRAIN)
+    assert "retrained" not in [one["kind"] for one in audited.verdict["findings"]]
+    assert audited.verdict["outcome"] == "passed"
+    trained = story.tasks_of(tale, tale.repository.get_branch("main").commit.sha)
+    purposes = [task_of(tale, task)["runtime"].get("clearml_ci_purpose") for task in trained]
+    assert purposes.count("training") == 2

@@ -1,0 +1,154 @@
+"""After the merge, and again from ClearML: the demo's scenarios, read back from the servers, and what can be wrong."""
+
+import pytest
+
+from sandbox import job, promotion_scenarios, scenarios, story
+from sandbox.job import Job
+from sandbox.promotion_scenarios import MAIN_TAG, OWN, TAG
+from sandbox.story import Story
+from tests.end_to_end.conftest import Play, only_line
+
+MERGES = ["merge-promotes", "merge-squash", "merge-not-better", "promote-twice"]
+
+
+@pytest.mark.parametrize("name", [*MERGES, "rollback", "rerun-edited"])
+def test_scenario__played__has_its_outcome_everywhere_and_one_comment(played: Play, name: str) -> None:
+    expected, checked = scenarios.EVERY[name], played(name)
+    assert (checked.job.exit_code, checked.verdict["outcome"]) == (expected.exit_code, expected.outcome)
+    assert (checked.job.outputs["outcome"], checked.status) == (expected.outcome, expected.status)
+    (comment,) = checked.comments
+    assert checked.commit[:10] in comment
+    told = checked.earlier[0] if name == "promote-twice" else checked.job  # what moved nothing has nothing to add
+    assert told.outputs["pipeline_url"] in comment
+    for words in expected.says:
+        assert words in comment.replace("\\", "")
+
+
+@pytest.mark.parametrize("name", MERGES)
+def test_merge__of_any_kind__is_told_at_the_merge_commit_and_keeps_what_the_check_said(played: Play, name: str) -> None:
+    checked = played(name)
+    merged = checked.pull.base.repo.get_pull(checked.pull.number)
+    assert checked.verdict["told_at"] == merged.merge_commit_sha
+    assert checked.verdict["promotion"]["merge_commit"] == merged.merge_commit_sha
+    (comment,) = checked.comments
+    assert comment.count("accuracy/validation ↑") == 1
+    assert f"Merged as `{merged.merge_commit_sha[:10]}`" in comment
+
+
+@pytest.mark.parametrize("name", MERGES)
+def test_merge__better_or_not__tags_what_is_on_main(played: Play, tale: Story, name: str) -> None:
+    task = played(name).verdict["candidate"]["id"]
+    assert MAIN_TAG in tale.clearml.call("tasks.get_by_id", task=task)["task"]["tags"]
+
+
+def test_merge_squash__head_that_never_came_to_main__is_found_by_the_push(played: Play, tale: Story) -> None:
+    checked = played("merge-squash")
+    commits = [one.sha for one in tale.repository.get_commits(sha="main")]
+    assert checked.commit not in commits
+    assert checked.verdict["told_at"] in commits
+
+
+def test_rollback__run__names_the_promotion_that_it_undid(played: Play, tale: Story) -> None:
+    checked = played("rollback")
+    (first,) = checked.earlier
+    run = tale.clearml.call("tasks.get_by_id", task=checked.job.outputs["pipeline_id"])["task"]
+    assert first.outputs["pipeline_id"] in run["configuration"]["ledger"]["value"]
+    assert checked.verdict["promotion"]["action"] == "rollback"
+
+
+def test_rerun_edited__verdict__names_who_and_what(played: Play) -> None:
+    checked = played("rerun-edited")
+    (first,) = checked.earlier
+    stamp = checked.verdict["rerun"]
+    assert (first.exit_code, first.outputs["outcome"]) == (1, "regressed")
+    assert (stamp["changes"], stamp["original"]) == (["threshold_percent 3 → 50"], first.outputs["pipeline_id"])
+    assert stamp["by"]
+    assert checked.verdict["gates"][0]["tolerance"] == 50
+
+
+def test_rerun__of_a_merged_pull_request__judges_and_writes_nothing(played: Play, tale: Story) -> None:
+    merged = played("merge-not-better")
+    before = [one.body for one in merged.pull.get_issue_comments()]
+    runs = tale.clearml.call(
+        "tasks.get_all",
+        type=["controller"],
+        search_hidden=True,
+        only_fields=["id", "project"],
+        order_by=["-created"],
+        **{"hyperparams.Args.commit.value": [merged.commit], "hyperparams.Args.candidate.value": ["find"]},
+    )["tasks"]
+    earlier = Job(0, 0.0, None, {"pipeline_id": runs[-1]["id"]}, "", "")
+    again = promotion_scenarios.rerun(tale, merged.pull, earlier, "threshold_percent=0.01")
+    assert again.verdict["outcome"] == "regressed"
+    assert any(f"pull request #{merged.pull.number} is merged" in said for said in again.verdict["warnings"])
+    assert [one.body for one in merged.pull.get_issue_comments()] == before
+    assert tale.repository.get_commit(merged.commit).get_combined_status().state == "success"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (("threshold=5",), "no parameter 'threshold'; did you mean 'threshold_percent'?"),
+        (("commit=",), "commit is empty: give the full hash"),
+        (("threshold_percent=three",), "threshold is 'three'"),
+    ],
+    ids=["unknown", "empty-commit", "no-number"],
+)
+def test_rerun__edit_that_makes_no_sense__exits_2_and_starts_nothing(
+    played: Play, tale: Story, changes: tuple[str, ...], message: str
+) -> None:
+    run = played("rerun-edited").earlier[0].outputs["pipeline_id"]
+    assert message in only_line(job.run(tale.sandbox, event={}, command=("rerun", run, *changes)), 2)
+
+
+def test_rerun__from_the_web_ui_with_an_empty_commit__is_an_error_that_says_so(played: Play, tale: Story) -> None:
+    checked = played("rerun-edited")
+    ended = story.rerun_in_web_ui(tale, checked.earlier[0].outputs["pipeline_id"], commit="")
+    verdict = story.verdict(tale, ended)
+    assert verdict["outcome"] == "error"
+    assert "the parameters of this rerun cannot be read: commit is empty" in verdict["exit_reason"]
+    status = tale.repository.get_commit(checked.commit).get_combined_status()
+    assert status.state in ("error", "failure")
+    # what the next test finds is what the scenario left
+    story.rerun_in_web_ui(tale, checked.earlier[0].outputs["pipeline_id"], threshold_percent="50")
+
+
+def test_promote__merged_without_a_check_and_a_run__is_no_evidence_and_keeps_the_tag(played: Play, tale: Story) -> None:
+    played("rollback")
+    best = story.tagged_best(tale, TAG)
+    pull = story.propose(tale, "never-checked", "Nobody saw this", trained=False, files={"unseen.md": "unseen\n"})
+    checked = promotion_scenarios.merge(tale, pull)
+    assert (checked.job.exit_code, checked.verdict["outcome"]) == (1, "no_evidence")
+    assert "it was never checked" in checked.verdict["exit_reason"]
+    assert story.tagged_best(tale, TAG) == best
+
+
+def test_trigger__closed_without_a_merge__says_so_and_exits_0(tale: Story) -> None:
+    pull = story.propose(tale, "given-up", "Never mind", trained=False, files={"never.md": "mind\n"})
+    pull.edit(state="closed")
+    event = job.pull_request_event(tale.sandbox, pull, action="closed")
+    done = job.run(tale.sandbox, event=event, settings=OWN, command=())
+    assert (done.exit_code, done.outputs) == (0, {})
+    assert f"pull request #{pull.number} was closed without a merge" in done.log
+
+
+def test_trigger__push_that_merged_nothing__says_so_and_exits_0(played: Play, tale: Story) -> None:
+    played("merge-promotes")
+    event = {**promotion_scenarios.push_event(tale), "after": played("merge-promotes").pull.base.sha}
+    done = job.run(tale.sandbox, event=event, event_name="push", settings=OWN, command=())
+    assert done.exit_code == 0
+    assert "merged no pull request: nothing is promoted" in done.log
+
+
+def test_rollback__repository_that_never_promoted__exits_2(played: Play, tale: Story) -> None:
+    played("first-model")
+    done = job.run(tale.sandbox, event={}, command=("rollback",), settings={"GITHUB_REPOSITORY": "octo-owner/none"})
+    assert "no promotion is recorded for octo-owner/none" in only_line(done, 2)
+
+
+def test_register__twice__registers_both_pipelines_once(tale: Story) -> None:
+    elsewhere: dict[str, str | None] = {"GITHUB_REPOSITORY": "octo-owner/registered"}
+    first, second = (job.run(tale.sandbox, event={}, command=("register",), settings=elsewhere) for _ in range(2))
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    assert first.log.count("registered the pipeline") == 2
+    assert second.log.count("is registered for this version already") == 2

@@ -1,0 +1,92 @@
+"""The job of an audit on a ClearML server and the local GitHub: what it reads, and its schedule in ClearML."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clearml_ci import audit, audit_job, voice
+from clearml_ci.clearml_gateway import ClearML
+from clearml_ci.errors import UsageError
+from sandbox import github_server
+from sandbox.clearml_access import Client
+from tests.gateways.hub import FULL_NAME, JOB, Hub, cloned, git
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    made = cloned(github_server.start(tmp_path / "github"), tmp_path)
+    yield made
+    made.server.stop()
+
+
+@pytest.fixture
+def environ(hub: Hub, prefix: str) -> dict[str, str]:
+    return {
+        "GITHUB_REPOSITORY": FULL_NAME,
+        "GITHUB_API_URL": hub.server.api_url,
+        "GITHUB_TOKEN": hub.server.token("workflow", repository=FULL_NAME, permissions=JOB),
+        "CLEARML_CI_PIPELINE_PROJECT": f"{prefix} CI",
+        "CLEARML_CI_REPOSITORY": "https://github.com/octo-owner/clearml-ci.git",
+        "CLEARML_CI_COMMIT": "f" * 40,
+        **{f"CLEARML_CI_{name}_QUEUE": f"{prefix}-{name.lower()}" for name in ("CONTROLLER", "STEPS", "SERVICES")},
+    }
+
+
+def test_asked__token_of_a_job__tells_the_main_branch_and_its_commits(hub: Hub, environ: dict[str, str]) -> None:
+    home = audit.from_arguments(audit_job.asked(environ).arguments).home
+    assert (home.repository, home.base, home.clone_url) == (FULL_NAME, "main", hub.repository.clone_url)
+    assert home.recent[0] == git(hub.clone, "rev-parse", "origin/main")
+
+
+def test_asked__without_a_token__is_wrong_usage(environ: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match="GITHUB_TOKEN is not set"):
+        audit_job.asked({**environ, "GITHUB_TOKEN": ""})
+
+
+def test_verdict__agents_without_credentials__the_job_opens_and_closes_the_issue(
+    hub: Hub, environ: dict[str, str]
+) -> None:
+    asked = audit_job.asked(environ)
+    job = voice.connect(asked.check, asked.github_token)
+    document: dict[str, Any] = {"repository": FULL_NAME, "outcome": "regressed", "exit_code": 1, "findings": []}
+    url = job.verdict(document, f"<!-- clearml-ci audit: {FULL_NAME} -->\nfound")
+    (issue,) = hub.repository.get_issues(state="open")
+    assert (issue.html_url, issue.user.login) == (url, "github-actions[bot]")
+    job.verdict({**document, "outcome": "passed", "exit_code": 0}, f"<!-- clearml-ci audit: {FULL_NAME} -->\nwell")
+    assert hub.repository.get_issue(issue.number).state == "closed"
+
+
+def test_schedule__no_schedule__is_refused_before_anything_is_asked() -> None:
+    with pytest.raises(UsageError, match="expected 'daily 22:30'"):
+        audit_job.schedule({}, "hourly")
+
+
+@pytest.fixture
+def agents(client: Client, environ: dict[str, str]) -> Iterator[None]:
+    """A worker on each of the three queues."""
+    names = [environ[f"CLEARML_CI_{name}_QUEUE"] for name in ("CONTROLLER", "STEPS", "SERVICES")]
+    for name in names:
+        queue = client.call("queues.create", name=name)["id"]
+        client.call("workers.register", worker=f"{name}:0", queues=[queue])
+    yield
+    for name in names:
+        client.call("workers.unregister", worker=f"{name}:0")
+
+
+@pytest.mark.usefixtures("agents")
+def test_schedule__twice_and_off__there_is_one_and_then_none(
+    clearml: ClearML,  # noqa: ARG001  the session reads its environment
+    environ: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    codes = [audit_job.schedule(environ, text) for text in ("daily 22:30", "daily 22:30", "off", "off")]
+    said = capsys.readouterr().out.splitlines()
+    assert codes == [0, 0, 0, 0]
+    assert [line.split(": ")[0].split(" the schedule")[0] for line in said[:3]] == [
+        "registered",
+        "registered already",
+        "ended",
+    ]
+    assert said[3].startswith("there was no schedule")

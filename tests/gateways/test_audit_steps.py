@@ -1,0 +1,307 @@
+"""The audit's steps on a ClearML server and the local GitHub: what they ask for, find, and are allowed to end."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clearml_ci import clearml_audit, clearml_gateway
+from clearml_ci.audit import Audit, Home
+from clearml_ci.clearml_gateway import ClearML, Run
+from clearml_ci.errors import UsageError
+from clearml_ci.gate import Gate
+from sandbox import github_server
+from sandbox.clearml_access import Client
+from steps import audit_baselines, audit_leftovers, audit_probe, audit_report
+from tests.gateways.hub import FULL_NAME, JOB, Hub, cloned
+
+ACCURACY = Gate("accuracy", "validation", tolerance=3.0)
+CODE = "https://github.com/octo-owner/digits.git"
+
+
+@dataclass(frozen=True)
+class World:
+    """A pipeline project and one with models, both of the test's own."""
+
+    client: Client
+    clearml: ClearML
+    prefix: str
+    models: str
+    pipelines: str
+    audit: Audit
+
+    @property
+    def models_name(self) -> str:
+        return f"{self.prefix} digits"
+
+    def task(self, *, end: str | None = "completed", accuracy: float = 0.9, commit: str = "b" * 40, **more: Any) -> str:
+        script = {"repository": CODE, "version_num": commit, "diff": ""}
+        given = {"name": "train", "type": "training", "project": self.models, "script": script, **more}
+        created = str(self.client.call("tasks.create", **given)["id"])
+        if end:
+            self.client.call("tasks.started", task=created)
+            point = {"type": "training_stats_scalar", "task": created, "iter": 1, "value": accuracy}
+            self.client.events([{**point, "metric": "accuracy", "variant": "validation"}])
+            if end != "started":
+                self.client.call(f"tasks.{end}", task=created)
+        return created
+
+    def best(self, **more: Any) -> str:
+        return self.task(**{"tags": [self.audit.best_tag], **more})
+
+    def run(self, *, ended: bool = False, pipeline: str = "", **changes: Any) -> Run:
+        """A controller of the audit, living or dead."""
+        arguments = {**replace(self.audit, **changes).to_arguments(), **EXTRA}
+        items = {name: {"section": "Args", "name": name, "value": value} for name, value in arguments.items()}
+        project = pipeline or self.pipelines
+        made = self.client.call(
+            "tasks.create", name="audit", type="controller", project=project, hyperparams={"Args": items},
+            script={"repository": CODE, "version_num": "f" * 40},
+        )["id"]  # fmt: skip
+        clearml_gateway.mark(self.clearml, made, run=made, purpose="run")
+        self.client.call("tasks.started", task=made)
+        if ended:
+            self.client.call("tasks.completed", task=made)
+        return clearml_gateway.run(self.clearml, made)
+
+    def status(self, task: str) -> str:
+        return str(self.client.call("tasks.get_by_id", task=task)["task"]["status"])
+
+
+EXTRA = {"_steps_queue": "ci-steps"}
+
+
+@pytest.fixture
+def world(client: Client, prefix: str, user_environment: dict[str, str]) -> World:  # noqa: ARG001  the session reads it
+    models = client.call("projects.create", name=f"{prefix} digits")["id"]
+    pipelines = client.call("projects.create", name=f"{prefix} CI/{FULL_NAME}/.pipelines/audit")["id"]
+    home = Home(FULL_NAME, CODE, "http://none", "main", (CODE,))
+    asked = Audit(home, "", (f"{prefix} digits",), "", f"best {prefix}", (ACCURACY,), (f"{prefix} queue",))
+    return World(client, clearml_gateway.connect(), prefix, models, pipelines, asked)
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: World) -> Iterator[Hub]:  # noqa: ARG001  after its environment
+    """The local GitHub, and an agent's credentials for it."""
+    made = cloned(github_server.start(tmp_path / "github"), tmp_path)
+    monkeypatch.setenv("GITHUB_TOKEN", made.server.token("workflow", repository=FULL_NAME, permissions=JOB))
+    monkeypatch.setenv("GITHUB_API_URL", made.server.api_url)
+    yield made
+    made.server.stop()
+
+
+def at_home(world: World, hub: Hub) -> Home:
+    return replace(world.audit.home, github_api=hub.server.api_url)
+
+
+def kinds(result: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(one["kind"], one["severity"]) for one in result["findings"]]
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second look comes at once."""
+    monkeypatch.setattr(audit_leftovers, "SECOND_LOOK", 0)
+
+
+# --- baselines ----------------------------------------------------------------------------------------------
+
+
+def test_audit_baselines__two_bests_and_an_archived_one__are_found_in_a_handful_of_requests(world: World) -> None:
+    world.best()
+    world.best()
+    gone = world.best(name="other model")
+    world.client.call("tasks.archive", tasks=[gone])
+    run = world.run()
+    before = world.clearml.requests
+    result = audit_baselines.audit_baselines(world.clearml, run)
+    assert sorted(kinds(result)) == [("archived_best", "finding"), ("several_bests", "finding")]
+    assert (result["projects"], result["bests"], world.clearml.requests - before) == (1, 3, 2)
+
+
+def test_audit_baselines__main_has_drifted__is_found_by_its_newest_task(world: World, hub: Hub) -> None:
+    head = hub.repository.get_branch("main").commit.sha
+    world.best(commit=head, accuracy=0.9)
+    world.task(commit=head, accuracy=0.7)
+    result = audit_baselines.audit_baselines(world.clearml, world.run(home=at_home(world, hub)))
+    (found,) = result["findings"]
+    assert (found["kind"], result["notes"]) == ("drift", [])
+    assert "(0.7, best 0.9)" in found["said"] and head[:10] in found["said"]
+
+
+def test_audit_baselines__best_of_a_commit_that_was_never_merged__is_off_main(world: World, hub: Hub) -> None:
+    world.best(commit=hub.commit("lonely"))
+    result = audit_baselines.audit_baselines(world.clearml, world.run(home=at_home(world, hub)))
+    assert kinds(result) == [("off_main", "finding")]
+
+
+@pytest.mark.parametrize("method", ["merge", "squash", "rebase"])
+def test_audit_baselines__best_of_a_merged_pull_request__is_on_main(world: World, hub: Hub, method: str) -> None:
+    pull = hub.pull()
+    world.best(commit=pull.head.sha)
+    pull.merge(merge_method=method)
+    result = audit_baselines.audit_baselines(world.clearml, world.run(home=at_home(world, hub)))
+    assert result["findings"] == []
+
+
+def test_audit_baselines__no_credentials__says_what_it_could_not_look_at(world: World) -> None:
+    world.best()
+    result = audit_baselines.audit_baselines(world.clearml, world.run())
+    assert result["findings"] == []
+    assert "GitHub could not be asked" in result["notes"][0]
+
+
+def test_audit_baselines__no_list__takes_this_repositorys_bests_and_the_projects_of_its_checks(world: World) -> None:
+    world.best()
+    elsewhere = world.client.call("projects.create", name=f"{world.prefix} others")["id"]
+    foreign = {"repository": "https://github.com/else/where.git", "version_num": "b" * 40}
+    for _ in range(2):
+        world.best(project=elsewhere, script=foreign)
+    empty = world.client.call("projects.create", name=f"{world.prefix} empty")
+    checks = world.client.call("projects.create", name=f"{world.prefix} CI/{FULL_NAME}/.pipelines/pr_check")["id"]
+    value = {"section": "Args", "name": "project", "value": f"{world.prefix} empty"}
+    draft = world.client.call(
+        "tasks.create", name="pr_check", type="controller", project=checks, hyperparams={"Args": {"project": value}}
+    )["id"]
+    world.client.call("tasks.edit", task=draft, runtime={clearml_gateway.TEMPLATE_MARK: draft})
+    result = audit_baselines.audit_baselines(world.clearml, world.run(projects=()))
+    assert (kinds(result), result["projects"], result["bests"]) == ([("no_best", "note")], 2, 1)
+    assert empty["id"] in result["findings"][0]["where"]["url"]
+
+
+def test_named__unknown_project__names_the_nearest(world: World) -> None:
+    every = clearml_audit.projects(world.clearml)
+    with pytest.raises(UsageError) as raised:
+        clearml_audit.named(every, [f"{world.prefix} digit"])
+    assert f"did you mean '{world.prefix} digits'?" in str(raised.value)
+
+
+def test_named__star__is_all_below_and_no_pipelines(world: World) -> None:
+    for name in ("a", "a/b", ".pipelines/x"):
+        world.client.call("projects.create", name=f"{world.prefix} digits/{name}")
+    found = clearml_audit.named(clearml_audit.projects(world.clearml), [f"{world.prefix} digits/*"])
+    assert sorted(one.name.removeprefix(world.models_name) for one in found) == ["/a", "/a/b"]
+
+
+# --- leftovers, queues, templates ---------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("quick")
+def test_audit_leftovers__probe_of_a_dead_run__is_ended_and_its_unmarked_clone_is_not(world: World) -> None:
+    dead = world.run(ended=True)
+    probe, clone = world.task(end="started", parent=dead.id), world.task(end="started", parent=dead.id)
+    clearml_gateway.mark(world.clearml, probe, run=dead.id, purpose="probe")
+    result = audit_leftovers.audit_leftovers(world.clearml, world.run(queues=()))
+    told = {one["where"]["url"]: one["kind"] for one in result["findings"] if "leftover" in one["kind"]}
+    assert sorted(told.values()) == ["leftover", "unmarked_leftover"]
+    assert (world.status(probe), world.status(clone)) == ("stopped", "in_progress")
+    assert "archived" in world.client.call("tasks.get_by_id", task=probe)["task"]["system_tags"]
+    world.client.call("tasks.stopped", task=clone, force=True)
+
+
+@pytest.mark.usefixtures("quick")
+def test_audit_leftovers__clean_up_is_off__only_names_them(world: World) -> None:
+    dead = world.run(ended=True)
+    probe = world.task(end="started", parent=dead.id)
+    clearml_gateway.mark(world.clearml, probe, run=dead.id, purpose="probe")
+    result = audit_leftovers.audit_leftovers(world.clearml, world.run(queues=(), clean_up=False))
+    assert ("leftover", "finding") in kinds(result)
+    assert world.status(probe) == "in_progress"
+    world.client.call("tasks.stopped", task=probe, force=True)
+
+
+@pytest.mark.usefixtures("quick")
+def test_audit_leftovers__living_runs_and_other_repositories__are_not_touched(world: World) -> None:
+    others = world.client.call("projects.create", name=f"{world.prefix} CI/else/where/.pipelines/pr_check")["id"]
+    dead_elsewhere, alive = world.run(ended=True, pipeline=others), world.run()
+    tasks = [world.task(end="started", parent=run.id) for run in (dead_elsewhere, alive)]
+    for task, run in zip(tasks, (dead_elsewhere, alive), strict=True):
+        clearml_gateway.mark(world.clearml, task, run=run.id, purpose="probe")
+    result = audit_leftovers.audit_leftovers(world.clearml, world.run(queues=()))
+    assert [one for one in result["findings"] if "leftover" in one["kind"]] == []
+    assert [world.status(task) for task in tasks] == ["in_progress", "in_progress"]
+    for task in tasks:
+        world.client.call("tasks.stopped", task=task, force=True)
+
+
+@pytest.mark.usefixtures("quick")
+def test_audit_leftovers__superseded_controller_that_lives_on__is_ended_with_its_steps(world: World) -> None:
+    stale, newer = world.run(), world.run()
+    step = world.task(end="started", parent=stale.id, project=world.pipelines)
+    clearml_gateway.mark(world.clearml, step, run=stale.id, purpose="step")
+    mark = [{"section": "properties", "name": clearml_gateway.SUPERSEDED, "value": newer.id, "type": "str"}]
+    world.client.call("tasks.edit_hyper_params", task=stale.id, hyperparams=mark, force=True)
+    result = audit_leftovers.audit_leftovers(world.clearml, world.run(queues=()))
+    assert [one["kind"] for one in result["findings"] if stale.id in one["where"]["url"]] == ["leftover"]
+    assert [world.status(task) for task in (stale.id, step, newer.id)] == ["stopped", "stopped", "in_progress"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_audit_leftovers__queue__is_found_without_workers_and_with_a_long_wait(world: World) -> None:
+    queue = world.client.call("queues.create", name=f"{world.prefix} queue")["id"]
+    waiting = world.task(end=None)
+    world.client.call("tasks.enqueue", task=waiting, queue=queue)
+    assert ("no_workers", "finding") in kinds(audit_leftovers.audit_leftovers(world.clearml, world.run()))
+    world.client.call("workers.register", worker=f"{world.prefix}-worker", queues=[queue])
+    assert kinds(audit_leftovers.audit_leftovers(world.clearml, world.run(longest_wait=0.001))) == [
+        ("long_wait", "finding")
+    ]
+    assert kinds(audit_leftovers.audit_leftovers(world.clearml, world.run())) == []
+    world.client.call("tasks.dequeue", task=waiting)
+
+
+@pytest.mark.usefixtures("quick")
+def test_audit_leftovers__drafts_of_other_versions__are_a_note(world: World) -> None:
+    for commit, mark in (("e" * 40, True), ("f" * 40, True), ("d" * 40, False)):
+        script = {"repository": CODE, "version_num": commit}
+        draft = world.task(end=None, type="controller", project=world.pipelines, script=script)
+        if mark:
+            world.client.call("tasks.edit", task=draft, runtime={clearml_gateway.TEMPLATE_MARK: draft})
+    result = audit_leftovers.audit_leftovers(world.clearml, world.run(queues=()))
+    (found,) = (one for one in result["findings"] if one["kind"] == "old_templates")
+    assert (found["severity"], found["said"][:26]) == ("note", "1 draft of old versions of")
+
+
+# --- probe and report ---------------------------------------------------------------------------------------
+
+
+def test_audit_probe__queue_without_workers__is_a_finding_and_launches_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.client.call("queues.create", name=f"{world.prefix} code")
+    monkeypatch.setitem(EXTRA, "run_until", "first-iteration")
+    monkeypatch.setitem(EXTRA, "run_queue", f"{world.prefix} code")
+    result = audit_probe.audit_probe(world.clearml, world.run(commit="a" * 40))
+    assert (result["outcome"], result["phase"], kinds(result)) == ("error", "queue", [("does_not_run", "finding")])
+
+
+def test_audit_report__findings_then_none__opens_the_issue_and_closes_it(world: World, hub: Hub) -> None:
+    home = at_home(world, hub)
+    issues = []
+    for findings in ([{"kind": "no_workers", "severity": "finding", "where": WHERE, "said": "s", "do": "d"}], []):
+        run = world.run(home=home)
+        for name in ("audit_baselines", "audit_leftovers"):
+            step = world.task(end="completed", name=name, parent=run.id, project=world.pipelines)
+            clearml_gateway.mark(world.clearml, step, run=run.id, purpose="step")
+            clearml_gateway.store_result(world.clearml, step, {"findings": findings, "notes": []})
+        result = audit_report.audit_report(world.clearml, run)
+        (issue,) = hub.repository.get_issues(state="all")
+        issues.append((result["verdict"]["outcome"], issue.state, issue.title, result["comment_url"] == issue.html_url))
+    assert issues == [
+        ("regressed", "open", "ClearML CI audit: 2 findings", True),
+        ("passed", "closed", "ClearML CI audit: all is well", True),
+    ]
+    artifact = clearml_gateway.run(world.clearml, run.id)
+    assert json.loads(json.dumps(result["verdict"]))["pipeline"]["id"] == artifact.id
+
+
+WHERE = {"kind": "queue", "name": "ci-code", "url": "https://clearml/queues"}
+
+
+def test_audit_report__run_of_another_repositorys_project__is_refused(world: World) -> None:
+    run = world.run(home=replace(world.audit.home, repository="else/where"))
+    with pytest.raises(UsageError, match="must not report to the repository 'else/where'"):
+        audit_report.audit_report(world.clearml, run)

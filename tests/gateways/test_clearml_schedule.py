@@ -1,0 +1,116 @@
+"""Schedules on a ClearML server, and how ClearML's own scheduler understands them."""
+
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from clearml.automation.scheduler import ScheduleJob
+
+from clearml_ci import clearml_gateway, clearml_schedule, schedule
+from clearml_ci.clearml_gateway import ClearML, ClearMLError, Queue
+from clearml_ci.clearml_schedule import Wanted
+from clearml_ci.source import Source
+from sandbox.clearml_access import Client
+
+WEDNESDAY = datetime(2026, 7, 1, 10, 0, tzinfo=timezone.utc)
+SOURCE = Source("https://github.com/octo-owner/clearml-ci.git", "f" * 40)
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "second"),
+    [
+        ("daily 22:30", (1, 22, 30), (2, 22, 30)),
+        ("daily 06:00", (2, 6, 0), (3, 6, 0)),
+        ("daily 00:00", (2, 0, 0), (3, 0, 0)),
+        ("weekly wed 22:30", (1, 22, 30), (8, 22, 30)),
+        ("weekly wed 06:00", (8, 6, 0), (15, 6, 0)),
+        ("weekly mon 00:00", (6, 0, 0), (13, 0, 0)),
+    ],
+)
+def test_for_scheduler__clearmls_own_job__runs_once_each_day_or_week(
+    text: str, first: tuple[int, int, int], second: tuple[int, int, int]
+) -> None:
+    times = schedule.for_scheduler(schedule.parse(text))
+    job = ScheduleJob(name="audit", base_function=print, starting_time=WEDNESDAY, **times)
+    job.verify()
+    once = job.next()
+    job._schedule_counter, job._last_executed = 1, once
+    assert (once, job.next()) == (july(*first), july(*second))
+
+
+def july(day: int, hour: int, minute: int) -> datetime:
+    return datetime(2026, 7, day, hour, minute, tzinfo=timezone.utc)
+
+
+@pytest.fixture
+def wanted(prefix: str) -> Wanted:
+    when = schedule.parse("daily 22:30")
+    return Wanted(f"{prefix} CI/octo-owner/digits", when, f"{prefix} controllers", SOURCE, {"projects": "Digits"})
+
+
+@pytest.fixture
+def queue(client: Client, prefix: str) -> Queue:
+    name = f"{prefix} services"
+    return Queue(client.call("queues.create", name=name)["id"], name, frozenset({"worker"}))
+
+
+def living(client: Client, wanted: Wanted) -> list[dict[str, Any]]:
+    (project,) = client.call("projects.get_all", name=f"^{wanted.project}$")["projects"]
+    return list(client.call("tasks.get_all", project=[project["id"]], status=["queued", "in_progress"])["tasks"])
+
+
+def test_register__twice__is_one_schedule(clearml: ClearML, client: Client, wanted: Wanted, queue: Queue) -> None:
+    first = clearml_schedule.register(clearml, wanted, queue=queue)
+    again = clearml_schedule.register(clearml, wanted, queue=queue)
+    assert (first.new, again.new, again.id, again.ended) == (True, False, first.id, ())
+    (task,) = living(client, wanted)
+    assert (task["id"], task["status"], task["type"]) == (first.id, "queued", "service")
+    assert task["script"]["entry_point"].endswith("audit_schedule.py")
+
+
+def test_register__another_time__replaces_the_first(
+    clearml: ClearML, client: Client, wanted: Wanted, queue: Queue
+) -> None:
+    first = clearml_schedule.register(clearml, wanted, queue=queue)
+    other = replace(wanted, when=schedule.parse("weekly mon 06:00"))
+    second = clearml_schedule.register(clearml, other, queue=queue)
+    assert (second.new, second.ended) == (True, (first.id,))
+    assert [task["id"] for task in living(client, wanted)] == [second.id]
+
+
+def test_register__clone_of_a_schedule_by_a_person__is_left_alone(
+    clearml: ClearML, client: Client, wanted: Wanted, queue: Queue
+) -> None:
+    first = clearml_schedule.register(clearml, wanted, queue=queue)
+    clone = client.call("tasks.clone", task=first.id)["id"]
+    client.call("tasks.enqueue", task=clone, queue=queue.id)
+    assert clearml_schedule.unregister(clearml, wanted.project) == (first.id,)
+    assert [task["id"] for task in living(client, wanted)] == [clone]
+
+
+def test_from_arguments__of_a_registered_task__is_what_was_wanted(
+    clearml: ClearML, wanted: Wanted, queue: Queue
+) -> None:
+    registered = clearml_schedule.register(clearml, wanted, queue=queue)
+    arguments = clearml_gateway.run(clearml, registered.id).arguments
+    assert clearml_schedule.from_arguments(arguments) == wanted
+
+
+def test_start_audit__due__registers_the_template_and_starts_a_run_like_the_web_ui(
+    clearml: ClearML, client: Client, wanted: Wanted
+) -> None:
+    queue = client.call("queues.create", name=wanted.controllers)["id"]
+    client.call("workers.register", worker=f"{wanted.controllers}-worker", queues=[queue])
+    first, second = (clearml_schedule.start_audit(clearml, wanted) for _ in range(2))
+    runs = [clearml_gateway.run(clearml, one) for one in (first, second)]
+    assert [(run.status, run.project) for run in runs] == [("queued", f"{wanted.project}/.pipelines/audit")] * 2
+    assert [run.arguments["projects"] for run in runs] == ["Digits", "Digits"]
+    for run in runs:
+        client.call("tasks.dequeue", task=run.id)
+
+
+def test_start_audit__nobody_listens__is_told(clearml: ClearML, client: Client, wanted: Wanted) -> None:
+    client.call("queues.create", name=wanted.controllers)
+    with pytest.raises(ClearMLError, match="no worker listens"):
+        clearml_schedule.start_audit(clearml, wanted)

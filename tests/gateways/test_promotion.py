@@ -1,0 +1,487 @@
+"""The best's tag moves on a ClearML server: once, whatever is interrupted, repeated, or done by two at once."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clearml_ci import clearml_baseline, clearml_gateway, moving
+from clearml_ci.check import Check, PullRequest
+from clearml_ci.clearml_gateway import ClearML, ClearMLError
+from clearml_ci.errors import UsageError
+from clearml_ci.gate import Gate
+from sandbox.clearml_access import Client
+from steps import compare
+from steps import promote as promote_step
+from tests.gateways.conftest import COMMIT, Project
+from tests.gateways.hub import FULL_NAME, JOB, proposed
+
+TAG = "Best"
+GATE = Gate("accuracy", "validation", tolerance=3.0)
+MERGE = "d" * 40
+OLD_COMMIT = "b" * 40
+PULL = PullRequest("o/n", 7, ("https://github.com/o/n.git",), "http://127.0.0.1:1")
+CHECK = Check(COMMIT, PULL, "", "train", (GATE,), TAG, action="promote", merge_commit=MERGE)
+MOST_REQUESTS = 25
+
+
+@dataclass
+class Watched(ClearML):
+    """A session that does something before each of its requests: looks around, lets another one act, or dies."""
+
+    before: Callable[[int], None] = lambda number: None  # noqa: ARG005
+    sent: int = 0
+
+    def call(self, endpoint: str, **request: Any) -> dict[str, Any]:
+        self.before(self.sent)
+        self.sent += 1
+        return super().call(endpoint, **request)
+
+
+class DiedError(Exception):
+    """The power went."""
+
+
+@dataclass(frozen=True)
+class World:
+    """A project of the test's own, its pipelines, and hands to start runs and to move tags."""
+
+    client: Client
+    clearml: ClearML
+    project: Project
+    pipelines: dict[str, str]
+
+    def trained(self, accuracy: float, *, commit: str = COMMIT, tags: tuple[str, ...] = (), **more: Any) -> str:
+        task = self.project.task(commit=commit, tags=list(tags), **more)
+        self.project.report(task, 0.1, accuracy)
+        return task
+
+    def run(self, asked: Check = CHECK, *, pipeline: str = "promote", end: str = "") -> clearml_gateway.Run:
+        asked = replace(asked, project=asked.project or self.project.name)
+        items = {n: {"section": "Args", "name": n, "value": v} for n, v in asked.to_arguments().items()}
+        run = self.client.call(
+            "tasks.create",
+            name=pipeline,
+            type="controller",
+            project=self.pipelines[pipeline],
+            hyperparams={"Args": items},
+        )["id"]
+        if end:
+            self.client.call("tasks.started", task=run)
+            self.client.call(f"tasks.{end}", task=run)
+        return clearml_gateway.run(self.clearml, run)
+
+    def promote(self, asked: Check = CHECK) -> dict[str, Any]:
+        return promote_step.promote(self.clearml, self.run(asked))
+
+    def move(self, task: str, asked: Check = CHECK, *, session: ClearML | None = None) -> dict[str, Any]:
+        recorded = clearml_gateway.recorded_task(self.clearml, task)
+        return moving.promote(session or self.clearml, self.run(asked), asked, recorded)
+
+    def rollback(self) -> dict[str, Any]:
+        return self.promote(replace(CHECK, action="rollback"))
+
+    def tagged(self, tag: str = TAG) -> list[str]:
+        found = self.client.call("tasks.get_all", project=[self.project.id], tags=[tag], only_fields=["id"])
+        return sorted(task["id"] for task in found["tasks"])
+
+    def ledger(self) -> list[tuple[str, str, str]]:
+        moves = clearml_baseline.moves(self.clearml, self.run().project)
+        return [(move.action, move.state, move.to) for move in moves]
+
+    def watched(self, before: Callable[[int], None]) -> Watched:
+        return Watched(self.clearml.session, before=before)
+
+
+@pytest.fixture
+def world(clearml: ClearML, client: Client, project: Project, prefix: str) -> World:
+    names = {name: f"{prefix} CI/o/n/.pipelines/{name}" for name in ("pr_check", "promote")}
+    ids = {name: client.call("projects.create", name=path)["id"] for name, path in names.items()}
+    return World(client, clearml, project, ids)
+
+
+@pytest.fixture(autouse=True)
+def no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GITHUB_TOKEN", "GH_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def notes(world: World, task: str) -> str:
+    found = world.client.call("tasks.get_by_id", task=task)["task"]
+    return str(found["hyperparams"].get("properties", {}).get("clearml_ci_baseline", {}).get("value", ""))
+
+
+# --- what moves ---------------------------------------------------------------------------------------------
+
+
+def test_promote__better_model__takes_the_tag_and_no_other_one(world: World) -> None:
+    old = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG, "keep me"))
+    new = world.trained(0.9, tags=("mine",))
+    result = world.promote()
+    assert (result["outcome"], result["promotion"]["moved"], result["promotion"]["from"]) == ("passed", True, [old])
+    tags = {task: world.client.call("tasks.get_by_id", task=task)["task"]["tags"] for task in (old, new)}
+    assert tags == {old: ["keep me"], new: sorted([TAG, "main_branch", "mine"])}
+    assert world.ledger() == [("promote", "moved", new)]
+    assert "carries 'Best' since" in notes(world, new)
+    assert f"merged as {MERGE[:10]}" in notes(world, new)
+    assert f"lost 'Best' to {new}" in notes(world, old)
+
+
+@pytest.mark.parametrize(
+    ("mode", "accuracy", "moved"),
+    [
+        ("better", 0.8, True),
+        ("better", 0.79, False),
+        ("passing", 0.79, True),
+        ("passing", 0.7, False),
+        ("on-pass", 0.9, False),
+    ],
+    ids=["as-good", "within-tolerance", "passing", "worse", "the-check-has-moved-it"],
+)
+def test_promote__mode__decides_where_the_tag_is(world: World, mode: str, accuracy: float, moved: bool) -> None:
+    old = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,))
+    new = world.trained(accuracy)
+    result = world.promote(replace(CHECK, promote=mode))
+    assert (result["outcome"], world.tagged()) == ("passed", [new if moved else old])
+    assert world.tagged("main_branch") == [new]
+    assert len(world.ledger()) == moved
+
+
+def test_promote__published_tasks__are_tagged_as_well(world: World) -> None:
+    old = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,))
+    new = world.trained(0.9)
+    for task in (old, new):
+        world.client.call("tasks.publish", task=task)
+    assert world.promote()["promotion"]["moved"] is True
+    assert world.tagged() == [new]
+
+
+def test_promote__no_best_yet__is_the_first(world: World) -> None:
+    new = world.trained(0.1)
+    result = world.promote()
+    assert "it is the first best" in result["reason"]
+    assert (world.tagged(), result["promotion"]["from"]) == ([new], [])
+
+
+def test_promote__metric_that_is_missing__keeps_the_tag_and_is_inconclusive(world: World) -> None:
+    old = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,))
+    world.project.task()
+    assert world.promote()["outcome"] == "inconclusive"
+    assert world.tagged() == [old]
+
+
+def test_promote__check_that_judged_another_task__takes_that_one(world: World) -> None:
+    """Of two clean runs of one commit, the judged one counts and not the newest."""
+    judged, _newer = world.trained(0.9), world.trained(0.95)
+    run = world.run(replace(CHECK, action="check", merge_commit=""), pipeline="pr_check", end="completed")
+    step = world.project.step(run.id, "report")
+    verdict = {"verdict": {"candidate": {"id": judged}}}
+    clearml_gateway.store_result(world.clearml, step, verdict)
+    world.promote()
+    assert world.tagged() == [judged]
+
+
+def test_promote__on_pass__moves_at_the_check_itself(world: World) -> None:
+    old = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,))
+    new = world.trained(0.79)
+    asked = replace(CHECK, action="check", merge_commit="", promote="on-pass")
+    run = world.run(asked, pipeline="pr_check")
+    found = world.project.step(run.id, "find_task")
+    candidate = {"id": new, "project_id": world.project.id}
+    clearml_gateway.store_result(world.clearml, found, {"candidate": candidate})
+    compared = world.project.step(run.id, "compare")
+    clearml_gateway.store_result(world.clearml, compared, compare.compare(world.clearml, run))
+    result = promote_step.promote(world.clearml, run)
+    assert (result["promotion"]["from"], world.tagged()) == ([old], [new])
+
+
+# --- what is wrong ------------------------------------------------------------------------------------------
+
+
+def test_promote__never_checked_and_never_run__is_no_evidence_and_says_both(world: World) -> None:
+    old = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,))
+    result = world.promote()
+    assert result["outcome"] == "no_evidence"
+    assert "pull request #7 was merged, but it was never checked, and no task named 'train'" in result["reason"]
+    assert world.tagged() == [old]
+
+
+def test_promote__best_deleted_since__is_an_error_and_rollback_helps(world: World) -> None:
+    first = world.trained(0.7, commit=OLD_COMMIT, tags=(TAG,))
+    best = world.trained(0.8, commit="e" * 40)
+    world.promote(replace(CHECK, commit="e" * 40))
+    world.client.call("tasks.delete", task=best, force=True)
+    world.trained(0.9)
+    result = world.promote()
+    assert result["outcome"] == "error"
+    assert f"no task carries the tag 'Best', which was given to the task {best}" in result["reason"]
+    assert world.tagged() == []
+    world.rollback()
+    assert world.tagged() == [first]
+
+
+def test_compare__promoted_best_that_is_missing__is_an_error_and_no_first_model(world: World) -> None:
+    best = world.trained(0.8)
+    world.promote()
+    world.client.call("tasks.update_tags", ids=[best], remove_tags=[TAG])
+    run = world.run(replace(CHECK, action="check", merge_commit=""), pipeline="pr_check")
+    candidate = {"id": world.trained(0.9), "project_id": world.project.id}
+    clearml_gateway.store_result(world.clearml, world.project.step(run.id, "find_task"), {"candidate": candidate})
+    result = compare.compare(world.clearml, run)
+    assert result["outcome"] == "error"
+    assert "the best is missing" in result["reason"]
+
+
+def test_promote__archived_best__is_an_error_and_moves_nothing(world: World) -> None:
+    old = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,))
+    world.client.call("tasks.archive", tasks=[old])
+    world.trained(0.9)
+    result = world.promote()
+    assert (result["outcome"], "is archived" in result["reason"]) == ("error", True)
+    assert world.tagged() == [old]
+
+
+def test_promote__tag_moved_by_hand_to_a_better_one__stays_there(world: World) -> None:
+    world.trained(0.9)
+    world.promote()
+    by_hand = world.trained(0.99, commit=OLD_COMMIT)
+    world.client.call("tasks.update_tags", ids=world.tagged(), remove_tags=[TAG])
+    world.client.call("tasks.update_tags", ids=[by_hand], add_tags=[TAG])
+    assert world.promote()["outcome"] == "passed"
+    assert world.tagged() == [by_hand]
+
+
+def test_promote__rerun_of_an_older_merge__does_not_move_the_tag_back(world: World) -> None:
+    older, newer = world.trained(0.8), world.trained(0.8, commit="e" * 40)
+    passing = replace(CHECK, promote="passing")
+    world.move(older, passing)
+    world.move(newer, passing)
+    assert "was replaced by a later one" in world.move(older, passing)["reason"]
+    assert world.tagged() == [newer]
+
+
+def test_promote__tagged_beside_a_better_one__leaves_the_tag_to_that_one(world: World) -> None:
+    """What an interrupted run left, before a better model was merged."""
+    better = world.trained(0.95, commit=OLD_COMMIT, tags=(TAG,))
+    world.trained(0.9, tags=(TAG,))
+    assert world.promote()["promotion"]["moved"] is False
+    assert world.tagged() == [better]
+
+
+def test_promote__tag_that_cannot_be_read_back__takes_nothing_from_the_old_best(world: World) -> None:
+    old = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,))
+    new = world.trained(0.9)
+
+    @dataclass
+    class Forgetful(ClearML):
+        def call(self, endpoint: str, **request: Any) -> dict[str, Any]:
+            return {} if endpoint == "tasks.update_tags" else super().call(endpoint, **request)
+
+    with pytest.raises(ClearMLError, match="cannot be read back: nothing was taken from any other task"):
+        world.move(new, session=Forgetful(world.clearml.session))
+    assert world.tagged() == [old]
+
+
+def test_promote__pull_request_as_github_has_it__must_be_merged_at_this_very_commit(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = proposed(tmp_path)
+    monkeypatch.setenv("GITHUB_API_URL", hub.server.api_url)
+    monkeypatch.setenv("GITHUB_TOKEN", hub.server.token("workflow", repository=FULL_NAME, permissions=JOB))
+    pull = replace(PULL, repository=FULL_NAME, number=1, github_api=hub.server.api_url)
+    asked = replace(CHECK, pull_request=pull)
+    world.trained(0.9)
+    with pytest.raises(UsageError, match=r"pull request #1 is not merged \(open\): the tag stays"):
+        world.promote(asked)
+    hub.repository.get_pull(1).merge()
+    with pytest.raises(UsageError, match=f"was merged at [0-9a-f]{{10}}, not at {COMMIT[:10]}"):
+        world.promote(asked)
+    hub.server.stop()
+    assert world.tagged() == []
+
+
+# --- rollback -----------------------------------------------------------------------------------------------
+
+
+def test_rollback__twice__goes_back_one_promotion_each(world: World) -> None:
+    tasks = [world.trained(accuracy, commit=commit * 40) for accuracy, commit in ((0.7, "1"), (0.8, "2"), (0.9, "3"))]
+    for task in tasks:
+        world.move(task)
+    seen = []
+    for _ in range(2):
+        result = world.rollback()
+        seen.append((result["outcome"], world.tagged()))
+    assert seen == [("passed", [tasks[1]]), ("passed", [tasks[0]])]
+    with pytest.raises(UsageError, match="no earlier best can take it back \\(there was none before\\)"):
+        world.rollback()
+    assert world.tagged() == [tasks[0]]
+
+
+def test_rollback__of_a_merge__is_not_taken_back_by_a_repeated_promotion(world: World) -> None:
+    old = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,))
+    world.trained(0.9)
+    world.promote()
+    world.rollback()
+    assert "was rolled back" in world.promote()["reason"]
+    assert world.tagged() == [old]
+
+
+def test_rollback__nothing_recorded__is_refused(world: World) -> None:
+    world.trained(0.8, tags=(TAG,))
+    with pytest.raises(UsageError, match="no promotion of the tag 'Best' is recorded"):
+        world.rollback()
+
+
+def test_rollback__tag_moved_by_hand_since__is_refused_and_changes_nothing(world: World) -> None:
+    world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,))
+    world.trained(0.9)
+    world.promote()
+    by_hand = world.trained(0.5, commit="e" * 40)
+    world.client.call("tasks.update_tags", ids=world.tagged(), remove_tags=[TAG])
+    world.client.call("tasks.update_tags", ids=[by_hand], add_tags=[TAG])
+    with pytest.raises(UsageError, match="somebody moved it by hand"):
+        world.rollback()
+    assert world.tagged() == [by_hand]
+
+
+def test_rollback__previous_best_deleted__is_refused_and_the_tag_stays(world: World) -> None:
+    old = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,))
+    new = world.trained(0.9)
+    world.promote()
+    world.client.call("tasks.delete", task=old, force=True)
+    with pytest.raises(UsageError, match=f"{old} is gone"):
+        world.rollback()
+    assert world.tagged() == [new]
+
+
+# --- interrupted, repeated, two at once ---------------------------------------------------------------------
+
+
+def test_promote__twice__moves_once(world: World) -> None:
+    world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,))
+    new = world.trained(0.9)
+    first, second = world.promote(), world.promote()
+    assert (first["promotion"]["moved"], second["promotion"]["moved"]) == (True, False)
+    assert second["reason"] == "it carries the tag already"
+    assert (world.tagged(), world.ledger()) == ([new], [("promote", "moved", new)])
+
+
+@pytest.mark.parametrize("action", ["promote", "rollback"])
+def test_move__interrupted_at_any_request_and_repeated__ends_right_and_there_is_always_a_best(
+    world: World, action: str
+) -> None:
+    number, died = 0, True
+    while died:
+        died = _interrupted_at(world, number, action)
+        number += 1
+    assert 8 < number < MOST_REQUESTS
+
+
+def _interrupted_at(world: World, number: int, action: str) -> bool:
+    """One move that dies at its request of this number, and its repetition; False where it had ended before."""
+    name = f"train {action} {number}"
+    asked = replace(CHECK, task_name=name, action=action)
+    old = world.trained(0.8, name=name, commit=OLD_COMMIT, tags=(TAG,))
+    new = world.trained(0.9, name=name)
+    if action == "rollback":
+        world.move(new, replace(asked, action="promote"))
+
+    def die(at: int) -> None:
+        assert {old, new} & {*world.tagged()}
+        if at == number:
+            raise DiedError
+
+    def act(session: ClearML) -> None:
+        if action == "rollback":
+            moving.rollback(session, world.run(asked), replace(asked, project=world.project.name))
+        else:
+            world.move(new, asked, session=session)
+
+    try:
+        act(world.watched(die))
+        died = False
+    except DiedError:
+        died = True
+        done = (action, "moved", new if action == "promote" else old)
+        if action == "promote" or world.ledger()[0] != done:  # one more rollback undoes one more promotion
+            act(world.clearml)
+        assert world.ledger()[0] == done
+    assert {old, new} & {*world.tagged()} == {new if action == "promote" else old}
+    return died
+
+
+@pytest.mark.parametrize("mode", ["better", "passing"])
+@pytest.mark.parametrize("first", [0.9, 0.95], ids=["better-second", "better-first"])
+def test_promote__another_one_in_between__leaves_exactly_one_best(world: World, mode: str, first: float) -> None:
+    for number in range(2, 20, 2):
+        name = f"train {number}"
+        asked = replace(CHECK, task_name=name, promote=mode)
+        old = world.trained(0.8, name=name, commit=OLD_COMMIT, tags=(TAG,))
+        one, two = (world.trained(value, name=name) for value in (first, 1.85 - first))
+
+        def meanwhile(at: int, *, mine: set[str], of: Check, other: str, moment: int) -> None:
+            assert mine & {*world.tagged()}
+            if at == moment:
+                world.move(other, of)
+
+        everyone = {old, one, two}
+        session = world.watched(
+            lambda at, m=everyone, a=asked, t=two, n=number: meanwhile(at, mine=m, of=a, other=t, moment=n)  # type: ignore[misc]
+        )
+        world.move(one, asked, session=session)
+        left = everyone & {*world.tagged()}
+        assert len(left) == 1
+        assert left != {old}
+        if mode == "better":
+            assert left == {one if first == 0.95 else two}
+
+
+# --- servers and ledgers ------------------------------------------------------------------------------------
+
+
+def test_moves__cloned_run__does_not_count_as_a_move(world: World) -> None:
+    new = world.trained(0.9)
+    run = world.run()
+    moving.promote(world.clearml, run, CHECK, clearml_gateway.recorded_task(world.clearml, new))
+    world.client.call("tasks.clone", task=run.id)
+    assert world.ledger() == [("promote", "moved", new)]
+
+
+def test_moves__two_requests__find_them_all(world: World) -> None:
+    world.move(world.trained(0.9))
+    project, before = world.run().project, world.clearml.requests
+    assert len(clearml_baseline.moves(world.clearml, project)) == 1
+    assert world.clearml.requests == before + 2
+
+
+def test_record__controllers_own_configuration__stays(world: World) -> None:
+    new, run = world.trained(0.9), world.run()
+    item = {"name": "Pipeline", "type": "json", "value": "{}"}
+    world.client.call("tasks.edit", task=run.id, configuration={"Pipeline": item})
+    moving.promote(world.clearml, run, CHECK, clearml_gateway.recorded_task(world.clearml, new))
+    stored = world.client.call("tasks.get_by_id", task=run.id)["task"]["configuration"]
+    assert set(stored) == {"Pipeline", "ledger"}
+    assert json.loads(stored["ledger"]["value"])["merge_commit"] == MERGE
+
+
+def test_add_tag__server_without_update_tags__writes_what_it_read(world: World) -> None:
+    task = world.trained(0.9, tags=("mine",))
+
+    @dataclass
+    class Older(ClearML):
+        def call(self, endpoint: str, **request: Any) -> dict[str, Any]:
+            return super().call(endpoint.replace("update_tags", "update_tagz"), **request)
+
+    older = Older(world.clearml.session)
+    clearml_baseline.add_tag(older, task, TAG)
+    assert world.client.call("tasks.get_by_id", task=task)["task"]["tags"] == sorted([TAG, "mine"])
+    clearml_baseline.remove_tag(older, [task], TAG)
+    assert world.client.call("tasks.get_by_id", task=task)["task"]["tags"] == ["mine"]
+
+
+def test_add_tag__task_that_is_gone__is_told(world: World) -> None:
+    with pytest.raises(ClearMLError, match=r"tasks\.update_tags: the ClearML server refused"):
+        clearml_baseline.add_tag(world.clearml, "0" * 32, TAG)

@@ -1,0 +1,63 @@
+from dataclasses import replace
+
+import pytest
+
+from clearml_ci import audit
+from clearml_ci.audit import Audit
+from clearml_ci.errors import UsageError
+from tests.unit.drawing import AUDIT, COMMIT, GATE
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        pytest.param(AUDIT, id="as drawn"),
+        pytest.param(replace(AUDIT, commit="", projects=("a", "b/*"), gates=(), clean_up=False), id="without a commit"),
+        pytest.param(replace(AUDIT, longest_wait=90.5, task_name="train", retrain=3), id="another wait"),
+    ],
+)
+def test_from_arguments__of_to_arguments__is_the_same_audit(asked: Audit) -> None:
+    assert audit.from_arguments(asked.to_arguments()) == asked
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        pytest.param({"commit": "abc"}, "commit is 'abc'", id="short commit"),
+        pytest.param({"longest_wait": "soon"}, "longest_wait is 'soon'", id="no number"),
+        pytest.param({"longest_wait": "-1"}, "longest_wait is '-1'", id="negative"),
+        pytest.param({"longest_wait": "nan"}, "longest_wait is 'nan'", id="nan"),
+        pytest.param({"retrain": "-1"}, "retrain is '-1'", id="negative times"),
+        pytest.param({"retrain": "10"}, "retrain is '10'", id="too often"),
+        pytest.param({"clean_up": "maybe"}, "clean_up is 'maybe'", id="neither true nor false"),
+        pytest.param({"gates": "3"}, "gates", id="gates that are none"),
+        pytest.param({"best_tag": "-best"}, "best_tag is '-best'", id="tag that means not"),
+        pytest.param({"_context": "[]"}, "_context", id="no context"),
+    ],
+)
+def test_from_arguments__nonsense__names_the_parameter(changes: dict[str, str], named: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        audit.from_arguments({**AUDIT.to_arguments(), **changes})
+    assert named in str(raised.value)
+
+
+def test_from_arguments__no_queues__are_the_steps_and_the_probes() -> None:
+    given = {**AUDIT.to_arguments(), "queues": "", "_steps_queue": "ci-steps", "run_queue": "ci-code"}
+    assert audit.from_arguments(given).queues == ("ci-steps", "ci-code")
+
+
+def test_plan__probe_asked_for__runs_beside_the_others_and_is_reported() -> None:
+    assert audit.plan({"run_until": "first-iteration"}) == {
+        "audit_baselines": [],
+        "audit_leftovers": [],
+        "audit_probe": [],
+        "audit_report": ["audit_baselines", "audit_leftovers", "audit_probe"],
+    }
+    assert list(audit.plan({"run_until": " Off ", "retrain": "2"}))[2:] == ["audit_retrain", "audit_report"]
+    assert list(audit.plan({"retrain": "0"})) == ["audit_baselines", "audit_leftovers", "audit_report"]
+
+
+def test_as_check__main__is_nobodys_fork_and_takes_the_commit() -> None:
+    asked = audit.as_check(replace(AUDIT, commit=""), commit=COMMIT)
+    assert (asked.commit, asked.gates, asked.pull_request.is_fork) == (COMMIT, (GATE,), False)
+    assert asked.pull_request.head_url == AUDIT.home.clone_url

@@ -1,0 +1,147 @@
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from clearml_ci import audit_findings
+from clearml_ci.audit_findings import Finding, Queue, Template, Where
+from clearml_ci.evidence import RecordedTask
+from tests.unit.drawing import COMMIT, TASK, task
+
+HOME = Where("project", "owner/name", "")
+QUEUE = Queue("ci-code", "https://clearml/queues", exists=True, workers=1, entries=0, waits=0.0)
+TAG = "Best Performance"
+
+
+def kinds(found: list[Finding]) -> list[tuple[str, str]]:
+    return [(one.kind, one.severity) for one in found]
+
+
+def of_bests(*tagged: RecordedTask, on_main: Mapping[str, bool | None] | None = None) -> list[Finding]:
+    return audit_findings.of_bests(tagged, tag=TAG, on_main={COMMIT: True} if on_main is None else on_main)
+
+
+@pytest.mark.parametrize(
+    ("tagged", "expected"),
+    [
+        pytest.param([TASK], [], id="one clean best"),
+        pytest.param([TASK, task(id="2")], [("several_bests", "finding")], id="two"),
+        pytest.param([TASK, task(id="2", name="other")], [], id="two of different names"),
+        pytest.param([TASK, task(id="2", project_id="q")], [], id="two in different projects"),
+        pytest.param([task(archived=True)], [("archived_best", "finding")], id="archived"),
+        pytest.param([TASK, task(id="2", archived=True)], [("archived_best", "finding")], id="one of two archived"),
+        pytest.param([task(status="failed")], [("unsuccessful_best", "finding")], id="failed"),
+        pytest.param([TASK, task(id="2", status="created")], [("copied_tag", "note")], id="a clone's copy"),
+        pytest.param([task(diff="-a\n+b")], [("uncommitted", "finding")], id="dirty"),
+        pytest.param([task(commit="")], [("no_commit", "finding")], id="no commit"),
+        pytest.param([], [], id="none"),
+    ],
+)
+def test_of_bests__tagged_tasks__are_one_for_each_project_and_name(
+    tagged: list[RecordedTask], expected: list[tuple[str, str]]
+) -> None:
+    assert kinds(of_bests(*tagged)) == expected
+
+
+@pytest.mark.parametrize(
+    ("on_main", "expected"),
+    [
+        pytest.param({COMMIT: True}, [], id="on main"),
+        pytest.param({COMMIT: False}, [("off_main", "finding")], id="elsewhere"),
+        pytest.param({COMMIT: None}, [], id="nobody could tell"),
+        pytest.param({}, [], id="nobody asked"),
+    ],
+)
+def test_of_bests__commit__is_told_only_where_it_is_known_to_be_off_main(
+    on_main: Mapping[str, bool | None], expected: list[tuple[str, str]]
+) -> None:
+    assert kinds(of_bests(TASK, on_main=on_main)) == expected
+
+
+def test_of_bests__two__names_both_and_says_what_to_do() -> None:
+    (found,) = of_bests(TASK, task(id="2" * 32))
+    assert TASK.id in found.said and "2" * 32 in found.said
+    assert (found.where.name, found.where.url) == ("Digits/train digits", TASK.url)
+
+
+@pytest.mark.parametrize(
+    ("promoted", "expected"),
+    [
+        pytest.param({(TASK.project_id, TASK.name): TASK.id}, [], id="still there"),
+        pytest.param({(TASK.project_id, TASK.name): "9" * 32}, [("lost_best", "finding")], id="tag moved by hand"),
+        pytest.param({("q", "other"): "9" * 32}, [("lost_best", "finding")], id="gone with its project"),
+    ],
+)
+def test_of_bests__ledger__is_held_against_the_tag(
+    promoted: dict[tuple[str, str], str], expected: list[tuple[str, str]]
+) -> None:
+    assert kinds(audit_findings.of_bests([TASK], tag=TAG, on_main={}, promoted=promoted)) == expected
+
+
+def test_missing__project_without_a_best__is_a_note() -> None:
+    asked = [Where("project", TASK.project, ""), Where("project", "Empty", "")]
+    found = audit_findings.missing(asked, [TASK], tag=TAG)
+    assert [(one.severity, one.where.name) for one in found] == [("note", "Empty")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param({}, [], id="served"),
+        pytest.param({"workers": 0}, ["no_workers"], id="nobody listens"),
+        pytest.param({"exists": False, "workers": 0}, ["no_queue"], id="no such queue"),
+        pytest.param({"entries": 3, "waits": 3601.0}, ["long_wait"], id="long wait"),
+        pytest.param({"entries": 3, "waits": 3600.0}, [], id="just in time"),
+    ],
+)
+def test_of_queues__queue__is_served_in_time(changes: dict[str, Any], expected: list[str]) -> None:
+    found = audit_findings.of_queues([replace(QUEUE, **changes)], longest_wait=3600.0)
+    assert [one.kind for one in found] == expected
+
+
+def test_of_templates__old_versions__are_counted_with_their_age() -> None:
+    templates = [Template("new", 10.0), Template("old", 5 * 86_400.0), Template("older", 9 * 86_400.0)]
+    (found,) = audit_findings.of_templates(HOME, templates, commit="new")
+    assert (found.severity, found.said) == (
+        "note",
+        "2 drafts of old versions of ClearML CI, the oldest of 9 days ago",
+    )
+    assert audit_findings.of_templates(HOME, templates[:1], commit="new") == []
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        pytest.param({"outcome": "passed"}, 0, id="runs"),
+        pytest.param({"outcome": "not_needed"}, 0, id="not asked for"),
+        pytest.param({"outcome": "no_evidence", "phase": "import", "reason": "no ray"}, 1, id="does not run"),
+        pytest.param({"outcome": "error", "phase": "queue", "reason": "no worker"}, 1, id="could not be tried"),
+    ],
+)
+def test_of_probe__result__is_a_finding_unless_it_runs(result: dict[str, Any], expected: int) -> None:
+    found = audit_findings.of_probe({"commit": COMMIT, "task": None, **result}, HOME)
+    assert len(found) == expected
+    assert all(result["reason"] in one.said and result["phase"] in one.said for one in found)
+
+
+@pytest.mark.parametrize(
+    ("severities", "expected"),
+    [
+        pytest.param([], ("passed", "nothing was found"), id="nothing"),
+        pytest.param(["note"], ("passed", "nothing was found; 1 note"), id="notes alone"),
+        pytest.param(["finding", "finding"], ("regressed", "2 findings: no workers"), id="findings"),
+        pytest.param(["finding", "note"], ("regressed", "1 finding: no workers; 1 note"), id="both"),
+    ],
+)
+def test_summed_up__findings__turn_the_outcome_and_notes_do_not(
+    severities: list[str], expected: tuple[str, str]
+) -> None:
+    assert audit_findings.summed_up([{"severity": one, "kind": "no_workers"} for one in severities]) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(40, "40 s"), (119, "119 s"), (720, "12 min"), (18_000, "5 h"), (777_600, "9 days")]
+)
+def test_duration__seconds__read_as_people_say(seconds: float, text: str) -> None:
+    assert audit_findings.duration(seconds) == text

@@ -1,0 +1,100 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from clearml_ci import audit_findings, audit_report, verdict
+from clearml_ci.audit_findings import Finding, Where
+from clearml_ci.verdict import Document
+from tests.unit.drawing import AUDIT, COMMIT
+
+RUN = {"id": "r" * 32, "url": "https://clearml/pipelines/p/experiments/r"}
+PLANNED = ("audit_baselines", "audit_leftovers", "audit_probe", "audit_report")
+FOUND = Finding("no_workers", "finding", Where("queue", "ci-code", "https://clearml/queues"), "nobody listens", "start")
+NOTE = replace(FOUND, kind="no_best", severity="note", said="no best yet")
+PROBED: dict[str, Any] = {"outcome": "passed", "phase": "", "reason": "it reported", "log_tail": [], "findings": []}
+
+
+def document(*findings: Finding, probe: dict[str, Any] | None = None, **broken: Any) -> Document:
+    looked = {"findings": audit_findings.as_documents(findings), "projects": 3, "bests": 2, "notes": [], "requests": 5}
+    steps: dict[str, Any] = {
+        "audit_baselines": {"status": "completed", "result": looked},
+        "audit_leftovers": {"status": "completed", "result": {"findings": [], "notes": []}},
+        "audit_probe": {"status": "completed", "result": probe or PROBED},
+        **broken,
+    }
+    return verdict.of_audit(AUDIT, run=RUN, steps=steps, planned=PLANNED)
+
+
+@pytest.mark.parametrize(
+    ("findings", "expected"),
+    [
+        pytest.param([], ("passed", 0, "success"), id="all is well"),
+        pytest.param([NOTE], ("passed", 0, "success"), id="a note"),
+        pytest.param([FOUND, NOTE], ("regressed", 1, "failure"), id="a finding"),
+    ],
+)
+def test_of_audit__findings__are_the_verdict(findings: list[Finding], expected: tuple[str, int, str]) -> None:
+    told = document(*findings)
+    assert (told["outcome"], told["exit_code"], told["state"]) == expected
+    assert (told["schema"], told["commit"], told["pull_request"]) == (1, COMMIT, None)
+    assert (told["audited"], told["clearml_requests"]) == ({"projects": 3, "bests": 2}, {"audit_baselines": 5})
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        pytest.param({"status": "failed", "result": None}, "step audit_leftovers left no result", id="no result"),
+        pytest.param(
+            {"status": "failed", "result": {"fault": "no answer"}}, "step audit_leftovers: no answer", id="fault"
+        ),
+        pytest.param({}, "(status 'never started')", id="never started"),
+    ],
+)
+def test_of_audit__step_without_a_result__is_an_error_and_never_green(broken: dict[str, Any], reason: str) -> None:
+    told = document(FOUND, audit_leftovers=broken)
+    assert (told["outcome"], told["exit_code"]) == ("error", 4)
+    assert reason in told["exit_reason"]
+    assert [one["kind"] for one in told["findings"]] == ["no_workers"]
+
+
+def test_issue__findings__are_a_table_and_notes_are_folded() -> None:
+    text = audit_report.issue(document(FOUND, NOTE))
+    assert text.startswith(audit_report.marker("owner/name") + "\n\n### ❌ ClearML CI audit: 1 finding\n")
+    table, _, folded = text.partition("<details>")
+    assert "[ci-code](https://clearml/queues)" in table and "nobody listens" in table
+    assert "no best yet" in folded and "no best yet" not in table
+    assert "Looked at 2 bests in 3 projects." in table and f"`{COMMIT[:10]}`" in table
+
+
+def test_issue__probe_that_failed__shows_the_end_of_its_console() -> None:
+    probe = {**PROBED, "outcome": "no_evidence", "phase": "import", "log_tail": ["ImportError: ray"]}
+    assert "ImportError: ray" in audit_report.issue(document(probe=probe))
+    assert "<details open>" not in audit_report.issue(document())
+
+
+def test_issue__untrusted_text__is_escaped() -> None:
+    hostile = replace(
+        FOUND, said="@team [x](http://e) <img> | `a`", where=Where("task", "a|b](http://e)", "https://c/t")
+    )
+    text = audit_report.issue(document(hostile))
+    assert "@team" not in text and "<img>" not in text and "](http://e)" not in text
+
+
+def test_issue__thousands_of_findings__fits_and_says_what_is_left_out() -> None:
+    many = [replace(FOUND, said=f"number {number} " + "x" * 400) for number in range(2_000)]
+    text = audit_report.issue(document(*many, NOTE))
+    assert len(text) <= audit_report.LIMIT
+    assert "more findings in the verdict." in text and RUN["url"] in text and "number 0 " in text
+
+
+@pytest.mark.parametrize(
+    ("findings", "broken", "expected"),
+    [
+        pytest.param([], {}, "all is well", id="nothing"),
+        pytest.param([FOUND, FOUND], {}, "2 findings", id="findings"),
+        pytest.param([FOUND], {"audit_probe": {}}, "it could not be done", id="fault"),
+    ],
+)
+def test_title__outcome__is_told_in_a_word(findings: list[Finding], broken: dict[str, Any], expected: str) -> None:
+    assert audit_report.title(document(*findings, **broken)) == f"ClearML CI audit: {expected}"

@@ -1,0 +1,112 @@
+from typing import Any
+
+import pytest
+
+from clearml_ci import audit, audit_settings, policy
+from clearml_ci.audit import Home
+from clearml_ci.errors import UsageError
+from clearml_ci.schedule import Schedule
+from clearml_ci.settings import Settings
+from pipelines import audit as pipeline
+from tests.unit.drawing import COMMIT, REPOSITORY
+
+HOME = Home("owner/name", REPOSITORY, "https://api.github.com", "main", (REPOSITORY,), recent=(COMMIT,))
+METRIC = {"CLEARML_SCALAR_TITLE": "accuracy", "CLEARML_SCALAR_SERIES": "validation"}
+POLICY = policy.load(
+    """
+version: 1
+project: Digits
+gates: [{metric: loss/validation, goal: minimize}]
+baselines: {tag: champion}
+comment_authors: [our-bot]
+remote_run: {script: train.py, queue: gpu}
+""",
+    source="policy",
+)
+
+
+def settings_of(environ: dict[str, str] | None = None, *, given: policy.Policy | None = None) -> Settings:
+    return audit_settings.from_environment(environ or {}, HOME, given)
+
+
+def asked(settings: Settings) -> audit.Audit:
+    return audit.from_arguments(settings.arguments)
+
+
+def test_from_environment__nothing_set__audits_the_projects_of_the_checks_without_a_probe() -> None:
+    found = settings_of()
+    assert (found.pipeline, found.pipeline_project) == ("audit", "ClearML CI/owner/name")
+    assert (asked(found).projects, asked(found).queues) == ((), ("ci-controllers", "ci-steps"))
+    assert asked(found).home == HOME
+    assert list(audit.plan(found.arguments)) == ["audit_baselines", "audit_leftovers", "audit_report"]
+
+
+@pytest.mark.parametrize(
+    ("environ", "projects"),
+    [
+        pytest.param({"CLEARML_PROJECT": "Digits"}, ("Digits",), id="that of the checks"),
+        pytest.param({"CLEARML_PROJECT": "Digits", "CLEARML_CI_AUDIT_PROJECTS": "a, b/*"}, ("a", "b/*"), id="a list"),
+    ],
+)
+def test_from_environment__projects__are_the_list_or_the_checks_own(
+    environ: dict[str, str], projects: tuple[str, ...]
+) -> None:
+    assert asked(settings_of(environ)).projects == projects
+
+
+def test_from_environment__policy__goes_before_the_workflow() -> None:
+    found = settings_of({**METRIC, "CLEARML_PROJECT": "Other", "CLEARML_BEST_TAGNAME": "other"}, given=POLICY)
+    wanted = asked(found)
+    assert (wanted.projects, wanted.best_tag, wanted.home.comment_authors) == (("Digits",), "champion", ("our-bot",))
+    assert [gate.name for gate in wanted.gates] == ["loss/validation"]
+    assert (found.arguments["run_until"], found.arguments["run_queue"]) == ("first-iteration", "gpu")
+    assert wanted.queues == ("ci-controllers", "ci-steps", "gpu")
+
+
+@pytest.mark.parametrize(
+    ("environ", "until"),
+    [
+        pytest.param({"CLEARML_CI_REMOTE_RUN": "first-iteration"}, "first-iteration", id="probe"),
+        pytest.param({"CLEARML_CI_REMOTE_RUN": "completion"}, "completion", id="tests"),
+        pytest.param({"CLEARML_CI_CANDIDATE": "find-or-train"}, "first-iteration", id="a training is only begun"),
+    ],
+)
+def test_from_environment__remote_run__is_the_probe_of_main(environ: dict[str, str], until: str) -> None:
+    found = settings_of(environ)
+    assert found.arguments["run_until"] == until
+    assert "audit_probe" in audit.plan(found.arguments)
+
+
+def test_from_environment__retrain__is_a_step_with_time_for_each_training() -> None:
+    found = settings_of({**METRIC, "CLEARML_CI_AUDIT_RETRAIN": "2"})
+    assert "audit_retrain" in audit.plan(found.arguments)
+    assert found.deadline > 2 * 18_000
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        pytest.param({"CLEARML_CI_AUDIT_RETRAIN": "2"}, "there is no gate", id="retrain without a gate"),
+        pytest.param({**METRIC, "CLEARML_CI_AUDIT_RETRAIN": "all"}, "AUDIT_RETRAIN is 'all'", id="no number"),
+        pytest.param(
+            {"CLEARML_CI_REMOTE_RUN": "first-iteration", "CLEARML_CI_CODE_QUEUE": "ci-steps"},
+            "the queue 'ci-steps' is the trusted steps' as well",
+            id="shared queue",
+        ),
+    ],
+)
+def test_from_environment__nonsense__names_the_variable(environ: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        settings_of(environ)
+
+
+def test_from_environment__arguments__are_those_that_the_pipeline_declares() -> None:
+    found = settings_of({**METRIC, "CLEARML_CI_REMOTE_RUN": "first-iteration"})
+    assert {*found.arguments, "run_approval_label"} == {*pipeline.PARAMETERS}
+
+
+def test_when__off__is_none() -> None:
+    assert audit_settings.when(" OFF ") is None
+    assert audit_settings.when("daily 22:30") == Schedule(22, 30)
+    with pytest.raises(UsageError, match="is none"):
+        audit_settings.when("hourly")

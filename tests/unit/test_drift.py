@@ -1,0 +1,85 @@
+from dataclasses import replace
+
+import pytest
+
+from clearml_ci import drift
+from clearml_ci.audit_findings import Finding, Tasks
+from clearml_ci.evidence import RecordedTask
+from clearml_ci.gate import Summary
+from tests.unit.drawing import GATE, TASK, task
+
+
+def kinds(found: list[Finding]) -> list[tuple[str, str]]:
+    return [(one.kind, one.severity) for one in found]
+
+
+def with_values(*pairs: tuple[RecordedTask, float | None]) -> Tasks:
+    return [
+        (one, {GATE: value if value is None else Summary("accuracy", "validation", value, value, value)})
+        for one, value in pairs
+    ]
+
+
+MAIN = task(id="m" * 32)
+
+
+@pytest.mark.parametrize(
+    ("main", "expected"),
+    [
+        pytest.param([(MAIN, 0.95)], [], id="as good"),
+        pytest.param([(MAIN, 0.90)], [], id="within the tolerance"),
+        pytest.param([(MAIN, 0.80)], [("drift", "finding")], id="worse"),
+        pytest.param([(MAIN, None)], [("drift", "note")], id="reports it no more"),
+        pytest.param([(MAIN, 0.94), (replace(MAIN, id="o"), 0.1)], [], id="only the newest counts"),
+        pytest.param([(replace(MAIN, status="failed"), 0.1), (MAIN, 0.94)], [], id="failed one is passed over"),
+        pytest.param([(replace(MAIN, purpose="probe"), 0.1), (MAIN, 0.94)], [], id="probe is passed over"),
+        pytest.param([(TASK, 0.92)], [], id="is the best itself"),
+        pytest.param([(replace(MAIN, name="other"), 0.1)], [], id="another name"),
+        pytest.param([], [], id="nothing ran"),
+    ],
+)
+def test_from_best__newest_task_of_main__is_held_against_the_best(
+    main: list[tuple[RecordedTask, float | None]], expected: list[tuple[str, str]]
+) -> None:
+    assert kinds(drift.from_best(with_values((TASK, 0.92)), with_values(*main), [GATE])) == expected
+
+
+def test_from_best__advisory_gate__is_a_note() -> None:
+    advisory = replace(GATE, required=False)
+    bests, main = [(TASK, {advisory: summary(0.9)})], [(MAIN, {advisory: summary(0.5)})]
+    assert kinds(drift.from_best(bests, main, [advisory])) == [("drift", "note")]
+
+
+def summary(value: float) -> Summary:
+    return Summary("accuracy", "validation", value, value, value)
+
+
+AGAIN = [task(id=one * 32) for one in "xyz"]
+
+
+@pytest.mark.parametrize(
+    ("again", "earlier", "expected"),
+    [
+        pytest.param([0.9], [0.95, 0.9], [], id="as good as the worst"),
+        pytest.param([0.88], [0.95, 0.9], [], id="within the tolerance of the worst"),
+        pytest.param([0.5], [0.95, 0.9], [("retrained", "finding")], id="worse than any"),
+        pytest.param([0.5, 0.9, 0.91], [0.95, 0.9], [], id="the median counts"),
+        pytest.param([0.99], [0.95], [], id="better than any"),
+        pytest.param([None], [0.95], [("retrained", "note")], id="reports it no more"),
+        pytest.param([0.9], [None], [("retrained", "note")], id="none reported it"),
+        pytest.param([0.9], [float("nan"), 0.92], [], id="nan is not the worst"),
+        pytest.param([0.9], [], [("retrained", "note")], id="no earlier run"),
+    ],
+)
+def test_retrained__main_trained_again__is_held_against_its_own_spread(
+    again: list[float | None], earlier: list[float | None], expected: list[tuple[str, str]]
+) -> None:
+    new = with_values(*zip(AGAIN, again, strict=False))
+    old = with_values(*((task(id=f"{number}"), value) for number, value in enumerate(earlier)))
+    assert kinds(drift.retrained(new, [*new, *old], [GATE])) == expected
+
+
+def test_retrained__worse__names_the_median_and_the_worst_of_before() -> None:
+    new, old = with_values((AGAIN[0], 0.5)), with_values((TASK, 0.95), (MAIN, 0.9))
+    (found,) = drift.retrained(new, old, [GATE])
+    assert "accuracy/validation is 0.5 (median), worse than in any of 2 earlier runs: 0.9 or better" in found.said

@@ -1,0 +1,77 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clearml_ci import events
+from clearml_ci.errors import UsageError
+
+PULL: dict[str, Any] = {"number": 7, "merged": True, "base": {"ref": "main"}}
+SHA = "a" * 40
+
+
+def environ(tmp_path: Path, name: str, event: object) -> dict[str, str]:
+    (tmp_path / "event.json").write_text(json.dumps(event))
+    return {"GITHUB_EVENT_NAME": name, "GITHUB_EVENT_PATH": str(tmp_path / "event.json")}
+
+
+@pytest.mark.parametrize(
+    ("name", "event", "command"),
+    [
+        ("pull_request", {"action": "opened"}, "pr"),
+        ("pull_request", {"action": "closed"}, "promote"),
+        ("pull_request_target", {"action": "closed"}, "promote"),
+        ("push", {}, "promote"),
+        ("schedule", {}, "audit"),
+        ("workflow_dispatch", {}, "pr"),
+        ("", {"action": "opened"}, "pr"),
+    ],
+)
+def test_command__event__decides(tmp_path: Path, name: str, event: object, command: str) -> None:
+    assert events.command(environ(tmp_path, name, event)) == command
+
+
+def test_command__outside_of_a_workflow__is_the_check_which_then_says_what_is_missing() -> None:
+    assert events.command({}) == "pr"
+    with pytest.raises(UsageError, match="GITHUB_EVENT_PATH is not set"):
+        events.pull_request({})
+
+
+def test_unmerged__merged__is_nothing() -> None:
+    assert events.unmerged({"action": "closed", "pull_request": PULL}) is None
+
+
+def test_unmerged__closed_without_a_merge__says_so() -> None:
+    said = events.unmerged({"action": "closed", "pull_request": {**PULL, "merged": False}})
+    assert said == "pull request #7 was closed without a merge: nothing is promoted"
+
+
+def test_unmerged__open__is_wrong_usage() -> None:
+    with pytest.raises(UsageError, match="#7 is not merged: a best moves after the merge"):
+        events.unmerged({"action": "opened", "pull_request": {**PULL, "merged": False}})
+
+
+def test_pushed__branch__is_named_with_its_commit(tmp_path: Path) -> None:
+    event = {"ref": "refs/heads/release/1", "after": SHA}
+    assert events.pushed(environ(tmp_path, "push", event), event) == ("release/1", SHA)
+    assert events.pushed({"GITHUB_EVENT_NAME": "pull_request"}, event) is None
+
+
+@pytest.mark.parametrize(
+    "event", [{"ref": "refs/tags/v1", "after": SHA}, {"ref": "refs/heads/x", "after": "0" * 40}, {}]
+)
+def test_pushed__no_branch__is_refused(tmp_path: Path, event: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="moves no branch"):
+        events.pushed(environ(tmp_path, "push", event), event)
+
+
+@pytest.mark.parametrize(
+    ("pull", "branch", "merged"), [(PULL, "main", True), (PULL, "release", False), (None, "main", False)]
+)
+def test_of_merge__push__is_the_pull_requests_event_where_it_merged_one(
+    pull: dict[str, Any] | None, branch: str, merged: bool
+) -> None:
+    event = events.of_merge({"repository": {"full_name": "o/n"}}, pull, branch=branch)
+    expected = {"action": "closed", "pull_request": PULL, "repository": {"full_name": "o/n"}}
+    assert event == (expected if merged else None)
