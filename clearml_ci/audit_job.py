@@ -6,6 +6,7 @@ from dataclasses import replace
 from clearml_ci import (
     audit_settings,
     clearml_gateway,
+    clearml_queues,
     clearml_schedule,
     rerun,
     settings,
@@ -44,8 +45,8 @@ def schedule(environ: Mapping[str, str], text: str) -> int:
 def _register(clearml: ClearML, audit: Settings, when: Schedule, environ: Mapping[str, str]) -> int:
     services = audit_settings.services_queue(environ)
     names = (services, audit.queues.controllers, audit.queues.steps)
-    queues = clearml_gateway.watched_queues(clearml, names)
-    clearml_gateway.refuse_deadlock([queues[name] for name in names])
+    queues = clearml_queues.watched_queues(clearml, names)
+    clearml_queues.refuse_deadlock([queues[name] for name in names])
     trigger.require_projects(clearml, audit)
     code = source.of_agents(configured_repository=audit.repository, configured_commit=audit.commit)
     # Each audit that it starts is an original, with an origin of its own.

@@ -13,19 +13,10 @@ from typing import Any
 
 from clearml.backend_api.session import Session
 
-from clearml_ci import check, clearml_gateway, clearml_launch
+from clearml_ci import check, clearml_gateway, clearml_launch, clearml_queues, clearml_stops, clearml_tasks
 from clearml_ci.audit_findings import Queue, Tasks, Template
-from clearml_ci.clearml_gateway import (
-    ENDED,
-    LIVE,
-    OWN_MARK,
-    PIPELINES,
-    PURPOSE_MARK,
-    RUN_MARK,
-    SUPERSEDED,
-    TEMPLATE_MARK,
-    ClearML,
-)
+from clearml_ci.clearml_gateway import ENDED, LIVE, OWN_MARK, PURPOSE_MARK, RUN_MARK, ClearML
+from clearml_ci.clearml_runs import PIPELINES, SUPERSEDED, TEMPLATE_MARK
 from clearml_ci.errors import UsageError, nearest
 from clearml_ci.gate import Gate
 from clearml_ci.leftovers import KnownRun, LiveTask
@@ -83,9 +74,7 @@ def bests(
     where = {"project": list(projects)} if projects is not None else {}
     if projects is not None and not projects:
         return []  # an empty list filters nothing
-    return list(
-        clearml_gateway.matching(clearml, gates, tags=[tag], order_by=["-started"], **_named(task_name), **where)
-    )
+    return list(clearml_tasks.matching(clearml, gates, tags=[tag], order_by=["-started"], **_named(task_name), **where))
 
 
 def of_commits(
@@ -95,7 +84,7 @@ def of_commits(
     if not commits or not projects:
         return []
     pattern = f"^({'|'.join(commits[:_MOST_COMMITS])})$"
-    found = clearml_gateway.matching(
+    found = clearml_tasks.matching(
         clearml,
         gates,
         project=list(projects),
@@ -136,7 +125,7 @@ def stop(clearml: ClearML, task: LiveTask) -> None:
     """End a task that carries our mark; a controller with its steps, and a probe is archived as well."""
     reason = "ClearML CI: the audit found it left over"
     if task.run == task.id:
-        clearml_gateway.stop(clearml, task.id, reason=reason)
+        clearml_stops.stop(clearml, task.id, reason=reason)
     else:
         clearml_launch.end(clearml, task.id, run=task.run, archive=task.purpose == "probe", reason=reason)
 
@@ -165,7 +154,7 @@ def _live(clearml: ClearML, task: Mapping[str, Any]) -> LiveTask:
 def queues(clearml: ClearML, names: Iterable[str]) -> list[Queue]:
     """How the queues of these names are served."""
     found = {one["name"]: one for one in clearml_gateway.every(clearml, "queues", only_fields=["name", "entries"])}
-    workers = clearml.call("workers.get_all", last_seen=clearml_gateway.WATCHED_WITHIN).get("workers", [])
+    workers = clearml.call("workers.get_all", last_seen=clearml_queues.WATCHED_WITHIN).get("workers", [])
     served = [queue.get("name") for worker in workers for queue in worker.get("queues", [])]
     url = f"{Session.get_app_server_host()}/workers-and-queues/queues"
     return [_queue(name, url, found.get(name), served.count(name)) for name in names]

@@ -10,9 +10,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from clearml_ci import clearml_gateway, promotion
+from clearml_ci import clearml_gateway, clearml_runs, promotion
 from clearml_ci.check import PIPELINE as CHECKS
-from clearml_ci.clearml_gateway import PAGE, PIPELINES, ClearML, ClearMLError, Run
+from clearml_ci.clearml_gateway import PAGE, ClearML, ClearMLError
+from clearml_ci.clearml_runs import PIPELINES, Run
 from clearml_ci.promotion import Move
 
 MOVED_TAG = "moved the best"
@@ -91,7 +92,7 @@ def judged_candidate(clearml: ClearML, run: Run, *, commit: str) -> dict[str, An
     for one in found:
         if clearml_gateway.values(one, "Args").get("commit") != commit:
             continue
-        report = clearml_gateway.steps(clearml, one["id"]).get("report")
+        report = clearml_runs.steps(clearml, one["id"]).get("report")
         candidate = (((report.result if report else None) or {}).get("verdict") or {}).get("candidate")
         if candidate:
             return dict(candidate)

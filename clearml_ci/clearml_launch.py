@@ -13,8 +13,10 @@ from typing import Any
 
 from clearml import Task
 
-from clearml_ci import clearml_gateway, diagnosis
-from clearml_ci.clearml_gateway import ENDED, LIVE, STOPS_WITHIN, SUPERSEDED, ClearML, ClearMLError
+from clearml_ci import clearml_gateway, clearml_runs, clearml_tasks, diagnosis
+from clearml_ci.clearml_gateway import ENDED, LIVE, ClearML, ClearMLError
+from clearml_ci.clearml_runs import SUPERSEDED
+from clearml_ci.clearml_stops import STOPS_WITHIN
 from clearml_ci.diagnosis import Ending, Seen
 from clearml_ci.evidence import RecordedTask
 from clearml_ci.remote import PROBE, RemoteRun
@@ -77,7 +79,7 @@ def run(
             _end_patiently(clearml, task, run=run, archive=launch.until == PROBE, reason=over)
         if ending.outcome == "passed":
             ending, seen = failed_meanwhile(watch, launch) or (ending, seen)
-        return Launched(ending, seen, clearml_gateway.recorded_task(clearml, task))
+        return Launched(ending, seen, clearml_tasks.recorded_task(clearml, task))
 
 
 def _end_patiently(clearml: ClearML, task: str, *, run: str, archive: bool, reason: str) -> None:
@@ -225,7 +227,7 @@ class Watch:
             status, message = found[one]["status"], found[one].get("status_message") or ""
             if status in ENDED or "stopping" in message:
                 return found[one].get("status_reason") or "aborted in ClearML"
-            if newer := clearml_gateway.superseded_by(found[one]):
+            if newer := clearml_runs.superseded_by(found[one]):
                 return f"superseded by the newer run {newer}"
         return ""
 

@@ -13,9 +13,10 @@ from typing import Any
 from clearml import Task
 from clearml.automation import TaskScheduler
 
-from clearml_ci import audit, clearml_gateway, rerun
+from clearml_ci import audit, clearml_gateway, clearml_queues, clearml_runs, rerun
 from clearml_ci import schedule as schedules
-from clearml_ci.clearml_gateway import LIVE, OWN_MARK, PURPOSE_MARK, ClearML, ClearMLError, Queue
+from clearml_ci.clearml_gateway import LIVE, OWN_MARK, PURPOSE_MARK, ClearML, ClearMLError
+from clearml_ci.clearml_queues import Queue
 from clearml_ci.errors import UsageError
 from clearml_ci.schedule import Schedule
 from clearml_ci.source import Source
@@ -110,10 +111,7 @@ def _create(clearml: ClearML, wanted: Wanted, queue: Queue) -> str:
         ).id
     except Exception as error:  # the SDK raises whatever its layers raise
         raise ClearMLError(f"the schedule '{wanted.project}/{NAME}' could not be created: {error}") from error
-    items = [
-        {"section": "Args", "name": name, "value": value, "type": "str"}
-        for name, value in wanted.to_arguments().items()
-    ]
+    items = clearml_gateway.section_items("Args", wanted.to_arguments())
     clearml.call("tasks.edit_hyper_params", task=task, hyperparams=items)
     clearml_gateway.mark(clearml, task, run=task, purpose=PURPOSE)
     clearml.call("tasks.enqueue", task=task, queue=queue.id)
@@ -169,19 +167,19 @@ def _audit(wanted: Wanted, tell: Callable[[str], None]) -> None:
     """One audit; what hinders it is said, and the next one is tried on time."""
     try:
         clearml = clearml_gateway.connect()
-        tell(f"started the audit {clearml_gateway.run(clearml, start_audit(clearml, wanted)).url}")
+        tell(f"started the audit {clearml_runs.run(clearml, start_audit(clearml, wanted)).url}")
     except (ClearMLError, UsageError) as error:
         tell(f"the audit could not be started: {error}")
 
 
 def start_audit(clearml: ClearML, wanted: Wanted) -> str:
     """The id of a new run of the audit, started as the web UI's New run does; its template is registered if need be."""
-    queue = clearml_gateway.watched_queues(clearml, [wanted.controllers])[wanted.controllers]
-    draft, _ = clearml_gateway.template(
+    queue = clearml_queues.watched_queues(clearml, [wanted.controllers])[wanted.controllers]
+    draft, _ = clearml_runs.template(
         clearml, project=wanted.project, name=audit.PIPELINE, source=wanted.source, arguments=wanted.arguments
     )
     arguments = {**wanted.arguments, rerun.ORIGIN: secrets.token_hex(16)}
-    return clearml_gateway.start(clearml, template=draft, queue=queue, arguments=arguments)
+    return clearml_runs.start(clearml, template=draft, queue=queue, arguments=arguments)
 
 
 def scheduler(task: Task, when: Schedule, act: Any) -> TaskScheduler:

@@ -13,6 +13,7 @@ from clearml_ci import (
     baseline,
     clearml_baseline,
     clearml_gateway,
+    clearml_tasks,
     errors,
     evidence,
     gate,
@@ -23,7 +24,8 @@ from clearml_ci import (
 )
 from clearml_ci.alike import Difference
 from clearml_ci.check import Check
-from clearml_ci.clearml_gateway import ClearML, ClearMLError, Run
+from clearml_ci.clearml_gateway import ClearML, ClearMLError
+from clearml_ci.clearml_runs import Run
 from clearml_ci.evidence import RecordedTask
 from clearml_ci.gate import Gate, Judgement, Reported
 
@@ -45,7 +47,7 @@ def with_best(
     carries the tag itself is compared with the others that do. `beside`: only with those of the candidate's project,
     from which a promotion would take the tag.
     """
-    _, reported = clearml_gateway.metrics_of(clearml, [candidate["id"]], wanted.gates)[candidate["id"]]
+    _, reported = clearml_tasks.metrics_of(clearml, [candidate["id"]], wanted.gates)[candidate["id"]]
     own = candidate["project_id"]
     every = tagged_tasks(clearml, wanted, own) if beside else _bests(clearml, wanted, candidate)
     tagged = [(task, metrics) for task, metrics in every if task.id != candidate["id"]]
@@ -92,7 +94,7 @@ def _bests(clearml: ClearML, wanted: Check, candidate: Mapping[str, str]) -> lis
 
 def tagged_tasks(clearml: ClearML, wanted: Check, project_id: str | None) -> list[tuple[RecordedTask, Reported]]:
     """All tasks of a project (None: the workspace) and of the check's name that carry the tag, with their metrics."""
-    return clearml_gateway.best_tasks(
+    return clearml_tasks.best_tasks(
         clearml, project=project_id, task_name=wanted.task_name, tag=wanted.best_tag, gates=wanted.gates
     )
 
@@ -144,7 +146,7 @@ def _differences(
     """What differs from each of the bests, by their ids."""
     if not bests:
         return {}
-    inputs = clearml_gateway.task_inputs(clearml, [candidate, *(best.id for best in bests)])
+    inputs = clearml_tasks.task_inputs(clearml, [candidate, *(best.id for best in bests)])
     return {best.id: alike.differences(wanted.alike, inputs[candidate], inputs[best.id]) for best in bests}
 
 
@@ -163,7 +165,7 @@ def _like_for_like(
 def _with_names(clearml: ClearML, candidate: str, judged: Judged) -> Judged:
     """Reasons that name the nearest metric where one was not reported."""
     missing = [one for one, told in judged if told.outcome == "inconclusive" and told.value is None]
-    known = clearml_gateway.series_names(clearml, candidate) if missing else []
+    known = clearml_tasks.series_names(clearml, candidate) if missing else []
     return [
         (one, replace(told, reason=told.reason + errors.nearest(one.name, known, what="it reported")))
         if one in missing and one.name not in known
@@ -176,7 +178,7 @@ def _main(clearml: ClearML, task: str | None, gates: Sequence[Gate]) -> tuple[Re
     """main's own task, which is only shown: where it is gone, the check goes on without it."""
     if task:
         with contextlib.suppress(ClearMLError):
-            return clearml_gateway.metrics_of(clearml, [task], gates)[task]
+            return clearml_tasks.metrics_of(clearml, [task], gates)[task]
     return None, {}
 
 

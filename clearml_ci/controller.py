@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from clearml import PipelineController, Task
 from clearml.backend_interface.task.development.worker import DevWorker
 
-from clearml_ci import clearml_gateway
-from clearml_ci.clearml_gateway import PIPELINES, ClearML
+from clearml_ci import clearml_gateway, clearml_stops
+from clearml_ci.clearml_gateway import ClearML
+from clearml_ci.clearml_runs import PIPELINES
 
 # A controller that fails with its steps would hide the verdict: whatever happens, the report runs and tells it.
 CARRY_ON = {
@@ -33,7 +34,7 @@ def run(name: str, *, parameters: Mapping[str, str], plan: Plan) -> None:
     controller = Task.init(auto_connect_arg_parser=False, auto_connect_frameworks=False, auto_resource_monitoring=False)
     clearml = clearml_gateway.connect()
     clearml_gateway.mark(clearml, controller.id, run=controller.id, purpose="run")
-    if clearml_gateway.end_superseded(clearml, controller.id):
+    if clearml_stops.end_superseded(clearml, controller.id):
         return
     controller.register_abort_callback(lambda: _on_abort(clearml, controller.id), callback_execution_timeout=10.0)
     project = controller.get_project_name()
@@ -75,4 +76,4 @@ def _step_task(clearml: ClearML, controller: Task, project: str, step: str) -> T
 
 def _on_abort(clearml: ClearML, run: str) -> None:
     """What an abort of the controller alone leaves to itself: older servers stop no steps with it."""
-    clearml_gateway.stop_children(clearml, run, reason="ClearML CI: the run was aborted")
+    clearml_stops.stop_children(clearml, run, reason="ClearML CI: the run was aborted")

@@ -3,9 +3,18 @@
 from collections.abc import Callable
 from typing import Any
 
-from clearml_ci import audit, clearml_gateway, clearml_launch, diagnosis, evidence, github_reads, pull_code
+from clearml_ci import (
+    audit,
+    clearml_launch,
+    clearml_queues,
+    diagnosis,
+    evidence,
+    github_reads,
+    pull_code,
+)
 from clearml_ci.audit import Audit
-from clearml_ci.clearml_gateway import ClearML, ClearMLError, Run
+from clearml_ci.clearml_gateway import ClearML, ClearMLError
+from clearml_ci.clearml_runs import Run
 from clearml_ci.errors import UsageError
 from clearml_ci.github_gateway import GitHub, GitHubError
 from clearml_ci.remote import RemoteRun
@@ -43,7 +52,7 @@ def launch(
     """
     try:
         code, notes = pull_code.of(hub, audit.as_check(wanted, commit=commit), asked)
-        queue = clearml_gateway.watched_queues(clearml, [asked.queue])[asked.queue]
+        queue = clearml_queues.watched_queues(clearml, [asked.queue])[asked.queue]
     except GitHubError as error:
         return {"outcome": "error", "phase": "settings", "reason": str(error), "commit": commit, **NOTHING}
     except (UsageError, ClearMLError) as error:

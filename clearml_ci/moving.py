@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from clearml_ci import baseline, clearml_baseline, clearml_gateway, comparison, evidence, promotion
+from clearml_ci import baseline, clearml_baseline, clearml_gateway, clearml_tasks, comparison, evidence, promotion
 from clearml_ci.check import Check
-from clearml_ci.clearml_gateway import ClearML, ClearMLError, Run
+from clearml_ci.clearml_gateway import ClearML, ClearMLError
+from clearml_ci.clearml_runs import Run
 from clearml_ci.errors import UsageError
 from clearml_ci.evidence import RecordedTask
 from clearml_ci.gate import Reported
@@ -195,7 +196,7 @@ def _previous(asked: _Asked, undone: Move) -> RecordedTask:
     reasons = []
     for task in undone.previous:
         try:
-            found = clearml_gateway.recorded_task(asked.clearml, task)
+            found = clearml_tasks.recorded_task(asked.clearml, task)
         except ClearMLError:
             reasons.append(f"{task} is gone")
             continue

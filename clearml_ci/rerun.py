@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from clearml_ci import clearml_gateway
-from clearml_ci.clearml_gateway import ClearML, Run
+from clearml_ci import clearml_runs
+from clearml_ci.clearml_gateway import ClearML
+from clearml_ci.clearml_runs import Run
 from clearml_ci.errors import UsageError, nearest
 
 ORIGIN = "_origin"
@@ -41,7 +42,7 @@ class Rerun:
 def of(clearml: ClearML, run: Run) -> Rerun | None:
     """None where the run is the original itself, or was started by something else than the trigger."""
     origin = run.arguments.get(ORIGIN, "")
-    original = clearml_gateway.oldest_run(clearml, run, argument=ORIGIN, value=origin) if origin else None
+    original = clearml_runs.oldest_run(clearml, run, argument=ORIGIN, value=origin) if origin else None
     if original is None or original.id == run.id:
         return None
     return Rerun(original, run.user, tuple(changes(original.arguments, run.arguments)))

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
 
-from clearml_ci import clearml_gateway, credentials, github_gateway
+from clearml_ci import clearml_gateway, clearml_runs, credentials, github_gateway
 from clearml_ci.check import Check
-from clearml_ci.clearml_gateway import ClearML, ClearMLError, Run
+from clearml_ci.clearml_gateway import ClearML, ClearMLError
+from clearml_ci.clearml_runs import Run
 from clearml_ci.errors import UsageError
 from clearml_ci.github_gateway import GitHub, GitHubError
 
@@ -43,7 +44,7 @@ def main(decide: Decide) -> None:
         result = _result(decide, clearml, run_id, on_agent=bool(own_task))
         if own_task:
             result["requests"] = clearml.requests + 1  # and the one that stores it
-            clearml_gateway.store_result(clearml, own_task, result)
+            clearml_runs.store_result(clearml, own_task, result)
     except (ClearMLError, UsageError) as error:
         sys.exit(str(error))
     say(json.dumps(result, indent=1))
@@ -53,7 +54,7 @@ def main(decide: Decide) -> None:
 
 def _result(decide: Decide, clearml: ClearML, run_id: str, *, on_agent: bool) -> dict[str, Any]:
     try:
-        run = clearml_gateway.run(clearml, run_id)
+        run = clearml_runs.run(clearml, run_id)
         if (
             on_agent and run.status in clearml_gateway.ENDED
         ):  # an older server leaves the steps of an aborted run queued
@@ -70,7 +71,7 @@ def _result(decide: Decide, clearml: ClearML, run_id: str, *, on_agent: bool) ->
 
 def require_own_repository(repository: str, run: Run) -> None:
     """A run's parameters can be edited by anyone on the ClearML server; its project says whose checks it holds."""
-    if not repository or f"/{repository}{clearml_gateway.PIPELINES}" not in f"/{run.project}/":
+    if not repository or f"/{repository}{clearml_runs.PIPELINES}" not in f"/{run.project}/":
         raise UsageError(f"a run in the project '{run.project}' must not report to the repository '{repository}'")
 
 

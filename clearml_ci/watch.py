@@ -3,8 +3,9 @@
 import time
 from collections.abc import Callable
 
-from clearml_ci import clearml_gateway
-from clearml_ci.clearml_gateway import ENDED, ClearML, ClearMLError, Run, Step
+from clearml_ci import clearml_runs
+from clearml_ci.clearml_gateway import ENDED, ClearML, ClearMLError
+from clearml_ci.clearml_runs import Run, Step
 
 POLL, LATER_POLL = 0.5, 3.0  # seconds: soon after the start, and once the run has shown that it takes longer
 SOON = 30  # seconds
@@ -28,7 +29,7 @@ def until_ended(
     began = changed = heard = time.monotonic()
     while time.monotonic() < deadline:
         try:
-            run, steps = clearml_gateway.run(clearml, run_id), clearml_gateway.steps(clearml, run_id)
+            run, steps = clearml_runs.run(clearml, run_id), clearml_runs.steps(clearml, run_id)
             heard = time.monotonic()
         except ClearMLError:
             if time.monotonic() - heard > PATIENCE:

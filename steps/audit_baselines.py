@@ -7,7 +7,8 @@ from clearml_ci import audit, audit_findings, clearml_audit, drift, github_reads
 from clearml_ci.audit import Audit
 from clearml_ci.audit_findings import Tasks, Where
 from clearml_ci.clearml_audit import Project
-from clearml_ci.clearml_gateway import PIPELINES, ClearML, Run
+from clearml_ci.clearml_gateway import ClearML
+from clearml_ci.clearml_runs import PIPELINES, Run
 from clearml_ci.evidence import RecordedTask
 from clearml_ci.github_gateway import GitHub, GitHubError
 

@@ -5,7 +5,9 @@ from typing import Any
 
 from clearml_ci import audit, audit_findings, clearml_audit, leftovers, step
 from clearml_ci.audit_findings import Finding, Where
-from clearml_ci.clearml_gateway import PIPELINES, STOPS_WITHIN, ClearML, ClearMLError, Run
+from clearml_ci.clearml_gateway import ClearML, ClearMLError
+from clearml_ci.clearml_runs import PIPELINES, Run
+from clearml_ci.clearml_stops import STOPS_WITHIN
 from clearml_ci.leftovers import Leftover
 
 SECOND_LOOK = STOPS_WITHIN + 5  # seconds: what a run that has just ended needs to end its own tasks

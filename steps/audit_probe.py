@@ -4,7 +4,8 @@ from typing import Any
 
 from clearml_ci import audit, audit_findings, main_run, remote, step
 from clearml_ci.audit_findings import Where
-from clearml_ci.clearml_gateway import ClearML, Run
+from clearml_ci.clearml_gateway import ClearML
+from clearml_ci.clearml_runs import Run
 
 
 def audit_probe(clearml: ClearML, run: Run) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from clearml_ci import audit, clearml_gateway, publish, rerun, step, verdict
+from clearml_ci import audit, clearml_runs, publish, rerun, step, verdict
 from clearml_ci import audit_report as issue_text
 from clearml_ci.audit import Audit
-from clearml_ci.clearml_gateway import ClearML, Run
+from clearml_ci.clearml_gateway import ClearML
+from clearml_ci.clearml_runs import Run
 from clearml_ci.github_gateway import GitHubError
 from clearml_ci.verdict import Document
 
@@ -19,14 +20,14 @@ def audit_report(clearml: ClearML, run: Run) -> dict[str, Any]:
         run={"id": run.id, "url": run.url},
         steps={
             name: {"status": one.status, "result": one.result}
-            for name, one in clearml_gateway.steps(clearml, run.id).items()
+            for name, one in clearml_runs.steps(clearml, run.id).items()
         },
         planned=audit.plan(run.arguments),
     )
     again = rerun.of(clearml, run)
     if again:
         document["rerun"] = again.document
-    clearml_gateway.publish_verdict(clearml, run.id, document)
+    clearml_runs.publish_verdict(clearml, run.id, document)
     body = issue_text.issue(document)
     return {"verdict": document, "markdown": body, **_post(wanted, document, body)}
 

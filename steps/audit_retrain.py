@@ -7,7 +7,7 @@ from clearml_ci import (
     audit,
     audit_findings,
     clearml_audit,
-    clearml_gateway,
+    clearml_tasks,
     drift,
     github_reads,
     main_run,
@@ -16,7 +16,8 @@ from clearml_ci import (
 )
 from clearml_ci.audit import Audit
 from clearml_ci.audit_findings import Finding, Where
-from clearml_ci.clearml_gateway import ClearML, Run
+from clearml_ci.clearml_gateway import ClearML
+from clearml_ci.clearml_runs import Run
 from clearml_ci.errors import UsageError
 from clearml_ci.github_gateway import GitHub, GitHubError
 
@@ -42,7 +43,7 @@ def audit_retrain(clearml: ClearML, run: Run) -> dict[str, Any]:
 
 def _judged(clearml: ClearML, wanted: Audit, commits: Sequence[str], tasks: list[dict[str, str]]) -> list[Finding]:
     """`tasks` are the trainings, all of one project and name."""
-    found = clearml_gateway.metrics_of(clearml, [task["id"] for task in tasks], wanted.gates)
+    found = clearml_tasks.metrics_of(clearml, [task["id"] for task in tasks], wanted.gates)
     earlier = clearml_audit.of_commits(
         clearml,
         commits,

@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from clearml_ci import check, clearml_gateway, comparison, step
-from clearml_ci.clearml_gateway import ClearML, Run
+from clearml_ci import check, clearml_runs, comparison, step
+from clearml_ci.clearml_gateway import ClearML
+from clearml_ci.clearml_runs import Run
 
 
 def compare(clearml: ClearML, run: Run) -> dict[str, Any]:
     """`{"outcome", "reason", "baseline": task or None, "main_baseline", "gates", "differences", "warnings"}`."""
     wanted = check.from_arguments(run.arguments)
-    steps = clearml_gateway.steps(clearml, run.id)
+    steps = clearml_runs.steps(clearml, run.id)
     results = [steps[name].result or {} for name in ("find_task", "remote_run") if name in steps]
     candidate = next((result["candidate"] for result in results if result.get("candidate")), None)
     if not candidate or not wanted.gates:

@@ -3,9 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
-from clearml_ci import check, clearml_gateway, evidence, lineage, step
+from clearml_ci import check, clearml_gateway, clearml_tasks, evidence, lineage, step
 from clearml_ci.check import Check
-from clearml_ci.clearml_gateway import ClearML, Run
+from clearml_ci.clearml_gateway import ClearML
+from clearml_ci.clearml_runs import Run
 from clearml_ci.evidence import Choice
 from clearml_ci.github_gateway import GitHub, GitHubError
 
@@ -41,7 +42,7 @@ def find_task(clearml: ClearML, run: Run) -> dict[str, Any]:
 
 def _choose(clearml: ClearML, wanted: Check, project: str | None, *, commit: str = "") -> Choice:
     asked = replace(wanted, commit=commit or wanted.commit)
-    tasks = clearml_gateway.tasks_of_commit(clearml, commit=asked.commit, project=project, task_name=wanted.task_name)
+    tasks = clearml_tasks.tasks_of_commit(clearml, commit=asked.commit, project=project, task_name=wanted.task_name)
     return evidence.choose(asked, tasks)
 
 

@@ -6,6 +6,8 @@ from clearml_ci import (
     check,
     clearml_baseline,
     clearml_gateway,
+    clearml_runs,
+    clearml_tasks,
     evidence,
     github_reads,
     moving,
@@ -13,7 +15,8 @@ from clearml_ci import (
     step,
 )
 from clearml_ci.check import Check
-from clearml_ci.clearml_gateway import ClearML, ClearMLError, Run
+from clearml_ci.clearml_gateway import ClearML, ClearMLError
+from clearml_ci.clearml_runs import Run
 from clearml_ci.errors import UsageError
 from clearml_ci.evidence import RecordedTask
 from clearml_ci.github_gateway import GitHubError
@@ -42,12 +45,12 @@ def promote(clearml: ClearML, run: Run) -> dict[str, Any]:
 
 def _at_the_check(clearml: ClearML, run: Run, wanted: Check) -> dict[str, Any]:
     """The predecessor's way: the tag moves as soon as a pull request passes, merged or not."""
-    results = {name: one.result or {} for name, one in clearml_gateway.steps(clearml, run.id).items()}
+    results = {name: one.result or {} for name, one in clearml_runs.steps(clearml, run.id).items()}
     candidate = next((results[n]["candidate"] for n in ("find_task", "remote_run") if _found(results, n)), None)
     judged = results.get("compare", {})
     if candidate is None or judged.get("outcome") not in ("passed", "improved", "no_baseline"):
         return {"outcome": "passed", "reason": "the tag stays where it is: the check does not pass"}
-    task = clearml_gateway.recorded_task(clearml, candidate["id"])
+    task = clearml_tasks.recorded_task(clearml, candidate["id"])
     return moving.promote(clearml, run, wanted, task, judged=judged)
 
 
@@ -76,13 +79,13 @@ def _candidate(clearml: ClearML, run: Run, wanted: Check) -> tuple[RecordedTask 
     judged = clearml_baseline.judged_candidate(clearml, run, commit=wanted.commit)
     if judged:
         try:
-            task = clearml_gateway.recorded_task(clearml, judged["id"])
+            task = clearml_tasks.recorded_task(clearml, judged["id"])
         except ClearMLError:  # it was deleted
             task = None
         if task and not evidence.unusable(task):
             return task, ""
     project = clearml_gateway.existing_project_id(clearml, wanted.project) if wanted.project else None
-    tasks = clearml_gateway.tasks_of_commit(clearml, commit=wanted.commit, project=project, task_name=wanted.task_name)
+    tasks = clearml_tasks.tasks_of_commit(clearml, commit=wanted.commit, project=project, task_name=wanted.task_name)
     choice = evidence.choose(wanted, tasks)
     unchecked = "" if judged else "it was never checked, and "
     return choice.candidate, "" if choice.candidate else unchecked + evidence.explain(wanted, choice)

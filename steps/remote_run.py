@@ -2,8 +2,20 @@
 
 from typing import Any
 
-from clearml_ci import check, clearml_gateway, clearml_launch, diagnosis, evidence, pull_code, remote, step
-from clearml_ci.clearml_gateway import ClearML, Run
+from clearml_ci import (
+    check,
+    clearml_gateway,
+    clearml_launch,
+    clearml_queues,
+    clearml_runs,
+    diagnosis,
+    evidence,
+    pull_code,
+    remote,
+    step,
+)
+from clearml_ci.clearml_gateway import ClearML
+from clearml_ci.clearml_runs import Run
 from clearml_ci.diagnosis import Ending
 from clearml_ci.errors import UsageError
 from clearml_ci.github_gateway import GitHubError
@@ -29,7 +41,7 @@ def remote_run(clearml: ClearML, run: Run) -> dict[str, Any]:
     except (UsageError, GitHubError) as error:
         return _unlaunched(Ending("error", "settings", str(error)))
     try:
-        queue = clearml_gateway.watched_queues(clearml, [launch.queue])[launch.queue]
+        queue = clearml_queues.watched_queues(clearml, [launch.queue])[launch.queue]
     except (UsageError, clearml_gateway.ClearMLError) as error:
         return _unlaunched(Ending("error", "queue", str(error)))
     launched = clearml_launch.run(clearml, launch, code, queue=queue.id, run=run.id, tell=step.say)
@@ -37,7 +49,7 @@ def remote_run(clearml: ClearML, run: Run) -> dict[str, Any]:
 
 
 def _was_run_already(clearml: ClearML, run: Run, launch: RemoteRun) -> bool:
-    found = clearml_gateway.steps(clearml, run.id).get("find_task")
+    found = clearml_runs.steps(clearml, run.id).get("find_task")
     return launch.candidate == "find-or-train" and bool(found and (found.result or {}).get("candidate"))
 
 

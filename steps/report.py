@@ -3,10 +3,21 @@
 from dataclasses import replace
 from typing import Any
 
-from clearml_ci import charts, check, clearml_gateway, markdown, publish, rerun, step, verdict
+from clearml_ci import (
+    charts,
+    check,
+    clearml_runs,
+    clearml_tasks,
+    markdown,
+    publish,
+    rerun,
+    step,
+    verdict,
+)
 from clearml_ci.charts import Curves
 from clearml_ci.check import Check
-from clearml_ci.clearml_gateway import ClearML, ClearMLError, Run
+from clearml_ci.clearml_gateway import ClearML, ClearMLError
+from clearml_ci.clearml_runs import Run
 from clearml_ci.errors import UsageError
 from clearml_ci.gate import Gate
 from clearml_ci.github_gateway import GitHub
@@ -24,7 +35,7 @@ def report(clearml: ClearML, run: Run) -> dict[str, Any]:
     if again:  # no job waits for what somebody started in ClearML
         wanted = replace(wanted, waited_for=False)
     step.require_own_repository(wanted.pull_request.repository, run)
-    steps = clearml_gateway.steps(clearml, run.id)
+    steps = clearml_runs.steps(clearml, run.id)
     document = verdict.compose(
         wanted,
         run={"id": run.id, "url": run.url},
@@ -50,9 +61,9 @@ def _told(clearml: ClearML, run: Run, wanted: Check, document: Document, again: 
         silence = silence or publish.outdated(hub, wanted)
         warnings = [*document["warnings"], *([f"Nothing was told on GitHub: {silence}."] if silence else [])]
         document = {**document, "warnings": warnings, "rerun": again.document}
-    scalars = clearml_gateway.scalars(clearml, document["candidate"]["id"]) if document["candidate"] else []
+    scalars = clearml_tasks.scalars(clearml, document["candidate"]["id"]) if document["candidate"] else []
     body = markdown.comment(document, scalars, curves(clearml, wanted, document))
-    clearml_gateway.publish_verdict(clearml, run.id, document)
+    clearml_runs.publish_verdict(clearml, run.id, document)
     return {"verdict": document, "markdown": body, **post(None if silence else hub, silence, wanted, document, body)}
 
 
@@ -68,7 +79,7 @@ def curves(clearml: ClearML, wanted: Check, document: Document) -> dict[int, Cur
         for task in filter(None, pair):
             asked.setdefault(task, []).append(wanted.gates[index])
     try:
-        found = clearml_gateway.curves(clearml, asked)
+        found = clearml_tasks.curves(clearml, asked)
     except ClearMLError:
         return {}
     return {

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from clearml_ci import clearml_audit, clearml_gateway
+from clearml_ci import clearml_audit, clearml_gateway, clearml_runs
 from clearml_ci.audit import Audit, Home
-from clearml_ci.clearml_gateway import ClearML, Run
+from clearml_ci.clearml_gateway import ClearML
+from clearml_ci.clearml_runs import Run
 from clearml_ci.errors import UsageError
 from clearml_ci.gate import Gate
 from sandbox import github_server
@@ -65,7 +66,7 @@ class World:
         self.client.call("tasks.started", task=made)
         if ended:
             self.client.call("tasks.completed", task=made)
-        return clearml_gateway.run(self.clearml, made)
+        return clearml_runs.run(self.clearml, made)
 
     def status(self, task: str) -> str:
         return str(self.client.call("tasks.get_by_id", task=task)["task"]["status"])
@@ -166,7 +167,7 @@ def test_audit_baselines__no_list__takes_this_repositorys_bests_and_the_projects
     draft = world.client.call(
         "tasks.create", name="pr_check", type="controller", project=checks, hyperparams={"Args": {"project": value}}
     )["id"]
-    world.client.call("tasks.edit", task=draft, runtime={clearml_gateway.TEMPLATE_MARK: draft})
+    world.client.call("tasks.edit", task=draft, runtime={clearml_runs.TEMPLATE_MARK: draft})
     result = audit_baselines.audit_baselines(world.clearml, world.run(projects=()))
     assert (kinds(result), result["projects"], result["bests"]) == ([("no_best", "note")], 2, 1)
     assert empty["id"] in result["findings"][0]["where"]["url"]
@@ -232,7 +233,7 @@ def test_audit_leftovers__superseded_controller_that_lives_on__is_ended_with_its
     stale, newer = world.run(), world.run()
     step = world.task(end="started", parent=stale.id, project=world.pipelines)
     clearml_gateway.mark(world.clearml, step, run=stale.id, purpose="step")
-    mark = [{"section": "properties", "name": clearml_gateway.SUPERSEDED, "value": newer.id, "type": "str"}]
+    mark = [{"section": "properties", "name": clearml_runs.SUPERSEDED, "value": newer.id, "type": "str"}]
     world.client.call("tasks.edit_hyper_params", task=stale.id, hyperparams=mark, force=True)
     result = audit_leftovers.audit_leftovers(world.clearml, world.run(queues=()))
     assert [one["kind"] for one in result["findings"] if stale.id in one["where"]["url"]] == ["leftover"]
@@ -259,7 +260,7 @@ def test_audit_leftovers__drafts_of_other_versions__are_a_note(world: World) -> 
         script = {"repository": CODE, "version_num": commit}
         draft = world.task(end=None, type="controller", project=world.pipelines, script=script)
         if mark:
-            world.client.call("tasks.edit", task=draft, runtime={clearml_gateway.TEMPLATE_MARK: draft})
+            world.client.call("tasks.edit", task=draft, runtime={clearml_runs.TEMPLATE_MARK: draft})
     result = audit_leftovers.audit_leftovers(world.clearml, world.run(queues=()))
     (found,) = (one for one in result["findings"] if one["kind"] == "old_templates")
     assert (found["severity"], found["said"][:26]) == ("note", "1 draft of old versions of")
@@ -286,7 +287,7 @@ def test_audit_report__findings_then_none__opens_the_issue_and_closes_it(world: 
         for name in ("audit_baselines", "audit_leftovers"):
             step = world.task(end="completed", name=name, parent=run.id, project=world.pipelines)
             clearml_gateway.mark(world.clearml, step, run=run.id, purpose="step")
-            clearml_gateway.store_result(world.clearml, step, {"findings": findings, "notes": []})
+            clearml_runs.store_result(world.clearml, step, {"findings": findings, "notes": []})
         result = audit_report.audit_report(world.clearml, run)
         (issue,) = hub.repository.get_issues(state="all")
         issues.append((result["verdict"]["outcome"], issue.state, issue.title, result["comment_url"] == issue.html_url))
@@ -294,7 +295,7 @@ def test_audit_report__findings_then_none__opens_the_issue_and_closes_it(world: 
         ("regressed", "open", "ClearML CI audit: 2 findings", True),
         ("passed", "closed", "ClearML CI audit: all is well", True),
     ]
-    artifact = clearml_gateway.run(world.clearml, run.id)
+    artifact = clearml_runs.run(world.clearml, run.id)
     assert json.loads(json.dumps(result["verdict"]))["pipeline"]["id"] == artifact.id
 
 

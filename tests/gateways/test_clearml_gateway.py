@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from clearml_ci import clearml_gateway
+from clearml_ci import clearml_gateway, clearml_queues, clearml_runs, clearml_stops, clearml_tasks
 from clearml_ci.alike import Inputs
 from clearml_ci.clearml_gateway import ClearML, ClearMLError
 from clearml_ci.errors import UsageError
@@ -21,7 +21,7 @@ LOSS = Gate("loss", "train", goal="minimize")
 
 
 def commit_tasks(clearml: ClearML, project: Project, **more: Any) -> list[str]:
-    found = clearml_gateway.tasks_of_commit(clearml, **{"commit": COMMIT, "task_name": "", **more}, project=project.id)
+    found = clearml_tasks.tasks_of_commit(clearml, **{"commit": COMMIT, "task_name": "", **more}, project=project.id)
     return [task.id for task in found]
 
 
@@ -48,7 +48,7 @@ def test_tasks_of_commit__more_than_a_page__are_asked_for_only_when_they_are_nee
     for _ in range(clearml_gateway.PAGE + 1):
         project.task(end=None)
     before = clearml.requests
-    tasks = clearml_gateway.tasks_of_commit(clearml, commit=COMMIT, project=project.id, task_name="")
+    tasks = clearml_tasks.tasks_of_commit(clearml, commit=COMMIT, project=project.id, task_name="")
     next(tasks)
     assert clearml.requests == before + 1
     assert len(list(tasks)) == clearml_gateway.PAGE
@@ -66,7 +66,7 @@ def test_tasks_of_commit__recorded_task__carries_what_decides(clearml: ClearML, 
     script = {"repository": "https://github.com/o/n.git", "version_num": COMMIT, "diff": "changed"}
     task = project.task(script=script)
     project.client.call("tasks.archive", tasks=[task])
-    found = list(clearml_gateway.tasks_of_commit(clearml, commit=COMMIT, project=project.id, task_name=""))
+    found = list(clearml_tasks.tasks_of_commit(clearml, commit=COMMIT, project=project.id, task_name=""))
     assert [(one.id, one.commit, one.diff, one.archived, one.status) for one in found] == [
         (task, COMMIT, "changed", True, "completed")
     ]
@@ -79,7 +79,7 @@ def test_best_tasks__tagged_ones__come_with_their_whole_curves_extremes(clearml:
     project.report(best, 0.5, 0.9, 0.7)
     project.task(tags=["other"])
     failed = project.task(tags=["Best"], end="failed")
-    found = clearml_gateway.best_tasks(clearml, project=project.id, task_name="train", tag="Best", gates=[GATE])
+    found = clearml_tasks.best_tasks(clearml, project=project.id, task_name="train", tag="Best", gates=[GATE])
     assert {task.id: task.status for task, _ in found} == {best: "completed", failed: "failed"}
     summary = next(reported[GATE] for task, reported in found if task.id == best)
     assert summary is not None
@@ -91,7 +91,7 @@ def test_metrics_of__several_tasks_and_gates__come_in_one_request(clearml: Clear
     project.report(first, 0.5, 0.25, title="loss", series="train")
     project.report(second, 0.75)
     before = clearml.requests
-    found = clearml_gateway.metrics_of(clearml, [first, second], [GATE, LOSS])
+    found = clearml_tasks.metrics_of(clearml, [first, second], [GATE, LOSS])
     assert clearml.requests == before + 1
     assert list(found) == [first, second]
     assert found[first][1] == {GATE: None, LOSS: Summary("loss", "train", 0.25, 0.25, 0.5)}
@@ -101,7 +101,7 @@ def test_metrics_of__several_tasks_and_gates__come_in_one_request(clearml: Clear
 
 def test_metrics_of__task_that_is_gone__is_told(clearml: ClearML, project: Project) -> None:
     with pytest.raises(ClearMLError, match=f"no ClearML task {'0' * 32}"):
-        clearml_gateway.metrics_of(clearml, [project.task(), "0" * 32], [GATE])
+        clearml_tasks.metrics_of(clearml, [project.task(), "0" * 32], [GATE])
 
 
 def test_task_inputs__two_tasks__come_in_one_request(clearml: ClearML, client: Client, project: Project) -> None:
@@ -124,7 +124,7 @@ def test_task_inputs__two_tasks__come_in_one_request(clearml: ClearML, client: C
     client.call("tasks.edit", task=full, runtime={"gpu_type": "A100"}, force=True)
     bare = project.task()
     before = clearml.requests
-    found = clearml_gateway.task_inputs(clearml, [full, bare])
+    found = clearml_tasks.task_inputs(clearml, [full, bare])
     assert clearml.requests == before + 1
     assert found == {
         full: Inputs(
@@ -142,7 +142,7 @@ def test_curves__tasks__cost_one_request_each_and_leave_out_what_has_no_curve(
     project.report(first, 0.5, 0.25, title="loss", series="train")
     project.report(second, 0.25)
     before = clearml.requests
-    found = clearml_gateway.curves(clearml, {first: [GATE, LOSS], second: [GATE, LOSS]})
+    found = clearml_tasks.curves(clearml, {first: [GATE, LOSS], second: [GATE, LOSS]})
     assert clearml.requests == before + 2
     assert found == {
         (first, GATE): ((0.0, 0.5), (1.0, 0.75), (2.0, 1.0)),
@@ -156,7 +156,7 @@ def test_scalars__machine_monitoring__is_left_out(clearml: ClearML, project: Pro
     task = project.task()
     project.report(task, 0.5)
     project.report(task, 80.0, title=":monitor:machine", series="cpu")
-    assert clearml_gateway.series_names(clearml, task) == ["accuracy/validation"]
+    assert clearml_tasks.series_names(clearml, task) == ["accuracy/validation"]
 
 
 def test_existing_project_id__misspelt__offers_the_nearest(clearml: ClearML, project: Project) -> None:
@@ -169,9 +169,9 @@ def test_existing_project_id__misspelt__offers_the_nearest(clearml: ClearML, pro
 def test_watched_queues__unknown_and_unwatched__are_told_apart(clearml: ClearML, client: Client, prefix: str) -> None:
     client.call("queues.create", name=f"{prefix}-idle")
     with pytest.raises(UsageError, match=f"no queue '{prefix}-gpuu'; queues with workers: "):
-        clearml_gateway.watched_queues(clearml, [f"{prefix}-gpuu"])
+        clearml_queues.watched_queues(clearml, [f"{prefix}-gpuu"])
     with pytest.raises(ClearMLError, match=f"no worker listens to the queue '{prefix}-idle'"):
-        clearml_gateway.watched_queues(clearml, [f"{prefix}-idle"])
+        clearml_queues.watched_queues(clearml, [f"{prefix}-idle"])
     names = [queue["name"] for queue in client.call("queues.get_all", only_fields=["name"])["queues"]]
     assert f"{prefix}-gpuu" not in names  # ClearML creates a queue that is only asked for by name
 
@@ -186,24 +186,24 @@ def test_template__asked_twice__is_registered_once_and_started_as_a_clone(
         "source": source,
         "arguments": {"commit": ""},
     }
-    template, registered = clearml_gateway.template(clearml, **where)
-    assert (registered, clearml_gateway.template(clearml, **where)) == (True, (template, False))
-    queue = clearml_gateway.Queue(
+    template, registered = clearml_runs.template(clearml, **where)
+    assert (registered, clearml_runs.template(clearml, **where)) == (True, (template, False))
+    queue = clearml_queues.Queue(
         client.call("queues.create", name=f"{prefix}-none")["id"], f"{prefix}-none", frozenset()
     )
-    run = clearml_gateway.start(clearml, template=template, queue=queue, arguments={"commit": COMMIT})
+    run = clearml_runs.start(clearml, template=template, queue=queue, arguments={"commit": COMMIT})
     try:
         assert run != template
-        assert clearml_gateway.run(clearml, run).arguments["commit"] == COMMIT
-        assert clearml_gateway.template(clearml, **where) == (template, False)
+        assert clearml_runs.run(clearml, run).arguments["commit"] == COMMIT
+        assert clearml_runs.template(clearml, **where) == (template, False)
     finally:
-        clearml_gateway.stop(clearml, run, reason="the test is over")
-    assert clearml_gateway.run(clearml, run).status == "stopped"
+        clearml_stops.stop(clearml, run, reason="the test is over")
+    assert clearml_runs.run(clearml, run).status == "stopped"
 
 
 def test_template__other_commit_of_this_project__is_another_template(clearml: ClearML, prefix: str) -> None:
     templates = {
-        clearml_gateway.template(
+        clearml_runs.template(
             clearml, project=f"{prefix} CI", name="pr_check", source=Source("https://h/o/n.git", commit), arguments={}
         )[0]
         for commit in ("1" * 40, "2" * 40)
@@ -223,7 +223,7 @@ def test_stop__run_with_running_and_queued_steps__ends_them_all(
     client.call("tasks.enqueue", task=queued, queue=queue)
     stranger = project.task(end=None, name="somebody else's")
     client.call("tasks.started", task=stranger)
-    clearml_gateway.stop(clearml, run, reason="cancelled")
+    clearml_stops.stop(clearml, run, reason="cancelled")
     found = client.call("tasks.get_all", id=[run, running, queued, stranger], only_fields=["id", "status"])["tasks"]
     states = {task["id"]: task["status"] for task in found}
     assert (states[run], states[running]) == ("stopped", "stopped")
@@ -236,15 +236,15 @@ def test_stop__agent_that_died_with_its_task__does_not_keep_it_running(
     clearml: ClearML, client: Client, project: Project, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While a worker was seen on it lately, `tasks.stop` only asks, forced or not."""
-    monkeypatch.setattr(clearml_gateway, "STOPS_WITHIN", 1.5)
+    monkeypatch.setattr(clearml_stops, "STOPS_WITHIN", 1.5)
     run = client.call("tasks.create", name="pr_check #1", type="controller", project=project.id)["id"]
     client.call("tasks.started", task=run)
     client.call("workers.register", worker=f"{prefix}:gone", queues=[])
     client.call("workers.status_report", worker=f"{prefix}:gone", timestamp=int(time.time() * 1000), task=run)
     client.call("tasks.stop", task=run, force=True)
-    assert clearml_gateway.run(clearml, run).status == "in_progress"
-    clearml_gateway.stop(clearml, run, reason="cancelled")
-    assert clearml_gateway.run(clearml, run).status == "stopped"
+    assert clearml_runs.run(clearml, run).status == "in_progress"
+    clearml_stops.stop(clearml, run, reason="cancelled")
+    assert clearml_runs.run(clearml, run).status == "stopped"
 
 
 def test_result__stored_by_a_step__is_read_through_its_run(clearml: ClearML, client: Client, project: Project) -> None:
@@ -252,8 +252,8 @@ def test_result__stored_by_a_step__is_read_through_its_run(clearml: ClearML, cli
     step = project.step(run, "find_task")
     clone = client.call("tasks.clone", task=step, new_task_parent=run)["id"]
     rerun = client.call("tasks.create", name="pr_check #2", type="controller", project=project.id, parent=run)["id"]
-    clearml_gateway.store_result(clearml, step, {"candidate": None, "reason": "ünïcode"})
-    found = clearml_gateway.steps(clearml, run)
+    clearml_runs.store_result(clearml, step, {"candidate": None, "reason": "ünïcode"})
+    found = clearml_runs.steps(clearml, run)
     assert {name: one.result for name, one in found.items()} == {"find_task": {"candidate": None, "reason": "ünïcode"}}
     assert not {rerun, clone} & {one.id for one in found.values()}
 
@@ -270,7 +270,7 @@ def test_publish_verdict__run__carries_artifact_and_properties(
         "pull_request": 7,
         "rerun": {"said": "rerun by Ada"},
     }
-    clearml_gateway.publish_verdict(clearml, run, verdict)
+    clearml_runs.publish_verdict(clearml, run, verdict)
     found = client.call("tasks.get_by_id", task=run)["task"]
     (artifact,) = [one for one in found["execution"]["artifacts"] if one["key"] == "verdict"]
     assert b'"outcome": "passed"' in client.download(artifact["uri"])
@@ -278,7 +278,7 @@ def test_publish_verdict__run__carries_artifact_and_properties(
     assert (told["outcome"], told["rerun"]) == ("passed", "rerun by Ada")
 
 
-@pytest.mark.parametrize("act", [clearml_gateway.run, clearml_gateway.steps, clearml_gateway.scalars])
+@pytest.mark.parametrize("act", [clearml_runs.run, clearml_runs.steps, clearml_tasks.scalars])
 def test_gateway__empty_id__is_refused_before_it_is_asked(clearml: ClearML, act: Any) -> None:
     before = clearml.requests
     with pytest.raises(ClearMLError, match="an empty task id"):
@@ -288,7 +288,7 @@ def test_gateway__empty_id__is_refused_before_it_is_asked(clearml: ClearML, act:
 
 def test_run__unknown_id__is_told(clearml: ClearML) -> None:
     with pytest.raises(ClearMLError, match=f"no ClearML task {'0' * 32}"):
-        clearml_gateway.run(clearml, "0" * 32)
+        clearml_runs.run(clearml, "0" * 32)
 
 
 def test_call__refused__tells_the_servers_own_words(clearml: ClearML) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from clearml_ci import clearml_gateway, clearml_launch, remote
-from clearml_ci.clearml_gateway import ClearML, ClearMLError, Queue
+from clearml_ci import clearml_gateway, clearml_launch, clearml_queues, clearml_runs, clearml_stops, remote
+from clearml_ci.clearml_gateway import ClearML, ClearMLError
 from clearml_ci.clearml_launch import Code, Watch
+from clearml_ci.clearml_queues import Queue
 from clearml_ci.errors import UsageError
 from clearml_ci.remote import RemoteRun
 from sandbox.clearml_access import Client
@@ -178,7 +179,7 @@ def test_stop_children__clone_of_a_step__is_left_alone(
 ) -> None:
     clone = project.task(end=None, name="remote_run", parent=run)
     client.call("tasks.started", task=clone)
-    clearml_gateway.stop_children(clearml, run, reason="aborted")
+    clearml_stops.stop_children(clearml, run, reason="aborted")
     assert whole(client, running)["status"] == "stopped"
     assert (whole(client, clone)["status"], whole(client, run)["status"]) == ("in_progress", "in_progress")
 
@@ -203,8 +204,8 @@ def test_supersede__older_runs_of_the_pull_request__are_stopped_and_marked_and_n
     client.call("tasks.started", task=unmarked)
     mine = controller(client, project, pull_request="7")
     newer = controller(client, project, pull_request="7")
-    assert [one.id for one in clearml_gateway.supersede(clearml, mine)] == [older]
-    assert clearml_gateway.run(clearml, older).superseded_by == mine
+    assert [one.id for one in clearml_stops.supersede(clearml, mine)] == [older]
+    assert clearml_runs.run(clearml, older).superseded_by == mine
     states = {task: whole(client, task)["status"] for task in (older, other, unmarked, mine, newer)}
     assert states.pop(older) == "stopped"
     assert set(states.values()) == {"in_progress"}
@@ -228,12 +229,12 @@ def named(name: str, *workers: str) -> Queue:
 )
 def test_refuse_deadlock__fewer_workers_than_queues__is_refused(queues: list[Queue], message: str) -> None:
     with pytest.raises(UsageError) as raised:
-        clearml_gateway.refuse_deadlock(queues)
+        clearml_queues.refuse_deadlock(queues)
     assert message in str(raised.value)
 
 
 def test_refuse_deadlock__a_worker_for_each__is_accepted() -> None:
-    clearml_gateway.refuse_deadlock([named("c", "a", "b"), named("s", "a"), named("g", "c", "a")])
+    clearml_queues.refuse_deadlock([named("c", "a", "b"), named("s", "a"), named("g", "c", "a")])
 
 
 def test_end_superseded__controller_that_forgot_that_it_was_told__ends_itself_and_its_children(
@@ -244,12 +245,12 @@ def test_end_superseded__controller_that_forgot_that_it_was_told__ends_itself_an
     step = project.step(older, "find_task")
     client.call("tasks.started", task=step)
     mine = controller(client, project, pull_request="7")
-    clearml_gateway.supersede(clearml, mine)
+    clearml_stops.supersede(clearml, mine)
     for task in (older, step):
         client.call("tasks.started", task=task, force=True)
-    assert clearml_gateway.end_superseded(clearml, older)
+    assert clearml_stops.end_superseded(clearml, older)
     assert [whole(client, task)["status"] for task in (older, step)] == ["stopped", "stopped"]
-    assert not clearml_gateway.end_superseded(clearml, mine)
+    assert not clearml_stops.end_superseded(clearml, mine)
     assert whole(client, mine)["status"] == "in_progress"
 
 
@@ -258,7 +259,7 @@ def test_watch__run_was_superseded__says_by_which(
 ) -> None:
     older = controller(client, project, pull_request="7")
     mine = controller(client, project, pull_request="7")
-    clearml_gateway.supersede(clearml, mine)
+    clearml_stops.supersede(clearml, mine)
     client.call("tasks.started", task=older, force=True)
     assert Watch(clearml, running, own_task="", run=older).look()[1] == f"superseded by the newer run {mine}"
 
@@ -283,15 +284,15 @@ def test_failed_meanwhile__script_that_reported_and_broke_before_it_was_stopped_
 def test_superseded__clone_of_a_superseded_run__is_not(clearml: ClearML, client: Client, project: Project) -> None:
     older = controller(client, project, pull_request="7")
     mine = controller(client, project, pull_request="7")
-    clearml_gateway.supersede(clearml, mine)
+    clearml_stops.supersede(clearml, mine)
     properties = client.call("tasks.get_by_id", task=older)["task"]["hyperparams"]["properties"]
     clone = client.call("tasks.clone", task=older, new_task_name="rerun")["id"]
     client.call("tasks.edit_hyper_params", task=clone, hyperparams=list(properties.values()))
-    assert clearml_gateway.run(clearml, older).superseded_by == mine
-    assert clearml_gateway.run(clearml, clone).superseded_by == ""
+    assert clearml_runs.run(clearml, older).superseded_by == mine
+    assert clearml_runs.run(clearml, clone).superseded_by == ""
 
 
 def test_refuse_shared_workers__one_agent_for_steps_and_code__is_refused() -> None:
     with pytest.raises(UsageError, match="the agent b serves 's' and 'g'"):
-        clearml_gateway.refuse_shared_workers(steps=named("s", "a", "b"), code=named("g", "b"))
-    clearml_gateway.refuse_shared_workers(steps=named("s", "a"), code=named("g", "b"))
+        clearml_queues.refuse_shared_workers(steps=named("s", "a", "b"), code=named("g", "b"))
+    clearml_queues.refuse_shared_workers(steps=named("s", "a"), code=named("g", "b"))

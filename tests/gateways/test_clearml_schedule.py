@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from clearml.automation.scheduler import ScheduleJob
 
-from clearml_ci import clearml_gateway, clearml_schedule, schedule
-from clearml_ci.clearml_gateway import ClearML, ClearMLError, Queue
+from clearml_ci import clearml_runs, clearml_schedule, schedule
+from clearml_ci.clearml_gateway import ClearML, ClearMLError
+from clearml_ci.clearml_queues import Queue
 from clearml_ci.clearml_schedule import Wanted
 from clearml_ci.source import Source
 from sandbox.clearml_access import Client
@@ -93,7 +94,7 @@ def test_from_arguments__of_a_registered_task__is_what_was_wanted(
     clearml: ClearML, wanted: Wanted, queue: Queue
 ) -> None:
     registered = clearml_schedule.register(clearml, wanted, queue=queue)
-    arguments = clearml_gateway.run(clearml, registered.id).arguments
+    arguments = clearml_runs.run(clearml, registered.id).arguments
     assert clearml_schedule.from_arguments(arguments) == wanted
 
 
@@ -103,7 +104,7 @@ def test_start_audit__due__registers_the_template_and_starts_a_run_like_the_web_
     queue = client.call("queues.create", name=wanted.controllers)["id"]
     client.call("workers.register", worker=f"{wanted.controllers}-worker", queues=[queue])
     first, second = (clearml_schedule.start_audit(clearml, wanted) for _ in range(2))
-    runs = [clearml_gateway.run(clearml, one) for one in (first, second)]
+    runs = [clearml_runs.run(clearml, one) for one in (first, second)]
     assert [(run.status, run.project) for run in runs] == [("queued", f"{wanted.project}/.pipelines/audit")] * 2
     assert [run.arguments["projects"] for run in runs] == ["Digits", "Digits"]
     for run in runs:

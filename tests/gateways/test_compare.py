@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from clearml_ci import clearml_gateway
+from clearml_ci import clearml_gateway, clearml_runs
 from clearml_ci.alike import Alike
 from clearml_ci.check import Check, PullRequest
 from clearml_ci.clearml_gateway import ClearML
@@ -61,8 +61,8 @@ class World:
         )["id"]
         clearml_gateway.mark(self.clearml, step, run=run, purpose="step")
         candidate = {"id": self.candidate, "project_id": self.project}
-        clearml_gateway.store_result(self.clearml, step, {"candidate": candidate, "main_baseline": main})
-        return compare.compare(self.clearml, clearml_gateway.run(self.clearml, run))
+        clearml_runs.store_result(self.clearml, step, {"candidate": candidate, "main_baseline": main})
+        return compare.compare(self.clearml, clearml_runs.run(self.clearml, run))
 
 
 def _event(task: str, title: str, series: str, iteration: int, value: float) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from clearml_ci import clearml_baseline, clearml_gateway, moving
+from clearml_ci import clearml_baseline, clearml_runs, clearml_tasks, moving
 from clearml_ci.check import Check, PullRequest
 from clearml_ci.clearml_gateway import ClearML, ClearMLError
 from clearml_ci.errors import UsageError
@@ -59,7 +59,7 @@ class World:
         self.project.report(task, 0.1, accuracy)
         return task
 
-    def run(self, asked: Check = CHECK, *, pipeline: str = "promote", end: str = "") -> clearml_gateway.Run:
+    def run(self, asked: Check = CHECK, *, pipeline: str = "promote", end: str = "") -> clearml_runs.Run:
         asked = replace(asked, project=asked.project or self.project.name)
         items = {n: {"section": "Args", "name": n, "value": v} for n, v in asked.to_arguments().items()}
         run = self.client.call(
@@ -72,13 +72,13 @@ class World:
         if end:
             self.client.call("tasks.started", task=run)
             self.client.call(f"tasks.{end}", task=run)
-        return clearml_gateway.run(self.clearml, run)
+        return clearml_runs.run(self.clearml, run)
 
     def promote(self, asked: Check = CHECK) -> dict[str, Any]:
         return promote_step.promote(self.clearml, self.run(asked))
 
     def move(self, task: str, asked: Check = CHECK, *, session: ClearML | None = None) -> dict[str, Any]:
-        recorded = clearml_gateway.recorded_task(self.clearml, task)
+        recorded = clearml_tasks.recorded_task(self.clearml, task)
         return moving.promote(session or self.clearml, self.run(asked), asked, recorded)
 
     def rollback(self) -> dict[str, Any]:
@@ -179,7 +179,7 @@ def test_promote__check_that_judged_another_task__takes_that_one(world: World) -
     run = world.run(replace(CHECK, action="check", merge_commit=""), pipeline="pr_check", end="completed")
     step = world.project.step(run.id, "report")
     verdict = {"verdict": {"candidate": {"id": judged}}}
-    clearml_gateway.store_result(world.clearml, step, verdict)
+    clearml_runs.store_result(world.clearml, step, verdict)
     world.promote()
     assert world.tagged() == [judged]
 
@@ -191,9 +191,9 @@ def test_promote__on_pass__moves_at_the_check_itself(world: World) -> None:
     run = world.run(asked, pipeline="pr_check")
     found = world.project.step(run.id, "find_task")
     candidate = {"id": new, "project_id": world.project.id}
-    clearml_gateway.store_result(world.clearml, found, {"candidate": candidate})
+    clearml_runs.store_result(world.clearml, found, {"candidate": candidate})
     compared = world.project.step(run.id, "compare")
-    clearml_gateway.store_result(world.clearml, compared, compare.compare(world.clearml, run))
+    clearml_runs.store_result(world.clearml, compared, compare.compare(world.clearml, run))
     result = promote_step.promote(world.clearml, run)
     assert (result["promotion"]["from"], world.tagged()) == ([old], [new])
 
@@ -229,7 +229,7 @@ def test_compare__promoted_best_that_is_missing__is_an_error_and_no_first_model(
     world.client.call("tasks.update_tags", ids=[best], remove_tags=[TAG])
     run = world.run(replace(CHECK, action="check", merge_commit=""), pipeline="pr_check")
     candidate = {"id": world.trained(0.9), "project_id": world.project.id}
-    clearml_gateway.store_result(world.clearml, world.project.step(run.id, "find_task"), {"candidate": candidate})
+    clearml_runs.store_result(world.clearml, world.project.step(run.id, "find_task"), {"candidate": candidate})
     result = compare.compare(world.clearml, run)
     assert result["outcome"] == "error"
     assert "the best is missing" in result["reason"]
@@ -445,7 +445,7 @@ def test_promote__another_one_in_between__leaves_exactly_one_best(world: World, 
 def test_moves__cloned_run__does_not_count_as_a_move(world: World) -> None:
     new = world.trained(0.9)
     run = world.run()
-    moving.promote(world.clearml, run, CHECK, clearml_gateway.recorded_task(world.clearml, new))
+    moving.promote(world.clearml, run, CHECK, clearml_tasks.recorded_task(world.clearml, new))
     world.client.call("tasks.clone", task=run.id)
     assert world.ledger() == [("promote", "moved", new)]
 
@@ -461,7 +461,7 @@ def test_record__controllers_own_configuration__stays(world: World) -> None:
     new, run = world.trained(0.9), world.run()
     item = {"name": "Pipeline", "type": "json", "value": "{}"}
     world.client.call("tasks.edit", task=run.id, configuration={"Pipeline": item})
-    moving.promote(world.clearml, run, CHECK, clearml_gateway.recorded_task(world.clearml, new))
+    moving.promote(world.clearml, run, CHECK, clearml_tasks.recorded_task(world.clearml, new))
     stored = world.client.call("tasks.get_by_id", task=run.id)["task"]["configuration"]
     assert set(stored) == {"Pipeline", "ledger"}
     assert json.loads(stored["ledger"]["value"])["merge_commit"] == MERGE

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from github.PullRequest import PullRequest
 
-from clearml_ci import approval, clearml_gateway, github_gateway, pull_code, settings
+from clearml_ci import approval, clearml_runs, github_gateway, pull_code, settings
 from clearml_ci.clearml_gateway import ClearML
 from clearml_ci.settings import Settings
 from sandbox import developer, job, story
@@ -132,7 +132,7 @@ def stepped(clearml: ClearML, tale: Story, directory: Path, **changed: str) -> d
     run = tale.clearml.call(
         "tasks.create", name="pr_check #1", type="controller", project=where, hyperparams={"Args": section}
     )["id"]
-    return remote_run.remote_run(clearml, clearml_gateway.run(clearml, run))
+    return remote_run.remote_run(clearml, clearml_runs.run(clearml, run))
 
 
 @pytest.fixture

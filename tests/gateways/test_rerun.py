@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from clearml_ci import clearml_gateway, rerun
+from clearml_ci import clearml_gateway, clearml_runs, rerun
 from clearml_ci.check import Check, PullRequest
-from clearml_ci.clearml_gateway import ClearML, Run
+from clearml_ci.clearml_gateway import ClearML
+from clearml_ci.clearml_runs import Run
 from clearml_ci.errors import UsageError
 from clearml_ci.gate import Gate
 from sandbox.clearml_access import Client
@@ -40,7 +41,7 @@ class World:
             "tasks.create", name="pr_check", type="controller", project=self.project, hyperparams={"Args": items}
         )["id"]
         self.client.call("tasks.started", task=run)
-        return clearml_gateway.run(self.clearml, run)
+        return clearml_runs.run(self.clearml, run)
 
     def draft(self) -> None:
         """The template that the first run of a version registers holds that run's own Args."""
@@ -64,7 +65,7 @@ class World:
                 "tasks.create", name=name, type="data_processing", project=self.project, parent=run.id
             )["id"]
             clearml_gateway.mark(self.clearml, step, run=run.id, purpose="step")
-            clearml_gateway.store_result(self.clearml, step, result)
+            clearml_runs.store_result(self.clearml, step, result)
         return report.report(self.clearml, run)
 
     def said(self) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 GATEWAYS = {
-    "clearml": {"clearml_audit", "clearml_gateway", "clearml_launch", "clearml_schedule", "controller"},
+    "clearml": {"clearml_audit", "clearml_gateway", "clearml_launch", "clearml_runs", "clearml_schedule", "controller"},
     "github": {"github_gateway", "github_checks", "github_comments", "github_issues", "github_reads"},
 }
 PRODUCT = [
@@ -16,20 +16,9 @@ PRODUCT = [
 ]
 # What is no pure core: the two gateways, and what reads git, the job's environment, or a gateway.
 AROUND = {
-    *(*GATEWAYS["clearml"], *GATEWAYS["github"]),
-    *(
-        "audit_job",
-        "clearml_baseline",
-        "comparison",
-        "lineage",
-        "main_run",
-        "moving",
-        "publish",
-        "pull_code",
-        "rerun",
-        "source",
-    ),
-    *("step", "trigger", "voice", "watch", "workflow"),
+    *(file.stem for file in (ROOT / "clearml_ci").glob("*.py") if file.stem.startswith(("clearml_", "github_"))),
+    *("audit_job", "carry", "comparison", "controller", "lineage", "main_run", "moving", "publish", "pull_code"),
+    *("rerun", "source", "step", "trigger", "voice", "watch", "workflow"),
 }
 CORE = sorted(file.stem for file in (ROOT / "clearml_ci").glob("*.py") if file.stem not in AROUND)
 

@@ -1,7 +1,7 @@
 import pytest
 
 from clearml_ci import rerun
-from clearml_ci.clearml_gateway import Run
+from clearml_ci.clearml_runs import Run
 from clearml_ci.errors import UsageError
 from clearml_ci.rerun import Rerun
 

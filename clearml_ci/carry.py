@@ -1,0 +1,131 @@
+"""One run, from its start to an exit code: the pending status, the wait, and the verdict's way onto every surface."""
+
+import signal
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from clearml_ci import (
+    audit,
+    audit_report,
+    clearml_gateway,
+    clearml_runs,
+    clearml_stops,
+    markdown,
+    publish,
+    verdict,
+    watch,
+    workflow,
+)
+from clearml_ci.clearml_gateway import ClearML, ClearMLError
+from clearml_ci.clearml_queues import Queue
+from clearml_ci.verdict import Document
+from clearml_ci.voice import Voice
+
+REPORTS = ("report", "audit_report")  # the step that tells, of checks and promotions, and of audits
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def through(
+    clearml: ClearML,
+    job: Voice,
+    *,
+    template: str,
+    queue: Queue,
+    arguments: Mapping[str, str],
+    ends: tuple[float, float],
+) -> int:
+    """Pending status, start, wait, verdict. `ends`: when the job began, and the seconds that it may take."""
+    # A signal between these lines and the `try` would leave a run, or a pending status, that nobody ends.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    job.status(state="pending", description="started in ClearML", url="")
+    try:
+        run_id = clearml_runs.start(clearml, template=template, queue=queue, arguments=arguments)
+    except ClearMLError as error:
+        job.status(state="error", description=str(error), url="")
+        raise
+    run = {"id": run_id, "url": ""}
+    began, deadline = ends
+    try:
+        clearml_gateway.mark(clearml, run_id, run=run_id, purpose="run")
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        run["url"] = clearml_runs.run(clearml, run_id).url
+        workflow.say(f"ClearML run: {run['url']} (enqueued after {time.monotonic() - began:.1f} s)")
+        if job.check.action == "check":
+            _supersede(clearml, job, run)
+        if not job.check.waited_for:
+            workflow.handed_over(run, status=job.check.pull_request.check_name)
+            return 0
+        job.started(run["url"])
+        return _wait(clearml, job, run, deadline=began + deadline)
+    except KeyboardInterrupt:
+        return _give_up(clearml, job, run, "cancelled")
+    except Exception as error:  # whatever it is: a run that nobody waits for must not turn a status green later
+        told = isinstance(error, watch.DeadlineError | ClearMLError)
+        return _give_up(clearml, job, run, str(error) if told else f"{type(error).__name__}: {error}")
+
+
+def _supersede(clearml: ClearML, job: Voice, run: dict[str, str]) -> None:
+    """Stop the older checks of this pull request, and tell so where GitHub would wait for them for ever."""
+    for older in clearml_stops.supersede(clearml, run["id"]):
+        workflow.say(f"superseded an older check of pull request #{job.check.pull_request.number}: {older.url}")
+        commit = older.arguments.get("commit", "")
+        if commit != job.check.commit:
+            job.status(state="error", description="superseded by a newer commit", url=run["url"], commit=commit)
+
+
+def _wait(clearml: ClearML, job: Voice, run: dict[str, str], *, deadline: float) -> int:
+    """The exit code, once the run has ended and its verdict is told."""
+    ended, steps = watch.until_ended(clearml, run["id"], deadline=deadline, tell=workflow.say)
+    report = next((steps[name].result for name in REPORTS if name in steps), None) or {}
+    for warning in report.get("warnings", []):
+        workflow.warn(warning)
+    if ended.superseded_by:
+        document = verdict.error(job.check, run=run, reason=f"superseded by the newer run {ended.superseded_by}")
+        return _conclude(job, document)
+    states = ", ".join(f"{step.name} {step.status}" for step in steps.values()) or f"no step: {ended.message}"
+    fault = verdict.doubt(job.check, run=run, status=ended.status, states=states, report=report)
+    return _unreported(job, run, fault) if fault else _reported(job, report)
+
+
+def _reported(job: Voice, report: dict[str, Any]) -> int:
+    """The run's own verdict; what its agent could not say on GitHub, the job says."""
+    document: Document = report["verdict"]
+    comment_url: str = report["comment_url"]
+    if document["rerun"]:  # whoever starts one speaks for no workflow
+        return _conclude(job, document, comment_url=comment_url, body=report["markdown"])
+    if not report["posted"]:
+        comment_url = job.verdict(document, report["markdown"])
+    elif not report["status_set"]:
+        job.status(state=document["state"], description=publish.described(document), url=document["pipeline"]["url"])
+    return _conclude(job, document, comment_url=comment_url, body=report["markdown"])
+
+
+def _give_up(clearml: ClearML, job: Voice, run: dict[str, str], reason: str) -> int:
+    """Stop the run. A runner kills a cancelled job after seconds, so the word is told before the end is awaited."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        clearml_stops.ask_to_stop(clearml, run["id"], reason=f"ClearML CI: {reason}")
+        told = _unreported(job, run, f"{reason}; the run was stopped")
+        clearml_stops.stop(clearml, run["id"], reason=f"ClearML CI: {reason}")
+    except ClearMLError as error:
+        told = _unreported(job, run, f"{reason}; the run may still be there: {error}")
+    return told
+
+
+def _unreported(job: Voice, run: dict[str, str], reason: str) -> int:
+    """The verdict of a run that could not tell it itself."""
+    document = verdict.error(job.check, run=run, reason=reason)
+    job.status(state="error", description=reason, url=run["url"])
+    return _conclude(job, document)
+
+
+def _conclude(job: Voice, document: Document, *, comment_url: str = "", body: str = "") -> int:
+    if job.check.action == audit.PIPELINE:
+        title, text = audit_report.title(document), body or audit_report.issue(document)
+    else:
+        title, text = markdown.headline(document), body or markdown.comment(document, [])
+    job.ended(document, text)
+    workflow.conclude(document, title=title, comment_url=comment_url, body=text)
+    return int(document["exit_code"])
