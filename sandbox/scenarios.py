@@ -102,6 +102,8 @@ ON_AGENTS = {
     "fork-approved": Scenario(remote_scenarios.fork_approved, "passed", 0, "success"),
     "cancelled": Scenario(remote_scenarios.cancelled, "error", 4, "failure", comments=0),
     "superseded": Scenario(remote_scenarios.superseded, "passed", 0, "success"),
+}
+PROMOTIONS = {
     "merge-promotes": Scenario(promotion_scenarios.merge_promotes, "passed", 0, "success", says=("Merged as",)),
     "merge-squash": Scenario(promotion_scenarios.merge_squash, "passed", 0, "success", says=("Merged as",)),
     "merge-not-better": Scenario(promotion_scenarios.merge_not_better, "passed", 0, "success", says=("the tag stays",)),
@@ -125,7 +127,7 @@ REPORTS = {
     "detached": Scenario(report_scenarios.detached, "regressed", 0, "failure", waits=False),
 }
 # What later capabilities add; `make demo ALL=1` runs these after the short story.
-FURTHER = {**ON_AGENTS, **REPORTS}
+FURTHER = {**ON_AGENTS, **PROMOTIONS, **REPORTS}
 EVERY = {**SHORT_STORY, **FURTHER}
 # These are about the whole repository, and come last.
 AUDITS = {

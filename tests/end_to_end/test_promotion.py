@@ -11,7 +11,7 @@ from tests.end_to_end.conftest import Play, only_line
 MERGES = ["merge-promotes", "merge-squash", "merge-not-better", "promote-twice"]
 
 
-@pytest.mark.parametrize("name", [*MERGES, "rollback", "rerun-edited"])
+@pytest.mark.parametrize("name", list(scenarios.PROMOTIONS))
 def test_scenario__played__has_its_outcome_everywhere_and_one_comment(played: Play, name: str) -> None:
     expected, checked = scenarios.EVERY[name], played(name)
     assert (checked.job.exit_code, checked.verdict["outcome"]) == (expected.exit_code, expected.outcome)
@@ -146,9 +146,9 @@ def test_rollback__repository_that_never_promoted__exits_2(played: Play, tale: S
     assert "no promotion is recorded for octo-owner/none" in only_line(done, 2)
 
 
-def test_register__twice__registers_both_pipelines_once(tale: Story) -> None:
+def test_register__twice__registers_each_pipeline_once(tale: Story) -> None:
     elsewhere: dict[str, str | None] = {"GITHUB_REPOSITORY": "octo-owner/registered"}
     first, second = (job.run(tale.sandbox, event={}, command=("register",), settings=elsewhere) for _ in range(2))
     assert (first.exit_code, second.exit_code) == (0, 0)
-    assert first.log.count("registered the pipeline") == 2
-    assert second.log.count("is registered for this version already") == 2
+    assert first.log.count("registered the pipeline") == 3
+    assert second.log.count("is registered for this version already") == 3
