@@ -34,8 +34,12 @@ def through(
     queue: Queue,
     arguments: Mapping[str, str],
     ends: tuple[float, float],
+    supersedes: bool,
 ) -> int:
-    """Pending status, start, wait, verdict. `ends`: when the job began, and the seconds that it may take."""
+    """Pending status, start, wait, verdict. `ends`: when the job began, and the seconds that it may take.
+
+    `supersedes`: older checks of the same pull request are stopped, which a rerun, maybe of an old commit, must not do.
+    """
     # A signal between these lines and the `try` would leave a run, or a pending status, that nobody ends.
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     job.status(state="pending", description="started in ClearML", url="")
@@ -51,7 +55,7 @@ def through(
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         run["url"] = clearml_runs.run(clearml, run_id).url
         workflow.say(f"ClearML run: {run['url']} (enqueued after {time.monotonic() - began:.1f} s)")
-        if job.check.action == "check":
+        if supersedes:
             _supersede(clearml, job, run)
         if not job.check.waited_for:
             workflow.handed_over(run, status=job.check.pull_request.check_name)

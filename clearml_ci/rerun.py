@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from clearml_ci import clearml_runs
+from clearml_ci import audit, clearml_runs, remote, secrets_mask, settings
 from clearml_ci.clearml_gateway import ClearML
 from clearml_ci.clearml_runs import Run
 from clearml_ci.errors import UsageError, nearest
@@ -58,7 +58,7 @@ def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
 
 
 def _shown(value: str) -> str:
-    text = " ".join(value.split()) or "(empty)"
+    text = " ".join(secrets_mask.mask(value).split()) or "(empty)"
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
@@ -76,3 +76,10 @@ def edits(run: Run, given: Sequence[str]) -> dict[str, str]:
             raise UsageError(f"no parameter '{name.strip()}'{nearest(name.strip(), known, what='parameters')}")
         found[name.strip()] = value
     return found
+
+
+def deadline(environ: Mapping[str, str], arguments: Mapping[str, str]) -> float:
+    """Seconds until a rerun with these `Args` is stopped: what its original had. Raises UsageError."""
+    times = audit.times(arguments.get("retrain", ""), name="retrain")
+    training = {"run_until": remote.COMPLETION, "candidate": "train"} if times else {}
+    return settings.deadline(environ, remote.from_arguments({**arguments, **training}), times=1 + times)

@@ -49,7 +49,11 @@ def run(asked: Settings, *, began: float) -> int:
     arguments = dict(asked.arguments)
     if asked.check.action == "check":
         arguments |= replace(asked.check, facts=job.facts()).to_arguments()
-    return carry.through(clearml, job, template=draft, queue=queue, arguments=arguments, ends=(began, asked.deadline))
+    ends = (began, asked.deadline)
+    supersedes = asked.check.action == "check"
+    return carry.through(
+        clearml, job, template=draft, queue=queue, arguments=arguments, ends=ends, supersedes=supersedes
+    )
 
 
 def rerun(run_id: str, given: Sequence[str], environ: Mapping[str, str], *, began: float) -> int:
@@ -57,11 +61,13 @@ def rerun(run_id: str, given: Sequence[str], environ: Mapping[str, str], *, bega
     clearml = clearml_gateway.connect()
     earlier = clearml_runs.run(clearml, run_id)
     edits = reruns.edits(earlier, given)
-    wanted = replace(_asked(earlier, {**earlier.arguments, **edits}), waited_for=True)
+    arguments = {**earlier.arguments, **edits}
+    wanted = replace(_asked(earlier, arguments), waited_for=True)
     name = settings.controller_queue(environ)
     queue = clearml_queues.watched_queues(clearml, [name])[name]
-    ends = (began, settings.deadline(environ))
-    return carry.through(clearml, Voice(None, wanted), template=run_id, queue=queue, arguments=edits, ends=ends)
+    ends = (began, reruns.deadline(environ, arguments))
+    job = Voice(None, wanted)  # the run's own agent tells it, as after New run
+    return carry.through(clearml, job, template=run_id, queue=queue, arguments=edits, ends=ends, supersedes=False)
 
 
 def _asked(run: Run, arguments: Mapping[str, str]) -> Check:

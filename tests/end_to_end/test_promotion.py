@@ -85,6 +85,16 @@ def test_rerun__of_a_merged_pull_request__judges_and_writes_nothing(played: Play
     assert tale.repository.get_commit(merged.commit).get_combined_status().state == "success"
 
 
+def test_rerun__while_a_check_of_the_same_pull_request_runs__leaves_that_alone(played: Play, tale: Story) -> None:
+    checked = played("rerun-edited")
+    event = job.pull_request_event(tale.sandbox, checked.pull, action="synchronize")
+    live = job.run(tale.sandbox, event=event, settings={"CLEARML_CI_WAIT": "false"}).outputs["pipeline_id"]
+    again = promotion_scenarios.rerun(tale, checked.pull, checked.earlier[0], "threshold_percent=50")
+    assert again.verdict["outcome"] == "passed"
+    assert story.ended(tale, live) == "completed"
+    assert story.verdict(tale, live)["outcome"] == "regressed"
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

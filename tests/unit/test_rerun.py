@@ -5,7 +5,8 @@ from clearml_ci.clearml_runs import Run
 from clearml_ci.errors import UsageError
 from clearml_ci.rerun import Rerun
 
-RUN = Run("r", "", "completed", "", {"threshold_percent": "3", "goal": "maximize", "_context": "{}"}, "p", "p", "")
+ARGUMENTS = {"threshold_percent": "3", "goal": "maximize", "run_args": "", "_context": "{}"}
+RUN = Run("r", "", "completed", "", ARGUMENTS, "p", "p", "")
 
 
 @pytest.mark.parametrize(
@@ -16,9 +17,10 @@ RUN = Run("r", "", "completed", "", {"threshold_percent": "3", "goal": "maximize
         ({"threshold_percent": " 3 "}, "rerun by Ada with nothing changed"),
         ({"goal": ""}, "rerun by Ada with goal maximize → (empty)"),
         ({"_context": "x", "new": "1"}, "rerun by Ada with nothing changed"),
+        ({"run_args": "api_key=0123456789"}, "rerun by Ada with run_args (empty) → api_key=***"),
         ({"goal": "x" * 99}, f"rerun by Ada with goal maximize → {'x' * 39}…"),
     ],
-    ids=["same", "edited", "spaces", "emptied", "hidden-or-new", "long"],
+    ids=["same", "edited", "spaces", "emptied", "hidden-or-new", "secret", "long"],
 )
 def test_stamp__parameters_of_the_rerun__are_told_against_the_originals(after: dict[str, str], said: str) -> None:
     changes = rerun.changes(RUN.arguments, {**RUN.arguments, **after})
@@ -46,3 +48,22 @@ def test_edits__that_the_run_does_not_have__are_refused(given: str, message: str
     with pytest.raises(UsageError) as raised:
         rerun.edits(RUN, [given])
     assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "seconds"),
+    [
+        ({}, 1_800),
+        ({"run_until": "first-iteration"}, 600 + 600 + 600 + 300),
+        ({"candidate": "train"}, 600 + 600 + 18_000 + 300),
+        ({"run_until": "first-iteration", "retrain": "2"}, 3 * (600 + 600 + 18_000) + 300),
+    ],
+)
+def test_deadline__what_is_run_again__has_the_time_that_it_had_before(
+    arguments: dict[str, str], seconds: float
+) -> None:
+    assert rerun.deadline({}, arguments) == seconds
+
+
+def test_deadline__of_the_job__goes_first() -> None:
+    assert rerun.deadline({"CLEARML_CI_DEADLINE": "60"}, {"candidate": "train"}) == 60
