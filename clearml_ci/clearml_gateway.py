@@ -29,6 +29,7 @@ PAGE = 100  # tasks a request
 MOST = 500  # records a request that the server gives at most
 TIMEOUTS = (5.0, 15.0)  # seconds to connect, and to wait for an answer
 _RETRIES = {"total": 3, "connect": 2, "read": 2, "backoff_factor": 0.5, "backoff_max": 2}
+_ESCAPED = re.compile(r"^%+_")
 # The fields in which the mark of ownership stands.
 MARKS = [f"runtime.{mark}" for mark in (OWN_MARK, RUN_MARK, PURPOSE_MARK)]
 
@@ -224,9 +225,14 @@ def not_empty(task: str) -> str:
 
 
 def values(task: Mapping[str, Any], section: str) -> dict[str, str]:
-    """A section of a task's parameters, by name."""
+    """A section of a task's parameters, by name.
+
+    `pipelines.start_pipeline` escapes the names of what it clones once more each time: the parameters that a rerun of a
+    rerun was not given come back as `%%_context` (clone_task in apiserver/bll/task/task_bll.py, servers 2.0 to 2.3).
+    """
     items = ((task.get("hyperparams") or {}).get(section) or {}).items()
-    return {name: str(item.get("value") or "") for name, item in items}
+    found = {name: str(item.get("value") or "") for name, item in sorted(items, key=lambda item: -item[0].count("%"))}
+    return {_ESCAPED.sub("_", name): value for name, value in found.items()}  # of two, the one that was escaped less
 
 
 def section_items(section: str, values: Mapping[str, str]) -> list[dict[str, str]]:

@@ -84,7 +84,9 @@ def _register(clearml: ClearML, *, project: str, name: str, source: Source, argu
         ).id
     except Exception as error:  # the SDK raises whatever its layers raise
         raise ClearMLError(f"the pipeline '{project}/{name}' could not be registered: {error}") from error
-    clearml.call("tasks.edit_hyper_params", task=draft, hyperparams=clearml_gateway.section_items("Args", arguments))
+    if arguments:
+        items = clearml_gateway.section_items("Args", arguments)
+        clearml.call("tasks.edit_hyper_params", task=draft, hyperparams=items)
     clearml.call("tasks.edit", task=draft, runtime={TEMPLATE_MARK: draft})
 
 
@@ -144,6 +146,17 @@ def _run(clearml: ClearML, task: Mapping[str, Any]) -> Run:
         superseded_by=superseded_by(task),
         user=str((task.get("user") or {}).get("name") or "") if isinstance(task.get("user"), dict) else "",
     )
+
+
+def mend_names(clearml: ClearML, run_id: str) -> None:
+    """Gives the parameters of a started run their names back, which reruns of reruns lose: clearml_gateway.values."""
+    task = clearml_gateway.fields_of(clearml, run_id, ["hyperparams.Args"])
+    named = clearml_gateway.values(task, "Args")
+    if named.keys() != ((task.get("hyperparams") or {}).get("Args") or {}).keys():
+        items = clearml_gateway.section_items("Args", named)
+        clearml.call(
+            "tasks.edit_hyper_params", task=run_id, hyperparams=items, replace_hyperparams="section", force=True
+        )
 
 
 def oldest_run(clearml: ClearML, beside: Run, *, argument: str, value: str) -> Run | None:

@@ -4,12 +4,13 @@ An agent runs a file of pipelines/ as the controller. The DAG is built anew on e
 commit, so a rerun from ClearML's web UI with edited parameters is a run like any other.
 """
 
+import os
 from collections.abc import Callable, Mapping
 
 from clearml import PipelineController, Task
 from clearml.backend_interface.task.development.worker import DevWorker
 
-from clearml_ci import clearml_gateway, clearml_stops
+from clearml_ci import clearml_gateway, clearml_runs, clearml_stops
 from clearml_ci.clearml_gateway import ClearML
 from clearml_ci.clearml_runs import PIPELINES
 
@@ -31,8 +32,9 @@ def run(name: str, *, parameters: Mapping[str, str], plan: Plan) -> None:
     # The reporting subprocess makes every close of a task wait for 11 seconds (sdk.development.report_use_subprocess).
     Task._report_subprocess_enabled = False
     DevWorker.report_period = 1.0  # seconds between two looks for an abort; the SDK's own 30 are too many
-    controller = Task.init(auto_connect_arg_parser=False, auto_connect_frameworks=False, auto_resource_monitoring=False)
     clearml = clearml_gateway.connect()
+    clearml_runs.mend_names(clearml, os.environ["CLEARML_TASK_ID"])  # before the SDK reads them
+    controller = Task.init(auto_connect_arg_parser=False, auto_connect_frameworks=False, auto_resource_monitoring=False)
     clearml_gateway.mark(clearml, controller.id, run=controller.id, purpose="run")
     if clearml_stops.end_superseded(clearml, controller.id):
         return

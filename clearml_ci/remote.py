@@ -166,7 +166,7 @@ def from_arguments(arguments: Mapping[str, str], *, names: Mapping[str, str] | N
         until=how_far,
         candidate=source,
         queue=given["run_queue"] or DEFAULT_QUEUE,
-        project=given["run_project"] or "Github CICD",
+        project=project(given["run_project"] or "Github CICD", called=called["run_project"]),
         name=_name(given["run_name"] or "cicd_test_task", called["run_name"]),
         script=script,
         module=module,
@@ -200,6 +200,12 @@ def _relative(path: str, name: str) -> str:
     if path.startswith("/") or ".." in PurePosixPath(path).parts or "\n" in path:
         raise UsageError(f"{name} is {path!r}: expected a path relative to the repository's root, without '..'")
     return path
+
+
+def project(text: str, *, called: str) -> str:
+    """A project's name, of which ClearML makes each project above it as well. Raises UsageError."""
+    _name(text.partition("/")[0], called)
+    return text
 
 
 def _name(text: str, name: str) -> str:

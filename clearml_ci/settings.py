@@ -118,8 +118,9 @@ def github_token(environ: Mapping[str, str]) -> str:
 
 
 def pipeline_project(environ: Mapping[str, str]) -> str:
-    """The ClearML project below which every GitHub repository has its pipelines."""
-    return environ.get("CLEARML_CI_PIPELINE_PROJECT", "").strip() or "ClearML CI"
+    """The ClearML project below which every GitHub repository has its pipelines. Raises UsageError."""
+    name = environ.get("CLEARML_CI_PIPELINE_PROJECT", "").strip() or "ClearML CI"
+    return remote.project(name, called="CLEARML_CI_PIPELINE_PROJECT")
 
 
 def agents_code(environ: Mapping[str, str]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from copy import deepcopy
 
-from . import errors, queue_records, task_records, task_states, tasks
+from . import errors, parameter_keys, queue_records, task_records, task_states, tasks
 from .registry import endpoint
 from .store import Record, Store
 
@@ -16,7 +16,9 @@ def start_pipeline(store: Store, request: Record) -> Record:
     source = store.tasks.get(request["task"])
     if not source:
         raise errors.invalid_task(id=request["task"])
-    run = task_records.clone(store, source, changes={"hyperparams": _overridden(source, request)})
+    run = task_records.clone(store, source, changes={})
+    if request.get("args"):
+        run["hyperparams"] = _overridden(store, source, run, request)
     run["name"] = _run_name(store, run)
     queue = queue_records.wanted(store, {"queue": request.get("queue")})
     task_states.enqueue(store, run, queue, {"status_message": "Starting pipeline"})
@@ -26,11 +28,13 @@ def start_pipeline(store: Store, request: Record) -> Record:
     return answer
 
 
-def _overridden(source: Record, request: Record) -> Record:
+def _overridden(store: Store, source: Record, run: Record, request: Record) -> Record:
+    unlike = [arg["name"] for arg in request["args"] if not isinstance(arg.get("value"), str)]
+    if unlike:
+        raise errors.invalid("value is no string", args=unlike)
     sections: Record = deepcopy(source["hyperparams"])
-    for arg in request.get("args") or []:
-        name = str(arg["name"])
-        sections.setdefault("Args", {})[name] = {"section": "Args", "name": name, "value": str(arg["value"])}
+    changes = {arg["name"]: {"section": "Args", "name": arg["name"], "value": arg["value"]} for arg in request["args"]}
+    sections["Args"] = parameter_keys.cloned_with(store, source["id"], run["id"], sections.get("Args", {}), changes)
     return sections
 
 

@@ -92,6 +92,7 @@ def _ensure(store: Store, name: str, request: Record) -> Record:
     for project in store.projects.values():
         if project["name"] == name:
             return project
+    check_name(name)  # the names of the projects above it, too
     above, _, basename = name.rpartition("/")
     parent = _ensure(store, above, {}) if above else None
     moment = now()

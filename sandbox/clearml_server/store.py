@@ -38,6 +38,8 @@ class Store:
     workers: dict[str, Record] = field(default_factory=dict)
     models: dict[str, Record] = field(default_factory=dict)
     events: dict[str, TaskEvents] = field(default_factory=dict)
+    parameter_keys: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Of runs that were cloned with changes: each parameter's key in the database, see `parameter_keys`."""
     enqueued_from: dict[str, str | None] = field(default_factory=dict)
     """The status a queued task had before: what a dequeue returns it to."""
 

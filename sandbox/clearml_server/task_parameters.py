@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import task_records
+from . import errors, parameter_keys, task_records
 from .registry import endpoint
 from .store import Record, Store
 
@@ -18,6 +18,8 @@ def get_hyper_params(store: Store, request: Record) -> Record:
 
 @endpoint("tasks.edit_hyper_params")
 def edit_hyper_params(store: Store, request: Record) -> Record:
+    if not request["hyperparams"]:
+        raise errors.invalid("value '[]' length is lower than allowed minimum '1'")
     task = _task(store, request)
     sections = task["hyperparams"]
     given: Record = {}
@@ -29,6 +31,9 @@ def edit_hyper_params(store: Store, request: Record) -> Record:
     for section, items in given.items():
         sections[section] = items if replace == "section" else {**sections.get(section, {}), **items}
     task["hyperparams"] = sections
+    parameter_keys.written(
+        store, task["id"], [item["name"] for item in request["hyperparams"] if item["section"] == "Args"]
+    )
     return _updated(task, request)
 
 

@@ -94,6 +94,8 @@ def edit(store: Store, request: Record) -> Record:
     if not request.get("force") and task["status"] != "created":
         raise errors.invalid_status(expected="created", status=task["status"])
     fields = task_records.edited_fields(store, task, request)
+    if "hyperparams" in fields:
+        store.parameter_keys.pop(task["id"], None)
     return task_records.edit(store, task, fields) if fields else {"updated": 0}
 
 

@@ -340,3 +340,30 @@ def test_connect__no_web_address_to_be_told__names_the_variable(monkeypatch: pyt
     monkeypatch.setenv("CLEARML_API_HOST", "http://clearml.example:9999")
     with pytest.raises(UsageError, match="set CLEARML_WEB_HOST"):
         clearml_gateway.connect()
+
+
+def again(client: Client, run: str, queue: str, **edits: str) -> str:
+    """What the web UI's New run sends."""
+    args = [{"name": name, "value": value} for name, value in edits.items()]
+    return str(client.call("pipelines.start_pipeline", task=run, queue=queue, args=args)["pipeline"])
+
+
+def test_run__rerun_of_a_rerun__keeps_the_parameters_that_new_run_hides(
+    clearml: ClearML, client: Client, project: Project, prefix: str
+) -> None:
+    """ClearML's server escapes the names of what it clones once more each time, and reads them wrong in the end."""
+    given = {"threshold_percent": "3", "_context": "{}", "_origin": "n"}
+    run = client.call("tasks.create", name="pr_check", type="controller", project=project.id)["id"]
+    client.call("tasks.edit_hyper_params", task=run, hyperparams=clearml_gateway.section_items("Args", given))
+    queue = client.call("queues.create", name=f"{prefix}-reruns")["id"]
+    for threshold in ("4", "5", "6"):
+        run = again(client, run, queue, threshold_percent=threshold)
+    wanted = {**given, "threshold_percent": "6"}
+    assert clearml_runs.run(clearml, run).arguments == wanted
+    client.call("tasks.started", task=run)
+    clearml_runs.mend_names(clearml, run)
+    stored = client.call("tasks.get_by_id", task=run)["task"]["hyperparams"]["Args"]
+    assert {name: item["value"] for name, item in stored.items()} == wanted
+    client.call("tasks.stopped", task=run, force=True)
+    next_one = again(client, again(client, run, queue, threshold_percent="7"), queue, threshold_percent="8")
+    assert clearml_runs.run(clearml, next_one).arguments == {**wanted, "threshold_percent": "8"}

@@ -174,7 +174,7 @@ START_PIPELINE = """
     Task.get_task(task_id=template.id).set_parameters({"Args/commit": "none", "Args/_context": "{}"})
     queue = call("queues.get_all", name="^default$", only_fields=["id"])["queues"][0]["id"]
     start = dict(task=template.id, queue=queue, verify_watched_queue=True)
-    runs = [call("pipelines.start_pipeline", args=[{"name": "commit", "value": n}], **start) for n in (7, 8)]
+    runs = [call("pipelines.start_pipeline", args=[{"name": "commit", "value": n}], **start) for n in ("7", "8")]
     run = runs[0]["pipeline"]
 """
 

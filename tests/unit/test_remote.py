@@ -73,6 +73,7 @@ def test_args__as_people_write_them__are_pairs(text: str, pairs: tuple[tuple[str
         ({"run_until": "first-iteratoin"}, "run_until is 'first-iteratoin'; did you mean 'first-iteration'?"),
         ({"candidate": "trian"}, "candidate is 'trian'; did you mean 'train'?"),
         ({"candidate": "train"}, "run_until is 'first-iteration', but a candidate that is trained"),
+        ({"run_project": "CI/digits"}, "run_project is 'CI': ClearML refuses names of fewer than 3 characters"),
         ({"run_name": "ab"}, "run_name is 'ab': ClearML refuses names of fewer than 3 characters"),
         ({"run_inject_task_init": "maybe"}, "run_inject_task_init is 'maybe': expected true or false"),
     ],

@@ -138,3 +138,8 @@ def test_from_environment__label_of_the_policy__is_the_one_that_approves(
     assert found.check.pull_request.labeled_by == approved_by
     assert found.remote_run is not None
     assert (found.remote_run.until, found.remote_run.script) == ("first-iteration", "train.py")
+
+
+def test_pipeline_project__too_short_for_clearml__is_refused() -> None:
+    with pytest.raises(UsageError, match="CLEARML_CI_PIPELINE_PROJECT is 'CI': ClearML refuses names"):
+        settings.pipeline_project({"CLEARML_CI_PIPELINE_PROJECT": "CI"})
