@@ -5,11 +5,10 @@ from typing import Any
 
 from clearml_ci import folded
 from clearml_ci.audit_findings import FINDING, count
-from clearml_ci.cells import capital, escape, fitted, fold, table
+from clearml_ci.cells import MOST_WARNINGS, alert, capital, escape, fitted, fold, table
 from clearml_ci.verdict import OUTCOMES, Document
 
 LIMIT = 65_536  # characters of a GitHub issue; one more is refused with 422
-_MOST_WARNINGS = 5
 _HEADERS = ("what", "where", "seen", "what to do")
 
 
@@ -83,7 +82,7 @@ def _console(verdict: Document, room: int) -> str:
 
 
 def _warnings(verdict: Document) -> list[str]:
-    return [f"> [!WARNING]\n> {escape(warning)}" for warning in verdict["warnings"][:_MOST_WARNINGS]]
+    return [alert(warning) for warning in verdict["warnings"][:MOST_WARNINGS]]
 
 
 def _kind(finding: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ Row = TypeVar("Row")
 # Characters that start something, everywhere or at the start of a block; `www.` and `://` become links by themselves.
 _ACTIVE = re.compile(r"([\\`*_{}\[\]()#|~$:]|(?<=www)\.|^[-+=]|(?<=^\d)\.|(?<=^\d\d)\.)")
 _LONGEST = 500
+MOST_WARNINGS = 5
 
 
 def escape(text: str) -> str:
@@ -38,6 +39,16 @@ def table(rows: Sequence[Sequence[str]], headers: Sequence[str], *, align: Seque
 def fold(summary: str, body: str) -> str:
     """A part that is closed until somebody opens it; `summary` is HTML."""
     return f"<details>\n<summary>{summary}</summary>\n\n{body}\n\n</details>"
+
+
+def alert(text: str) -> str:
+    """A warning in a box of its own."""
+    return f"> [!WARNING]\n> {escape(text)}"
+
+
+def afterword(warnings: Sequence[str]) -> str:
+    """What follows a text that is told elsewhere than it should have been: why; empty where there is nothing to say."""
+    return "".join(f"\n{alert(warning)}\n" for warning in warnings[:MOST_WARNINGS])
 
 
 def fitted(rows: Sequence[Row], room: int, render: Callable[[Sequence[Row]], str]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from clearml_ci import comment_mode, folded
-from clearml_ci.cells import capital, escape, fitted, number, table
+from clearml_ci.cells import MOST_WARNINGS, alert, capital, escape, fitted, number, table
 from clearml_ci.charts import Curves
 from clearml_ci.gate import Summary
 from clearml_ci.verdict import OUTCOMES, Document
@@ -13,7 +13,6 @@ LIMIT = 65_536  # characters of a GitHub comment; one more is refused with 422
 ARROWS = {"maximize": "↑", "minimize": "↓"}
 HOLDS = ("passed", "improved", "no_baseline")
 ADVICE = "Commit your changes, run the training once from the clean commit with ClearML, push, and rerun this check."
-_MOST_WARNINGS = 5
 _ROOM_OF_A_LINE = 4_000  # characters: a reason of 500, escaped at its worst, and a link
 _FOR_LINES = 2_500  # characters that are left for what happens after the merge
 HEADLINES = {
@@ -133,10 +132,10 @@ def _let_pass(verdict: Document) -> str:
 
 
 def _warnings(verdict: Document) -> list[str]:
-    shown = verdict["warnings"][:_MOST_WARNINGS]
+    shown = verdict["warnings"][:MOST_WARNINGS]
     more = len(verdict["warnings"]) - len(shown)
     said = [*shown, *([f"{more} more warnings are in the verdict."] if more else [])]
-    return [f"> [!WARNING]\n> {escape(warning)}" for warning in said]
+    return [alert(warning) for warning in said]
 
 
 def _gates(verdict: Document, room: int) -> str:

@@ -1,10 +1,10 @@
 """What a check says on GitHub, whoever holds the credentials: a step on its agent, or the job that waits for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from clearml_ci import audit_report, github_checks, github_gateway, github_issues, github_reads, markdown
+from clearml_ci import audit_report, cells, github_checks, github_gateway, github_issues, github_reads, markdown
 from clearml_ci.check import Check
 from clearml_ci.github_gateway import GitHub, GitHubError
 from clearml_ci.verdict import Document
@@ -56,8 +56,13 @@ def outdated(hub: GitHub | None, wanted: Check) -> str:
     return f"pull request #{number} has moved on to {pull.head_sha[:10]}" if pull.head_sha != wanted.commit else ""
 
 
-def check_run(hub: GitHub, wanted: Check, document: Document, body: str, *, started: int | None) -> str:
-    """The check run's conclusion; the one that was started, or a new one where the token may. A warning, or nothing."""
+def check_run(
+    hub: GitHub, wanted: Check, document: Document, body: str, *, started: int | None, warnings: Sequence[str] = ()
+) -> str:
+    """The check run's conclusion; the one that was started, or a new one where the token may. A warning, or nothing.
+
+    `warnings` are those of what GitHub refused before: where no comment could be written, this is where people look.
+    """
 
     def finish() -> str:
         url = document["pipeline"]["url"]
@@ -65,8 +70,9 @@ def check_run(hub: GitHub, wanted: Check, document: Document, body: str, *, star
         one = started or github_checks.start(hub, commit=document["told_at"], name=name, url=url)
         if one is not None:
             conclusion = "neutral" if _let_pass(document) else CONCLUSIONS[document["state"]]
+            end = cells.afterword(warnings)
             title = f"{document['outcome'].replace('_', ' ')}: {document['exit_reason']}"[:200]
-            github_checks.finish(hub, one, conclusion=conclusion, title=title, summary=body, url=url)
+            github_checks.finish(hub, one, conclusion=conclusion, title=title, summary=body, url=url, end=end)
         return ""
 
     _, refused = _attempt(finish, "")

@@ -40,15 +40,15 @@ def conclude(verdict: Document, *, title: str, comment_url: str, body: str) -> N
     _append("GITHUB_STEP_SUMMARY", body)
 
 
-def handed_over(run: Mapping[str, str], *, status: str) -> None:
-    """A run that nobody waits for: its verdict comes as a commit status."""
+def handed_over(run: Mapping[str, str], *, status: str, notes: str) -> None:
+    """A run that nobody waits for: its verdict comes as a commit status. `notes` end the job's summary."""
     _annotate(
         "notice",
         f"ClearML CI: not waited for. The verdict comes as the commit status '{status}', which the steps' "
         "agent sets with its own GITHUB_TOKEN or GitHub App: without one, the status stays pending",
     )
     _append("GITHUB_OUTPUT", f"pipeline_id={run['id']}\npipeline_url={run['url']}\n")
-    _append("GITHUB_STEP_SUMMARY", f"The check runs in ClearML: [pipeline run]({run['url']})\n")
+    _append("GITHUB_STEP_SUMMARY", f"The check runs in ClearML: [pipeline run]({run['url']})\n{notes}")
 
 
 def outputs(verdict: Document, *, comment_url: str) -> dict[str, str]:

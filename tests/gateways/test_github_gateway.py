@@ -13,7 +13,7 @@ from flask import Flask, Response, request
 from github.Issue import Issue
 from github.Repository import Repository
 
-from clearml_ci import github_gateway, step, verdict
+from clearml_ci import github_gateway, step, verdict, voice
 from clearml_ci.check import Check, PullRequest
 from clearml_ci.credentials import App, Credentials
 from clearml_ci.github_gateway import GitHub, GitHubError
@@ -187,17 +187,24 @@ def test_connect__app_key_that_was_cut__is_told_and_not_shown(server: GitHubServ
 PASSED = {"outcome": "passed", "state": "success", "exit_code": 0}
 
 
+def summaries(issue: Issue, commit: str) -> list[str]:
+    """Of the commit's check runs, without the backslashes that keep text from being Markdown."""
+    return [run.output.summary.replace("\\", "") for run in issue.repository.get_commit(commit).get_check_runs()]
+
+
 def check_of(server: GitHubServer) -> Check:
     pull_request = PullRequest("octo-owner/digits", 1, (), server.api_url)
     return Check(head(server), pull_request, "Digits", "", (), "Best")
 
 
-def publish(server: GitHubServer, monkeypatch: pytest.MonkeyPatch, **environment: str) -> dict[str, Any]:
+def publish(
+    server: GitHubServer, monkeypatch: pytest.MonkeyPatch, *, waited_for: bool = True, **environment: str
+) -> dict[str, Any]:
     for name in ("GITHUB_TOKEN", "GH_TOKEN", "GITHUB_API_URL"):
         monkeypatch.delenv(name, raising=False)
     for name, value in {"GITHUB_API_URL": server.api_url, **environment}.items():
         monkeypatch.setenv(name, value)
-    check = check_of(server)
+    check = replace(check_of(server), waited_for=waited_for)
     passed = {**verdict.error(check, run={"id": "r", "url": "https://c"}, reason="fine"), **PASSED}
     return report.post(*step.voice(check), check, passed, f"{MARKER}\nfine")
 
@@ -220,6 +227,31 @@ def test_publish__status_refused__keeps_the_verdict_with_a_warning(
     assert (published["posted"], published["status_set"]) == (True, False)
     assert "refused the commit status" in published["warnings"][0]
     assert issue.get_comments().totalCount == 1
+
+
+def test_publish__comment_refused_and_nobody_waits__is_told_in_the_check_run(
+    server: GitHubServer, monkeypatch: pytest.MonkeyPatch, issue: Issue
+) -> None:
+    token = server.token("workflow", permissions={**JOB, "issues": "read", "pull_requests": "read"})
+    publish(server, monkeypatch, waited_for=False, GITHUB_TOKEN=token)
+    (summary,) = summaries(issue, head(server))
+    assert summary.startswith(f"{MARKER}\nfine\n> [!WARNING]\n> GitHub refused the comment on pull request #1")
+
+
+def test_verdict__job_that_may_not_comment__is_told_in_the_check_run_and_once_in_the_log(
+    server: GitHubServer, issue: Issue, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = server.token("workflow", permissions={**JOB, "issues": "read", "pull_requests": "read"})
+    job = voice.connect(check_of(server), token)
+    job.started("https://c")
+    passed = {**verdict.error(job.check, run={"id": "r", "url": "https://c"}, reason="fine"), **PASSED}
+    for _ in range(2):
+        assert job.verdict(passed, MARKER) == ""
+    job.ended(passed, f"{MARKER}\nfine\n")
+    (summary,) = summaries(issue, head(server))
+    assert "> [!WARNING]\n> GitHub refused the comment on pull request #1" in summary
+    assert capsys.readouterr().out.count("GitHub refused the comment") == 1
+    assert len(job.warnings) == 1
 
 
 def test_publish__comment_and_status_refused__is_left_to_the_waiting_job(
