@@ -55,7 +55,7 @@ def through(
         if job.check.action == "check":
             _supersede(clearml, job, run)
         if not job.check.waited_for:
-            workflow.handed_over(run, status=job.check.pull_request.check_name, notes=cells.afterword(job.warnings))
+            workflow.handed_over(run, status=job.check.check_name, notes=cells.afterword(job.warnings))
             return 0
         job.started(run["url"])
         return _wait(clearml, job, run, deadline=began + deadline)

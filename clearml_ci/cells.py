@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from typing import TypeVar
+from urllib.parse import quote
 
 from tabulate import tabulate
 
@@ -22,6 +23,11 @@ def escape(text: str) -> str:
     text = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _ACTIVE.sub(r"\\\1", text).replace("@", "@\u2060")  # a word joiner keeps GitHub from notifying people
+
+
+def hidden(name: str) -> str:
+    """A name behind another word of an HTML comment, which it cannot end; nothing where there is none."""
+    return f" {quote(name, safe='')}" if name else ""
 
 
 def number(value: float | None, *, signed: bool = False) -> str:

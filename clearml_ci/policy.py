@@ -37,9 +37,12 @@ class Baselines:
 class Policy:
     """A valid policy, its defaults filled in but for those of `remote_run`.
 
-    `project` and `task_name` are empty where any will do; `remote_run` is None where nothing is run.
+    `source` says whose it is. `name` is empty where the repository has one check; `project` and `task_name` are empty
+    where any will do; `remote_run` is None where nothing is run.
     """
 
+    source: str
+    name: str
     project: str
     task_name: str
     candidate: str
@@ -66,7 +69,7 @@ def load(text: str, *, source: str) -> Policy:
     problems = [*found.problems, *unfit]
     if problems:
         raise UsageError(policy_problems.told(problems, source=source))
-    return _policy(found.data)
+    return _policy(found.data, source)
 
 
 def validate_file(path: str | Path) -> str:
@@ -84,28 +87,29 @@ def validate_file(path: str | Path) -> str:
 
 def summary(policy: Policy) -> str:
     """What was understood, for a person to read."""
+    ignored = policy.evidence.ignored_paths
     lines = [
+        *([f"name: {policy.name}"] if policy.name else []),
         f"project: {policy.project or 'the whole workspace'}",
         f"tasks: {policy.task_name or 'any'}",
         f"candidate: {policy.candidate}",
-        *(f"gate: {_gate_line(gate)}" for gate in policy.gates),
+        *([f"an earlier commit counts when only these changed: {', '.join(ignored)}"] if ignored else []),
+        *([f"gate: {_gate_line(gate)}" for gate in policy.gates] or ["gate: none, nothing is compared"]),
         f"baseline: tag {policy.baselines.tag}{', and main at the merge base' if policy.baselines.main else ''}",
         f"alike: {_alike_line(policy.alike)}",
         f"remote run: {_remote_line(policy.remote_run)}",
         f"comment: {policy.comment}; inconclusive: {policy.inconclusive}; promote: {policy.promote}",
     ]
-    if not policy.gates:
-        lines.insert(3, "gate: none, nothing is compared")
-    if policy.evidence.ignored_paths:
-        lines.insert(3, f"an earlier commit counts when only these changed: {', '.join(policy.evidence.ignored_paths)}")
     return "\n".join(lines)
 
 
-def _policy(document: Any) -> Policy:
+def _policy(document: Any, source: str) -> Policy:
     filled = {**policy_schema.defaults(policy_schema.SCHEMA), **document}
     evidence = {**policy_schema.defaults(policy_schema.EVIDENCE), **filled["evidence"]}
     alike = {**policy_schema.defaults(policy_schema.ALIKE), **filled["alike"]}
     return Policy(
+        source=source,
+        name=filled.get("name", ""),
         project=filled.get("project", ""),
         task_name=filled.get("task_name", ""),
         candidate=filled["candidate"],

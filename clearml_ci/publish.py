@@ -32,11 +32,11 @@ def verdict(hub: GitHub, wanted: Check, document: Document, body: str) -> Posted
     return Posted(comment_url, bool(status_url), tuple(dict.fromkeys(warnings)))
 
 
-def audit(hub: GitHub, document: Document, body: str) -> str:
+def audit(hub: GitHub, wanted: Check, document: Document, body: str) -> str:
     """The address of the repository's one issue, which is closed when all is well. Raises GitHubError."""
     return github_issues.upsert(
         hub,
-        marker=audit_report.marker(document["repository"]),
+        marker=audit_report.marker(wanted.pull_request.repository, wanted.name),
         title=audit_report.title(document),
         body=body,
         open_=document["exit_code"] != 0,
@@ -66,7 +66,7 @@ def check_run(
 
     def finish() -> str:
         url = document["pipeline"]["url"]
-        name = github_checks.NAME.format(wanted.pull_request.check_name)
+        name = github_checks.NAME.format(wanted.check_name)
         one = started or github_checks.start(hub, commit=document["told_at"], name=name, url=url)
         if one is not None:
             conclusion = "neutral" if _let_pass(document) else CONCLUSIONS[document["state"]]
@@ -101,7 +101,7 @@ def _comment(hub: GitHub, wanted: Check, document: Document, body: str) -> tuple
         hub,
         pull_request=pull.number,
         commit=wanted.commit,
-        marker=markdown.marker(pull.repository, pull.number),
+        marker=markdown.marker(pull.repository, pull.number, wanted.name),
         body=body,
         mode=wanted.comment,
         failure=document["exit_code"] != 0,
@@ -115,7 +115,7 @@ def _line(hub: GitHub, wanted: Check, document: Document, body: str) -> str:
     return github_gateway.add_to_comment(
         hub,
         pull_request=pull.number,
-        marker=markdown.marker(pull.repository, pull.number),
+        marker=markdown.marker(pull.repository, pull.number, wanted.name),
         edit=lambda earlier: markdown.with_line(earlier or body, document),
         mode=wanted.comment,
         failure=document["exit_code"] != 0,
@@ -126,7 +126,7 @@ def _status(hub: GitHub, wanted: Check, document: Document) -> str:
     return github_gateway.set_status(
         hub,
         commit=document["told_at"],
-        name=wanted.pull_request.check_name,
+        name=wanted.check_name,
         state=document["state"],
         description=described(document),
         url=document["pipeline"]["url"],

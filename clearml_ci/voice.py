@@ -52,7 +52,7 @@ class Voice:
             github_gateway.set_status(
                 self.hub,
                 commit=commit,
-                name=self.check.pull_request.check_name,
+                name=self.check.check_name,
                 state=state,
                 description=description,
                 url=url,
@@ -83,7 +83,7 @@ class Voice:
         if self.hub is None or not self.check.waited_for or self.check.action == audit.PIPELINE:
             return
         try:
-            name = github_checks.NAME.format(self.check.pull_request.check_name)
+            name = github_checks.NAME.format(self.check.check_name)
             self.check_run = github_checks.start(self.hub, commit=self.check.told_at, name=name, url=url)
         except GitHubError as error:
             self.warn(str(error))
@@ -111,7 +111,7 @@ class Voice:
 
     def _issue(self, hub: GitHub, document: Document, body: str) -> str:
         try:
-            return publish.audit(hub, document, body)
+            return publish.audit(hub, self.check, document, body)
         except GitHubError as error:
             self.warn(str(error))
             return ""
@@ -173,8 +173,11 @@ def home(environ: Mapping[str, str]) -> Home:
     )
 
 
-def read_policy(pull: PullRequest, token: str) -> Policy | None:
-    """The policy of the base branch, None where it has none. Raises GitHubError and UsageError."""
+def read_policy(pull: PullRequest, token: str, path: str = "") -> Policy | None:
+    """The policy of the base branch: the file at `path`, or the usual one, and None where there is none of that.
+
+    Raises GitHubError, and UsageError also where a file that is named is not there.
+    """
     if not token:
         raise UsageError(
             f"without a GITHUB_TOKEN the base branch cannot be asked for its policy ({policy.FILE}): set it, "
@@ -182,5 +185,11 @@ def read_policy(pull: PullRequest, token: str) -> Policy | None:
         )
     hub = github_gateway.connect(api_url=pull.github_api, token=token, repository=pull.repository)
     head = github_reads.branch_head(hub, pull.base)
-    text = github_reads.file_at(hub, path=policy.FILE, commit=head)
-    return policy.load(text, source=f"{policy.FILE} of {pull.base}") if text is not None else None
+    file = path or policy.FILE
+    text = github_reads.file_at(hub, path=file, commit=head)
+    if text is None and path:
+        raise UsageError(
+            f"the branch '{pull.base}' of {pull.repository} has no {path}: a policy is read from the base branch, so "
+            "merge it there first, or correct CLEARML_CI_POLICY (the input `policy`)"
+        )
+    return policy.load(text, source=f"{file} of {pull.base}") if text is not None else None

@@ -13,7 +13,7 @@ from flask import Flask, Response, request
 from github.Issue import Issue
 from github.Repository import Repository
 
-from clearml_ci import github_gateway, step, verdict, voice
+from clearml_ci import github_gateway, markdown, step, verdict, voice
 from clearml_ci.check import Check, PullRequest
 from clearml_ci.credentials import App, Credentials
 from clearml_ci.github_gateway import GitHub, GitHubError
@@ -227,6 +227,25 @@ def test_publish__status_refused__keeps_the_verdict_with_a_warning(
     assert (published["posted"], published["status_set"]) == (True, False)
     assert "refused the commit status" in published["warnings"][0]
     assert issue.get_comments().totalCount == 1
+
+
+def test_publish__checks_of_several_names__have_a_comment_a_status_and_a_check_run_each(
+    server: GitHubServer, issue: Issue
+) -> None:
+    for name in ("digits", "letters", "digits", ""):
+        job = voice.connect(replace(check_of(server), name=name), server.token("workflow", permissions=JOB))
+        job.started("https://c")
+        document = verdict.error(job.check, run={"id": "r", "url": "https://c"}, reason="fine")
+        job.verdict(document, markdown.comment(document, []))
+        job.ended(document, "fine")
+    commit = issue.repository.get_commit(head(server))
+    comments = [
+        one.body.splitlines()[0].removeprefix(f"<!-- clearml-ci: {FULL_NAME}#1") for one in issue.get_comments()
+    ]
+    assert comments == [" digits -->", " letters -->", " -->"]
+    expected = {"ClearML CI", "ClearML CI: digits", "ClearML CI: letters"}
+    assert {one.context for one in commit.get_combined_status().statuses} == expected
+    assert {run.name.removesuffix(" / verdict") for run in commit.get_check_runs()} == expected
 
 
 def test_publish__comment_refused_and_nobody_waits__is_told_in_the_check_run(

@@ -14,7 +14,7 @@ from clearml_ci.policy import Policy
 GITHUB = Path(__file__).parents[2] / ".github"
 EXAMPLE = (GITHUB / "clearml-ci.example.yml").read_text(encoding="utf-8")
 KEYS = (
-    "version, project, task_name, candidate, evidence, gates, baselines, alike, remote_run, comment, "
+    "version, name, project, task_name, candidate, evidence, gates, baselines, alike, remote_run, comment, "
     "comment_authors, inconclusive, promote"
 )
 GATE_KEYS = "metric, goal, value, max_regression, min, max, required"
@@ -22,6 +22,7 @@ A_METRIC = "title/series, or a mapping of title, series"
 A_TOLERANCE = "a percentage such as 3%, or a number that is not negative"
 A_PROJECT = "a project's name of at least 3 characters, such as Team/Digits"
 A_NAME = "a task's name of at least 3 characters; a number or true goes into quotes"
+A_CHECK = "a name of at most 60 visible characters in one line; a number or true goes into quotes"
 A_TEXT = "a text in one line; a number or true goes into quotes"
 A_LIMIT = "a number of seconds above 0"
 AN_ARGUMENT = "name=value without leading dashes, such as epochs=1"
@@ -57,6 +58,11 @@ STRUCTURE = {
     "no-mapping-below": ("evidence: docs", "2: evidence: found 'docs'; allowed: a mapping of ignored_paths"),
     "candidate-unknown": ("candidate: best", "2: candidate: found 'best'; allowed: find, train, find-or-train, none"),
     "candidate-null": ("candidate: null", "2: candidate: found nothing; allowed: find, train, find-or-train, none"),
+    "name-number": ("name: 7", f"2: name: found the number 7; allowed: {A_CHECK}"),
+    "name-empty": ("name: ''", f"2: name: found ''; allowed: {A_CHECK}"),
+    "name-two-lines": ('name: "a\\nb"', f"2: name: found 'a\\nb'; allowed: {A_CHECK}"),
+    "name-unseen": ('name: "digits\\u200b"', f"2: name: found 'digits\\u200b'; allowed: {A_CHECK}"),
+    "name-too-long": (f"name: {'x' * 61}", f"2: name: found '{'x' * 57}...'; allowed: {A_CHECK}"),
     "project-dot": ("project: .", f"2: project: found '.'; allowed: {A_PROJECT}"),
     "project-parent": ("project: a/../b", f"2: project: found 'a/../b'; allowed: {A_PROJECT}"),
     "project-empty": ("project: ''", f"2: project: found ''; allowed: {A_PROJECT}"),
@@ -349,7 +355,8 @@ def test_example__keys__are_all_that_there_are_but_module() -> None:
 
 def test_load__example__is_understood() -> None:
     found = load(EXAMPLE)
-    assert (found.project, found.task_name, found.candidate) == ("Digits", "train digits", "find")
+    assert (found.name, found.project, found.task_name) == ("digits", "Digits", "train digits")
+    assert found.candidate == "find"
     assert found.evidence.ignored_paths == ("docs/**", "*.md")
     assert found.gates == (
         Gate("accuracy", "validation", tolerance=3.0, minimum=0.9, maximum=1.0),
@@ -365,6 +372,8 @@ def test_load__example__is_understood() -> None:
 
 def test_load__version_alone__has_the_defaults() -> None:
     assert load("version: 1") == Policy(
+        source="p.yml",
+        name="",
         project="",
         task_name="",
         candidate="find",
@@ -426,6 +435,7 @@ def test_load__windows_line_ends_and_byte_order_mark__make_no_difference() -> No
 
 def test_summary__example__says_what_was_understood() -> None:
     assert policy.summary(load(EXAMPLE)).splitlines() == [
+        "name: digits",
         "project: Digits",
         "tasks: train digits",
         "candidate: find",
