@@ -248,6 +248,17 @@ def test_publish__checks_of_several_names__have_a_comment_a_status_and_a_check_r
     assert {run.name.removesuffix(" / verdict") for run in commit.get_check_runs()} == expected
 
 
+def test_publish__merge_of_a_name__is_a_line_of_its_own_comment(server: GitHubServer, issue: Issue) -> None:
+    token, run = server.token("workflow", permissions=JOB), {"id": "r", "url": "https://c"}
+    for name in ("digits", "letters"):
+        check = replace(check_of(server), name=name)
+        for one in (check, replace(check, action="promote", merge_commit=check.commit)):
+            if (name, one.action) != ("digits", "promote"):
+                document = verdict.error(one, run=run, reason="fine")
+                voice.connect(one, token).verdict(document, markdown.comment(document, []))
+    assert ["**Merged as" in comment.body for comment in issue.get_comments()] == [False, True]
+
+
 def test_publish__comment_refused_and_nobody_waits__is_told_in_the_check_run(
     server: GitHubServer, monkeypatch: pytest.MonkeyPatch, issue: Issue
 ) -> None:
