@@ -64,7 +64,7 @@ def _pr(given: argparse.Namespace, began: float) -> int:  # noqa: ARG001  all co
 def _promote(given: argparse.Namespace, began: float) -> int:  # noqa: ARG001
     event, idle = voice.merge(os.environ)
     if idle:
-        workflow.say(f"::notice::ClearML CI: {idle}")
+        workflow.note(idle)
         return 0
     asked = settings.from_environment(os.environ, read_policy=voice.read_policy, event=event, promotes=True)
     return trigger.run(asked, began=began)
@@ -87,7 +87,7 @@ def _rollback(given: argparse.Namespace, began: float) -> int:  # noqa: ARG001
 
 
 def _validate(given: argparse.Namespace, began: float) -> int:  # noqa: ARG001
-    workflow.say(policy.validate_file(given.file))
+    workflow.say(policy.validate_file(given.file or settings.policy_file(os.environ) or policy.FILE))
     return 0
 
 
@@ -125,7 +125,7 @@ COMMANDS = {
     "validate": Command(
         "check a policy file, offline",
         _validate,
-        {"file": {"nargs": "?", "default": policy.FILE, "help": f"default: {policy.FILE}"}},
+        {"file": {"nargs": "?", "help": f"default: {policy.FILE}, or what CLEARML_CI_POLICY names"}},
     ),
     "register": Command("register the pipelines of this version in ClearML, and start nothing", _register),
 }

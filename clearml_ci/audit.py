@@ -58,7 +58,7 @@ class Audit:
     `task_name` may be empty: then tasks of each name have a best of their own. `gates` tell how much worse than the
     best main may be. `commit` is main's head, empty where the step has to ask GitHub. `queues` are looked at, and
     `longest_wait` is in seconds. `clean_up`: stop the leftovers that carry our mark.
-    `retrain`: how often main is trained again.
+    `retrain`: how often main is trained again. `name` tells several audits of one repository apart.
     """
 
     home: Home
@@ -71,6 +71,7 @@ class Audit:
     longest_wait: float = DEFAULT_LONGEST_WAIT
     clean_up: bool = True
     retrain: int = 0
+    name: str = ""
 
     def to_arguments(self) -> dict[str, str]:
         """The `Args` of a run. Names with a leading underscore are hidden in the New run dialog."""
@@ -91,6 +92,7 @@ class Audit:
             "longest_wait": f"{self.longest_wait:g}",
             "clean_up": "true" if self.clean_up else "false",
             "retrain": str(self.retrain),
+            check.NAME: self.name,
             "_context": json.dumps(context),
         }
 
@@ -109,6 +111,7 @@ def from_arguments(arguments: Mapping[str, str]) -> Audit:
         longest_wait=_seconds(arguments.get("longest_wait", "")),
         clean_up=argument_texts.word("clean_up", arguments.get("clean_up", ""), {"true": True, "false": False}),
         retrain=times(arguments.get("retrain", ""), name="retrain"),
+        name=arguments.get(check.NAME, "").strip(),
     )
 
 
@@ -139,6 +142,7 @@ def as_check(audit: Audit, *, commit: str = "") -> Check:
         best_tag=audit.best_tag,
         candidate="none",
         action=PIPELINE,
+        name=audit.name,
         comment_authors=home.comment_authors,
     )
 

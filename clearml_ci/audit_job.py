@@ -27,7 +27,7 @@ def asked(environ: Mapping[str, str], *, lasting: bool = False) -> Settings:
     Raises GitHubError and UsageError.
     """
     home = voice.home(environ)
-    policy = voice.read_policy(home.main, settings.github_token(environ))
+    policy = voice.read_policy(home.main, settings.github_token(environ), settings.policy_file(environ))
     return audit_settings.from_environment(environ, replace(home, recent=()) if lasting else home, policy)
 
 
@@ -37,7 +37,7 @@ def schedule(environ: Mapping[str, str], text: str) -> int:
     if when:
         return _register(clearml_gateway.connect(), asked(environ, lasting=True), when, environ)
     project = f"{settings.pipeline_project(environ)}/{settings.github_repository(environ)}"
-    ended = clearml_schedule.unregister(clearml_gateway.connect(), project)
+    ended = clearml_schedule.unregister(clearml_gateway.connect(), project, name=settings.name(environ))
     workflow.say(f"ended the schedule {', '.join(ended)}" if ended else f"there was no schedule in '{project}'")
     return 0
 

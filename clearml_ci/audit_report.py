@@ -5,24 +5,27 @@ from typing import Any
 
 from clearml_ci import folded
 from clearml_ci.audit_findings import FINDING, count
-from clearml_ci.cells import capital, escape, fitted, fold, table
+from clearml_ci.cells import MOST_WARNINGS, alert, capital, escape, fitted, fold, hidden, table
 from clearml_ci.verdict import OUTCOMES, Document
 
 LIMIT = 65_536  # characters of a GitHub issue; one more is refused with 422
-_MOST_WARNINGS = 5
 _HEADERS = ("what", "where", "seen", "what to do")
 
 
-def marker(repository: str) -> str:
-    """The hidden first line by which a repository's one issue is found again."""
-    return f"<!-- clearml-ci audit: {repository} -->"
+def marker(repository: str, name: str = "") -> str:
+    """The hidden first line by which a repository's one issue is found again; each name of an audit has its own."""
+    return f"<!-- clearml-ci audit: {repository}{hidden(name)} -->"
 
 
 def title(verdict: Document) -> str:
-    """What the issue is called, short enough for GitHub's 256 characters."""
+    """What the issue is called, short enough for GitHub's 256 characters; an audit's name stands in it as it is."""
+    return _titled(verdict, verdict.get("name", ""))  # that of an older version's run has none
+
+
+def _titled(verdict: Document, name: str) -> str:
     found = len(_of(verdict, finding=True))
     said = {"passed": "all is well", "error": "it could not be done"}.get(verdict["outcome"], count(found, "finding"))
-    return f"ClearML CI audit: {said}"
+    return f"ClearML CI audit: {f'{name} · ' if name else ''}{said}"
 
 
 def issue(verdict: Document) -> str:
@@ -49,8 +52,8 @@ def _head(verdict: Document) -> list[str]:
     of = f" Looked at {count(looked['bests'], 'best')} in {count(looked['projects'], 'project')}." if looked else ""
     commit = f" main: `{verdict['commit'][:10]}`." if verdict["commit"] else ""
     return [
-        marker(verdict["repository"]),
-        f"### {OUTCOMES[verdict['outcome']].sign} {title(verdict)}",
+        marker(verdict["repository"], verdict["name"]),
+        f"### {OUTCOMES[verdict['outcome']].sign} {_titled(verdict, escape(verdict['name']))}",
         *([f"↻ {escape(capital(verdict['rerun']['said']))}."] if verdict["rerun"] else []),
         f"{escape(capital(reason))}.{of}{commit}",
     ]
@@ -83,7 +86,7 @@ def _console(verdict: Document, room: int) -> str:
 
 
 def _warnings(verdict: Document) -> list[str]:
-    return [f"> [!WARNING]\n> {escape(warning)}" for warning in verdict["warnings"][:_MOST_WARNINGS]]
+    return [alert(warning) for warning in verdict["warnings"][:MOST_WARNINGS]]
 
 
 def _kind(finding: Mapping[str, Any]) -> str:

@@ -27,22 +27,23 @@ def from_environment(environ: Mapping[str, str], home: Home, policy: Policy | No
     launch, described = settings.remote_run(environ, policy)
     names = settings.queues(environ, launch)
     times = audit.times(environ.get(_RETRAIN, ""), name=_RETRAIN)
-    gates = policy.gates if policy else settings.gates(environ)
-    if times and not gates:
+    looked_at = (names.controllers, names.steps, *([names.code] if launch or times else []))
+    own = Audit(
+        home=home,
+        commit="",  # main's head, whenever the run looks
+        projects=_projects(environ, policy),
+        task_name=environ.get("CLEARML_TASK_NAME", "").strip(),
+        best_tag=check.best_tag(environ.get("CLEARML_BEST_TAGNAME", ""), name="CLEARML_BEST_TAGNAME"),
+        gates=settings.gates(environ),
+        queues=(*looked_at, *audit.names(environ.get("CLEARML_CI_AUDIT_QUEUES", ""))),
+        retrain=times,
+        name=settings.name(environ),
+    )
+    asked = _governed(own, policy) if policy else own
+    if times and not asked.gates:
         raise UsageError(
             f"{_RETRAIN} is {times}, but there is no gate: name the metrics in which main is to be as good"
         )
-    looked_at = (names.controllers, names.steps, *([names.code] if launch or times else []))
-    asked = Audit(
-        home=replace(home, comment_authors=policy.comment_authors if policy else ()),
-        commit="",  # main's head, whenever the run looks
-        projects=_projects(environ, policy),
-        task_name=(policy and policy.task_name) or environ.get("CLEARML_TASK_NAME", "").strip(),
-        best_tag=_best_tag(environ, policy),
-        gates=gates,
-        queues=(*looked_at, *audit.names(environ.get("CLEARML_CI_AUDIT_QUEUES", ""))),
-        retrain=times,
-    )
     return Settings(
         pipeline=audit.PIPELINE,
         check=audit.as_check(asked),
@@ -61,6 +62,24 @@ def from_environment(environ: Mapping[str, str], home: Home, policy: Policy | No
         deadline=settings.deadline(environ, _training(described) if times else launch, times=1 + times),
         **settings.agents_code(environ),
         github_token=settings.github_token(environ),
+        notes=settings.overruled_by(
+            policy,
+            environ,
+            asked=audit.as_check(own),
+            governed={**described, **audit.as_check(asked).to_arguments()},
+        ),
+    )
+
+
+def _governed(own: Audit, policy: Policy) -> Audit:
+    """The audit as the base branch's policy has it; what the policy leaves open is the workflow's."""
+    return replace(
+        own,
+        home=replace(own.home, comment_authors=policy.comment_authors),
+        task_name=policy.task_name or own.task_name,
+        best_tag=policy.baselines.tag,
+        gates=policy.gates,
+        name=policy.name,
     )
 
 
@@ -78,12 +97,6 @@ def _projects(environ: Mapping[str, str], policy: Policy | None) -> tuple[str, .
     """None: those that the repository's checks are asked about."""
     own = (policy and policy.project) or environ.get("CLEARML_PROJECT", "").strip()
     return audit.names(environ.get("CLEARML_CI_AUDIT_PROJECTS", "")) or ((own,) if own else ())
-
-
-def _best_tag(environ: Mapping[str, str], policy: Policy | None) -> str:
-    if policy:
-        return policy.baselines.tag
-    return check.best_tag(environ.get("CLEARML_BEST_TAGNAME", ""), name="CLEARML_BEST_TAGNAME")
 
 
 def _training(described: Mapping[str, str]) -> RemoteRun | None:

@@ -8,6 +8,7 @@ from typing import Any
 from clearml_ci import (
     audit,
     audit_report,
+    cells,
     clearml_gateway,
     clearml_runs,
     clearml_stops,
@@ -58,7 +59,7 @@ def through(
         if supersedes:
             _supersede(clearml, job, run)
         if not job.check.waited_for:
-            workflow.handed_over(run, status=job.check.pull_request.check_name)
+            workflow.handed_over(run, status=job.check.check_name, notes=cells.afterword(job.warnings))
             return 0
         job.started(run["url"])
         return _wait(clearml, job, run, deadline=began + deadline)
@@ -83,7 +84,7 @@ def _wait(clearml: ClearML, job: Voice, run: dict[str, str], *, deadline: float)
     ended, steps = watch.until_ended(clearml, run["id"], deadline=deadline, tell=workflow.say)
     report = next((steps[name].result for name in REPORTS if name in steps), None) or {}
     for warning in report.get("warnings", []):
-        workflow.warn(warning)
+        job.warn(warning)
     if ended.superseded_by:
         document = verdict.error(job.check, run=run, reason=f"superseded by the newer run {ended.superseded_by}")
         return _conclude(job, document)
@@ -131,5 +132,5 @@ def _conclude(job: Voice, document: Document, *, comment_url: str = "", body: st
     else:
         title, text = markdown.headline(document), body or markdown.comment(document, [])
     job.ended(document, text)
-    workflow.conclude(document, title=title, comment_url=comment_url, body=text)
+    workflow.conclude(document, title=title, comment_url=comment_url, body=text + cells.afterword(job.warnings))
     return int(document["exit_code"])

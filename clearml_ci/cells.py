@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from typing import TypeVar
+from urllib.parse import quote
 
 from tabulate import tabulate
 
@@ -13,6 +14,7 @@ Row = TypeVar("Row")
 # Characters that start something, everywhere or at the start of a block; `www.` and `://` become links by themselves.
 _ACTIVE = re.compile(r"([\\`*_{}\[\]()#|~$:]|(?<=www)\.|^[-+=]|(?<=^\d)\.|(?<=^\d\d)\.)")
 _LONGEST = 500
+MOST_WARNINGS = 5
 
 
 def escape(text: str) -> str:
@@ -21,6 +23,11 @@ def escape(text: str) -> str:
     text = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _ACTIVE.sub(r"\\\1", text).replace("@", "@\u2060")  # a word joiner keeps GitHub from notifying people
+
+
+def hidden(name: str) -> str:
+    """A name behind another word of an HTML comment, which it cannot end; nothing where there is none."""
+    return f" {quote(name, safe='')}" if name else ""
 
 
 def number(value: float | None, *, signed: bool = False) -> str:
@@ -38,6 +45,16 @@ def table(rows: Sequence[Sequence[str]], headers: Sequence[str], *, align: Seque
 def fold(summary: str, body: str) -> str:
     """A part that is closed until somebody opens it; `summary` is HTML."""
     return f"<details>\n<summary>{summary}</summary>\n\n{body}\n\n</details>"
+
+
+def alert(text: str) -> str:
+    """A warning in a box of its own."""
+    return f"> [!WARNING]\n> {escape(text)}"
+
+
+def afterword(warnings: Sequence[str]) -> str:
+    """What follows a text that is told elsewhere than it should have been: why; empty where there is nothing to say."""
+    return "".join(f"\n{alert(warning)}\n" for warning in warnings[:MOST_WARNINGS])
 
 
 def fitted(rows: Sequence[Row], room: int, render: Callable[[Sequence[Row]], str]) -> str:

@@ -21,6 +21,7 @@ from clearml_ci.gate import Gate
 
 CHECK_NAME = "ClearML CI"
 PIPELINE = "pr_check"
+NAME = "_name"  # the Arg by which the runs of one name are told from those of another
 DEFAULT_BEST_TAG = "Best Performance"
 GOALS = {"MAX": "maximize", "MIN": "minimize", "MAXIMIZE": "maximize", "MINIMIZE": "minimize"}
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -43,14 +44,6 @@ class PullRequest:
     labeled_by: str = ""  # who put the label of approval on it, in the event that started this very check
     base: str = ""  # the branch that it is to be merged into
     default_branch: str = ""
-
-    @property
-    def check_name(self) -> str:
-        """What the commit status is called. A status belongs to a commit, which may be proposed to several branches:
-        what a lenient one lets pass must not turn the check of another one green.
-        """
-        own = self.base in ("", self.default_branch) or not self.default_branch
-        return CHECK_NAME if own else f"{CHECK_NAME} ({self.base})"
 
     @property
     def is_fork(self) -> bool:
@@ -80,7 +73,8 @@ class Check:
     `candidate` and `until` are those of `remote.RemoteRun`; what else a remote run needs is read by its step alone.
     `comment` is one of comment_mode.MODES; `ignored_paths` are patterns of files that no run depends on;
     `waited_for`: a job waits for the verdict, and speaks for agents that cannot. `promote` is one of promotion.MODES;
-    `action` is `check`, or what the pipeline `promote` does after the merge that made `merge_commit`.
+    `action` is `check`, or what the pipeline `promote` does after the merge that made `merge_commit`. `name` tells the
+    checks of several models of one repository apart, and is empty where there is one.
     """
 
     commit: str
@@ -102,6 +96,16 @@ class Check:
     promote: str = "better"
     action: str = "check"
     merge_commit: str = ""
+    name: str = ""
+
+    @property
+    def check_name(self) -> str:
+        """What the commit status is called. A status belongs to a commit, which may be proposed to several branches:
+        what a lenient one lets pass must not turn the check of another one green.
+        """
+        named = f"{CHECK_NAME}: {self.name}" if self.name else CHECK_NAME
+        base, default = self.pull_request.base, self.pull_request.default_branch
+        return named if base in ("", default) or not default else f"{named} ({base})"
 
     @property
     def told_at(self) -> str:
@@ -127,6 +131,7 @@ class Check:
             "comment": self.comment,
             "promote": self.promote,
             **self._own_arguments(),
+            NAME: self.name,
             "_context": json.dumps(
                 {
                     "repository": self.pull_request.repository,
@@ -199,6 +204,7 @@ def from_arguments(arguments: Mapping[str, str]) -> Check:
         promote=argument_texts.word("promote", arguments.get("promote", ""), {mode: mode for mode in promotion.MODES}),
         action=_action(arguments.get("action", "")),
         merge_commit=_merge_commit(arguments),
+        name=arguments.get(NAME, "").strip(),
     )
 
 

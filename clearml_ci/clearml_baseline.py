@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from clearml_ci import clearml_gateway, clearml_runs, promotion
+from clearml_ci.check import NAME
 from clearml_ci.check import PIPELINE as CHECKS
 from clearml_ci.clearml_gateway import PAGE, ClearML, ClearMLError
 from clearml_ci.clearml_runs import PIPELINES, Run
@@ -72,8 +73,11 @@ def note(clearml: ClearML, task: str, text: str) -> None:
 # --- what was judged ----------------------------------------------------------------------------------------
 
 
-def judged_candidate(clearml: ClearML, run: Run, *, commit: str) -> dict[str, Any] | None:
-    """The candidate of the newest completed check of a commit, as its verdict names it; None where there is none."""
+def judged_candidate(clearml: ClearML, run: Run, *, commit: str, name: str) -> dict[str, Any] | None:
+    """The candidate of the newest completed check of a commit, as its verdict names it; None where there is none.
+
+    `name` is that of the check: those of other models of the repository judged other tasks.
+    """
     project = clearml_gateway.project_id(clearml, f"{run.project.rpartition(PIPELINES)[0]}{PIPELINES}{CHECKS}")
     if project is None:
         return None
@@ -90,7 +94,8 @@ def judged_candidate(clearml: ClearML, run: Run, *, commit: str) -> dict[str, An
         **{"hyperparams.Args.commit.value": [commit]},
     )["tasks"]
     for one in found:
-        if clearml_gateway.values(one, "Args").get("commit") != commit:
+        asked = clearml_gateway.values(one, "Args")
+        if (asked.get("commit"), asked.get(NAME, "")) != (commit, name):
             continue
         report = clearml_runs.steps(clearml, one["id"]).get("report")
         candidate = (((report.result if report else None) or {}).get("verdict") or {}).get("candidate")

@@ -13,7 +13,7 @@ from typing import Any
 from clearml import Task
 from clearml.automation import TaskScheduler
 
-from clearml_ci import audit, clearml_gateway, clearml_queues, clearml_runs, rerun
+from clearml_ci import audit, check, clearml_gateway, clearml_queues, clearml_runs, rerun
 from clearml_ci import schedule as schedules
 from clearml_ci.clearml_gateway import LIVE, OWN_MARK, PURPOSE_MARK, ClearML, ClearMLError
 from clearml_ci.clearml_queues import Queue
@@ -25,7 +25,7 @@ NAME = "audit schedule"
 SCRIPT = "pipelines/audit_schedule.py"
 PURPOSE = "schedule"
 JOB = "audit"
-PARAMETERS = ("schedule", "_project", "_controllers_queue", "_repository", "_commit", "_arguments")
+PARAMETERS = ("schedule", check.NAME, "_project", "_controllers_queue", "_repository", "_commit", "_arguments")
 _CONFIGURATION = "schedule"  # where the scheduler keeps its jobs, and reads them again every 15 minutes
 _FIELDS = ["type", "status", "created", "project.id", "hyperparams.Args", "script.repository", "script.version_num"]
 
@@ -40,10 +40,16 @@ class Wanted:
     source: Source
     arguments: Mapping[str, str]
 
+    @property
+    def name(self) -> str:
+        """That of the audits; each name of a repository has a schedule of its own."""
+        return self.arguments.get(check.NAME, "")
+
     def to_arguments(self) -> dict[str, str]:
         """The `Args` of the schedule's task."""
         return {
             "schedule": self.when.text,
+            check.NAME: self.name,
             "_project": self.project,
             "_controllers_queue": self.controllers,
             "_repository": self.source.repository,
@@ -79,21 +85,21 @@ def from_arguments(arguments: Mapping[str, str]) -> Wanted:
 def register(clearml: ClearML, wanted: Wanted, *, queue: Queue) -> Registered:
     """Have `queue` (the services') start the audit on schedule; the same schedule again changes nothing.
 
-    There is one schedule for a repository: another one replaces it, and of two that are registered at once the newest
-    counts. Raises ClearMLError.
+    There is one schedule for a repository and a name: another one replaces it, and of two that are registered at once
+    the newest counts. Raises ClearMLError.
     """
     same = next((task for task in reversed(_living(clearml, wanted.project)) if _is(task, wanted)), None)
     kept = same["id"] if same else _create(clearml, wanted, queue)
-    living = _living(clearml, wanted.project)
+    living = [task for task in _living(clearml, wanted.project) if _name(task) == wanted.name]
     newest = kept if same else str(living[-1]["id"])
     ended = _end(clearml, (task["id"] for task in living if task["id"] != newest))
     found = next(task for task in living if task["id"] == newest)
     return Registered(newest, clearml.task_url(found), new=not same, ended=ended)
 
 
-def unregister(clearml: ClearML, project: str) -> tuple[str, ...]:
-    """End the schedules of a pipeline project; their ids."""
-    return _end(clearml, (task["id"] for task in _living(clearml, project)))
+def unregister(clearml: ClearML, project: str, *, name: str = "") -> tuple[str, ...]:
+    """End the schedules of a pipeline project, or those of a name alone; their ids."""
+    return _end(clearml, (task["id"] for task in _living(clearml, project) if name in ("", _name(task))))
 
 
 def _create(clearml: ClearML, wanted: Wanted, queue: Queue) -> str:
@@ -141,8 +147,11 @@ def _is_ours(task: Mapping[str, Any]) -> bool:
 
 
 def _is(task: Mapping[str, Any], wanted: Wanted) -> bool:
-    given = (task.get("hyperparams") or {}).get("Args") or {}
-    return {name: str(item.get("value") or "") for name, item in given.items()} == wanted.to_arguments()
+    return clearml_gateway.values(task, "Args") == wanted.to_arguments()
+
+
+def _name(task: Mapping[str, Any]) -> str:
+    return clearml_gateway.values(task, "Args").get(check.NAME, "")
 
 
 def _end(clearml: ClearML, tasks: Iterable[str]) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ import contextlib
 import time
 
 from clearml_ci import clearml_gateway, clearml_runs
+from clearml_ci.check import NAME
 from clearml_ci.clearml_gateway import LIVE, ClearML, ClearMLError
 from clearml_ci.clearml_runs import SUPERSEDED, Run
 
@@ -72,12 +73,14 @@ def end_superseded(clearml: ClearML, run_id: str) -> bool:
 
 
 def supersede(clearml: ClearML, run_id: str) -> list[Run]:
-    """Tell the older checks of the same pull request to stop, and mark them; those that were told so."""
+    """Tell the older checks of the same pull request and name to stop, and mark them; those that were told so."""
     own = clearml_runs.run(clearml, run_id)
     older = [
         one
         for one in clearml_runs.live_runs_before(clearml, own)
-        if one.arguments.get("pull_request") == own.arguments["pull_request"]
+        if all(
+            one.arguments.get(argument, "") == own.arguments.get(argument, "") for argument in ("pull_request", NAME)
+        )
     ]
     for one in older:
         clearml_gateway.set_properties(clearml, one.id, {SUPERSEDED: f"{run_id} instead of {one.id}"})

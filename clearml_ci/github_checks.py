@@ -8,7 +8,8 @@ from clearml_ci.github_gateway import GitHub, told
 # https://docs.github.com/pull-requests (troubleshooting required status checks). The status is the one to require.
 NAME = "{} / verdict"  # of the status's name
 _SUMMARY_LIMIT = 65_535  # bytes; documented as characters, https://github.com/github/docs/issues/35252
-_CUT = "\n\n… The rest did not fit here; it is in ClearML."
+_FOLD = "\n\n</details>"
+_CUT = "\n\n… The rest did not fit here; it is in ClearML.\n"
 
 
 def start(hub: GitHub, *, commit: str, name: str, url: str) -> int | None:
@@ -29,10 +30,11 @@ def _start(hub: GitHub, commit: str, name: str, url: str) -> int | None:
         raise
 
 
-def finish(hub: GitHub, check: int, *, conclusion: str, title: str, summary: str, url: str) -> None:
+def finish(hub: GitHub, check: int, *, conclusion: str, title: str, summary: str, url: str, end: str = "") -> None:
     """Ends a check run: `success`, `failure`, `neutral` or `cancelled`; the Markdown `summary` is cut to what fits.
 
-    Only with the credentials that started it: GitHub lets no other App change it. Raises GitHubError.
+    `end` follows it, and is short enough to stay whole. Only with the credentials that started it: GitHub lets no other
+    App change it. Raises GitHubError.
     """
     told(
         hub,
@@ -42,15 +44,17 @@ def finish(hub: GitHub, check: int, *, conclusion: str, title: str, summary: str
             status="completed",
             conclusion=conclusion,
             details_url=url or github.GithubObject.NotSet,
-            output={"title": title, "summary": _fitted(summary)},
+            output={"title": title, "summary": _fitted(summary, end)},
         ),
     )
 
 
-def _fitted(summary: str) -> str:
-    """Whole lines, as many as fit."""
-    whole = summary.encode()
-    if len(whole) <= _SUMMARY_LIMIT:
-        return summary
-    kept = whole[: _SUMMARY_LIMIT - len(_CUT.encode())].decode(errors="ignore")
-    return (kept.rpartition("\n")[0] or kept) + _CUT
+def _fitted(summary: str, end: str) -> str:
+    """Whole lines, as many as fit before the end; a fold that is cut is closed, so that the end is seen."""
+    if len((summary + end).encode()) <= _SUMMARY_LIMIT:
+        return summary + end
+    room = _SUMMARY_LIMIT - len((_FOLD + _CUT + end).encode())
+    kept = summary.encode()[:room].decode(errors="ignore")
+    kept = kept.rpartition("\n")[0] or kept
+    folded = kept.count("<details") > kept.count("</details>")
+    return kept + _FOLD * folded + _CUT + end

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import github
 from github.Comparison import Comparison
 from github.ContentFile import ContentFile
-from github.PullRequest import PullRequest
 
 from clearml_ci.errors import UsageError
 from clearml_ci.github_gateway import GitHub, told
@@ -21,48 +20,25 @@ class Comment(NamedTuple):
 
     login: str
     body: str
-    id: int
 
 
 @dataclass(frozen=True)
 class Pull:
-    """A pull request as it stands. A deleted fork leaves it without a head repository, but with its head commit."""
+    """What of a pull request can change while it is checked."""
 
-    number: int
-    title: str
-    author: str
     state: str  # open or closed
-    draft: bool
     merged: bool
-    merge_commit_sha: str | None
     head_sha: str
-    head_repository: str | None
-    head_clone_url: str | None
-    base_ref: str
-    base_sha: str
 
 
 def pull(hub: GitHub, number: int) -> Pull:
-    """Raises GitHubError."""
-    return told(hub, f"pull request #{number}", _PULLS, lambda: _pull(hub.repository.get_pull(number)))
+    """As it stands. Raises GitHubError."""
 
+    def read() -> Pull:
+        one = hub.repository.get_pull(number)
+        return Pull(state=one.state, merged=one.merged, head_sha=one.head.sha)
 
-def _pull(one: PullRequest) -> Pull:
-    head = one.head.repo  # null for a deleted fork, whatever PyGithub's types say
-    return Pull(
-        number=one.number,
-        title=one.title,
-        author=one.user.login if one.user else "",
-        state=one.state,
-        draft=one.draft,
-        merged=one.merged,
-        merge_commit_sha=one.merge_commit_sha,
-        head_sha=one.head.sha,
-        head_repository=head.full_name if head else None,
-        head_clone_url=head.clone_url if head else None,
-        base_ref=one.base.ref,
-        base_sha=one.base.sha,
-    )
+    return told(hub, f"pull request #{number}", _PULLS, read)
 
 
 def comments(hub: GitHub, pull_request: int) -> list[Comment]:
@@ -73,7 +49,7 @@ def comments(hub: GitHub, pull_request: int) -> list[Comment]:
         _PULLS,
         lambda: list(hub.repository.get_issue(pull_request).get_comments()),
     )
-    return [Comment(one.user.login if one.user else "", one.body or "", one.id) for one in found]
+    return [Comment(one.user.login if one.user else "", one.body or "") for one in found]
 
 
 def permission(hub: GitHub, login: str) -> str:

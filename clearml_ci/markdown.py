@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from clearml_ci import comment_mode, folded
-from clearml_ci.cells import capital, escape, fitted, number, table
+from clearml_ci.cells import MOST_WARNINGS, alert, capital, escape, fitted, hidden, number, table
 from clearml_ci.charts import Curves
 from clearml_ci.gate import Summary
 from clearml_ci.verdict import OUTCOMES, Document
@@ -13,7 +13,6 @@ LIMIT = 65_536  # characters of a GitHub comment; one more is refused with 422
 ARROWS = {"maximize": "↑", "minimize": "↓"}
 HOLDS = ("passed", "improved", "no_baseline")
 ADVICE = "Commit your changes, run the training once from the clean commit with ClearML, push, and rerun this check."
-_MOST_WARNINGS = 5
 _ROOM_OF_A_LINE = 4_000  # characters: a reason of 500, escaped at its worst, and a link
 _FOR_LINES = 2_500  # characters that are left for what happens after the merge
 HEADLINES = {
@@ -27,9 +26,9 @@ HEADLINES = {
 }
 
 
-def marker(repository: str, number: int) -> str:
-    """The hidden first line by which a pull request's one comment is found again."""
-    return f"<!-- clearml-ci: {repository}#{number} -->"
+def marker(repository: str, number: int, name: str = "") -> str:
+    """The hidden first line by which a pull request's one comment is found again; each name of a check has its own."""
+    return f"<!-- clearml-ci: {repository}#{number}{hidden(name)} -->"
 
 
 def comment(verdict: Document, scalars: Sequence[Summary], curves: Mapping[int, Curves] | None = None) -> str:
@@ -80,14 +79,21 @@ def with_line(body: str, verdict: Document) -> str:
 
 
 def headline(verdict: Document) -> str:
-    """`✅ ClearML CI: passed`, for the comment and the terminal."""
-    return f"{OUTCOMES[verdict['outcome']].sign} ClearML CI: {verdict['outcome'].replace('_', ' ')}"
+    """`✅ ClearML CI: passed`, for the terminal; a check's name stands in it as it is."""
+    return _titled(verdict, verdict.get("name", ""))  # that of an older version's run has none
+
+
+def _titled(verdict: Document, name: str) -> str:
+    named = f"{name} · " if name else ""
+    return f"{OUTCOMES[verdict['outcome']].sign} ClearML CI: {named}{verdict['outcome'].replace('_', ' ')}"
 
 
 def _head(verdict: Document) -> list[str]:
     return [
-        marker(verdict["repository"], verdict["pull_request"]) + "\n" + comment_mode.outcome_line(verdict["outcome"]),
-        f"### {headline(verdict)} · {_in_a_word(verdict)}",
+        marker(verdict["repository"], verdict["pull_request"], verdict["name"])
+        + "\n"
+        + comment_mode.outcome_line(verdict["outcome"]),
+        f"### {_titled(verdict, escape(verdict['name']))} · {_in_a_word(verdict)}",
         f"{escape(_sentence(verdict))}{_let_pass(verdict)} Commit `{verdict['commit'][:10]}`.",
         *([f"↻ {escape(capital(verdict['rerun']['said']))}."] if verdict["rerun"] else []),
     ]
@@ -133,10 +139,10 @@ def _let_pass(verdict: Document) -> str:
 
 
 def _warnings(verdict: Document) -> list[str]:
-    shown = verdict["warnings"][:_MOST_WARNINGS]
+    shown = verdict["warnings"][:MOST_WARNINGS]
     more = len(verdict["warnings"]) - len(shown)
     said = [*shown, *([f"{more} more warnings are in the verdict."] if more else [])]
-    return [f"> [!WARNING]\n> {escape(warning)}" for warning in said]
+    return [alert(warning) for warning in said]
 
 
 def _gates(verdict: Document, room: int) -> str:

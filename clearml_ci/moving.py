@@ -115,6 +115,7 @@ def _entry(asked: _Asked, *, to: RecordedTask, previous: Sequence[str], reason: 
         merge_commit=wanted.merge_commit,
         reason=reason,
         undoes=undoes,
+        name=wanted.name,
     )
 
 

@@ -1,13 +1,11 @@
 """What a team asks of its pull requests: the policy file `.github/clearml-ci.yml`, understood.
 
-The file belongs to the base branch, so a pull request cannot change what it is judged by. It travels as a JSON
-document in one parameter of a ClearML run, where anyone may edit it: a document is checked as a file is.
+The file belongs to the base branch, so a pull request cannot change what it is judged by.
 """
 
-import copy
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,6 @@ from clearml_ci import check, policy_problems, policy_schema, policy_text
 from clearml_ci.alike import Alike
 from clearml_ci.errors import UsageError
 from clearml_ci.gate import Gate
-from clearml_ci.policy_problems import Problem
 
 FILE = ".github/clearml-ci.yml"
 
@@ -40,9 +37,12 @@ class Baselines:
 class Policy:
     """A valid policy, its defaults filled in but for those of `remote_run`.
 
-    `project` and `task_name` are empty where any will do; `remote_run` is None where nothing is run.
+    `source` says whose it is. `name` is empty where the repository has one check; `project` and `task_name` are empty
+    where any will do; `remote_run` is None where nothing is run.
     """
 
+    source: str
+    name: str
     project: str
     task_name: str
     candidate: str
@@ -57,21 +57,19 @@ class Policy:
     promote: str
 
 
-def schema() -> dict[str, Any]:
-    """The JSON schema of the file, for editors."""
-    return copy.deepcopy(policy_schema.SCHEMA)
-
-
 def schema_text() -> str:
-    """The schema as `.github/clearml-ci.schema.json` holds it."""
-    return json.dumps(schema(), indent=2) + "\n"
+    """The JSON schema of the file, for editors, as `.github/clearml-ci.schema.json` holds it."""
+    return json.dumps(policy_schema.SCHEMA, indent=2) + "\n"
 
 
 def load(text: str, *, source: str) -> Policy:
     """The policy in a file's text. Raises UsageError with a line for every problem; `source` names the file."""
     found = policy_text.read(text)
     unfit = policy_problems.of(found.data, found.lines) if found.lines else []
-    return _policy_without([*found.problems, *unfit], found.data, source=source)
+    problems = [*found.problems, *unfit]
+    if problems:
+        raise UsageError(policy_problems.told(problems, source=source))
+    return _policy(found.data, source)
 
 
 def validate_file(path: str | Path) -> str:
@@ -87,48 +85,31 @@ def validate_file(path: str | Path) -> str:
     return summary(load(text, source=str(path)))
 
 
-def to_document(policy: Policy) -> dict[str, Any]:
-    """The policy as JSON data, in the file's own form."""
-    plain = json.loads(json.dumps(asdict(policy)))
-    document = {"version": 1, **plain, "gates": [_gate_document(gate) for gate in policy.gates]}
-    return {name: value for name, value in document.items() if value not in ("", None)}
-
-
-def from_document(document: object, *, source: str = "the run's policy") -> Policy:
-    """The policy of such a document. Raises UsageError with a line for every problem."""
-    return _policy_without(policy_problems.of(document, {}), document, source=source)
-
-
 def summary(policy: Policy) -> str:
     """What was understood, for a person to read."""
+    ignored = policy.evidence.ignored_paths
     lines = [
+        *([f"name: {policy.name}"] if policy.name else []),
         f"project: {policy.project or 'the whole workspace'}",
         f"tasks: {policy.task_name or 'any'}",
         f"candidate: {policy.candidate}",
-        *(f"gate: {_gate_line(gate)}" for gate in policy.gates),
+        *([f"an earlier commit counts when only these changed: {', '.join(ignored)}"] if ignored else []),
+        *([f"gate: {_gate_line(gate)}" for gate in policy.gates] or ["gate: none, nothing is compared"]),
         f"baseline: tag {policy.baselines.tag}{', and main at the merge base' if policy.baselines.main else ''}",
         f"alike: {_alike_line(policy.alike)}",
         f"remote run: {_remote_line(policy.remote_run)}",
         f"comment: {policy.comment}; inconclusive: {policy.inconclusive}; promote: {policy.promote}",
     ]
-    if not policy.gates:
-        lines.insert(3, "gate: none, nothing is compared")
-    if policy.evidence.ignored_paths:
-        lines.insert(3, f"an earlier commit counts when only these changed: {', '.join(policy.evidence.ignored_paths)}")
     return "\n".join(lines)
 
 
-def _policy_without(problems: list[Problem], document: object, *, source: str) -> Policy:
-    if problems:
-        raise UsageError(policy_problems.told(problems, source=source))
-    return _policy(document)
-
-
-def _policy(document: Any) -> Policy:
+def _policy(document: Any, source: str) -> Policy:
     filled = {**policy_schema.defaults(policy_schema.SCHEMA), **document}
     evidence = {**policy_schema.defaults(policy_schema.EVIDENCE), **filled["evidence"]}
     alike = {**policy_schema.defaults(policy_schema.ALIKE), **filled["alike"]}
     return Policy(
+        source=source,
+        name=filled.get("name", ""),
         project=filled.get("project", ""),
         task_name=filled.get("task_name", ""),
         candidate=filled["candidate"],
@@ -141,7 +122,7 @@ def _policy(document: Any) -> Policy:
             inputs=alike["inputs"],
             difference=alike["difference"],
         ),
-        remote_run=copy.deepcopy(filled.get("remote_run")),
+        remote_run=filled.get("remote_run"),
         comment=filled["comment"],
         comment_authors=tuple(filled["comment_authors"]),
         inconclusive=filled["inconclusive"],
@@ -169,20 +150,6 @@ def _gate(document: Mapping[str, Any]) -> Gate:
 
 def _float(number: float | None) -> float | None:
     return None if number is None else float(number)
-
-
-def _gate_document(gate: Gate) -> dict[str, Any]:
-    floor = {} if gate.minimum is None else {"min": gate.minimum}
-    ceiling = {} if gate.maximum is None else {"max": gate.maximum}
-    return {
-        "metric": {"title": gate.title, "series": gate.series},
-        "goal": gate.goal,
-        "value": gate.value,
-        "max_regression": _allowed(gate) if gate.relative else gate.tolerance,
-        **floor,
-        **ceiling,
-        "required": gate.required,
-    }
 
 
 def _allowed(gate: Gate) -> str:

@@ -6,19 +6,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jsonschema import Draft202012Validator, TypeChecker, ValidationError
-from jsonschema.validators import extend
+from jsonschema import Draft202012Validator, ValidationError
 
 from clearml_ci import errors
 from clearml_ci.policy_schema import SCHEMA, title_and_series
 
 MOST = 50  # messages
 Path = tuple[str | int, ...]
+_VALIDATOR = Draft202012Validator(SCHEMA)
 
 
 @dataclass(frozen=True)
 class Problem:
-    """`line` is 0 where there is no text; `where` is a key's path as people write it."""
+    """`where` is a key's path as people write it."""
 
     line: int
     where: str
@@ -40,23 +40,9 @@ def of(data: object, lines: Mapping[Path, int]) -> list[Problem]:
 def told(problems: Iterable[Problem], *, source: str) -> str:
     """One line each, in the file's order, without doubles."""
     ordered = sorted(dict.fromkeys(problems), key=lambda one: one.line)
-    shown = [f"{source}:{one.line or ''}{':' if one.line else ''} {one.where}: {one.text}" for one in ordered[:MOST]]
+    shown = [f"{source}:{one.line}: {one.where}: {one.text}" for one in ordered[:MOST]]
     more = [f"{source}: and more; mend these first"] if len(ordered) > MOST else []
     return "\n".join([*shown, *more])
-
-
-def _is_number(_: TypeChecker, value: object) -> bool:
-    """JSON knows no NaN, Python's reader does; and true is no number."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:
-        return False
-
-
-_TYPES = Draft202012Validator.TYPE_CHECKER.redefine("number", _is_number)
-_VALIDATOR = extend(Draft202012Validator, type_checker=_TYPES)(SCHEMA)  # type: ignore[no-untyped-call]
 
 
 def _of_error(error: ValidationError) -> Iterator[tuple[Path, str]]:
@@ -113,7 +99,7 @@ def _conflicts(data: Any, wrong: set[Path]) -> Iterator[tuple[Path, str]]:
 
 def _line(path: Path, lines: Mapping[Path, int]) -> int:
     """The line of a path, or of the nearest thing around it that is there."""
-    return next((lines[path[:end]] for end in range(len(path), -1, -1) if path[:end] in lines), 0)
+    return next(lines[path[:end]] for end in range(len(path), -1, -1) if path[:end] in lines)
 
 
 def _written(path: Path) -> str:

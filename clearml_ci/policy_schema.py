@@ -4,6 +4,7 @@ A JSON schema (draft 2020-12). `errorMessage` ends our messages about a value th
 keyword show it as well. Patterns mean the same in Python and in JavaScript.
 """
 
+import re
 from typing import Any
 
 from clearml_ci.check import DEFAULT_BEST_TAG
@@ -11,6 +12,7 @@ from clearml_ci.check import DEFAULT_BEST_TAG
 Schema = dict[str, Any]
 
 _ODD = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"  # control characters, line breaks, halves of a character
+_UNSEEN = r"[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]"  # without width, or turning the direction
 _ONE_LINE = rf"(?![\s\S]*{_ODD})"  # also keeps Python's `$` from matching before a last line break
 _PROJECT = r"(?!.*//)(?!.*/$)(?!(.*/)?\.{1,2}(/|$))(?=[^/].{2})"
 _INSIDE = r"(?!/)(?!(.*/)?\.\.(/|$))(?!-)"
@@ -63,6 +65,15 @@ _QUOTED = "a text in one line; a number or true goes into quotes"
 _PATH = "a path inside the repository, such as "
 _A_PROJECT = "a project's name of at least 3 characters, such as Team/Digits"
 _A_NAME = "a task's name of at least 3 characters; a number or true goes into quotes"
+
+# Also of the inputs of these names.
+NAME = _text(
+    "What the check is called, where a repository has several: one status and one comment each.",
+    "a name of at most 60 visible characters in one line; a number or true goes into quotes",
+    form=rf"(?!.*{_UNSEEN})",
+    maxLength=60,
+)
+FILE = _text("The policy file.", _PATH + ".github/clearml-ci/digits.yml", form=_INSIDE)
 
 METRIC = _text(
     "The scalar: title/series, split at the first '/', or a mapping where the title holds a '/'. "
@@ -224,9 +235,10 @@ SCHEMA: Schema = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "title": "ClearML CI policy",
     **_mapping(
-        "What ClearML CI asks of a pull request: .github/clearml-ci.yml, read from the base branch.",
+        "What ClearML CI asks of a pull request: .github/clearml-ci.yml of the base branch, or what a job names.",
         {
             "version": {"const": 1, **_told("The version of this form.", "1")},
+            "name": NAME,
             "project": _text(
                 "The ClearML project of the tasks; absent: the whole workspace.", _A_PROJECT, form=_PROJECT
             ),
@@ -298,6 +310,11 @@ SCHEMA: Schema = {
 def defaults(mapping: Schema) -> dict[str, Any]:
     """The values of a mapping's absent keys, of those that have one."""
     return {name: one["default"] for name, one in mapping["properties"].items() if "default" in one}
+
+
+def fits(text: str, form: Schema) -> bool:
+    """Is a text what one of the texts of this schema may be?"""
+    return re.match(form["pattern"], text) is not None and len(text) <= form.get("maxLength", len(text))
 
 
 def title_and_series(metric: str | dict[str, str]) -> tuple[str, str]:

@@ -33,7 +33,7 @@ class Decision:
 class Move:
     """One entry of the ledger. `to` and `previous` are ids of tasks; `run` is the pipeline run that made the move.
 
-    `undoes` is the run whose move a rollback takes back; `at` is a moment in UTC.
+    `undoes` is the run whose move a rollback takes back; `at` is a moment in UTC. `name` is that of the check.
     """
 
     run: str
@@ -50,6 +50,7 @@ class Move:
     merge_commit: str
     reason: str
     undoes: str = ""
+    name: str = ""
 
 
 def plan(arguments: Mapping[str, str]) -> dict[str, list[str]]:  # noqa: ARG001  every run has the same two steps
@@ -108,9 +109,12 @@ def of_tag(moves: Iterable[Move], *, tag: str, project_id: str, task_name: str) 
     return [one for one in moves if (one.tag, one.task_name) == (tag, task_name) and project_id in ("", one.project_id)]
 
 
-def last(moves: Sequence[Move]) -> Move | None:
-    """The newest promotion (of one tag's `moves`, newest first) that was done and not undone, or None."""
-    done = [one for one in moves if one.state == MOVED]
+def last(moves: Sequence[Move], *, name: str = "") -> Move | None:
+    """The newest promotion (of one tag's `moves`, newest first) that was done and not undone, or None.
+
+    With a `name`, of those by the checks of this name.
+    """
+    done = [one for one in moves if one.state == MOVED and name in ("", one.name)]
     undone = {one.undoes for one in done if one.undoes}
     return next((one for one in done if one.action == "promote" and one.run not in undone), None)
 
@@ -133,7 +137,7 @@ def to_document(move: Move) -> dict[str, Any]:
 def from_document(document: object) -> Move | None:
     """The entry of such data; None where it is none, or one of a newer version that lacks what this one knows."""
     names = {field.name for field in fields(Move)}
-    if not isinstance(document, dict) or not names - {"undoes"} <= document.keys():
+    if not isinstance(document, dict) or not names - {"undoes", "name"} <= document.keys():
         return None
     known = {name: value for name, value in document.items() if name in names}
     return Move(**{**known, "previous": tuple(known["previous"])})

@@ -1,10 +1,10 @@
 """What a check says on GitHub, whoever holds the credentials: a step on its agent, or the job that waits for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from clearml_ci import audit_report, github_checks, github_gateway, github_issues, github_reads, markdown
+from clearml_ci import audit_report, cells, github_checks, github_gateway, github_issues, github_reads, markdown
 from clearml_ci.check import Check
 from clearml_ci.github_gateway import GitHub, GitHubError
 from clearml_ci.verdict import Document
@@ -32,11 +32,11 @@ def verdict(hub: GitHub, wanted: Check, document: Document, body: str) -> Posted
     return Posted(comment_url, bool(status_url), tuple(dict.fromkeys(warnings)))
 
 
-def audit(hub: GitHub, document: Document, body: str) -> str:
+def audit(hub: GitHub, wanted: Check, document: Document, body: str) -> str:
     """The address of the repository's one issue, which is closed when all is well. Raises GitHubError."""
     return github_issues.upsert(
         hub,
-        marker=audit_report.marker(document["repository"]),
+        marker=audit_report.marker(wanted.pull_request.repository, wanted.name),
         title=audit_report.title(document),
         body=body,
         open_=document["exit_code"] != 0,
@@ -56,17 +56,23 @@ def outdated(hub: GitHub | None, wanted: Check) -> str:
     return f"pull request #{number} has moved on to {pull.head_sha[:10]}" if pull.head_sha != wanted.commit else ""
 
 
-def check_run(hub: GitHub, wanted: Check, document: Document, body: str, *, started: int | None) -> str:
-    """The check run's conclusion; the one that was started, or a new one where the token may. A warning, or nothing."""
+def check_run(
+    hub: GitHub, wanted: Check, document: Document, body: str, *, started: int | None, warnings: Sequence[str] = ()
+) -> str:
+    """The check run's conclusion; the one that was started, or a new one where the token may. A warning, or nothing.
+
+    `warnings` are those of what GitHub refused before: where no comment could be written, this is where people look.
+    """
 
     def finish() -> str:
         url = document["pipeline"]["url"]
-        name = github_checks.NAME.format(wanted.pull_request.check_name)
+        name = github_checks.NAME.format(wanted.check_name)
         one = started or github_checks.start(hub, commit=document["told_at"], name=name, url=url)
         if one is not None:
             conclusion = "neutral" if _let_pass(document) else CONCLUSIONS[document["state"]]
+            end = cells.afterword(warnings)
             title = f"{document['outcome'].replace('_', ' ')}: {document['exit_reason']}"[:200]
-            github_checks.finish(hub, one, conclusion=conclusion, title=title, summary=body, url=url)
+            github_checks.finish(hub, one, conclusion=conclusion, title=title, summary=body, url=url, end=end)
         return ""
 
     _, refused = _attempt(finish, "")
@@ -95,7 +101,7 @@ def _comment(hub: GitHub, wanted: Check, document: Document, body: str) -> tuple
         hub,
         pull_request=pull.number,
         commit=wanted.commit,
-        marker=markdown.marker(pull.repository, pull.number),
+        marker=markdown.marker(pull.repository, pull.number, wanted.name),
         body=body,
         mode=wanted.comment,
         failure=document["exit_code"] != 0,
@@ -109,7 +115,7 @@ def _line(hub: GitHub, wanted: Check, document: Document, body: str) -> str:
     return github_gateway.add_to_comment(
         hub,
         pull_request=pull.number,
-        marker=markdown.marker(pull.repository, pull.number),
+        marker=markdown.marker(pull.repository, pull.number, wanted.name),
         edit=lambda earlier: markdown.with_line(earlier or body, document),
         mode=wanted.comment,
         failure=document["exit_code"] != 0,
@@ -120,7 +126,7 @@ def _status(hub: GitHub, wanted: Check, document: Document) -> str:
     return github_gateway.set_status(
         hub,
         commit=document["told_at"],
-        name=wanted.pull_request.check_name,
+        name=wanted.check_name,
         state=document["state"],
         description=described(document),
         url=document["pipeline"]["url"],

@@ -24,7 +24,7 @@ def refusal(hub: GitHub | None, check: Check, launch: RemoteRun) -> str | None:
 def is_approved(hub: GitHub, check: Check) -> bool:
     """Did someone who may write to the repository approve this commit? Raises GitHubError."""
     said = github_reads.comments(hub, check.pull_request.number)
-    claims = approval.claims(check, [(login, text) for login, text, _ in said])
+    claims = approval.claims(check, said)
     return any(github_reads.permission(hub, login) in approval.WRITERS for login in claims)
 
 

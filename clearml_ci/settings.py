@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from clearml_ci import check, events, promotion, remote, repository
+from clearml_ci import check, events, overruled, policy_schema, promotion, remote, repository
 from clearml_ci.comment_mode import MODES
 from clearml_ci.errors import UsageError
 from clearml_ci.gate import Gate
@@ -28,7 +28,8 @@ class Queues:
 class Settings:
     """All that the trigger needs to know. `deadline` is in seconds; an empty `repository` means: this checkout.
 
-    `pipeline` is the name of the one that is started, and `arguments` are the `Args` of the run.
+    `pipeline` is the name of the one that is started, and `arguments` are the `Args` of the run. `notes` are what the
+    job says before it starts.
     """
 
     pipeline: str
@@ -41,31 +42,34 @@ class Settings:
     repository: str
     commit: str
     github_token: str = field(repr=False)
+    notes: tuple[str, ...]
 
 
-ReadPolicy = Callable[[check.PullRequest, str], Policy | None]
+ReadPolicy = Callable[[check.PullRequest, str, str], Policy | None]
 
 
 def from_environment(
     environ: Mapping[str, str],
     *,
-    read_policy: ReadPolicy = lambda _, __: None,
+    read_policy: ReadPolicy = lambda *_: None,
     event: events.Event | None = None,
     promotes: bool = False,
 ) -> Settings:
     """Settings of a GitHub workflow's job. Raises UsageError that names the variable and what to do.
 
-    `read_policy` is given the pull request and the job's token, and returns the base branch's policy or None. What a
-    policy says goes before what the workflow says: a pull request can change its own workflow, but not its base.
-    `event` is the job's own where nothing else is given; with `promotes` it is that of a merge.
+    `read_policy` is given the pull request, the job's token, and the path of a policy file where one is named; it
+    returns the base branch's policy or None. What a policy says goes before what the workflow says: a pull request can
+    change its own workflow, but not its base. `event` is the job's own where nothing else is given; with `promotes` it
+    is that of a merge.
     """
     event = event or events.pull_request(environ)
     token = github_token(environ)
     pull = _pull_request(environ, event)
-    policy = read_policy(pull, token)
-    launch, asked = (None, {}) if promotes else remote_run(environ, policy)
+    policy = read_policy(pull, token, policy_file(environ))
+    launch, described = (None, {}) if promotes else remote_run(environ, policy)
     pull = replace(pull, labeled_by=_labeled_by(event, launch))
-    wanted, names = _check(environ, event, pull, launch, policy), queues(environ, launch)
+    asked, names = _check(environ, event, pull, launch, policy), queues(environ, launch)
+    wanted = _governed(asked, policy) if policy else asked
     if promotes:
         wanted = replace(wanted, action="promote", merge_commit=_merge_commit(event))
     return Settings(
@@ -74,7 +78,7 @@ def from_environment(
         queues=names,
         remote_run=launch,
         arguments={
-            **(asked if launch else {}),
+            **(described if launch else {}),
             **wanted.to_arguments(),
             "_origin": secrets.token_hex(16),
             "_steps_queue": names.steps,
@@ -84,7 +88,18 @@ def from_environment(
         deadline=deadline(environ, launch),
         **agents_code(environ),
         github_token=token,
+        notes=overruled_by(policy, environ, asked=asked, governed={**described, **wanted.to_arguments()}),
     )
+
+
+def overruled_by(
+    policy: Policy | None, environ: Mapping[str, str], *, asked: check.Check, governed: Mapping[str, str]
+) -> tuple[str, ...]:
+    """What to say of inputs that the policy overrules; `asked` is the check as the job alone would have it."""
+    if policy is None:
+        return ()
+    own = asked.to_arguments() | remote.arguments_of(environ)
+    return overruled.notes(environ, policy=policy.source, asked=own, governed=governed)
 
 
 def for_rollback(environ: Mapping[str, str], last: check.Check) -> Settings:
@@ -101,6 +116,7 @@ def for_rollback(environ: Mapping[str, str], last: check.Check) -> Settings:
         deadline=deadline(environ),
         **agents_code(environ),
         github_token=github_token(environ),
+        notes=(),
     )
 
 
@@ -134,6 +150,16 @@ def agents_code(environ: Mapping[str, str]) -> dict[str, str]:
 def shared_queue(environ: Mapping[str, str]) -> str:
     """The words that allow one queue for steps and code, or what stands in their place."""
     return environ.get("CLEARML_CI_SHARED_QUEUE", "").strip()
+
+
+def name(environ: Mapping[str, str]) -> str:
+    """What a check is called where no policy says so; empty where a repository has one. Raises UsageError."""
+    return _form(environ, "CLEARML_CI_NAME", policy_schema.NAME)
+
+
+def policy_file(environ: Mapping[str, str]) -> str:
+    """The path of the policy file that a job names; empty: the usual one, if there is any. Raises UsageError."""
+    return _form(environ, "CLEARML_CI_POLICY", policy_schema.FILE)
 
 
 def controller_queue(environ: Mapping[str, str]) -> str:
@@ -177,7 +203,8 @@ def _check(
     launch: RemoteRun | None,
     policy: Policy | None,
 ) -> check.Check:
-    asked = check.Check(
+    """The check as the workflow has it."""
+    return check.Check(
         commit=_commit(environ, event),
         pull_request=pull,
         project=environ.get("CLEARML_PROJECT", "").strip(),
@@ -191,8 +218,8 @@ def _check(
         comment=_word(environ, "CLEARML_CI_COMMENT", MODES),
         promote=_word(environ, "CLEARML_CI_PROMOTE", promotion.MODES),
         waited_for=_word(environ, "CLEARML_CI_WAIT", ("true", "false")) == "true",
+        name=name(environ),
     )
-    return _governed(asked, policy) if policy else asked
 
 
 def gates(environ: Mapping[str, str]) -> tuple[Gate, ...]:
@@ -216,9 +243,13 @@ def _candidate(environ: Mapping[str, str], policy: Policy | None) -> str:
 
 
 def _governed(asked: check.Check, policy: Policy) -> check.Check:
-    """The check as the base branch's policy has it; what the policy leaves open is the workflow's."""
+    """The check as the base branch's policy has it; what the policy leaves open is the workflow's.
+
+    Not so its name: who requires the status of a name requires what the policy of that name asks.
+    """
     return replace(
         asked,
+        name=policy.name,
         project=policy.project or asked.project,
         task_name=policy.task_name or asked.task_name,
         gates=policy.gates,
@@ -293,6 +324,14 @@ def _word(environ: Mapping[str, str], name: str, allowed: Sequence[str]) -> str:
     text = environ.get(name, "").strip().lower() or allowed[0]
     if text not in allowed:
         raise UsageError(f"{name} is {text!r}: expected {' or '.join(allowed)}")
+    return text
+
+
+def _form(environ: Mapping[str, str], variable: str, form: policy_schema.Schema) -> str:
+    """A text as the policy's schema describes it; nothing where it is not set."""
+    text = environ.get(variable, "").strip()
+    if text and not policy_schema.fits(text, form):
+        raise UsageError(f"{variable} is {text[:60]!r}: expected {form['errorMessage']}")
     return text
 
 

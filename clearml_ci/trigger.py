@@ -39,6 +39,8 @@ def run(asked: Settings, *, began: float) -> int:
 
     Raises ClearMLError and UsageError.
     """
+    for note in asked.notes:
+        workflow.note(note)
     job = voice.connect(asked.check, asked.github_token)
     try:
         clearml = clearml_gateway.connect()
@@ -78,13 +80,15 @@ def _asked(run: Run, arguments: Mapping[str, str]) -> Check:
 
 
 def rollback(environ: Mapping[str, str], *, began: float) -> int:
-    """Undo the last promotion of this GitHub repository. As run."""
+    """Undo the last promotion of this GitHub repository, of the checks of one name where one is set. As run."""
     clearml = clearml_gateway.connect()
     repository = settings.github_repository(environ)
     project = f"{settings.pipeline_project(environ)}/{repository}{clearml_runs.PIPELINES}{promotion.PIPELINE}"
-    last = promotion.last(clearml_baseline.moves(clearml, project))
+    name = settings.name(environ)
+    last = promotion.last(clearml_baseline.moves(clearml, project), name=name)
     if last is None:
-        raise UsageError(f"no promotion is recorded for {repository}: there is nothing to roll back")
+        of = f"{repository} and the name '{name}'" if name else repository
+        raise UsageError(f"no promotion is recorded for {of}: there is nothing to roll back")
     asked = check.from_arguments(clearml_runs.run(clearml, last.run).arguments)
     return run(settings.for_rollback(environ, asked), began=began)
 

@@ -51,6 +51,7 @@ def compose(check: Check, *, run: Mapping[str, str], steps: Mapping[str, Mapping
         "schema": SCHEMA,
         **_shown(check.inconclusive, outcome),
         "exit_reason": reason,
+        "name": check.name,
         "repository": check.pull_request.repository,
         "pull_request": check.pull_request.number,
         "commit": check.commit,

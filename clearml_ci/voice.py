@@ -1,7 +1,7 @@
 """The job's own word on GitHub: before the run, where nobody else can, and for agents without credentials."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from clearml_ci import (
     audit,
@@ -26,11 +26,22 @@ from clearml_ci.verdict import Document
 
 @dataclass
 class Voice:
-    """What the job says about one check. Without a token, or where GitHub refuses, the job's own result must do."""
+    """What the job says about one check. Without a token, or where GitHub refuses, the job's own result must do.
+
+    `warnings` are what was refused so far, to the job or to the steps' agent: the check run and the job's summary tell
+    them as well.
+    """
 
     hub: GitHub | None
     check: Check
     check_run: int | None = None
+    warnings: list[str] = field(default_factory=list)
+
+    def warn(self, text: str) -> None:
+        """Once, however often it is refused."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+            workflow.warn(text)
 
     def status(self, *, state: str, description: str, url: str, commit: str = "") -> None:
         """The commit status, by default of the commit that the check tells of; an audit has none."""
@@ -41,13 +52,13 @@ class Voice:
             github_gateway.set_status(
                 self.hub,
                 commit=commit,
-                name=self.check.pull_request.check_name,
+                name=self.check.check_name,
                 state=state,
                 description=description,
                 url=url,
             )
         except GitHubError as error:
-            workflow.warn(str(error))
+            self.warn(str(error))
 
     def facts(self) -> Facts:
         """What agents without credentials need to know of GitHub, to check a pull request."""
@@ -61,7 +72,7 @@ class Voice:
                 approved=self.check.until != "off" and pull.is_fork and pull_code.is_approved(self.hub, self.check),
             )
         except GitHubError as error:
-            workflow.warn(str(error))
+            self.warn(str(error))
             return Facts()
 
     def _compares_with_main(self) -> bool:
@@ -72,41 +83,54 @@ class Voice:
         if self.hub is None or not self.check.waited_for or self.check.action == audit.PIPELINE:
             return
         try:
-            name = github_checks.NAME.format(self.check.pull_request.check_name)
+            name = github_checks.NAME.format(self.check.check_name)
             self.check_run = github_checks.start(self.hub, commit=self.check.told_at, name=name, url=url)
         except GitHubError as error:
-            workflow.warn(str(error))
+            self.warn(str(error))
 
     def ended(self, document: Document, body: str) -> None:
         """The check run's conclusion."""
         if self.hub is not None and self.check_run is not None:
-            refused = publish.check_run(self.hub, self.check, document, body, started=self.check_run)
+            refused = publish.check_run(
+                self.hub, self.check, document, body, started=self.check_run, warnings=self.warnings
+            )
             if refused:
-                workflow.warn(refused)
+                self.warn(refused)
 
     def verdict(self, document: Document, body: str) -> str:
         """Comment and status, or an audit's issue, for steps whose agent holds no credentials; the address."""
         if self.hub is None:
-            workflow.warn("neither the steps' agent nor this job has a GITHUB_TOKEN: nothing is told on GitHub")
+            self.warn("neither the steps' agent nor this job has a GITHUB_TOKEN: nothing is told on GitHub")
             return ""
         if self.check.action == audit.PIPELINE:
             return self._issue(self.hub, document, body)
         posted = publish.verdict(self.hub, self.check, document, body)
         for warning in posted.warnings:
-            workflow.warn(warning)
+            self.warn(warning)
         return posted.comment_url
 
     def _issue(self, hub: GitHub, document: Document, body: str) -> str:
         try:
-            return publish.audit(hub, document, body)
+            return publish.audit(hub, self.check, document, body)
         except GitHubError as error:
-            workflow.warn(str(error))
+            self.warn(str(error))
             return ""
 
 
 def connect(check: Check, token: str) -> Voice:
     """A silent voice without a token, or where GitHub does not answer."""
-    return Voice(_hub(check.pull_request, token, check.comment_authors), check)
+    job, pull = Voice(None, check), check.pull_request
+    try:
+        if token:
+            job.hub = github_gateway.connect(
+                api_url=pull.github_api,
+                token=token,
+                repository=pull.repository,
+                comment_authors=check.comment_authors,
+            )
+    except GitHubError as error:
+        job.warn(str(error))
+    return job
 
 
 def merge(environ: Mapping[str, str]) -> tuple[events.Event, str | None]:
@@ -149,8 +173,11 @@ def home(environ: Mapping[str, str]) -> Home:
     )
 
 
-def read_policy(pull: PullRequest, token: str) -> Policy | None:
-    """The policy of the base branch, None where it has none. Raises GitHubError and UsageError."""
+def read_policy(pull: PullRequest, token: str, path: str = "") -> Policy | None:
+    """The policy of the base branch: the file at `path`, or the usual one, and None where there is none of that.
+
+    Raises GitHubError, and UsageError also where a file that is named is not there.
+    """
     if not token:
         raise UsageError(
             f"without a GITHUB_TOKEN the base branch cannot be asked for its policy ({policy.FILE}): set it, "
@@ -158,17 +185,11 @@ def read_policy(pull: PullRequest, token: str) -> Policy | None:
         )
     hub = github_gateway.connect(api_url=pull.github_api, token=token, repository=pull.repository)
     head = github_reads.branch_head(hub, pull.base)
-    text = github_reads.file_at(hub, path=policy.FILE, commit=head)
-    return policy.load(text, source=f"{policy.FILE} of {pull.base}") if text is not None else None
-
-
-def _hub(pull: PullRequest, token: str, comment_authors: tuple[str, ...]) -> GitHub | None:
-    if not token:
-        return None
-    try:
-        return github_gateway.connect(
-            api_url=pull.github_api, token=token, repository=pull.repository, comment_authors=comment_authors
+    file = path or policy.FILE
+    text = github_reads.file_at(hub, path=file, commit=head)
+    if text is None and path:
+        raise UsageError(
+            f"the branch '{pull.base}' of {pull.repository} has no {path}: a policy is read from the base branch, so "
+            "merge it there first, or correct CLEARML_CI_POLICY (the input `policy`)"
         )
-    except GitHubError as error:
-        workflow.warn(str(error))
-        return None
+    return policy.load(text, source=f"{file} of {pull.base}") if text is not None else None

@@ -19,6 +19,11 @@ def warn(text: str) -> None:
     _annotate("warning", f"ClearML CI: {text}")
 
 
+def note(text: str) -> None:
+    """A `::notice::`, as warn."""
+    _annotate("notice", f"ClearML CI: {text}")
+
+
 def fail(reason: str) -> None:
     """One line that says what happened and what to do, where there is no verdict document."""
     _annotate("error", f"ClearML CI: {reason}")
@@ -40,15 +45,14 @@ def conclude(verdict: Document, *, title: str, comment_url: str, body: str) -> N
     _append("GITHUB_STEP_SUMMARY", body)
 
 
-def handed_over(run: Mapping[str, str], *, status: str) -> None:
-    """A run that nobody waits for: its verdict comes as a commit status."""
-    _annotate(
-        "notice",
-        f"ClearML CI: not waited for. The verdict comes as the commit status '{status}', which the steps' "
-        "agent sets with its own GITHUB_TOKEN or GitHub App: without one, the status stays pending",
+def handed_over(run: Mapping[str, str], *, status: str, notes: str) -> None:
+    """A run that nobody waits for: its verdict comes as a commit status. `notes` end the job's summary."""
+    note(
+        f"not waited for. The verdict comes as the commit status '{status}', which the steps' agent sets with its own "
+        "GITHUB_TOKEN or GitHub App: without one, the status stays pending"
     )
     _append("GITHUB_OUTPUT", f"pipeline_id={run['id']}\npipeline_url={run['url']}\n")
-    _append("GITHUB_STEP_SUMMARY", f"The check runs in ClearML: [pipeline run]({run['url']})\n")
+    _append("GITHUB_STEP_SUMMARY", f"The check runs in ClearML: [pipeline run]({run['url']})\n{notes}")
 
 
 def outputs(verdict: Document, *, comment_url: str) -> dict[str, str]:

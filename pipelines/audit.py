@@ -21,6 +21,7 @@ PARAMETERS = {
     **remote.PARAMETERS,
     "_steps_queue": "",
     "_shared_queue": "",
+    "_name": "",
     "_context": "{}",
     "_origin": "",
 }

@@ -24,6 +24,7 @@ PARAMETERS = {
     "promote": "better",
     "_steps_queue": "",
     "_shared_queue": "",
+    "_name": "",
     "_context": "{}",
     "_origin": "",
 }

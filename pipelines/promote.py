@@ -20,6 +20,7 @@ PARAMETERS = {
     "alike": "",
     "comment": "always",
     "_steps_queue": "",
+    "_name": "",
     "_context": "{}",
     "_origin": "",
 }

@@ -34,10 +34,11 @@ def audit_report(clearml: ClearML, run: Run) -> dict[str, Any]:
 
 def _post(wanted: Audit, document: Document, body: str) -> dict[str, Any]:
     """On GitHub, where this agent has credentials; else the job that waits for it may."""
-    hub, silence = step.voice(audit.as_check(wanted))
+    asked = audit.as_check(wanted)
+    hub, silence = step.voice(asked)
     posted, url = hub is not None, ""
     try:
-        url = publish.audit(hub, document, body) if hub else ""
+        url = publish.audit(hub, asked, document, body) if hub else ""
     except GitHubError as error:
         posted, silence = False, str(error)
     # An audit has no commit status: there is nothing left to set.

@@ -76,7 +76,7 @@ def _require_merged(wanted: Check) -> list[str]:
 
 def _candidate(clearml: ClearML, run: Run, wanted: Check) -> tuple[RecordedTask | None, str]:
     """The task that was judged for this commit, else the one that a check would judge; and why there is none."""
-    judged = clearml_baseline.judged_candidate(clearml, run, commit=wanted.commit)
+    judged = clearml_baseline.judged_candidate(clearml, run, commit=wanted.commit, name=wanted.name)
     if judged:
         try:
             task = clearml_tasks.recorded_task(clearml, judged["id"])

@@ -94,7 +94,7 @@ def post(hub: GitHub | None, silence: str, wanted: Check, document: Document, bo
     posted = publish.verdict(hub, wanted, document, body)
     warnings = list(posted.warnings)
     if not wanted.waited_for:  # a job that waits ends the check run that it started
-        warnings += filter(None, [publish.check_run(hub, wanted, document, body, started=None)])
+        warnings += filter(None, [publish.check_run(hub, wanted, document, body, started=None, warnings=warnings)])
     return {
         "posted": posted.status_set or bool(posted.comment_url),
         "comment_url": posted.comment_url,

@@ -128,11 +128,10 @@ def test_action__no_pull_request_and_an_empty_cache__installs_and_says_what_to_d
     tale = act.story
     workflow = read(PREDECESSORS / "get-stats.yml", tale)
     workflow[True] = {"workflow_dispatch": {}}
-    event = {"repository": tale.repository.raw_data, "ref": "refs/heads/main", "inputs": {}}
+    event = {"repository": tale.repository.raw_data, "ref": "refs/heads/main"}
     ran = interpreter.without_cache(act).run(
         workflow, event_name="workflow_dispatch", event=event, secrets=secrets(tale)
     )
     assert (ran.exit_code, ran.outputs.get("outcome")) == (1, "error"), ran.log
-    assert re.match(
-        "the event 'workflow_dispatch' is no pull request: run this in a workflow", ran.outputs["exit_reason"]
-    )
+    said = "the event 'workflow_dispatch' is no pull request: run this in a workflow"
+    assert re.match(said, ran.outputs["exit_reason"])

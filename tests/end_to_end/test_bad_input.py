@@ -188,6 +188,10 @@ def test_check__comment_refused_on_an_agent_that_builds_environments__warns_and_
     assert (checked.job.exit_code, checked.verdict["outcome"], checked.status) == (1, "regressed", "failure")
     assert "::warning::ClearML CI: GitHub refused the comment" in checked.job.log
     assert "`pull-requests: write`" in checked.job.log
+    (run,) = tale.repository.get_commit(checked.commit).get_check_runs()
+    for told in (run.output.summary, checked.job.summary):
+        assert "\n> [!WARNING]\n> GitHub refused the comment" in told
+    assert (run.conclusion, "GitHub refused" in str(checked.verdict)) == ("failure", False)
 
 
 def test_trigger__github_does_not_answer__exits_4_and_starts_nothing(tale: Story, event: dict[str, Any]) -> None:

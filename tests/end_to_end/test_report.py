@@ -13,8 +13,9 @@ from github.PullRequest import PullRequest
 
 from clearml_ci import markdown, policy
 from sandbox import demo, developer, job, processes, scenarios, story
+from sandbox.job import Running
 from sandbox.report_scenarios import APP, SAME_DATA, SERIES, policy_branch
-from sandbox.story import Story
+from sandbox.story import Checked, Story
 from tests.end_to_end.conftest import Play, only_line
 
 STRICT = """\
@@ -28,6 +29,7 @@ comment: "off"
 """
 GENEROUS = STRICT.replace("3%", "90%").replace('"off"', "always")
 DOCUMENTED = STRICT.replace(".github/**", "docs/**").replace('"off"', "on-failure")
+LETTERS = ".github/clearml-ci-letters.yml"
 BROKEN = """\
 version: 1
 gate: []
@@ -151,6 +153,43 @@ def test_policy__of_the_base_branch__governs_whatever_pull_request_and_workflow_
     assert checked.comments == ()
     assert checked.commit[:10] in checked.job.summary
     assert "::warning::" not in checked.job.log
+    ignored = "clearml_scalar_title, clearml_scalar_series, clearml_scalar_threshold"
+    said = f"the policy {policy.FILE} of strict decides, and these inputs are ignored: {ignored}"
+    assert f"::notice::ClearML CI: {said}" in checked.job.log.splitlines()
+
+
+def test_names__two_checks_of_one_pull_request_at_once__have_a_status_and_a_comment_each(
+    played: Play, tale: Story
+) -> None:
+    """One model of the repository got worse, the other one did not; neither check stops the other."""
+    played("detached")
+    files = {policy.FILE: STRICT.replace('"off"', "always") + "name: digits\n", LETTERS: GENEROUS + "name: letters\n"}
+    developer.branch(tale.laptop, "two-models")
+    story.push(tale, "Judge two models", trained=False, files=files)
+    pull = again(tale, "detached", base="two-models")
+    seconds: list[Checked] = []
+
+    def beside(_: Running) -> None:
+        seconds.append(story.check(tale, pull, settings={"CLEARML_CI_POLICY": LETTERS}))
+
+    first = story.check(tale, pull, on_line=job.once("run: in_progress", beside))
+    (second,) = seconds
+    assert [(one.job.exit_code, one.job.outputs["outcome"]) for one in (first, second)] == [
+        (1, "regressed"),
+        (0, "passed"),
+    ]
+    assert "superseded" not in first.job.log + second.job.log
+    statuses = tale.repository.get_commit(first.commit).get_combined_status().statuses
+    states = {one.context: one.state for one in statuses if "two-models" in one.context}
+    assert states == {"ClearML CI: digits (two-models)": "failure", "ClearML CI: letters (two-models)": "success"}
+    headlines = sorted(next(line for line in text.splitlines() if line[:3] == "###") for text in story.comments(pull))
+    assert [one.partition(" · ")[0] for one in headlines] == ["### ✅ ClearML CI: letters", "### ❌ ClearML CI: digits"]
+
+
+def test_policy__named_and_not_on_the_base_branch__exits_2_and_starts_nothing(played: Play, tale: Story) -> None:
+    event = job.pull_request_event(tale.sandbox, played("detached").pull, action="opened")
+    line = only_line(job.run(tale.sandbox, event=event, settings={"CLEARML_CI_POLICY": LETTERS}), 2)
+    assert f"the branch 'main' of {tale.sandbox.repository} has no {LETTERS}" in line
 
 
 def test_policy__broken__exits_2_with_a_line_for_every_problem(played: Play, tale: Story) -> None:

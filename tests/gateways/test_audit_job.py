@@ -45,6 +45,18 @@ def test_asked__without_a_token__is_wrong_usage(environ: dict[str, str]) -> None
         audit_job.asked({**environ, "GITHUB_TOKEN": ""})
 
 
+def test_asked__policy_that_is_named__is_that_of_the_main_branch(hub: Hub, environ: dict[str, str]) -> None:
+    for file, name in (("clearml-ci.yml", "digits"), ("clearml-ci-letters.yml", "letters")):
+        hub.commit("main", file=f".github/{file}", text=f"version: 1\nname: {name}\n")
+    hub.commit("better", file=".github/clearml-ci-easy.yml", text="version: 1\nname: letters\n")
+    asked = [audit_job.asked({**environ, "CLEARML_CI_POLICY": path}) for path in ("", ".github/clearml-ci-letters.yml")]
+    assert [audit.from_arguments(one.arguments).name for one in asked] == ["digits", "letters"]
+    with pytest.raises(
+        UsageError, match=r"the branch 'main' of octo-owner/digits has no \.github/clearml-ci-easy\.yml"
+    ):
+        audit_job.asked({**environ, "CLEARML_CI_POLICY": ".github/clearml-ci-easy.yml"})
+
+
 def test_verdict__agents_without_credentials__the_job_opens_and_closes_the_issue(
     hub: Hub, environ: dict[str, str]
 ) -> None:

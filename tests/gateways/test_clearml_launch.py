@@ -184,9 +184,10 @@ def test_stop_children__clone_of_a_step__is_left_alone(
     assert (whole(client, clone)["status"], whole(client, run)["status"]) == ("in_progress", "in_progress")
 
 
-def controller(client: Client, project: Project, *, pull_request: str) -> str:
+def controller(client: Client, project: Project, *, pull_request: str, **more: str) -> str:
     """A marked run of a pull request, in progress."""
-    arguments = {"pull_request": {"section": "Args", "name": "pull_request", "value": pull_request}}
+    given = {"pull_request": pull_request, **more}
+    arguments = {name: {"section": "Args", "name": name, "value": value} for name, value in given.items()}
     run = client.call(
         "tasks.create", name="pr_check", type="controller", project=project.id, hyperparams={"Args": arguments}
     )["id"]
@@ -209,6 +210,16 @@ def test_supersede__older_runs_of_the_pull_request__are_stopped_and_marked_and_n
     states = {task: whole(client, task)["status"] for task in (older, other, unmarked, mine, newer)}
     assert states.pop(older) == "stopped"
     assert set(states.values()) == {"in_progress"}
+
+
+def test_supersede__check_of_another_name__goes_on(clearml: ClearML, client: Client, project: Project) -> None:
+    of_names = [controller(client, project, pull_request="7", _name=name) for name in ("digits", "letters", "")]
+    digits, letters, *unnamed = [*of_names, controller(client, project, pull_request="7")]
+    newer = controller(client, project, pull_request="7", _name="digits")
+    assert [one.id for one in clearml_stops.supersede(clearml, newer)] == [digits]
+    without = controller(client, project, pull_request="7")
+    assert [one.id for one in clearml_stops.supersede(clearml, without)] == unnamed
+    assert [whole(client, task)["status"] for task in (letters, newer)] == ["in_progress", "in_progress"]
 
 
 def named(name: str, *workers: str) -> Queue:

@@ -80,6 +80,18 @@ def test_register__another_time__replaces_the_first(
     assert [task["id"] for task in living(client, wanted)] == [second.id]
 
 
+def test_register__audits_of_several_names__have_a_schedule_each(
+    clearml: ClearML, client: Client, wanted: Wanted, queue: Queue
+) -> None:
+    names = [replace(wanted, arguments={**wanted.arguments, "_name": name}) for name in ("digits", "letters")]
+    digits, letters = [clearml_schedule.register(clearml, one, queue=queue) for one in names]
+    assert (letters.ended, len(living(client, wanted))) == ((), 2)
+    again = clearml_schedule.register(clearml, replace(names[0], when=schedule.parse("daily 06:00")), queue=queue)
+    assert again.ended == (digits.id,)
+    assert clearml_schedule.unregister(clearml, wanted.project, name="letters") == (letters.id,)
+    assert clearml_schedule.unregister(clearml, wanted.project) == (again.id,)
+
+
 def test_register__clone_of_a_schedule_by_a_person__is_left_alone(
     clearml: ClearML, client: Client, wanted: Wanted, queue: Queue
 ) -> None:

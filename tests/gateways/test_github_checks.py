@@ -95,6 +95,18 @@ def test_finish__long_summary__is_cut_to_whole_lines_that_fit(hub: Hub, head: st
     assert set("".join(kept).split("\n")) == {line} or line.startswith(kept[0])
 
 
+def test_finish__end__stays_whole_whatever_the_summary_is(hub: Hub, head: str) -> None:
+    job = signed_in(hub.server)
+    for text in ("s", "<details>\n" + "📈\n" * 70_000):
+        number = github_checks.start(job, name=NAME, commit=head, url="")
+        assert number is not None
+        github_checks.finish(job, number, conclusion="success", title="t", summary=text, end="the end\n", url=RUN)
+        run = hub.repository.get_check_run(number)
+        kept, _, end = run.output.summary.rpartition("</details>")
+        assert ("<details>" in kept, end.endswith("the end\n")) == ("<details>" in text, True)
+        assert len(run.output.summary.encode()) <= 65_535
+
+
 def test_finish__summary_of_exactly_the_limit__is_whole(hub: Hub, head: str) -> None:
     job = signed_in(hub.server)
     number = github_checks.start(job, name=NAME, commit=head, url="")

@@ -13,7 +13,7 @@ from flask import Flask, Response, request
 from github.Issue import Issue
 from github.Repository import Repository
 
-from clearml_ci import github_gateway, step, verdict
+from clearml_ci import github_gateway, markdown, step, verdict, voice
 from clearml_ci.check import Check, PullRequest
 from clearml_ci.credentials import App, Credentials
 from clearml_ci.github_gateway import GitHub, GitHubError
@@ -187,17 +187,24 @@ def test_connect__app_key_that_was_cut__is_told_and_not_shown(server: GitHubServ
 PASSED = {"outcome": "passed", "state": "success", "exit_code": 0}
 
 
+def summaries(issue: Issue, commit: str) -> list[str]:
+    """Of the commit's check runs, without the backslashes that keep text from being Markdown."""
+    return [run.output.summary.replace("\\", "") for run in issue.repository.get_commit(commit).get_check_runs()]
+
+
 def check_of(server: GitHubServer) -> Check:
     pull_request = PullRequest("octo-owner/digits", 1, (), server.api_url)
     return Check(head(server), pull_request, "Digits", "", (), "Best")
 
 
-def publish(server: GitHubServer, monkeypatch: pytest.MonkeyPatch, **environment: str) -> dict[str, Any]:
+def publish(
+    server: GitHubServer, monkeypatch: pytest.MonkeyPatch, *, waited_for: bool = True, **environment: str
+) -> dict[str, Any]:
     for name in ("GITHUB_TOKEN", "GH_TOKEN", "GITHUB_API_URL"):
         monkeypatch.delenv(name, raising=False)
     for name, value in {"GITHUB_API_URL": server.api_url, **environment}.items():
         monkeypatch.setenv(name, value)
-    check = check_of(server)
+    check = replace(check_of(server), waited_for=waited_for)
     passed = {**verdict.error(check, run={"id": "r", "url": "https://c"}, reason="fine"), **PASSED}
     return report.post(*step.voice(check), check, passed, f"{MARKER}\nfine")
 
@@ -220,6 +227,61 @@ def test_publish__status_refused__keeps_the_verdict_with_a_warning(
     assert (published["posted"], published["status_set"]) == (True, False)
     assert "refused the commit status" in published["warnings"][0]
     assert issue.get_comments().totalCount == 1
+
+
+def test_publish__checks_of_several_names__have_a_comment_a_status_and_a_check_run_each(
+    server: GitHubServer, issue: Issue
+) -> None:
+    for name in ("digits", "letters", "digits", ""):
+        job = voice.connect(replace(check_of(server), name=name), server.token("workflow", permissions=JOB))
+        job.started("https://c")
+        document = verdict.error(job.check, run={"id": "r", "url": "https://c"}, reason="fine")
+        job.verdict(document, markdown.comment(document, []))
+        job.ended(document, "fine")
+    commit = issue.repository.get_commit(head(server))
+    comments = [
+        one.body.splitlines()[0].removeprefix(f"<!-- clearml-ci: {FULL_NAME}#1") for one in issue.get_comments()
+    ]
+    assert comments == [" digits -->", " letters -->", " -->"]
+    expected = {"ClearML CI", "ClearML CI: digits", "ClearML CI: letters"}
+    assert {one.context for one in commit.get_combined_status().statuses} == expected
+    assert {run.name.removesuffix(" / verdict") for run in commit.get_check_runs()} == expected
+
+
+def test_publish__merge_of_a_name__is_a_line_of_its_own_comment(server: GitHubServer, issue: Issue) -> None:
+    token, run = server.token("workflow", permissions=JOB), {"id": "r", "url": "https://c"}
+    for name in ("digits", "letters"):
+        check = replace(check_of(server), name=name)
+        for one in (check, replace(check, action="promote", merge_commit=check.commit)):
+            if (name, one.action) != ("digits", "promote"):
+                document = verdict.error(one, run=run, reason="fine")
+                voice.connect(one, token).verdict(document, markdown.comment(document, []))
+    assert ["**Merged as" in comment.body for comment in issue.get_comments()] == [False, True]
+
+
+def test_publish__comment_refused_and_nobody_waits__is_told_in_the_check_run(
+    server: GitHubServer, monkeypatch: pytest.MonkeyPatch, issue: Issue
+) -> None:
+    token = server.token("workflow", permissions={**JOB, "issues": "read", "pull_requests": "read"})
+    publish(server, monkeypatch, waited_for=False, GITHUB_TOKEN=token)
+    (summary,) = summaries(issue, head(server))
+    assert summary.startswith(f"{MARKER}\nfine\n> [!WARNING]\n> GitHub refused the comment on pull request #1")
+
+
+def test_verdict__job_that_may_not_comment__is_told_in_the_check_run_and_once_in_the_log(
+    server: GitHubServer, issue: Issue, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = server.token("workflow", permissions={**JOB, "issues": "read", "pull_requests": "read"})
+    job = voice.connect(check_of(server), token)
+    job.started("https://c")
+    passed = {**verdict.error(job.check, run={"id": "r", "url": "https://c"}, reason="fine"), **PASSED}
+    for _ in range(2):
+        assert job.verdict(passed, MARKER) == ""
+    job.ended(passed, f"{MARKER}\nfine\n")
+    (summary,) = summaries(issue, head(server))
+    assert "> [!WARNING]\n> GitHub refused the comment on pull request #1" in summary
+    assert capsys.readouterr().out.count("GitHub refused the comment") == 1
+    assert len(job.warnings) == 1
 
 
 def test_publish__comment_and_status_refused__is_left_to_the_waiting_job(

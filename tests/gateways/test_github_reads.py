@@ -41,38 +41,21 @@ def forked(hub: Hub) -> tuple[int, str]:
 # --- pull requests ---------------------------------------------------------------------------------------------
 
 
-def test_pull__of_a_branch__is_told_whole(hub: Hub, job: GitHub) -> None:
-    theirs = hub.repository.get_pull(1)
-    assert github_reads.pull(job, 1) == github_reads.Pull(
-        number=1,
-        title="Try better",
-        author="octo-owner",
-        state="open",
-        draft=False,
-        merged=False,
-        merge_commit_sha=theirs.merge_commit_sha,
-        head_sha=git(hub.clone, "rev-parse", "better"),
-        head_repository=FULL_NAME,
-        head_clone_url=hub.repository.clone_url,
-        base_ref="main",
-        base_sha=git(hub.clone, "rev-parse", "main"),
-    )
+def test_pull__open__has_its_head(hub: Hub, job: GitHub) -> None:
+    head = git(hub.clone, "rev-parse", "better")
+    assert github_reads.pull(job, 1) == github_reads.Pull(state="open", merged=False, head_sha=head)
 
 
-def test_pull__of_a_fork__names_it_until_it_is_deleted(hub: Hub, job: GitHub) -> None:
-    number, sha = forked(hub)
-    before = github_reads.pull(job, number)
-    assert (before.author, before.head_repository, before.draft) == ("contributor", "contributor/digits", True)
-    assert before.head_clone_url != hub.repository.clone_url
+def test_pull__of_a_deleted_fork__still_has_its_head(hub: Hub, job: GitHub) -> None:
+    number, head = forked(hub)
     hub.user("contributor").get_repo("contributor/digits").delete()
-    after = github_reads.pull(job, number)
-    assert (after.head_repository, after.head_clone_url, after.head_sha) == (None, None, sha)
+    assert github_reads.pull(job, number).head_sha == head
 
 
-def test_pull__merged__is_closed_and_names_the_merge_commit(hub: Hub, job: GitHub) -> None:
-    sha = hub.repository.get_pull(1).merge(merge_method="squash").sha
+def test_pull__merged__is_closed(hub: Hub, job: GitHub) -> None:
+    hub.repository.get_pull(1).merge(merge_method="squash")
     one = github_reads.pull(job, 1)
-    assert (one.state, one.merged, one.merge_commit_sha) == ("closed", True, sha)
+    assert (one.state, one.merged) == ("closed", True)
 
 
 def test_pull__unknown__says_that_it_may_not_be_seen(job: GitHub) -> None:
@@ -95,10 +78,10 @@ def test_pull__permission_missing__is_named(hub: Hub) -> None:
 
 def test_comments__120_of_them__all_in_order(hub: Hub, job: GitHub) -> None:
     issue = hub.repository.get_issue(1)
-    made = [issue.create_comment(f"comment {number}").id for number in range(120)]
-    found = github_reads.comments(job, 1)
-    assert [(one.login, one.id) for one in found] == [("octo-owner", number) for number in made]
-    assert found[119].body == "comment 119"
+    texts = [f"comment {number}" for number in range(120)]
+    for text in texts:
+        issue.create_comment(text)
+    assert github_reads.comments(job, 1) == [("octo-owner", text) for text in texts]
 
 
 @pytest.mark.parametrize(

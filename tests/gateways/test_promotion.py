@@ -184,6 +184,19 @@ def test_promote__check_that_judged_another_task__takes_that_one(world: World) -
     assert world.tagged() == [judged]
 
 
+def test_promote__checks_of_several_names__takes_the_task_that_its_own_name_judged(world: World) -> None:
+    tasks = {name: world.trained(0.9) for name in ("digits", "letters")}
+    for name, task in tasks.items():
+        asked = replace(CHECK, action="check", merge_commit="", name=name)
+        run = world.run(asked, pipeline="pr_check", end="completed")
+        judged = {"verdict": {"candidate": {"id": task}}}
+        clearml_runs.store_result(world.clearml, world.project.step(run.id, "report"), judged)
+    world.promote(replace(CHECK, name="digits"))
+    assert world.tagged() == [tasks["digits"]]
+    (move,) = clearml_baseline.moves(world.clearml, world.run().project)
+    assert move.name == "digits"
+
+
 def test_promote__on_pass__moves_at_the_check_itself(world: World) -> None:
     old = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,))
     new = world.trained(0.79)

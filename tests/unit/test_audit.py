@@ -14,6 +14,7 @@ from tests.unit.drawing import AUDIT, COMMIT, GATE
         pytest.param(AUDIT, id="as drawn"),
         pytest.param(replace(AUDIT, commit="", projects=("a", "b/*"), gates=(), clean_up=False), id="without a commit"),
         pytest.param(replace(AUDIT, longest_wait=90.5, task_name="train", retrain=3), id="another wait"),
+        pytest.param(replace(AUDIT, name="digits"), id="name"),
     ],
 )
 def test_from_arguments__of_to_arguments__is_the_same_audit(asked: Audit) -> None:
@@ -61,3 +62,4 @@ def test_as_check__main__is_nobodys_fork_and_takes_the_commit() -> None:
     asked = audit.as_check(replace(AUDIT, commit=""), commit=COMMIT)
     assert (asked.commit, asked.gates, asked.pull_request.is_fork) == (COMMIT, (GATE,), False)
     assert asked.pull_request.head_url == AUDIT.home.clone_url
+    assert audit.as_check(replace(AUDIT, name="digits")).name == "digits"

@@ -15,7 +15,7 @@ NOTE = replace(FOUND, kind="no_best", severity="note", said="no best yet")
 PROBED: dict[str, Any] = {"outcome": "passed", "phase": "", "reason": "it reported", "log_tail": [], "findings": []}
 
 
-def document(*findings: Finding, probe: dict[str, Any] | None = None, **broken: Any) -> Document:
+def document(*findings: Finding, probe: dict[str, Any] | None = None, name: str = "", **broken: Any) -> Document:
     looked = {"findings": audit_findings.as_documents(findings), "projects": 3, "bests": 2, "notes": [], "requests": 5}
     steps: dict[str, Any] = {
         "audit_baselines": {"status": "completed", "result": looked},
@@ -23,7 +23,7 @@ def document(*findings: Finding, probe: dict[str, Any] | None = None, **broken: 
         "audit_probe": {"status": "completed", "result": probe or PROBED},
         **broken,
     }
-    return verdict.of_audit(AUDIT, run=RUN, steps=steps, planned=PLANNED)
+    return verdict.of_audit(replace(AUDIT, name=name), run=RUN, steps=steps, planned=PLANNED)
 
 
 @pytest.mark.parametrize(
@@ -98,3 +98,14 @@ def test_issue__thousands_of_findings__fits_and_says_what_is_left_out() -> None:
 )
 def test_title__outcome__is_told_in_a_word(findings: list[Finding], broken: dict[str, Any], expected: str) -> None:
     assert audit_report.title(document(*findings, **broken)) == f"ClearML CI audit: {expected}"
+
+
+def test_issue__of_a_name__is_another_ones_than_that_of_any_other_name() -> None:
+    named, hostile = (document(FOUND, name=name) for name in ("digits", "x --> @team <b>"))
+    assert audit_report.title(named) == "ClearML CI audit: digits · 1 finding"
+    assert audit_report.issue(named).startswith(
+        "<!-- clearml-ci audit: owner/name digits -->\n\n### ❌ ClearML CI audit: digits"
+    )
+    first, _, rest = audit_report.issue(hostile).partition("\n")
+    assert first.count("-->") == 1 and not first.startswith(audit_report.marker("owner/name", "x"))
+    assert "@team" not in rest and "<b>" not in rest

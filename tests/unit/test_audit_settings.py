@@ -100,6 +100,18 @@ def test_from_environment__nonsense__names_the_variable(environ: dict[str, Any],
         settings_of(environ)
 
 
+def test_from_environment__inputs_that_the_policy_overrules__are_named() -> None:
+    given = {**METRIC, "CLEARML_CI_NAME": "mine", "CLEARML_CI_RUN_SCRIPT": "tiny.py", "CLEARML_CI_CANDIDATE": "find"}
+    (note,) = settings_of(given, given=POLICY).notes
+    assert note.endswith(": name, clearml_scalar_title, run_script")
+    assert settings_of(given).notes == ()
+
+
+def test_from_environment__name__is_the_policys_or_the_jobs_where_there_is_none() -> None:
+    given = {"CLEARML_CI_NAME": "mine"}
+    assert [asked(settings_of(given, given=one)).name for one in (None, POLICY)] == ["mine", ""]
+
+
 def test_from_environment__arguments__are_those_that_the_pipeline_declares() -> None:
     found = settings_of({**METRIC, "CLEARML_CI_REMOTE_RUN": "first-iteration"})
     assert {*found.arguments, "run_approval_label"} == {*pipeline.PARAMETERS}

@@ -37,3 +37,10 @@ def test_fitted__rows__as_many_of_the_first_as_there_is_room_for() -> None:
     assert kept.splitlines() == rows[: len(kept.splitlines())]
     assert cells.fitted(["too long"], 3, "\n".join) == ""
     assert cells.fitted([], 3, "\n".join) == ""
+
+
+def test_afterword__warnings__are_at_most_five_boxes_of_escaped_text() -> None:
+    told = cells.afterword(["<b>@team</b>\n> none", *["x"] * 10])
+    assert told.startswith("\n> [!WARNING]\n> &lt;b&gt;@\u2060team&lt;/b&gt; &gt; none\n\n> [!WARNING]\n> x\n")
+    assert told.count("[!WARNING]") == 5
+    assert cells.afterword([]) == ""

@@ -96,6 +96,7 @@ MANY = (
         pytest.param({"gates": MANY}, id="many"),
         pytest.param({"gates": MANY[:1]}, id="one-with-a-minimum"),
         pytest.param({"inconclusive": "pass", "baseline_main": False}, id="words"),
+        pytest.param({"name": "digits, large"}, id="name"),
         pytest.param({"alike": Alike(("Args/dataset*",), ("torch",), True, "warn")}, id="alike"),
     ],
 )
@@ -227,7 +228,9 @@ def test_plan__of_arguments__leaves_out_what_is_not_needed(
 )
 def test_check_name__another_branch__is_a_name_of_its_own(base: str, default: str, name: str) -> None:
     """A status belongs to a commit: a lenient branch's must not turn the default branch's green."""
-    assert replace(CHECK.pull_request, base=base, default_branch=default).check_name == name
+    pull = replace(CHECK.pull_request, base=base, default_branch=default)
+    assert replace(CHECK, pull_request=pull).check_name == name
+    assert replace(CHECK, pull_request=pull, name="a (b)").check_name == name.replace("CI", "CI: a (b)")
 
 
 def test_from_arguments__facts__are_of_one_commit() -> None:

@@ -21,6 +21,22 @@ def test_comment__every_outcome__starts_with_marker_and_names_it(outcome: str) -
     assert f"[pipeline run]({RUN['url']})" in lines[-1]
 
 
+def test_comment__of_a_name__has_a_marker_of_its_own_and_names_it() -> None:
+    lines = markdown.comment(document(name="digits, large"), []).splitlines()
+    assert lines[0] == "<!-- clearml-ci: owner/name#7 digits%2C%20large -->"
+    assert lines[3] == "### ✅ ClearML CI: digits, large · passed · the gate holds"
+    assert markdown.headline(document(name="a*b*")) == "✅ ClearML CI: a*b* · passed"
+
+
+@pytest.mark.parametrize("name", ["x -->", "x", "@team", "<b>", "**x**", "x\u200by"])
+def test_comment__name_of_a_stranger__is_text_and_nobody_elses_marker(name: str) -> None:
+    marker, _, rest = markdown.comment(document(name=name), []).partition("\n")
+    others = [markdown.marker("owner/name", 7, other) for other in ("", "y", "x --") if other != name]
+    assert not any(marker.startswith(other) for other in others)
+    assert (marker.count("-->"), marker.isascii()) == (1, True)
+    assert not any(odd in rest for odd in ("@team", "<b>", "**x**"))
+
+
 def test_comment__gate__shows_value_best_difference_and_limit() -> None:
     body = markdown.comment(document(), [])
     row = next(line for line in body.splitlines() if "accuracy" in line and line.startswith("|"))

@@ -114,6 +114,12 @@ def test_last__ledger__is_the_newest_that_was_done_and_not_undone(moves: list[Mo
     assert (found.run if found else None) == last
 
 
+@pytest.mark.parametrize(("name", "last"), [("", "2"), ("digits", "1"), ("other", None)])
+def test_last__of_a_name__leaves_those_of_others_alone(name: str, last: str | None) -> None:
+    found = promotion.last([move("2", name="letters"), move("1", name="digits")], name=name)
+    assert (found.run if found else None) == last
+
+
 @pytest.mark.parametrize(
     ("moves", "words"),
     [
@@ -141,11 +147,12 @@ def test_of_tag__moves_of_several__are_those_of_one_project_and_name() -> None:
     [
         (promotion.to_document(MOVE), MOVE),
         ({**promotion.to_document(MOVE), "later": 1, "previous": ["old"]}, MOVE),
+        ({key: value for key, value in promotion.to_document(MOVE).items() if key not in ("undoes", "name")}, MOVE),
         ({"run": "1"}, None),
         ([], None),
         ("moved", None),
     ],
-    ids=["own", "newer", "incomplete", "list", "text"],
+    ids=["own", "newer", "older", "incomplete", "list", "text"],
 )
 def test_from_document__data__is_the_move_or_nothing(document: object, move: Move | None) -> None:
     assert promotion.from_document(document) == move

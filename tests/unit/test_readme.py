@@ -75,6 +75,17 @@ def test_workflow__in_the_readme__gives_the_action_inputs_that_it_has() -> None:
     }
 
 
+def test_workflow__of_several_models__has_a_policy_and_a_concurrency_group_for_each() -> None:
+    (block,) = re.findall(r"^```yaml\n(jobs:.*?)^```", README, re.MULTILINE | re.DOTALL)
+    job = yaml.safe_load(block)["jobs"]["check"]
+    ((variable, files),) = job["strategy"]["matrix"].items()
+    (step,) = job["steps"]
+    assert set(step["with"]) <= set(ACTION["inputs"])
+    assert f"${{{{ matrix.{variable} }}}}" in step["with"]["policy"]
+    assert f"${{{{ matrix.{variable} }}}}" in job["concurrency"]["group"]
+    assert policy.FILE in [f".github/{file}" for file in files]
+
+
 def test_policy__in_the_readme__is_valid() -> None:
     (block,) = re.findall(r"^```yaml\n(version: .*?)^```", README, re.MULTILINE | re.DOTALL)
     assert [gate.name for gate in policy.load(block, source="README.md").gates] == [

@@ -134,7 +134,7 @@ def test_from_environment__label_of_the_policy__is_the_one_that_approves(
 ) -> None:
     text = "version: 1\nremote_run: {script: train.py, approval_label: safe}\n"
     write(environ, {**event(), "action": "labeled", "label": {"name": label}, "sender": {"login": "maintainer"}})
-    found = settings.from_environment(environ, read_policy=lambda _, __: policy.load(text, source="policy"))
+    found = settings.from_environment(environ, read_policy=lambda *_: policy.load(text, source="policy"))
     assert found.check.pull_request.labeled_by == approved_by
     assert found.remote_run is not None
     assert (found.remote_run.until, found.remote_run.script) == ("first-iteration", "train.py")
@@ -143,3 +143,83 @@ def test_from_environment__label_of_the_policy__is_the_one_that_approves(
 def test_pipeline_project__too_short_for_clearml__is_refused() -> None:
     with pytest.raises(UsageError, match="CLEARML_CI_PIPELINE_PROJECT is 'CI': ClearML refuses names"):
         settings.pipeline_project({"CLEARML_CI_PIPELINE_PROJECT": "CI"})
+
+
+def governed(environ: dict[str, str], text: str, *, promotes: bool = False) -> settings.Settings:
+    """The settings of a job whose base branch has this policy."""
+    found = policy.load(f"version: 1\n{text}", source=".github/clearml-ci.yml of main")
+    return settings.from_environment(environ, read_policy=lambda *_: found, promotes=promotes)
+
+
+def test_from_environment__name__is_the_policys_or_the_jobs_where_there_is_none(environ: dict[str, str]) -> None:
+    environ["CLEARML_CI_NAME"] = " digits "
+    assert settings.from_environment(environ).check.check_name == "ClearML CI: digits"
+    assert governed(environ, "name: letters").check.check_name == "ClearML CI: letters"
+    assert governed(environ, "project: Digits").check.check_name == "ClearML CI"
+
+
+def test_from_environment__policy_that_the_job_names__is_the_one_that_is_read(environ: dict[str, str]) -> None:
+    asked: list[str] = []
+    for path in ("", ".github/clearml-ci/digits.yml"):
+        given = {**environ, "CLEARML_CI_POLICY": path}
+        settings.from_environment(given, read_policy=lambda _, __, file: asked.append(file))
+    assert asked == ["", ".github/clearml-ci/digits.yml"]
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../x", ".github/../../x", "a\nb"])
+def test_from_environment__policy_outside_of_the_repository__is_refused(environ: dict[str, str], path: str) -> None:
+    with pytest.raises(UsageError, match=r"CLEARML_CI_POLICY is .*: expected a path inside the repository"):
+        settings.from_environment({**environ, "CLEARML_CI_POLICY": path})
+
+
+@pytest.mark.parametrize("name", ["x" * 61, "a\nb", "a\u202eb", "\udcff"])
+def test_from_environment__name_that_cannot_be_shown__is_refused(environ: dict[str, str], name: str) -> None:
+    with pytest.raises(UsageError, match=r"CLEARML_CI_NAME is .*: expected a name of at most 60 visible characters"):
+        settings.from_environment({**environ, "CLEARML_CI_NAME": name})
+
+
+METRIC = {"CLEARML_SCALAR_TITLE": "accuracy", "CLEARML_SCALAR_SERIES": "validation"}
+SAME = {**METRIC, "CLEARML_SCALAR_THRESHOLD": "3", "CLEARML_PROJECT": "Digits", "CLEARML_TASK_NAME": "mine"}
+POLICY = """
+project: Digits
+gates: [{metric: accuracy/validation, max_regression: 3%}]
+comment: "off"
+remote_run: {script: train.py, args: [epochs=1, seed=2], queue_limit: 60}
+"""
+
+
+@pytest.mark.parametrize(
+    ("inputs", "ignored"),
+    [
+        pytest.param({}, "", id="none"),
+        pytest.param(SAME, "", id="the-same-and-what-the-policy-leaves-open"),
+        pytest.param({"CLEARML_CI_COMMENT": "always", "CLEARML_CI_QUEUE_LIMIT": "600"}, "", id="the-defaults"),
+        pytest.param({"CLEARML_CI_RUN_ARGS": "epochs=1 seed=2"}, "", id="the-same-in-another-form"),
+        pytest.param({"CLEARML_CI_CODE_QUEUE": "gpu"}, "", id="a-queue-that-the-policy-leaves-open"),
+        pytest.param({**SAME, "CLEARML_SCALAR_THRESHOLD": "50"}, "clearml_scalar_threshold", id="threshold"),
+        pytest.param({"CLEARML_PROJECT": "Other"}, "clearml_project", id="project"),
+        pytest.param({"CLEARML_CI_COMMENT": "on-failure", "CLEARML_CI_NAME": "a"}, "name, comment", id="words"),
+        pytest.param({"CLEARML_CI_CANDIDATE": "find-or-train"}, "candidate", id="candidate"),
+        pytest.param({"EXECUTION_ENTRYPOINT": "tiny.py"}, "execution_entrypoint", id="script-under-its-old-name"),
+        pytest.param({"CLEARML_CI_QUEUE_LIMIT": "90"}, "queue_limit", id="limit"),
+    ],
+)
+def test_notes__input_that_the_policy_overrules__is_named(
+    environ: dict[str, str], inputs: dict[str, str], ignored: str
+) -> None:
+    said = "the policy .github/clearml-ci.yml of main decides, and these inputs are ignored: "
+    names = [set(note.removeprefix(said).split(", ")) for note in governed({**environ, **inputs}, POLICY).notes]
+    assert names == ([set(ignored.split(", "))] if ignored else [])
+
+
+def test_notes__no_policy__are_none(environ: dict[str, str]) -> None:
+    assert settings.from_environment({**environ, **SAME, "CLEARML_CI_NAME": "digits"}).notes == ()
+
+
+def test_notes__merge__speak_of_what_a_promotion_reads_alone(environ: dict[str, str]) -> None:
+    merged = event()
+    merged["pull_request"] |= {"merged": True, "merge_commit_sha": "b" * 40}
+    write(environ, {**merged, "action": "closed"})
+    environ |= {"CLEARML_CI_QUEUE_LIMIT": "90", "CLEARML_BEST_TAGNAME": "Other"}
+    (note,) = governed(environ, POLICY, promotes=True).notes
+    assert note.endswith(": clearml_best_tagname")

@@ -21,6 +21,12 @@ def test_compose__gate_judged__its_outcome_is_the_verdict(outcome: str) -> None:
     assert document["gates"][0]["metric"] == "accuracy/validation"
 
 
+def test_compose__name_of_the_check__is_that_of_every_verdict_about_it() -> None:
+    named = replace(CHECK, name="digits")
+    assert verdict.compose(named, run=RUN, steps=steps())["name"] == "digits"
+    assert verdict.error(named, run=RUN, reason="broken")["name"] == "digits"
+
+
 def test_compose__no_candidate__is_no_evidence_whatever_compare_says() -> None:
     none = {"status": "completed", "result": {"candidate": None, "reason": "nobody ran it", "rejected": []}}
     document = compose(steps("passed", find_task=none))
