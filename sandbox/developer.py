@@ -143,17 +143,21 @@ def _change(clone: Path, changes: dict[str, Any]) -> None:
 
 def _run(command: list[str], laptop: Laptop, directory: Path) -> str:
     variables = {"CLEARML_CONFIG_FILE": str(laptop.clone.parent / "clearml.conf")}
-    done = subprocess.run(
-        command,
-        cwd=directory,
-        env=processes.clean_environment(laptop.home, variables),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=TRAINING_SECONDS,
-    )
+    try:
+        done = subprocess.run(
+            command,
+            cwd=directory,
+            env=processes.clean_environment(laptop.home, variables),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=TRAINING_SECONDS,
+        )
+    except subprocess.TimeoutExpired as error:
+        said = f"{' '.join(command[:3])} has not ended within {TRAINING_SECONDS} s: is the ClearML server that slow?"
+        raise DeveloperError(said) from error
     if done.returncode:
         raise DeveloperError(f"{' '.join(command[:3])} ended with {done.returncode}: {done.stdout[-1500:]}")
     return done.stdout
