@@ -167,7 +167,7 @@ def _of_group(group: Sequence[RecordedTask], *, tag: str, on_main: Mapping[str, 
             continue
         if not task.commit:
             found.append(_of_task("no_commit", task, "names no commit: nobody can run it again", _AGAIN))
-        if task.diff.strip():
+        if evidence.uncommitted(task):
             found.append(_of_task("uncommitted", task, "has uncommitted changes: nobody can run it again", _AGAIN))
         if on_main.get(task.commit) is False:
             said = f"its commit {task.commit[:10]} is not on the main branch"

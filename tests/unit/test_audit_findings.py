@@ -34,6 +34,7 @@ def of_bests(*tagged: RecordedTask, on_main: Mapping[str, bool | None] | None = 
         pytest.param([task(status="failed")], [("unsuccessful_best", "finding")], id="failed"),
         pytest.param([TASK, task(id="2", status="created")], [("copied_tag", "note")], id="a clone's copy"),
         pytest.param([task(diff="-a\n+b")], [("uncommitted", "finding")], id="dirty"),
+        pytest.param([task(diff="+Task.init()", purpose="training")], [], id="trained by a check, which added a call"),
         pytest.param([task(commit="")], [("no_commit", "finding")], id="no commit"),
         pytest.param([], [], id="none"),
     ],
