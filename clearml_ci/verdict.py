@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from clearml_ci import audit, audit_findings
+from clearml_ci import audit, audit_findings, promotion
 from clearml_ci.audit import Audit
 from clearml_ci.check import Check, plan
 from clearml_ci.remote import TRAINING
@@ -164,8 +164,8 @@ def _decide(
 
 
 def _unmoved(check: Check) -> Document | None:
-    """What a promotion or a rollback that came to nothing says of itself; None for a check."""
-    if check.action == "check":
+    """What a promotion or a rollback that came to nothing says of itself; None for a check and an audit."""
+    if check.action not in promotion.ACTIONS:
         return None
     return {
         "action": check.action,

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from clearml_ci import audit_findings, audit_report, verdict
+from clearml_ci import audit, audit_findings, audit_report, verdict
 from clearml_ci.audit_findings import Finding, Where
 from clearml_ci.verdict import Document
 from tests.unit.drawing import AUDIT, COMMIT
@@ -39,6 +39,12 @@ def test_of_audit__findings__are_the_verdict(findings: list[Finding], expected: 
     assert (told["outcome"], told["exit_code"], told["state"]) == expected
     assert (told["schema"], told["commit"], told["pull_request"]) == (1, COMMIT, None)
     assert (told["audited"], told["clearml_requests"]) == ({"projects": 3, "bests": 2}, {"audit_baselines": 5})
+    assert told["promotion"] is None
+
+
+def test_error__audit_that_could_not_be_done__has_no_promotion_and_no_pull_request() -> None:
+    told = verdict.error(audit.as_check(AUDIT), run=RUN, reason="cancelled")
+    assert (told["promotion"], told["pull_request"], told["findings"]) == (None, None, [])
 
 
 @pytest.mark.parametrize(
