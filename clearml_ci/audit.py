@@ -53,12 +53,13 @@ class Home:
 
 @dataclass(frozen=True)
 class Audit:
-    """One audit. `projects` are names, of which `name/*` stands for all below; none: see `clearml_audit.projects_of`.
+    """One audit. `projects` are names, of which `name/*` stands for all below; none: those of the repository's checks.
 
-    `task_name` may be empty: then tasks of each name have a best of their own. `gates` tell how much worse than the
-    best main may be. `commit` is main's head, empty where the step has to ask GitHub. `queues` are looked at, and
-    `longest_wait` is in seconds. `clean_up`: stop the leftovers that carry our mark.
-    `retrain`: how often main is trained again.
+    Each task name of a project has a best of its own, and `task_name` may be empty: then the tasks of every name are
+    looked at. A check without a name compares with all bests of its project. `gates` tell how much worse than the best
+    main may be. `commit` is main's head, empty where the step has to ask GitHub. `queues` are looked at, and
+    `longest_wait` is in seconds. `clean_up`: stop the leftovers that carry our mark. `retrain`: how often main is
+    trained again.
     """
 
     home: Home

@@ -17,7 +17,7 @@ from clearml_ci.schedule import Schedule
 from clearml_ci.settings import Settings
 
 _RETRAIN = "CLEARML_CI_AUDIT_RETRAIN"
-# What an audit's run has no parameter for: main's head needs no approval, and nothing is chosen.
+# What an audit's run has no parameter for: nothing is chosen, and main's head needs no approval.
 _OF_CHECKS_ALONE = ("candidate", "run_approval_label")
 OFF = "off"
 

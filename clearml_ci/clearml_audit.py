@@ -1,4 +1,4 @@
-"""The ClearML gateway's third part: what an audit asks, in requests whose number grows with projects, not with tasks.
+"""What an audit asks, in requests whose number grows with projects, not with tasks. A part of the ClearML gateway.
 
 Live tasks are asked for by their status, which every server filters on, and not by their mark: servers before 1.10 do
 not know a filter on `runtime`, and ignore it in silence.
@@ -13,17 +13,24 @@ from typing import Any
 
 from clearml.backend_api.session import Session
 
-from clearml_ci import check, clearml_gateway, clearml_launch, clearml_queues, clearml_stops, clearml_tasks
+from clearml_ci import (
+    check,
+    clearml_gateway,
+    clearml_launch,
+    clearml_queues,
+    clearml_runs,
+    clearml_stops,
+    clearml_tasks,
+)
 from clearml_ci.audit_findings import Queue, Tasks, Template
-from clearml_ci.clearml_gateway import ENDED, LIVE, OWN_MARK, PURPOSE_MARK, RUN_MARK, ClearML
+from clearml_ci.clearml_gateway import ENDED, LIVE, MARKS, ClearML
 from clearml_ci.clearml_runs import PIPELINES, SUPERSEDED, TEMPLATE_MARK
 from clearml_ci.errors import UsageError, nearest
 from clearml_ci.gate import Gate
 from clearml_ci.leftovers import KnownRun, LiveTask
 
 _MOST_COMMITS = 100  # in one filter
-_RUNTIME = [f"runtime.{mark}" for mark in (OWN_MARK, RUN_MARK, PURPOSE_MARK)]
-_LIVE_FIELDS = ["name", "type", "status", "parent", "project.name", f"hyperparams.properties.{SUPERSEDED}", *_RUNTIME]
+_LIVE_FIELDS = ["name", "type", "status", "parent", "project.name", f"hyperparams.properties.{SUPERSEDED}", *MARKS]
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,8 @@ def checked_projects(clearml: ClearML, every: Sequence[Project], *, root: str) -
     where = [project.id for project in every if project.name == f"{root}{PIPELINES}{check.PIPELINE}"]
     if not where:
         return []
-    asked = {_arg(draft, "project") for draft in _drafts(clearml, where, fields=["hyperparams.Args.project"])}
+    drafts = _drafts(clearml, where, fields=["hyperparams.Args.project"])
+    asked = {clearml_gateway.values(draft, "Args").get("project", "") for draft in drafts}
     return [project for project in every if project.name in asked]
 
 
@@ -131,9 +139,6 @@ def stop(clearml: ClearML, task: LiveTask) -> None:
 
 
 def _live(clearml: ClearML, task: Mapping[str, Any]) -> LiveTask:
-    runtime = task.get("runtime") or {}
-    marked = runtime.get(OWN_MARK) == task["id"]
-    properties = (task.get("hyperparams") or {}).get("properties") or {}
     return LiveTask(
         id=task["id"],
         name=task.get("name") or "",
@@ -142,9 +147,9 @@ def _live(clearml: ClearML, task: Mapping[str, Any]) -> LiveTask:
         project=_project(task),
         parent=_id(task.get("parent")),
         controller=task.get("type") == "controller",
-        run=str(runtime.get(RUN_MARK, "")) if marked else "",
-        purpose=str(runtime.get(PURPOSE_MARK, "")) if marked else "",
-        superseded_by=str((properties.get(SUPERSEDED) or {}).get("value") or ""),
+        run=clearml_gateway.run_of(task),
+        purpose=clearml_gateway.purpose_of(task),
+        superseded_by=clearml_runs.superseded_by(task),
     )
 
 
@@ -191,11 +196,6 @@ def _drafts(clearml: ClearML, where: Sequence[str], *, fields: Sequence[str]) ->
         order_by=["created"],
     )
     return [draft for draft in found if (draft.get("runtime") or {}).get(TEMPLATE_MARK) == draft["id"]]
-
-
-def _arg(task: Mapping[str, Any], name: str) -> str:
-    arguments = (task.get("hyperparams") or {}).get("Args") or {}
-    return str((arguments.get(name) or {}).get("value") or "")
 
 
 def _project(task: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ PARAMETERS = {
     "clean_up": "true",
     "commit": "",
     "retrain": "0",
-    **remote.PARAMETERS,
+    **{name: text for name, text in remote.PARAMETERS.items() if name != "run_approval_label"},  # main needs none
     "_steps_queue": "",
     "_shared_queue": "",
     "_context": "{}",

@@ -233,11 +233,24 @@ def test_audit_leftovers__superseded_controller_that_lives_on__is_ended_with_its
     stale, newer = world.run(), world.run()
     step = world.task(end="started", parent=stale.id, project=world.pipelines)
     clearml_gateway.mark(world.clearml, step, run=stale.id, purpose="step")
-    mark = [{"section": "properties", "name": clearml_runs.SUPERSEDED, "value": newer.id, "type": "str"}]
-    world.client.call("tasks.edit_hyper_params", task=stale.id, hyperparams=mark, force=True)
+    superseded(world, stale.id, f"{newer.id} instead of {stale.id}")
     result = audit_leftovers.audit_leftovers(world.clearml, world.run(queues=()))
-    assert [one["kind"] for one in result["findings"] if stale.id in one["where"]["url"]] == ["leftover"]
+    (found,) = (one for one in result["findings"] if stale.id in one["where"]["url"])
+    assert found["kind"] == "leftover" and f"the newer run {newer.id} superseded it;" in found["said"]
     assert [world.status(task) for task in (stale.id, step, newer.id)] == ["stopped", "stopped", "in_progress"]
+
+
+def superseded(world: World, run: str, by: str) -> None:
+    clearml_gateway.set_properties(world.clearml, run, {clearml_runs.SUPERSEDED: by})
+
+
+@pytest.mark.usefixtures("quick")
+def test_audit_leftovers__rerun_of_a_superseded_controller__is_not_superseded_itself(world: World) -> None:
+    stale, again = world.run(ended=True), world.run()
+    superseded(world, again.id, f"{world.run(ended=True).id} instead of {stale.id}")  # what its clone copied
+    result = audit_leftovers.audit_leftovers(world.clearml, world.run(queues=()))
+    assert [one for one in result["findings"] if "leftover" in one["kind"]] == []
+    assert world.status(again.id) == "in_progress"
 
 
 @pytest.mark.usefixtures("quick")

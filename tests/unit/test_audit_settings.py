@@ -102,7 +102,7 @@ def test_from_environment__nonsense__names_the_variable(environ: dict[str, Any],
 
 def test_from_environment__arguments__are_those_that_the_pipeline_declares() -> None:
     found = settings_of({**METRIC, "CLEARML_CI_REMOTE_RUN": "first-iteration"})
-    assert {*found.arguments, "run_approval_label"} == {*pipeline.PARAMETERS}
+    assert {*found.arguments} == {*pipeline.PARAMETERS}
 
 
 def test_when__off__is_none() -> None:
