@@ -8,16 +8,18 @@ from typing import Any
 
 import pytest
 
-from clearml_ci import clearml_audit, clearml_gateway, clearml_runs
+from clearml_ci import clearml_audit, clearml_baseline, clearml_gateway, clearml_runs
 from clearml_ci.audit import Audit, Home
 from clearml_ci.clearml_gateway import ClearML
 from clearml_ci.clearml_runs import Run
 from clearml_ci.errors import UsageError
 from clearml_ci.gate import Gate
+from clearml_ci.promotion import Move
 from sandbox import github_server
 from sandbox.clearml_access import Client
 from steps import audit_baselines, audit_leftovers, audit_probe, audit_report
 from tests.gateways.hub import FULL_NAME, JOB, Hub, cloned
+from tests.unit.drawing import MOVE
 
 ACCURACY = Gate("accuracy", "validation", tolerance=3.0)
 CODE = "https://github.com/octo-owner/digits.git"
@@ -120,7 +122,45 @@ def test_audit_baselines__two_bests_and_an_archived_one__are_found_in_a_handful_
     before = world.clearml.requests
     result = audit_baselines.audit_baselines(world.clearml, run)
     assert sorted(kinds(result)) == [("archived_best", "finding"), ("several_bests", "finding")]
-    assert (result["projects"], result["bests"], world.clearml.requests - before) == (1, 3, 2)
+    assert (result["projects"], result["bests"], world.clearml.requests - before) == (1, 3, 3)
+
+
+@pytest.mark.parametrize("lose", ["tasks.delete", "tasks.update_tags"])
+@pytest.mark.parametrize("listed", [True, False], ids=["list", "no-list"])
+def test_audit_baselines__promoted_best_that_was_deleted_or_untagged__is_lost(
+    world: World, lose: str, listed: bool
+) -> None:
+    best = world.best()
+    checks = world.client.call("projects.create", name=f"{world.prefix} CI/{FULL_NAME}/.pipelines/promote")["id"]
+    clearml_baseline.record(world.clearml, moved(world, world.run(pipeline=checks), best))
+    run = world.run() if listed else world.run(projects=())
+    assert kinds(audit_baselines.audit_baselines(world.clearml, run)) == []
+    given = (
+        {"task": best, "force": True}
+        if lose == "tasks.delete"
+        else {"ids": [best], "remove_tags": [world.audit.best_tag]}
+    )
+    world.client.call(lose, **given)
+    result = audit_baselines.audit_baselines(world.clearml, run)
+    (found,) = (one for one in result["findings"] if one["kind"] != "no_best")
+    assert (found["kind"], found["severity"]) == ("lost_best", "finding")
+    assert (found["where"]["name"], best in found["said"]) == (world.models_name, True)
+
+
+def test_audit_baselines__promotions_of_other_projects_and_repositories__are_not_held_against_it(world: World) -> None:
+    elsewhere = world.client.call("projects.create", name=f"{world.prefix} CI/else/where/.pipelines/promote")["id"]
+    here = world.client.call("projects.create", name=f"{world.prefix} CI/{FULL_NAME}/.pipelines/promote")["id"]
+    foreign = moved(world, world.run(pipeline=elsewhere), "0" * 32)
+    unlisted = replace(moved(world, world.run(pipeline=here), "0" * 32), project_id="1" * 32)
+    for move in (foreign, unlisted):
+        clearml_baseline.record(world.clearml, move)
+    assert kinds(audit_baselines.audit_baselines(world.clearml, world.run())) == [("no_best", "note")]
+
+
+def moved(world: World, run: Run, task: str) -> Move:
+    """The entry of a promotion that gave the tag to a task."""
+    tag, where = world.audit.best_tag, world.models
+    return replace(MOVE, run=run.id, tag=tag, project_id=where, task_name="train", to=task, previous=())
 
 
 def test_audit_baselines__main_has_drifted__is_found_by_its_newest_task(world: World, hub: Hub) -> None:
