@@ -29,7 +29,7 @@ from clearml_ci.errors import UsageError, nearest
 from clearml_ci.gate import Gate
 from clearml_ci.leftovers import KnownRun, LiveTask
 
-_MOST_COMMITS = 100  # in one filter
+_MOST_COMMITS = 250  # in one filter, a regex of 10 kB; `github_reads.recent_commits` tells 200 at most
 _LIVE_FIELDS = ["name", "type", "status", "parent", "project.name", f"hyperparams.properties.{SUPERSEDED}", *MARKS]
 
 
@@ -88,7 +88,7 @@ def bests(
 def of_commits(
     clearml: ClearML, commits: Sequence[str], *, projects: Sequence[str], task_name: str, gates: Sequence[Gate]
 ) -> Tasks:
-    """The tasks of these projects (ids) that ran one of these commits, newest first; 100 commits count."""
+    """The tasks of these projects (ids) that ran one of these commits, newest first; the first 250 commits count."""
     if not commits or not projects:
         return []
     pattern = f"^({'|'.join(commits[:_MOST_COMMITS])})$"

@@ -15,19 +15,20 @@ from clearml_ci import (
     step,
 )
 from clearml_ci.audit import Audit
-from clearml_ci.audit_findings import Finding, Tasks, Where
+from clearml_ci.audit_findings import Tasks, Where
 from clearml_ci.clearml_audit import Project
 from clearml_ci.clearml_gateway import ClearML
 from clearml_ci.clearml_runs import PIPELINES, Run
 from clearml_ci.evidence import RecordedTask
 from clearml_ci.github_gateway import GitHub, GitHubError
+from clearml_ci.promotion import Move
 
 
 def audit_baselines(clearml: ClearML, run: Run) -> dict[str, Any]:
     """`{"findings", "projects": how many, "bests": how many, "notes"}`."""
     wanted = audit.from_arguments(run.arguments)
-    every = clearml_audit.projects(clearml)
-    asked = _asked(clearml, wanted, every, root=run.project.split(PIPELINES)[0])
+    moves = clearml_baseline.moves(clearml, run.project)
+    asked = _asked(clearml, wanted, moves, root=run.project.split(PIPELINES)[0])
     bests = _bests(clearml, wanted, asked)
     tagged = [task for task, _ in bests]
     audited = {*(project.id for project in asked), *(task.project_id for task in tagged)}
@@ -42,10 +43,11 @@ def audit_baselines(clearml: ClearML, run: Run) -> dict[str, Any]:
     main = clearml_audit.of_commits(
         clearml, recent, projects=sorted(audited), task_name=wanted.task_name, gates=wanted.gates
     )
+    places = {project.id: Where("project", project.name, project.url) for project in asked}
     found = [
         *audit_findings.of_bests(tagged, tag=wanted.best_tag, on_main=_on_main(hub, wanted, tagged, recent)),
-        *_lost(clearml, run, wanted, tagged, asked if wanted.projects else every),
-        *audit_findings.missing(_places(asked).values(), tagged, tag=wanted.best_tag),
+        *audit_findings.lost(moves, tagged, tag=wanted.best_tag, task_name=wanted.task_name, places=places),
+        *audit_findings.missing(places.values(), tagged, tag=wanted.best_tag),
         *drift.from_best(bests, main, wanted.gates),
     ]
     return {
@@ -56,11 +58,13 @@ def audit_baselines(clearml: ClearML, run: Run) -> dict[str, Any]:
     }
 
 
-def _asked(clearml: ClearML, wanted: Audit, every: Sequence[Project], *, root: str) -> list[Project]:
-    """The projects of the list; without one, those that the repository's own checks are asked about."""
+def _asked(clearml: ClearML, wanted: Audit, moves: Sequence[Move], *, root: str) -> list[Project]:
+    """The projects of the list; without one, those that the repository's own checks and promotions are about."""
+    every = clearml_audit.projects(clearml)
     if wanted.projects:
         return clearml_audit.named(every, wanted.projects)
-    return clearml_audit.checked_projects(clearml, every, root=root)
+    checked, promoted = clearml_audit.checked_projects(clearml, every, root=root), {move.project_id for move in moves}
+    return [project for project in every if project in checked or project.id in promoted]
 
 
 def _bests(clearml: ClearML, wanted: Audit, asked: Sequence[Project]) -> Tasks:
@@ -74,21 +78,6 @@ def _bests(clearml: ClearML, wanted: Audit, asked: Sequence[Project]) -> Tasks:
         gates=wanted.gates,
     )
     return [(task, metrics) for task, metrics in found if task.project_id in ids or _is_home(wanted, task)]
-
-
-def _lost(
-    clearml: ClearML, run: Run, wanted: Audit, tagged: Sequence[RecordedTask], looked_at: Sequence[Project]
-) -> list[Finding]:
-    """What the ledger of this repository's promotions has as the best and is not; a project may be gone as well."""
-    moves = clearml_baseline.moves(clearml, run.project)
-    gone = {} if wanted.projects else {one.project_id: Where("project", one.project_id, "") for one in moves}
-    return audit_findings.lost(
-        moves, tagged, tag=wanted.best_tag, task_name=wanted.task_name, places=gone | _places(looked_at)
-    )
-
-
-def _places(projects: Sequence[Project]) -> dict[str, Where]:
-    return {project.id: Where("project", project.name, project.url) for project in projects}
 
 
 def _on_main(

@@ -147,6 +147,14 @@ def test_audit_baselines__promoted_best_that_was_deleted_or_untagged__is_lost(
     assert (found["where"]["name"], best in found["said"]) == (world.models_name, True)
 
 
+def test_audit_baselines__promoted_task_of_a_fork__is_the_best_where_the_ledger_has_it(world: World) -> None:
+    best = world.best(script={"repository": "https://github.com/fork/digits.git", "version_num": "b" * 40})
+    checks = world.client.call("projects.create", name=f"{world.prefix} CI/{FULL_NAME}/.pipelines/promote")["id"]
+    clearml_baseline.record(world.clearml, moved(world, world.run(pipeline=checks), best))
+    result = audit_baselines.audit_baselines(world.clearml, world.run(projects=()))
+    assert (kinds(result), result["bests"]) == ([], 1)
+
+
 def test_audit_baselines__promotions_of_other_projects_and_repositories__are_not_held_against_it(world: World) -> None:
     elsewhere = world.client.call("projects.create", name=f"{world.prefix} CI/else/where/.pipelines/promote")["id"]
     here = world.client.call("projects.create", name=f"{world.prefix} CI/{FULL_NAME}/.pipelines/promote")["id"]
@@ -171,6 +179,18 @@ def test_audit_baselines__main_has_drifted__is_found_by_its_newest_task(world: W
     (found,) = result["findings"]
     assert (found["kind"], result["notes"]) == ("drift", [])
     assert "(0.7, best 0.9)" in found["said"] and head[:10] in found["said"]
+
+
+def test_audit_baselines__hundred_commits_since_the_last_merge__its_head_is_still_looked_at(
+    world: World, hub: Hub
+) -> None:
+    world.best(commit=hub.repository.get_branch("main").commit.sha, accuracy=0.9)
+    pull = hub.pull()
+    pull.merge(merge_method="squash")
+    hub.push_on_main(commits=101)
+    world.task(commit=pull.head.sha, accuracy=0.7)
+    result = audit_baselines.audit_baselines(world.clearml, world.run(home=at_home(world, hub)))
+    assert kinds(result) == [("drift", "finding")]
 
 
 def test_audit_baselines__best_of_a_commit_that_was_never_merged__is_off_main(world: World, hub: Hub) -> None:
