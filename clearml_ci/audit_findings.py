@@ -66,7 +66,7 @@ def as_documents(findings: Iterable[Finding]) -> list[dict[str, Any]]:
 def of_bests(tagged: Sequence[RecordedTask], *, tag: str, on_main: Mapping[str, bool | None]) -> list[Finding]:
     """Is there one best for each project and task name, and is it what it should be?
 
-    `on_main`: is a commit on the main branch; None, or not there, where nobody could tell.
+    `on_main`: is a commit on the main branch? None where nobody could tell; not there where nobody was asked.
     """
     return [found for group in _grouped(tagged) for found in _of_group(group, tag=tag, on_main=on_main)]
 
@@ -138,14 +138,17 @@ def of_probe(result: Mapping[str, Any], home: Where) -> list[Finding]:
     return [Finding("does_not_run", FINDING, where, said, "repair main, the agent or its queue, and audit again")]
 
 
-def summed_up(findings: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
-    """The outcome of an audit and a sentence, from its findings' documents."""
+def summed_up(findings: Sequence[Mapping[str, Any]], *, unseen: Sequence[str] = ()) -> tuple[str, str]:
+    """The outcome of an audit and a sentence, from its findings' documents and what it could not look at."""
     real = [one for one in findings if one["severity"] == FINDING]
     notes = f"; {count(len(findings) - len(real), 'note')}" if len(findings) > len(real) else ""
-    if not real:
-        return "passed", f"nothing was found{notes}"
-    kinds = ", ".join(dict.fromkeys(one["kind"].replace("_", " ") for one in real))
-    return "regressed", f"{count(len(real), 'finding')}: {kinds}{notes}"
+    dark = "; ".join(dict.fromkeys(unseen))
+    if real:
+        kinds = ", ".join(dict.fromkeys(one["kind"].replace("_", " ") for one in real))
+        return "regressed", f"{count(len(real), 'finding')}: {kinds}{notes}{f'; {dark}' if dark else ''}"
+    return (
+        ("inconclusive", f"nothing was found, but {dark}{notes}") if dark else ("passed", f"nothing was found{notes}")
+    )
 
 
 def count(number: int, noun: str) -> str:
@@ -179,10 +182,19 @@ def _of_group(group: Sequence[RecordedTask], *, tag: str, on_main: Mapping[str, 
             found.append(_of_task("no_commit", task, "names no commit: nobody can run it again", _AGAIN))
         if evidence.uncommitted(task):
             found.append(_of_task("uncommitted", task, "has uncommitted changes: nobody can run it again", _AGAIN))
-        if on_main.get(task.commit) is False:
-            said = f"its commit {task.commit[:10]} is not on the main branch"
-            found.append(_of_task("off_main", task, said, "merge what it ran, or give the tag to a task that main ran"))
+        found += _of_commit(task, on_main)
     return found
+
+
+def _of_commit(task: RecordedTask, on_main: Mapping[str, bool | None]) -> list[Finding]:
+    where = f"its commit {task.commit[:10]}"
+    if on_main.get(task.commit, True):
+        return []
+    if on_main[task.commit] is None:
+        said = f"nobody could tell whether {where} is on the main branch"
+        return [_of_task("unknown_commit", task, said, "give the steps' agent a GITHUB_TOKEN", severity=NOTE)]
+    do = "merge what it ran, or give the tag to a task that main ran"
+    return [_of_task("off_main", task, f"{where} is not on the main branch", do)]
 
 
 _AGAIN = "train from the clean commit, and give the tag to that task"

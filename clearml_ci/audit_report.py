@@ -10,6 +10,11 @@ from clearml_ci.verdict import OUTCOMES, Document
 
 LIMIT = 65_536  # characters of a GitHub issue; one more is refused with 422
 _MOST_WARNINGS = 5
+_TITLES = {
+    "passed": "all is well",
+    "inconclusive": "it could not look at everything",
+    "error": "it could not be done",
+}
 _HEADERS = ("what", "where", "seen", "what to do")
 
 
@@ -21,8 +26,7 @@ def marker(repository: str) -> str:
 def title(verdict: Document) -> str:
     """What the issue is called, short enough for GitHub's 256 characters."""
     found = len(_of(verdict, finding=True))
-    said = {"passed": "all is well", "error": "it could not be done"}.get(verdict["outcome"], count(found, "finding"))
-    return f"ClearML CI audit: {said}"
+    return f"ClearML CI audit: {_TITLES.get(verdict['outcome'], count(found, 'finding'))}"
 
 
 def issue(verdict: Document) -> str:

@@ -208,11 +208,47 @@ def test_audit_baselines__best_of_a_merged_pull_request__is_on_main(world: World
     assert result["findings"] == []
 
 
-def test_audit_baselines__no_credentials__says_what_it_could_not_look_at(world: World) -> None:
+def test_audit_baselines__best_of_a_commit_that_nobody_pushed__is_off_main(world: World, hub: Hub) -> None:
+    world.best(commit="b" * 40)
+    result = audit_baselines.audit_baselines(world.clearml, world.run(home=at_home(world, hub)))
+    assert kinds(result) == [("off_main", "finding")]
+
+
+def test_audit_baselines__many_older_bests__asks_github_about_the_newest_and_says_so(
+    world: World, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_baselines, "MOST_ASKED", 1)
+    for name in ("older", "newer"):
+        world.best(name=name, commit=hub.commit(name))
+    result = audit_baselines.audit_baselines(world.clearml, world.run(home=at_home(world, hub)))
+    assert [one["where"]["name"] for one in result["findings"]] == [f"{world.models_name}/newer"]
+    assert result["notes"] == ["GitHub was asked about 1 of 2 older commits of bests: the others may not be on main"]
+
+
+def test_audit_baselines__no_credentials_and_no_word_of_the_job__could_not_look(world: World) -> None:
     world.best()
     result = audit_baselines.audit_baselines(world.clearml, world.run())
-    assert result["findings"] == []
-    assert "GitHub could not be asked" in result["notes"][0]
+    assert (result["findings"], result["notes"]) == ([], [])
+    assert "the steps' agent has no GITHUB_TOKEN" in result["unseen"][0]
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["the-job-read-main", "nobody-knows-main"])
+def test_audit_baselines__token_that_is_refused__takes_the_jobs_word_or_could_not_look(
+    world: World, hub: Hub, monkeypatch: pytest.MonkeyPatch, told: bool
+) -> None:
+    monkeypatch.setenv("GITHUB_TOKEN", "ghs_expired")
+    world.best()
+    home = replace(at_home(world, hub), recent=("b" * 40,) if told else ())
+    result = audit_baselines.audit_baselines(world.clearml, world.run(home=home))
+    assert (result["findings"], len(result["notes"]), len(result["unseen"])) == ([], told, not told)
+    assert "401" in [*result["notes"], *result["unseen"]][0]
+
+
+def test_audit_baselines__agent_that_cannot_ask__notes_bests_that_the_job_knows_nothing_of(world: World) -> None:
+    world.best()
+    home = replace(world.audit.home, recent=("c" * 40,))
+    result = audit_baselines.audit_baselines(world.clearml, world.run(home=home))
+    assert (kinds(result), result["unseen"]) == ([("unknown_commit", "note")], [])
 
 
 def test_audit_baselines__no_list__takes_this_repositorys_bests_and_the_projects_of_its_checks(world: World) -> None:

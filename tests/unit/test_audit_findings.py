@@ -51,7 +51,7 @@ def test_of_bests__tagged_tasks__are_one_for_each_project_and_name(
     [
         pytest.param({COMMIT: True}, [], id="on main"),
         pytest.param({COMMIT: False}, [("off_main", "finding")], id="elsewhere"),
-        pytest.param({COMMIT: None}, [], id="nobody could tell"),
+        pytest.param({COMMIT: None}, [("unknown_commit", "note")], id="nobody could tell"),
         pytest.param({}, [], id="nobody asked"),
     ],
 )
@@ -184,6 +184,20 @@ def test_summed_up__findings__turn_the_outcome_and_notes_do_not(
     severities: list[str], expected: tuple[str, str]
 ) -> None:
     assert audit_findings.summed_up([{"severity": one, "kind": "no_workers"} for one in severities]) == expected
+
+
+@pytest.mark.parametrize(
+    ("severities", "expected"),
+    [
+        pytest.param(["note"], ("inconclusive", "nothing was found, but it is dark; 1 note"), id="nothing found"),
+        pytest.param(["finding"], ("regressed", "1 finding: no workers; it is dark"), id="findings"),
+    ],
+)
+def test_summed_up__what_could_not_be_looked_at__is_never_green(
+    severities: list[str], expected: tuple[str, str]
+) -> None:
+    findings = [{"severity": one, "kind": "no_workers"} for one in severities]
+    assert audit_findings.summed_up(findings, unseen=["it is dark"]) == expected
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,23 @@ def test_error__audit_that_could_not_be_done__has_no_promotion_and_no_pull_reque
 
 
 @pytest.mark.parametrize(
+    ("findings", "outcome", "code", "title"),
+    [
+        pytest.param([NOTE], "inconclusive", 3, "it could not look at everything", id="nothing found"),
+        pytest.param([FOUND], "regressed", 1, "1 finding", id="findings"),
+    ],
+)
+def test_of_audit__step_that_could_not_look__is_never_green(
+    findings: list[Finding], outcome: str, code: int, title: str
+) -> None:
+    dark = {"findings": [], "notes": [], "unseen": ["GitHub could not be asked"]}
+    told = document(*findings, audit_retrain={"status": "completed", "result": dark})
+    assert (told["outcome"], told["exit_code"]) == (outcome, code)
+    assert "GitHub could not be asked" in told["exit_reason"]
+    assert audit_report.title(told) == f"ClearML CI audit: {title}"
+
+
+@pytest.mark.parametrize(
     ("broken", "reason"),
     [
         pytest.param({"status": "failed", "result": None}, "step audit_leftovers left no result", id="no result"),
