@@ -59,7 +59,7 @@ class Audit:
     looked at. A check without a name compares with all bests of its project. `gates` tell how much worse than the best
     main may be. `commit` is main's head, empty where the step has to ask GitHub. `queues` are looked at, and
     `longest_wait` is in seconds. `clean_up`: stop the leftovers that carry our mark. `retrain`: how often main is
-    trained again.
+    trained again. `waited_for`: a job waits for the verdict, and speaks for agents that cannot.
     """
 
     home: Home
@@ -72,6 +72,7 @@ class Audit:
     longest_wait: float = DEFAULT_LONGEST_WAIT
     clean_up: bool = True
     retrain: int = 0
+    waited_for: bool = True
 
     def to_arguments(self) -> dict[str, str]:
         """The `Args` of a run. Names with a leading underscore are hidden in the New run dialog."""
@@ -81,6 +82,7 @@ class Audit:
             "repositories": list(home.repositories),
             "comment_authors": list(home.comment_authors),
             "recent": list(home.recent),
+            "waited_for": self.waited_for,
         }
         return {
             "commit": self.commit,
@@ -98,9 +100,10 @@ class Audit:
 
 def from_arguments(arguments: Mapping[str, str]) -> Audit:
     """The audit that a run's `Args` ask for. Raises UsageError that names the parameter."""
+    context = _context(arguments.get("_context", ""))
     commit = arguments.get("commit", "").strip()
     return Audit(
-        home=_home(arguments.get("_context", "")),
+        home=_home(context),
         commit=check.commit(commit, name="commit") if commit else "",
         projects=names(arguments.get("projects", "")),
         task_name=arguments.get("task_name", "").strip(),
@@ -110,6 +113,7 @@ def from_arguments(arguments: Mapping[str, str]) -> Audit:
         longest_wait=_seconds(arguments.get("longest_wait", "")),
         clean_up=argument_texts.word("clean_up", arguments.get("clean_up", ""), {"true": True, "false": False}),
         retrain=times(arguments.get("retrain", ""), name="retrain"),
+        waited_for=bool(context.get("waited_for", True)),
     )
 
 
@@ -141,6 +145,7 @@ def as_check(audit: Audit, *, commit: str = "") -> Check:
         candidate="none",
         action=PIPELINE,
         comment_authors=home.comment_authors,
+        waited_for=audit.waited_for,
     )
 
 
@@ -176,13 +181,17 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _home(text: str) -> Home:
+def _context(text: str) -> dict[str, Any]:
     try:
         context: Any = json.loads(text)
     except ValueError:
         context = None
     if not isinstance(context, dict) or not isinstance(context.get("repositories"), list):
         raise UsageError("_context is not what ci_trigger.py writes: start the audit through it, or rerun such a run")
+    return context
+
+
+def _home(context: Mapping[str, Any]) -> Home:
     return Home(
         **{name: str(context.get(name, "")) for name in _CONTEXT_TEXTS},
         repositories=tuple(str(url) for url in context["repositories"]),

@@ -1,7 +1,6 @@
 """The job of an audit: what it asks for, and its schedule in ClearML. It is started and waited for by `trigger`."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from clearml_ci import (
     audit_settings,
@@ -22,13 +21,13 @@ from clearml_ci.settings import Settings
 
 
 def asked(environ: Mapping[str, str], *, lasting: bool = False) -> Settings:
-    """The audit of this job's repository; a `lasting` one is not told what main is now.
+    """The audit of this job's repository; `lasting` as in `audit_settings`.
 
     Raises GitHubError and UsageError.
     """
     home = voice.home(environ)
     policy = voice.read_policy(home.main, settings.github_token(environ))
-    return audit_settings.from_environment(environ, replace(home, recent=()) if lasting else home, policy)
+    return audit_settings.from_environment(environ, home, policy, lasting=lasting)
 
 
 def schedule(environ: Mapping[str, str], text: str) -> int:

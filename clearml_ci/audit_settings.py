@@ -22,8 +22,14 @@ _OF_CHECKS_ALONE = ("candidate", "run_approval_label")
 OFF = "off"
 
 
-def from_environment(environ: Mapping[str, str], home: Home, policy: Policy | None) -> Settings:
-    """Raises UsageError that names the variable. Queues of pull-request code are looked at, not required."""
+def from_environment(
+    environ: Mapping[str, str], home: Home, policy: Policy | None, *, lasting: bool = False
+) -> Settings:
+    """Raises UsageError that names the variable. Queues of pull-request code are looked at, not required.
+
+    A `lasting` audit is started again and again: it is not told what main is now, and no job waits for it.
+    """
+    home = replace(home, recent=()) if lasting else home
     launch, described = settings.remote_run(environ, policy)
     names = settings.queues(environ, launch)
     times = audit.times(environ.get(_RETRAIN, ""), name=_RETRAIN)
@@ -42,6 +48,7 @@ def from_environment(environ: Mapping[str, str], home: Home, policy: Policy | No
         gates=gates,
         queues=(*looked_at, *audit.names(environ.get("CLEARML_CI_AUDIT_QUEUES", ""))),
         retrain=times,
+        waited_for=settings.waits(environ) and not lasting,
     )
     return Settings(
         pipeline=audit.PIPELINE,

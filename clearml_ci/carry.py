@@ -54,7 +54,8 @@ def through(
         if job.check.action == "check":
             _supersede(clearml, job, run)
         if not job.check.waited_for:
-            workflow.handed_over(run, status=job.check.pull_request.check_name)
+            audits = job.check.action == audit.PIPELINE
+            workflow.handed_over(run, status="" if audits else job.check.pull_request.check_name)
             return 0
         job.started(run["url"])
         return _wait(clearml, job, run, deadline=began + deadline)

@@ -135,6 +135,11 @@ def shared_queue(environ: Mapping[str, str]) -> str:
     return environ.get("CLEARML_CI_SHARED_QUEUE", "").strip()
 
 
+def waits(environ: Mapping[str, str]) -> bool:
+    """Does the job wait for the verdict? Raises UsageError."""
+    return _word(environ, "CLEARML_CI_WAIT", ("true", "false")) == "true"
+
+
 def controller_queue(environ: Mapping[str, str]) -> str:
     """The name of the controllers' queue."""
     return environ.get("CLEARML_CI_CONTROLLER_QUEUE", "").strip() or "ci-controllers"
@@ -189,7 +194,7 @@ def _check(
         baseline_main=_word(environ, "CLEARML_CI_BASELINE_MAIN", ("true", "false")) == "true",
         comment=_word(environ, "CLEARML_CI_COMMENT", MODES),
         promote=_word(environ, "CLEARML_CI_PROMOTE", promotion.MODES),
-        waited_for=_word(environ, "CLEARML_CI_WAIT", ("true", "false")) == "true",
+        waited_for=waits(environ),
     )
     return _governed(asked, policy) if policy else asked
 

@@ -1,12 +1,14 @@
 """The job of an audit on a ClearML server and the local GitHub: what it reads, and its schedule in ClearML."""
 
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from clearml_ci import audit, audit_job, voice
+from clearml_ci import audit, audit_job, clearml_gateway, clearml_runs, clearml_schedule, trigger, voice
 from clearml_ci.clearml_gateway import ClearML
 from clearml_ci.errors import UsageError
 from sandbox import github_server
@@ -73,6 +75,29 @@ def agents(client: Client, environ: dict[str, str]) -> Iterator[None]:
     yield
     for name in names:
         client.call("workers.unregister", worker=f"{name}:0")
+
+
+@pytest.mark.usefixtures("agents")
+def test_run__not_waited_for__starts_the_audit_and_says_who_tells_its_verdict(
+    clearml: ClearML, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = audit_job.asked({**environ, "CLEARML_CI_WAIT": "false"})
+    assert trigger.run(asked, began=time.monotonic()) == 0
+    said = capsys.readouterr().out
+    assert "The verdict comes in the repository's one issue, which the steps' agent writes" in said
+    (run,) = re.findall(r"ClearML run: \S+/([0-9a-f]{32})", said)
+    assert audit.from_arguments(clearml_runs.run(clearml, run).arguments).waited_for is False
+    clearml.call("tasks.dequeue", task=run)
+
+
+@pytest.mark.usefixtures("agents")
+def test_schedule__audits_that_it_starts__have_no_job_that_waits(clearml: ClearML, environ: dict[str, str]) -> None:
+    audit_job.schedule(environ, "daily 22:30")
+    project = clearml_gateway.project_id(clearml, f"{environ['CLEARML_CI_PIPELINE_PROJECT']}/{FULL_NAME}")
+    (task,) = clearml.call("tasks.get_all", project=[project], type=["service"], only_fields=["id"])["tasks"]
+    wanted = clearml_schedule.from_arguments(clearml_runs.run(clearml, task["id"]).arguments)
+    assert audit.from_arguments(wanted.arguments).waited_for is False
+    audit_job.schedule(environ, "off")
 
 
 @pytest.mark.usefixtures("agents")

@@ -1,7 +1,7 @@
 """The audit's steps on a ClearML server and the local GitHub: what they ask for, find, and are allowed to end."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -55,9 +55,11 @@ class World:
     def best(self, **more: Any) -> str:
         return self.task(**{"tags": [self.audit.best_tag], **more})
 
-    def run(self, *, ended: bool = False, pipeline: str = "", **changes: Any) -> Run:
-        """A controller of the audit, living or dead."""
-        arguments = {**replace(self.audit, **changes).to_arguments(), **EXTRA}
+    def run(
+        self, *, ended: bool = False, pipeline: str = "", edits: Mapping[str, str] | None = None, **changes: Any
+    ) -> Run:
+        """A controller of the audit, living or dead; `edits` are texts in its `Args`."""
+        arguments = {**replace(self.audit, **changes).to_arguments(), **EXTRA, **(edits or {})}
         items = {name: {"section": "Args", "name": name, "value": value} for name, value in arguments.items()}
         project = pipeline or self.pipelines
         made = self.client.call(
@@ -388,19 +390,27 @@ def test_audit_probe__queue_without_workers__is_a_finding_and_launches_nothing(
     assert (result["outcome"], result["phase"], kinds(result)) == ("error", "queue", [("does_not_run", "finding")])
 
 
+def reported(world: World, run: Run, *findings: dict[str, Any]) -> dict[str, Any]:
+    """The report of a run whose two steps found the same."""
+    for name in ("audit_baselines", "audit_leftovers"):
+        step = world.task(end="completed", name=name, parent=run.id, project=world.pipelines)
+        clearml_gateway.mark(world.clearml, step, run=run.id, purpose="step")
+        clearml_runs.store_result(world.clearml, step, {"findings": findings, "notes": []})
+    return audit_report.audit_report(world.clearml, run)
+
+
+def issues(hub: Hub) -> list[tuple[str, str]]:
+    return [(one.state, one.title) for one in hub.repository.get_issues(state="all")]
+
+
 def test_audit_report__findings_then_none__opens_the_issue_and_closes_it(world: World, hub: Hub) -> None:
-    home = at_home(world, hub)
-    issues = []
-    for findings in ([{"kind": "no_workers", "severity": "finding", "where": WHERE, "said": "s", "do": "d"}], []):
-        run = world.run(home=home)
-        for name in ("audit_baselines", "audit_leftovers"):
-            step = world.task(end="completed", name=name, parent=run.id, project=world.pipelines)
-            clearml_gateway.mark(world.clearml, step, run=run.id, purpose="step")
-            clearml_runs.store_result(world.clearml, step, {"findings": findings, "notes": []})
-        result = audit_report.audit_report(world.clearml, run)
+    told = []
+    for findings in ([FOUND], []):
+        run = world.run(home=at_home(world, hub))
+        result = reported(world, run, *findings)
         (issue,) = hub.repository.get_issues(state="all")
-        issues.append((result["verdict"]["outcome"], issue.state, issue.title, result["comment_url"] == issue.html_url))
-    assert issues == [
+        told.append((result["verdict"]["outcome"], issue.state, issue.title, result["comment_url"] == issue.html_url))
+    assert told == [
         ("regressed", "open", "ClearML CI audit: 2 findings", True),
         ("passed", "closed", "ClearML CI audit: all is well", True),
     ]
@@ -408,7 +418,76 @@ def test_audit_report__findings_then_none__opens_the_issue_and_closes_it(world: 
     assert json.loads(json.dumps(result["verdict"]))["pipeline"]["id"] == artifact.id
 
 
+@pytest.mark.parametrize(
+    ("waited_for", "again", "warned"),
+    [
+        pytest.param(True, False, False, id="a job waits and speaks"),
+        pytest.param(False, False, True, id="nobody waits"),
+        pytest.param(True, True, True, id="rerun of one that was waited for"),
+    ],
+)
+def test_audit_report__agent_without_credentials__warns_where_nobody_else_speaks(
+    world: World, waited_for: bool, again: bool, warned: bool
+) -> None:
+    run = world.run(waited_for=waited_for, edits=ORIGIN)
+    result = reported(world, world.run(waited_for=waited_for, edits=ORIGIN) if again else run, FOUND)
+    said = [
+        one for one in result["verdict"]["warnings"] if "Nothing was told on GitHub: the steps' agent has no" in one
+    ]
+    assert (len(said), len(result["warnings"]), result["posted"]) == (warned, warned, False)
+    assert all(one in result["markdown"] for one in ["Nothing was told"] * warned)
+
+
+def test_audit_report__edited_rerun__may_open_and_update_the_issue_but_never_closes_it(world: World, hub: Hub) -> None:
+    home = at_home(world, hub)
+    reported(world, world.run(home=home, edits=ORIGIN))
+    edited = {**ORIGIN, "longest_wait": "60"}
+    reported(world, world.run(home=home, edits=edited), FOUND)
+    assert issues(hub) == [("open", "ClearML CI audit: 2 findings")]
+    well = reported(world, world.run(home=home, edits=edited))
+    assert issues(hub) == [("open", "ClearML CI audit: 2 findings")]
+    assert (well["verdict"]["outcome"], well["posted"]) == ("passed", False)
+    assert "longest_wait 3600 → 60" in well["verdict"]["rerun"]["said"]
+    assert "the issue is left as it is" in well["verdict"]["warnings"][0]
+    reported(world, world.run(home=home, edits=ORIGIN))
+    assert issues(hub) == [("closed", "ClearML CI audit: all is well")]
+
+
+def test_audit_report__rerun_whose_parameters_cannot_be_read__leaves_an_error_and_the_issue_alone(
+    world: World, hub: Hub
+) -> None:
+    home = at_home(world, hub)
+    reported(world, world.run(home=home, edits=ORIGIN), FOUND)
+    again = world.run(home=home, edits={**ORIGIN, "retrain": "ten"})
+    result = audit_report.audit_report(world.clearml, again)
+    verdict = result["verdict"]
+    assert (verdict["outcome"], verdict["exit_code"]) == ("error", 4)
+    assert "the parameters of this rerun cannot be read: retrain is 'ten'" in verdict["exit_reason"]
+    assert (verdict["rerun"]["changes"], result["fault"][:7]) == (["retrain 0 → ten"], "retrain")
+    assert issues(hub) == [("open", "ClearML CI audit: 2 findings")]
+    artifacts = world.client.call("tasks.get_by_id", task=again.id)["task"]["execution"]["artifacts"]
+    assert [one["key"] for one in artifacts] == ["verdict"]
+
+
+def test_audit_report__first_run_whose_parameters_cannot_be_read__is_a_fault(world: World) -> None:
+    with pytest.raises(UsageError, match="retrain is 'ten'"):
+        audit_report.audit_report(world.clearml, world.run(edits={**ORIGIN, "retrain": "ten"}))
+
+
+def test_audit_report__nobody_could_look__leaves_the_issue_open(world: World, hub: Hub) -> None:
+    home = at_home(world, hub)
+    reported(world, world.run(home=home), FOUND)
+    run = world.run(home=home)
+    step = world.task(end="completed", name="audit_probe", parent=run.id, project=world.pipelines)
+    clearml_gateway.mark(world.clearml, step, run=run.id, purpose="step")
+    clearml_runs.store_result(world.clearml, step, {"findings": [], "notes": [], "unseen": ["it is dark"]})
+    assert reported(world, run)["verdict"]["outcome"] == "inconclusive"
+    assert issues(hub) == [("open", "ClearML CI audit: it could not look at everything")]
+
+
+ORIGIN = {"_origin": "0123456789abcdef" * 2}
 WHERE = {"kind": "queue", "name": "ci-code", "url": "https://clearml/queues"}
+FOUND = {"kind": "no_workers", "severity": "finding", "where": WHERE, "said": "s", "do": "d"}
 
 
 def test_audit_report__run_of_another_repositorys_project__is_refused(world: World) -> None:
