@@ -30,6 +30,7 @@ from clearml_ci.gate import Gate
 from clearml_ci.leftovers import KnownRun, LiveTask
 
 _MOST_COMMITS = 250  # in one filter, a regex of 10 kB; `github_reads.recent_commits` tells 200 at most
+_DELETED = "__DELETED__"  # what servers put before the id of a parent that was deleted
 _LIVE_FIELDS = ["name", "type", "status", "parent", "project.name", f"hyperparams.properties.{SUPERSEDED}", *MARKS]
 
 
@@ -145,7 +146,7 @@ def _live(clearml: ClearML, task: Mapping[str, Any]) -> LiveTask:
         url=clearml.task_url(task),
         status=task["status"],
         project=_project(task),
-        parent=_id(task.get("parent")),
+        parent=_id(task.get("parent")).removeprefix(_DELETED),
         controller=task.get("type") == "controller",
         run=clearml_gateway.run_of(task),
         purpose=clearml_gateway.purpose_of(task),

@@ -302,6 +302,26 @@ def test_audit_leftovers__probe_of_a_dead_run__is_ended_and_its_unmarked_clone_i
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("deleted", [True, False], ids=["deleted-run", "dead-run"])
+def test_audit_leftovers__queued_step_of_a_run__is_taken_off_its_queue(world: World, deleted: bool) -> None:
+    queue = world.client.call("queues.create", name=f"{world.prefix} steps")["id"]
+    dead = world.run(ended=True)
+    step, clone = (world.task(end=None, parent=dead.id, project=world.pipelines) for _ in range(2))
+    clearml_gateway.mark(world.clearml, step, run=dead.id, purpose="step")
+    for task in (step, clone):
+        world.client.call("tasks.enqueue", task=task, queue=queue)
+    if deleted:
+        world.client.call("tasks.delete", task=dead.id, force=True)
+    result = audit_leftovers.audit_leftovers(world.clearml, world.run(queues=()))
+    told = [(one["kind"], one["said"]) for one in result["findings"] if "leftover" in one["kind"]]
+    assert [kind for kind, _ in told] == ["leftover", "unmarked_leftover"]
+    assert all(f"run {dead.id}" in said and ("is gone" if deleted else "has ended") in said for _, said in told)
+    assert (world.status(step), world.status(clone)) == ("stopped", "queued")
+    assert [one["task"] for one in world.client.call("queues.get_by_id", queue=queue)["queue"]["entries"]] == [clone]
+    world.client.call("tasks.dequeue", task=clone)
+
+
+@pytest.mark.usefixtures("quick")
 def test_audit_leftovers__clean_up_is_off__only_names_them(world: World) -> None:
     dead = world.run(ended=True)
     probe = world.task(end="started", parent=dead.id)
