@@ -118,8 +118,12 @@ def _of_queue(queue: Queue, longest_wait: float) -> Finding | None:
 
 
 def of_templates(where: Where, templates: Sequence[Template], *, commit: str) -> list[Finding]:
-    """Drafts of other versions of ClearML CI than the one at `commit`, which nobody starts any more."""
-    old = [template for template in templates if template.commit != commit]
+    """Drafts that are older than all of the running version, the one at `commit`: nobody starts them any more.
+
+    A newer one is another job's: a schedule of ClearML's keeps the version that it was given.
+    """
+    own = max((template.age for template in templates if template.commit == commit), default=float("inf"))
+    old = [template for template in templates if template.age > own and template.commit != commit]
     if not old:
         return []
     age = duration(max(template.age for template in old))

@@ -23,7 +23,7 @@ from clearml_ci import (
     clearml_tasks,
 )
 from clearml_ci.audit_findings import Queue, Tasks, Template
-from clearml_ci.clearml_gateway import ENDED, LIVE, MARKS, ClearML
+from clearml_ci.clearml_gateway import ENDED, LIVE, MARKS, MOST, ClearML
 from clearml_ci.clearml_runs import PIPELINES, SUPERSEDED, TEMPLATE_MARK
 from clearml_ci.errors import UsageError, nearest
 from clearml_ci.gate import Gate
@@ -67,12 +67,21 @@ def named(every: Sequence[Project], names: Iterable[str]) -> list[Project]:
 
 
 def checked_projects(clearml: ClearML, every: Sequence[Project], *, root: str) -> list[Project]:
-    """The projects that the checks of the pipeline project `root` are asked about, as their templates say."""
+    """The projects that the newest 500 checks of the pipeline project `root` were asked about: one request."""
     where = [project.id for project in every if project.name == f"{root}{PIPELINES}{check.PIPELINE}"]
     if not where:
         return []
-    drafts = _drafts(clearml, where, fields=["hyperparams.Args.project"])
-    asked = {clearml_gateway.values(draft, "Args").get("project", "") for draft in drafts}
+    checks = clearml.call(
+        "tasks.get_all_ex",
+        project=where,
+        type=["controller"],
+        only_fields=["id", "hyperparams.Args.project"],
+        order_by=["-created"],
+        page=0,
+        page_size=MOST,
+        search_hidden=True,
+    )["tasks"]
+    asked = {clearml_gateway.values(one, "Args").get("project", "") for one in checks}
     return [project for project in every if project.name in asked]
 
 
@@ -175,28 +184,26 @@ def _queue(name: str, url: str, record: Mapping[str, Any] | None, workers: int) 
 def templates(clearml: ClearML, every: Sequence[Project], *, root: str) -> list[Template]:
     """The drafts of the pipeline project `root` that are or were templates."""
     where = [project.id for project in every if project.name.startswith(f"{root}{PIPELINES}")]
-    found = _drafts(clearml, where, fields=["script.version_num", "created"]) if where else []
-    return [Template((draft.get("script") or {}).get("version_num") or "", _age(draft["created"])) for draft in found]
+    if not where:
+        return []
+    found = clearml_gateway.every(
+        clearml,
+        "tasks",
+        project=where,
+        type=["controller"],
+        status=["created"],
+        system_tags=["-archived"],
+        only_fields=[f"runtime.{TEMPLATE_MARK}", "script.version_num", "created"],
+        order_by=["created"],
+    )
+    drafts = [draft for draft in found if (draft.get("runtime") or {}).get(TEMPLATE_MARK) == draft["id"]]
+    return [Template((draft.get("script") or {}).get("version_num") or "", _age(draft["created"])) for draft in drafts]
 
 
 def version_of(clearml: ClearML, run: str) -> str:
     """The commit of ClearML CI that a run's agents run."""
     found = clearml_gateway.every(clearml, "tasks", id=[run], only_fields=["script.version_num"]) if run else iter(())
     return next(((task.get("script") or {}).get("version_num") or "" for task in found), "")
-
-
-def _drafts(clearml: ClearML, where: Sequence[str], *, fields: Sequence[str]) -> list[dict[str, Any]]:
-    found = clearml_gateway.every(
-        clearml,
-        "tasks",
-        project=list(where),
-        type=["controller"],
-        status=["created"],
-        system_tags=["-archived"],
-        only_fields=[f"runtime.{TEMPLATE_MARK}", *fields],
-        order_by=["created"],
-    )
-    return [draft for draft in found if (draft.get("runtime") or {}).get(TEMPLATE_MARK) == draft["id"]]
 
 
 def _project(task: Mapping[str, Any]) -> str:

@@ -262,10 +262,9 @@ def test_audit_baselines__no_list__takes_this_repositorys_bests_and_the_projects
     empty = world.client.call("projects.create", name=f"{world.prefix} empty")
     checks = world.client.call("projects.create", name=f"{world.prefix} CI/{FULL_NAME}/.pipelines/pr_check")["id"]
     value = {"section": "Args", "name": "project", "value": f"{world.prefix} empty"}
-    draft = world.client.call(
-        "tasks.create", name="pr_check", type="controller", project=checks, hyperparams={"Args": {"project": value}}
-    )["id"]
-    world.client.call("tasks.edit", task=draft, runtime={clearml_runs.TEMPLATE_MARK: draft})
+    for arguments in ({}, {"project": value}):  # the draft of `register`, and a check that was started from it
+        given = {"type": "controller", "project": checks, "hyperparams": {"Args": arguments}}
+        world.client.call("tasks.create", name="pr_check", **given)
     result = audit_baselines.audit_baselines(world.clearml, world.run(projects=()))
     assert (kinds(result), result["projects"], result["bests"]) == ([("no_best", "note")], 2, 1)
     assert empty["id"] in result["findings"][0]["where"]["url"]
@@ -386,8 +385,8 @@ def test_audit_leftovers__queue__is_found_without_workers_and_with_a_long_wait(w
 
 
 @pytest.mark.usefixtures("quick")
-def test_audit_leftovers__drafts_of_other_versions__are_a_note(world: World) -> None:
-    for commit, mark in (("e" * 40, True), ("f" * 40, True), ("d" * 40, False)):
+def test_audit_leftovers__drafts_of_older_versions__are_a_note_and_newer_ones_are_not(world: World) -> None:
+    for commit, mark in (("e" * 40, True), ("f" * 40, True), ("d" * 40, False), ("c" * 40, True)):
         script = {"repository": CODE, "version_num": commit}
         draft = world.task(end=None, type="controller", project=world.pipelines, script=script)
         if mark:

@@ -146,14 +146,32 @@ def test_of_queues__queue__is_served_in_time(changes: dict[str, Any], expected: 
     assert [one.kind for one in found] == expected
 
 
-def test_of_templates__old_versions__are_counted_with_their_age() -> None:
-    templates = [Template("new", 10.0), Template("old", 5 * 86_400.0), Template("older", 9 * 86_400.0)]
-    (found,) = audit_findings.of_templates(HOME, templates, commit="new")
-    assert (found.severity, found.said) == (
-        "note",
-        "2 drafts of old versions of ClearML CI, the oldest of 9 days ago",
-    )
-    assert audit_findings.of_templates(HOME, templates[:1], commit="new") == []
+DAY = 86_400.0
+
+
+@pytest.mark.parametrize(
+    ("templates", "said"),
+    [
+        pytest.param([Template("own", 10.0)], None, id="the own alone"),
+        pytest.param(
+            [Template("own", DAY), Template("old", 5 * DAY), Template("older", 9 * DAY)],
+            "2 drafts of old versions of ClearML CI, the oldest of 9 days ago",
+            id="older ones",
+        ),
+        pytest.param([Template("own", 5 * DAY), Template("new", DAY)], None, id="newer one, seen by an older schedule"),
+        pytest.param(
+            [Template("own", DAY), Template("own", 5 * DAY), Template("new", 3 * DAY)],
+            None,
+            id="newer than the first draft of the own version",
+        ),
+        pytest.param([Template("other", DAY)], None, id="own draft is gone: nobody knows which is older"),
+    ],
+)
+def test_of_templates__drafts_older_than_the_running_versions_own__are_a_note(
+    templates: list[Template], said: str | None
+) -> None:
+    found = audit_findings.of_templates(HOME, templates, commit="own")
+    assert [(one.severity, one.said) for one in found] == ([("note", said)] if said else [])
 
 
 @pytest.mark.parametrize(
