@@ -159,6 +159,11 @@ def plan(arguments: Mapping[str, str]) -> dict[str, list[str]]:
     return {**steps, "audit_report": list(steps)}
 
 
+def launches(arguments: Mapping[str, str]) -> bool:
+    """Is main's code run on an agent?"""
+    return not plan(arguments).keys().isdisjoint(("audit_probe", "audit_retrain"))
+
+
 def _gates(arguments: Mapping[str, str]) -> tuple[Gate, ...]:
     text = arguments.get("gates", "")
     return argument_texts.gates(text) if text.strip() else ()

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from clearml_ci import (
     audit_settings,
     clearml_gateway,
-    clearml_queues,
     clearml_schedule,
     rerun,
     settings,
@@ -43,10 +42,7 @@ def schedule(environ: Mapping[str, str], text: str) -> int:
 
 def _register(clearml: ClearML, audit: Settings, when: Schedule, environ: Mapping[str, str]) -> int:
     services = audit_settings.services_queue(environ)
-    names = (services, audit.queues.controllers, audit.queues.steps)
-    queues = clearml_queues.watched_queues(clearml, names)
-    clearml_queues.refuse_deadlock([queues[name] for name in names])
-    trigger.require_projects(clearml, audit)
+    queues, _ = trigger.prepare(clearml, audit, also=[services])
     code = source.of_agents(configured_repository=audit.repository, configured_commit=audit.commit)
     # Each audit that it starts is an original, with an origin of its own.
     arguments = {name: value for name, value in audit.arguments.items() if name != rerun.ORIGIN}
