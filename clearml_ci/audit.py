@@ -155,7 +155,8 @@ def plan(arguments: Mapping[str, str]) -> dict[str, list[str]]:
     if arguments.get("run_until", "").strip().lower() not in remote.OFF:
         steps["audit_probe"] = []
     if arguments.get("retrain", "").strip() not in ("", "0"):
-        steps["audit_retrain"] = []
+        # One after the other: a probe must not wait in its queue for a training of hours.
+        steps["audit_retrain"] = [name for name in steps if name == "audit_probe"]
     return {**steps, "audit_report": list(steps)}
 
 
