@@ -17,7 +17,7 @@ from clearml_ci.gate import Gate
 from clearml_ci.promotion import Move
 from sandbox import github_server
 from sandbox.clearml_access import Client
-from steps import audit_baselines, audit_leftovers, audit_probe, audit_report
+from steps import audit_baselines, audit_leftovers, audit_probe, audit_report, audit_retrain
 from tests.gateways.hub import FULL_NAME, JOB, Hub, cloned
 from tests.unit.drawing import MOVE
 
@@ -407,6 +407,21 @@ def test_audit_probe__queue_without_workers__is_a_finding_and_launches_nothing(
     monkeypatch.setitem(EXTRA, "run_queue", f"{world.prefix} code")
     result = audit_probe.audit_probe(world.clearml, world.run(commit="a" * 40))
     assert (result["outcome"], result["phase"], kinds(result)) == ("error", "queue", [("does_not_run", "finding")])
+
+
+TRAIN = {"run_script": "train.py", "retrain": "2"}
+
+
+def test_audit_retrain__queue_without_workers__is_a_finding_and_trains_nothing(world: World) -> None:
+    world.client.call("queues.create", name=f"{world.prefix} code")
+    run = world.run(commit="a" * 40, edits={**TRAIN, "run_queue": f"{world.prefix} code"})
+    result = audit_retrain.audit_retrain(world.clearml, run)
+    assert (result["tasks"], kinds(result), result["unseen"]) == ([], [("does_not_run", "finding")], [])
+
+
+def test_audit_retrain__without_a_gate__says_what_is_missing(world: World) -> None:
+    with pytest.raises(UsageError, match="gates is empty: give the metrics"):
+        audit_retrain.audit_retrain(world.clearml, world.run(gates=(), edits=TRAIN))
 
 
 def reported(world: World, run: Run, *findings: dict[str, Any]) -> dict[str, Any]:
