@@ -50,25 +50,33 @@ def from_environment(
         retrain=times,
         waited_for=settings.waits(environ) and not lasting,
     )
+    arguments = {
+        **{name: value for name, value in described.items() if name not in _OF_CHECKS_ALONE},
+        **asked.to_arguments(),
+        "run_until": _until(launch),
+        "run_queue": names.code,
+        "_origin": secrets.token_hex(16),
+        "_steps_queue": names.steps,
+        "_shared_queue": settings.shared_queue(environ),
+    }
     return Settings(
         pipeline=audit.PIPELINE,
         check=audit.as_check(asked),
         queues=names,
         remote_run=None,
-        arguments={
-            **{name: value for name, value in described.items() if name not in _OF_CHECKS_ALONE},
-            **asked.to_arguments(),
-            "run_until": _until(launch),
-            "run_queue": names.code,
-            "_origin": secrets.token_hex(16),
-            "_steps_queue": names.steps,
-            "_shared_queue": settings.shared_queue(environ),
-        },
+        arguments=arguments,
         pipeline_project=f"{settings.pipeline_project(environ)}/{home.repository}",
-        deadline=settings.deadline(environ, _training(described) if times else launch, times=1 + times),
+        deadline=deadline(environ, arguments),
         **settings.agents_code(environ),
         github_token=settings.github_token(environ),
     )
+
+
+def deadline(environ: Mapping[str, str], arguments: Mapping[str, str]) -> float:
+    """Seconds until an audit with these `Args` is stopped: a training takes longer than a probe. Raises UsageError."""
+    times = audit.times(arguments.get("retrain", ""), name="retrain")
+    trains = {"run_until": remote.COMPLETION, "candidate": "train"} if times else {}
+    return settings.deadline(environ, remote.from_arguments({**arguments, **trains}), times=1 + times)
 
 
 def when(text: str) -> Schedule | None:
@@ -91,11 +99,6 @@ def _best_tag(environ: Mapping[str, str], policy: Policy | None) -> str:
     if policy:
         return policy.baselines.tag
     return check.best_tag(environ.get("CLEARML_BEST_TAGNAME", ""), name="CLEARML_BEST_TAGNAME")
-
-
-def _training(described: Mapping[str, str]) -> RemoteRun | None:
-    """One training of main, which takes longer than a probe of it."""
-    return remote.from_arguments({**described, "run_until": remote.COMPLETION, "candidate": "train"})
 
 
 def _until(launch: RemoteRun | None) -> str:

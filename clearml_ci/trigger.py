@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from clearml_ci import (
     audit,
+    audit_settings,
     carry,
     check,
     clearml_audit,
@@ -58,18 +59,28 @@ def rerun(run_id: str, given: Sequence[str], environ: Mapping[str, str], *, bega
     clearml = clearml_gateway.connect()
     earlier = clearml_runs.run(clearml, run_id)
     edits = reruns.edits(earlier, given)
-    wanted = replace(_asked(earlier, {**earlier.arguments, **edits}), waited_for=True)
+    arguments = {**earlier.arguments, **edits}
+    wanted = replace(_asked(earlier, arguments), waited_for=True)
     name = settings.controller_queue(environ)
     queue = clearml_queues.watched_queues(clearml, [name])[name]
-    ends = (began, settings.deadline(environ))
+    ends = (began, deadline(earlier, arguments, environ))
     return carry.through(clearml, Voice(None, wanted), template=run_id, queue=queue, arguments=edits, ends=ends)
 
 
 def _asked(run: Run, arguments: Mapping[str, str]) -> Check:
     """What these `Args` ask of the pipeline of this run."""
-    if run.project.endswith(f"{clearml_runs.PIPELINES}{audit.PIPELINE}"):
-        return audit.as_check(audit.from_arguments(arguments))
-    return check.from_arguments(arguments)
+    return audit.as_check(audit.from_arguments(arguments)) if _is_audit(run) else check.from_arguments(arguments)
+
+
+def deadline(run: Run, arguments: Mapping[str, str], environ: Mapping[str, str]) -> float:
+    """Seconds until a rerun of this run, with these `Args`, is stopped. Raises UsageError."""
+    if _is_audit(run):
+        return audit_settings.deadline(environ, arguments)
+    return settings.deadline(environ, remote.from_arguments(arguments))
+
+
+def _is_audit(run: Run) -> bool:
+    return run.project.endswith(f"{clearml_runs.PIPELINES}{audit.PIPELINE}")
 
 
 def rollback(environ: Mapping[str, str], *, began: float) -> int:
