@@ -86,7 +86,7 @@ def _on_main(main: Main, wanted: Audit, tagged: Iterable[RecordedTask]) -> tuple
     commits = list(dict.fromkeys(task.commit for task in tagged if task.commit and _is_home(wanted, task)))
     older = [one for one in commits if one not in main.commits]
     known = {one: True for one in commits if one in main.commits}
-    asked = {one: _is_on_main(main.hub, wanted, one) for one in older[:MOST_ASKED]}
+    asked = {one: _is_on_main(main.hub, wanted, one) for one in (older[:MOST_ASKED] if main.hub else older)}
     said = f"GitHub was asked about {len(asked)} of {len(older)} older commits of bests: the others may not be on main"
     return known | asked, [said] if len(asked) < len(older) else []
 
