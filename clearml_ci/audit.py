@@ -53,12 +53,14 @@ class Home:
 
 @dataclass(frozen=True)
 class Audit:
-    """One audit. `projects` are names, of which `name/*` stands for all below; none: see `clearml_audit.projects_of`.
+    """One audit. `projects` are names, of which `name/*` stands for all below; none: those of the repository's checks.
 
-    `task_name` may be empty: then tasks of each name have a best of their own. `gates` tell how much worse than the
-    best main may be. `commit` is main's head, empty where the step has to ask GitHub. `queues` are looked at, and
-    `longest_wait` is in seconds. `clean_up`: stop the leftovers that carry our mark.
-    `retrain`: how often main is trained again. `name` tells several audits of one repository apart.
+    Each task name of a project has a best of its own, and `task_name` may be empty: then the tasks of every name are
+    looked at. A check without a name compares with all bests of its project. `gates` tell how much worse than the best
+    main may be. `commit` is main's head, empty where the step has to ask GitHub. `queues` are looked at, and
+    `longest_wait` is in seconds. `clean_up`: stop the leftovers that carry our mark. `retrain`: how often main is
+    trained again. `waited_for`: a job waits for the verdict, and speaks for agents that cannot.
+    `name` tells several audits of one repository apart.
     """
 
     home: Home
@@ -71,6 +73,7 @@ class Audit:
     longest_wait: float = DEFAULT_LONGEST_WAIT
     clean_up: bool = True
     retrain: int = 0
+    waited_for: bool = True
     name: str = ""
 
     def to_arguments(self) -> dict[str, str]:
@@ -81,6 +84,7 @@ class Audit:
             "repositories": list(home.repositories),
             "comment_authors": list(home.comment_authors),
             "recent": list(home.recent),
+            "waited_for": self.waited_for,
         }
         return {
             "commit": self.commit,
@@ -99,9 +103,10 @@ class Audit:
 
 def from_arguments(arguments: Mapping[str, str]) -> Audit:
     """The audit that a run's `Args` ask for. Raises UsageError that names the parameter."""
+    context = _context(arguments.get("_context", ""))
     commit = arguments.get("commit", "").strip()
     return Audit(
-        home=_home(arguments.get("_context", "")),
+        home=_home(context),
         commit=check.commit(commit, name="commit") if commit else "",
         projects=names(arguments.get("projects", "")),
         task_name=arguments.get("task_name", "").strip(),
@@ -112,6 +117,7 @@ def from_arguments(arguments: Mapping[str, str]) -> Audit:
         clean_up=argument_texts.word("clean_up", arguments.get("clean_up", ""), {"true": True, "false": False}),
         retrain=times(arguments.get("retrain", ""), name="retrain"),
         name=arguments.get(check.NAME, "").strip(),
+        waited_for=bool(context.get("waited_for", True)),
     )
 
 
@@ -144,6 +150,7 @@ def as_check(audit: Audit, *, commit: str = "") -> Check:
         action=PIPELINE,
         name=audit.name,
         comment_authors=home.comment_authors,
+        waited_for=audit.waited_for,
     )
 
 
@@ -153,8 +160,14 @@ def plan(arguments: Mapping[str, str]) -> dict[str, list[str]]:
     if arguments.get("run_until", "").strip().lower() not in remote.OFF:
         steps["audit_probe"] = []
     if arguments.get("retrain", "").strip() not in ("", "0"):
-        steps["audit_retrain"] = []
+        # One after the other: a probe must not wait in its queue for a training of hours.
+        steps["audit_retrain"] = [name for name in steps if name == "audit_probe"]
     return {**steps, "audit_report": list(steps)}
+
+
+def launches(arguments: Mapping[str, str]) -> bool:
+    """Is main's code run on an agent?"""
+    return not plan(arguments).keys().isdisjoint(("audit_probe", "audit_retrain"))
 
 
 def _gates(arguments: Mapping[str, str]) -> tuple[Gate, ...]:
@@ -179,13 +192,17 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _home(text: str) -> Home:
+def _context(text: str) -> dict[str, Any]:
     try:
         context: Any = json.loads(text)
     except ValueError:
         context = None
     if not isinstance(context, dict) or not isinstance(context.get("repositories"), list):
         raise UsageError("_context is not what ci_trigger.py writes: start the audit through it, or rerun such a run")
+    return context
+
+
+def _home(context: Mapping[str, Any]) -> Home:
     return Home(
         **{name: str(context.get(name, "")) for name in _CONTEXT_TEXTS},
         repositories=tuple(str(url) for url in context["repositories"]),

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from clearml_ci import baseline, evidence
+from clearml_ci import baseline, evidence, promotion
 from clearml_ci.evidence import RecordedTask
 from clearml_ci.gate import Reported
+from clearml_ci.promotion import Move
 
 FINDING, NOTE = "finding", "note"  # what turns the verdict, and what is only told
 Tasks = Sequence[tuple[RecordedTask, Reported]]
@@ -62,23 +63,32 @@ def as_documents(findings: Iterable[Finding]) -> list[dict[str, Any]]:
     return [asdict(one) for one in findings]
 
 
-def of_bests(
-    tagged: Sequence[RecordedTask],
-    *,
-    tag: str,
-    on_main: Mapping[str, bool | None],
-    promoted: Mapping[Key, str] | None = None,
-) -> list[Finding]:
+def of_bests(tagged: Sequence[RecordedTask], *, tag: str, on_main: Mapping[str, bool | None]) -> list[Finding]:
     """Is there one best for each project and task name, and is it what it should be?
 
-    `on_main`: is a commit on the main branch; None, or not there, where nobody could tell. `promoted`: the task that
-    the ledger of promotions has as the best.
+    `on_main`: is a commit on the main branch? None where nobody could tell; not there where nobody was asked.
     """
-    groups = _grouped(tagged)
-    return [
-        *(found for group in groups.values() for found in _of_group(group, tag=tag, on_main=on_main)),
-        *(_lost(key, task, tag) for key, task in (promoted or {}).items() if task not in _ids(groups.get(key, ()))),
-    ]
+    return [found for group in _grouped(tagged) for found in _of_group(group, tag=tag, on_main=on_main)]
+
+
+def lost(
+    moves: Sequence[Move], tagged: Sequence[RecordedTask], *, tag: str, task_name: str, places: Mapping[str, Where]
+) -> list[Finding]:
+    """Promoted bests that do not carry the tag any more, though nothing of ours took it from them.
+
+    `moves` is the ledger, newest first; of one project and task name the newest counts. `places` are the projects that
+    are looked at, by their ids, and `task_name` is the name of the tasks, empty for any.
+    """
+    found: list[Finding | None] = []
+    settled: set[tuple[str, str] | str] = set()  # what a newer move has decided: whole groups, and tasks
+    for move in moves:
+        if move.tag != tag or move.state == promotion.LOST:
+            continue
+        looked_at = move.project_id in places and task_name in ("", move.task_name)
+        if looked_at and not settled & {(move.project_id, move.task_name), move.to}:
+            found.append(_lost(move, tagged, places[move.project_id]))
+        settled |= {(move.project_id, move.task_name), *move.previous}
+    return [one for one in found if one]
 
 
 def missing(asked: Iterable[Where], tagged: Iterable[RecordedTask], *, tag: str) -> list[Finding]:
@@ -108,8 +118,12 @@ def _of_queue(queue: Queue, longest_wait: float) -> Finding | None:
 
 
 def of_templates(where: Where, templates: Sequence[Template], *, commit: str) -> list[Finding]:
-    """Drafts of other versions of ClearML CI than the one at `commit`, which nobody starts any more."""
-    old = [template for template in templates if template.commit != commit]
+    """Drafts that are older than all of the running version, the one at `commit`: nobody starts them any more.
+
+    A newer one is another job's: a schedule of ClearML's keeps the version that it was given.
+    """
+    own = max((template.age for template in templates if template.commit == commit), default=float("inf"))
+    old = [template for template in templates if template.age > own and template.commit != commit]
     if not old:
         return []
     age = duration(max(template.age for template in old))
@@ -128,14 +142,17 @@ def of_probe(result: Mapping[str, Any], home: Where) -> list[Finding]:
     return [Finding("does_not_run", FINDING, where, said, "repair main, the agent or its queue, and audit again")]
 
 
-def summed_up(findings: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
-    """The outcome of an audit and a sentence, from its findings' documents."""
+def summed_up(findings: Sequence[Mapping[str, Any]], *, unseen: Sequence[str] = ()) -> tuple[str, str]:
+    """The outcome of an audit and a sentence, from its findings' documents and what it could not look at."""
     real = [one for one in findings if one["severity"] == FINDING]
     notes = f"; {count(len(findings) - len(real), 'note')}" if len(findings) > len(real) else ""
-    if not real:
-        return "passed", f"nothing was found{notes}"
-    kinds = ", ".join(dict.fromkeys(one["kind"].replace("_", " ") for one in real))
-    return "regressed", f"{count(len(real), 'finding')}: {kinds}{notes}"
+    dark = "; ".join(dict.fromkeys(unseen))
+    if real:
+        kinds = ", ".join(dict.fromkeys(one["kind"].replace("_", " ") for one in real))
+        return "regressed", f"{count(len(real), 'finding')}: {kinds}{notes}{f'; {dark}' if dark else ''}"
+    return (
+        ("inconclusive", f"nothing was found, but {dark}{notes}") if dark else ("passed", f"nothing was found{notes}")
+    )
 
 
 def count(number: int, noun: str) -> str:
@@ -151,11 +168,11 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def _grouped(tagged: Iterable[RecordedTask]) -> dict[Key, list[RecordedTask]]:
+def _grouped(tagged: Iterable[RecordedTask]) -> Iterable[list[RecordedTask]]:
     groups: dict[Key, list[RecordedTask]] = defaultdict(list)
     for task in tagged:
         groups[key_of(task)].append(task)
-    return groups
+    return groups.values()
 
 
 def _of_group(group: Sequence[RecordedTask], *, tag: str, on_main: Mapping[str, bool | None]) -> list[Finding]:
@@ -167,12 +184,21 @@ def _of_group(group: Sequence[RecordedTask], *, tag: str, on_main: Mapping[str, 
             continue
         if not task.commit:
             found.append(_of_task("no_commit", task, "names no commit: nobody can run it again", _AGAIN))
-        if task.diff.strip():
+        if evidence.uncommitted(task):
             found.append(_of_task("uncommitted", task, "has uncommitted changes: nobody can run it again", _AGAIN))
-        if on_main.get(task.commit) is False:
-            said = f"its commit {task.commit[:10]} is not on the main branch"
-            found.append(_of_task("off_main", task, said, "merge what it ran, or give the tag to a task that main ran"))
+        found += _of_commit(task, on_main)
     return found
+
+
+def _of_commit(task: RecordedTask, on_main: Mapping[str, bool | None]) -> list[Finding]:
+    where = f"its commit {task.commit[:10]}"
+    if on_main.get(task.commit, True):
+        return []
+    if on_main[task.commit] is None:
+        said = f"nobody could tell whether {where} is on the main branch"
+        return [_of_task("unknown_commit", task, said, "give the steps' agent a GITHUB_TOKEN", severity=NOTE)]
+    do = "merge what it ran, or give the tag to a task that main ran"
+    return [_of_task("off_main", task, f"{where} is not on the main branch", do)]
 
 
 _AGAIN = "train from the clean commit, and give the tag to that task"
@@ -195,11 +221,21 @@ def _unusable(task: RecordedTask, tag: str) -> Finding:
     return _of_task("unsuccessful_best", task, said, "give the tag to a task that ended well")
 
 
-def _lost(key: Key, task: str, tag: str) -> Finding:
-    said = f"the promoted task {task} of '{key[1]}' is gone, or has lost the tag '{tag}'"
-    return Finding(
-        "lost_best", FINDING, Where("project", key[0], ""), said, "give it the tag again, or promote another task"
-    )
+def _lost(move: Move, tagged: Sequence[RecordedTask], where: Where) -> Finding | None:
+    """A move that was interrupted may have left the tag where it was."""
+    begun = move.state == promotion.MOVING
+    if {move.to, *(move.previous if begun else ())} & {task.id for task in tagged}:
+        return None
+    others = [task for task in tagged if task.project_id == move.project_id and move.task_name in ("", task.name)]
+    instead = next((task for task in others if baseline.usable(task)), None)
+    gave = f"the {move.action} of pull request #{move.pull_request} gave the tag '{move.tag}' to the task {move.to}"
+    if instead and not begun:
+        said = f"{gave}, and somebody moved it to this one by hand"
+        return _of_task("moved_by_hand", instead, said, "nothing, if that was meant", severity=NOTE)
+    if instead:
+        return None
+    do = "give the tag to the task of the model that others have to match, or run `ci_trigger.py rollback`"
+    return Finding("lost_best", FINDING, where, f"{gave}, which is gone or does not carry it any more", do)
 
 
 def _of_task(kind: str, task: RecordedTask, said: str, do: str, *, severity: str = FINDING) -> Finding:
@@ -214,7 +250,3 @@ def place(task: RecordedTask) -> Where:
 def key_of(task: RecordedTask) -> Key:
     """What shares one best with this task."""
     return task.project_id, task.name
-
-
-def _ids(tasks: Iterable[RecordedTask]) -> set[str]:
-    return {task.id for task in tasks}

@@ -1,12 +1,10 @@
 """The job of an audit: what it asks for, and its schedule in ClearML. It is started and waited for by `trigger`."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from clearml_ci import (
     audit_settings,
     clearml_gateway,
-    clearml_queues,
     clearml_schedule,
     rerun,
     settings,
@@ -22,13 +20,13 @@ from clearml_ci.settings import Settings
 
 
 def asked(environ: Mapping[str, str], *, lasting: bool = False) -> Settings:
-    """The audit of this job's repository; a `lasting` one is not told what main is now.
+    """The audit of this job's repository; `lasting` as in `audit_settings`.
 
     Raises GitHubError and UsageError.
     """
     home = voice.home(environ)
     policy = voice.read_policy(home.main, settings.github_token(environ), settings.policy_file(environ))
-    return audit_settings.from_environment(environ, replace(home, recent=()) if lasting else home, policy)
+    return audit_settings.from_environment(environ, home, policy, lasting=lasting)
 
 
 def schedule(environ: Mapping[str, str], text: str) -> int:
@@ -44,10 +42,7 @@ def schedule(environ: Mapping[str, str], text: str) -> int:
 
 def _register(clearml: ClearML, audit: Settings, when: Schedule, environ: Mapping[str, str]) -> int:
     services = audit_settings.services_queue(environ)
-    names = (services, audit.queues.controllers, audit.queues.steps)
-    queues = clearml_queues.watched_queues(clearml, names)
-    clearml_queues.refuse_deadlock([queues[name] for name in names])
-    trigger.require_projects(clearml, audit)
+    queues, _ = trigger.prepare(clearml, audit, also=[services])
     code = source.of_agents(configured_repository=audit.repository, configured_commit=audit.commit)
     # Each audit that it starts is an original, with an origin of its own.
     arguments = {name: value for name, value in audit.arguments.items() if name != rerun.ORIGIN}

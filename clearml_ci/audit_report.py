@@ -9,6 +9,11 @@ from clearml_ci.cells import MOST_WARNINGS, alert, capital, escape, fitted, fold
 from clearml_ci.verdict import OUTCOMES, Document
 
 LIMIT = 65_536  # characters of a GitHub issue; one more is refused with 422
+_TITLES = {
+    "passed": "all is well",
+    "inconclusive": "it could not look at everything",
+    "error": "it could not be done",
+}
 _HEADERS = ("what", "where", "seen", "what to do")
 
 
@@ -24,7 +29,7 @@ def title(verdict: Document) -> str:
 
 def _titled(verdict: Document, name: str) -> str:
     found = len(_of(verdict, finding=True))
-    said = {"passed": "all is well", "error": "it could not be done"}.get(verdict["outcome"], count(found, "finding"))
+    said = _TITLES.get(verdict["outcome"], count(found, "finding"))
     return f"ClearML CI audit: {f'{name} · ' if name else ''}{said}"
 
 

@@ -17,13 +17,19 @@ from clearml_ci.schedule import Schedule
 from clearml_ci.settings import Settings
 
 _RETRAIN = "CLEARML_CI_AUDIT_RETRAIN"
-# What an audit's run has no parameter for: main's head needs no approval, and nothing is chosen.
+# What an audit's run has no parameter for: nothing is chosen, and main's head needs no approval.
 _OF_CHECKS_ALONE = ("candidate", "run_approval_label")
 OFF = "off"
 
 
-def from_environment(environ: Mapping[str, str], home: Home, policy: Policy | None) -> Settings:
-    """Raises UsageError that names the variable. Queues of pull-request code are looked at, not required."""
+def from_environment(
+    environ: Mapping[str, str], home: Home, policy: Policy | None, *, lasting: bool = False
+) -> Settings:
+    """Raises UsageError that names the variable. Queues of pull-request code are looked at, not required.
+
+    A `lasting` audit is started again and again: it is not told what main is now, and no job waits for it.
+    """
+    home = replace(home, recent=()) if lasting else home
     launch, described = settings.remote_run(environ, policy)
     names = settings.queues(environ, launch)
     times = audit.times(environ.get(_RETRAIN, ""), name=_RETRAIN)
@@ -37,6 +43,7 @@ def from_environment(environ: Mapping[str, str], home: Home, policy: Policy | No
         gates=settings.gates(environ),
         queues=(*looked_at, *audit.names(environ.get("CLEARML_CI_AUDIT_QUEUES", ""))),
         retrain=times,
+        waited_for=settings.waits(environ) and not lasting,
         name=settings.name(environ),
     )
     asked = _governed(own, policy) if policy else own
@@ -44,22 +51,23 @@ def from_environment(environ: Mapping[str, str], home: Home, policy: Policy | No
         raise UsageError(
             f"{_RETRAIN} is {times}, but there is no gate: name the metrics in which main is to be as good"
         )
+    arguments = {
+        **{name: value for name, value in described.items() if name not in _OF_CHECKS_ALONE},
+        **asked.to_arguments(),
+        "run_until": _until(launch),
+        "run_queue": names.code,
+        "_origin": secrets.token_hex(16),
+        "_steps_queue": names.steps,
+        "_shared_queue": settings.shared_queue(environ),
+    }
     return Settings(
         pipeline=audit.PIPELINE,
         check=audit.as_check(asked),
         queues=names,
         remote_run=None,
-        arguments={
-            **{name: value for name, value in described.items() if name not in _OF_CHECKS_ALONE},
-            **asked.to_arguments(),
-            "run_until": _until(launch),
-            "run_queue": names.code,
-            "_origin": secrets.token_hex(16),
-            "_steps_queue": names.steps,
-            "_shared_queue": settings.shared_queue(environ),
-        },
+        arguments=arguments,
         pipeline_project=f"{settings.pipeline_project(environ)}/{home.repository}",
-        deadline=settings.deadline(environ, _training(described) if times else launch, times=1 + times),
+        deadline=deadline(environ, arguments),
         **settings.agents_code(environ),
         github_token=settings.github_token(environ),
         notes=settings.overruled_by(
@@ -83,6 +91,13 @@ def _governed(own: Audit, policy: Policy) -> Audit:
     )
 
 
+def deadline(environ: Mapping[str, str], arguments: Mapping[str, str]) -> float:
+    """Seconds until an audit with these `Args` is stopped: a training takes longer than a probe. Raises UsageError."""
+    times = audit.times(arguments.get("retrain", ""), name="retrain")
+    trains = {"run_until": remote.COMPLETION, "candidate": "train"} if times else {}
+    return settings.deadline(environ, remote.from_arguments({**arguments, **trains}), times=1 + times)
+
+
 def when(text: str) -> Schedule | None:
     """The schedule that somebody typed, None for `off`. Raises UsageError."""
     return None if text.strip().lower() == OFF else schedules.parse(text)
@@ -97,11 +112,6 @@ def _projects(environ: Mapping[str, str], policy: Policy | None) -> tuple[str, .
     """None: those that the repository's checks are asked about."""
     own = (policy and policy.project) or environ.get("CLEARML_PROJECT", "").strip()
     return audit.names(environ.get("CLEARML_CI_AUDIT_PROJECTS", "")) or ((own,) if own else ())
-
-
-def _training(described: Mapping[str, str]) -> RemoteRun | None:
-    """One training of main, which takes longer than a probe of it."""
-    return remote.from_arguments({**described, "run_until": remote.COMPLETION, "candidate": "train"})
 
 
 def _until(launch: RemoteRun | None) -> str:

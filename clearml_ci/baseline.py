@@ -44,7 +44,7 @@ def warnings(
     if bests > 1:
         said.append(f"{bests} tasks carry the tag '{tag}'; the best of them counts.")
     for task in counted:
-        if task.diff.strip():
+        if evidence.uncommitted(task):
             said.append(f"The best task ({task.name}, {task.id}) has uncommitted changes: nobody can run it again.")
         if baseline_on_base is False:
             said.append(

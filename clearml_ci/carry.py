@@ -59,7 +59,8 @@ def through(
         if supersedes:
             _supersede(clearml, job, run)
         if not job.check.waited_for:
-            workflow.handed_over(run, status=job.check.check_name, notes=cells.afterword(job.warnings))
+            status = "" if job.check.action == audit.PIPELINE else job.check.check_name
+            workflow.handed_over(run, status=status, notes=cells.afterword(job.warnings))
             return 0
         job.started(run["url"])
         return _wait(clearml, job, run, deadline=began + deadline)

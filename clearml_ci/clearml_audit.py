@@ -1,4 +1,4 @@
-"""The ClearML gateway's third part: what an audit asks, in requests whose number grows with projects, not with tasks.
+"""What an audit asks, in requests whose number grows with projects, not with tasks. A part of the ClearML gateway.
 
 Live tasks are asked for by their status, which every server filters on, and not by their mark: servers before 1.10 do
 not know a filter on `runtime`, and ignore it in silence.
@@ -13,17 +13,25 @@ from typing import Any
 
 from clearml.backend_api.session import Session
 
-from clearml_ci import check, clearml_gateway, clearml_launch, clearml_queues, clearml_stops, clearml_tasks
+from clearml_ci import (
+    check,
+    clearml_gateway,
+    clearml_launch,
+    clearml_queues,
+    clearml_runs,
+    clearml_stops,
+    clearml_tasks,
+)
 from clearml_ci.audit_findings import Queue, Tasks, Template
-from clearml_ci.clearml_gateway import ENDED, LIVE, OWN_MARK, PURPOSE_MARK, RUN_MARK, ClearML
+from clearml_ci.clearml_gateway import ENDED, LIVE, MARKS, MOST, ClearML
 from clearml_ci.clearml_runs import PIPELINES, SUPERSEDED, TEMPLATE_MARK
 from clearml_ci.errors import UsageError, nearest
 from clearml_ci.gate import Gate
 from clearml_ci.leftovers import KnownRun, LiveTask
 
-_MOST_COMMITS = 100  # in one filter
-_RUNTIME = [f"runtime.{mark}" for mark in (OWN_MARK, RUN_MARK, PURPOSE_MARK)]
-_LIVE_FIELDS = ["name", "type", "status", "parent", "project.name", f"hyperparams.properties.{SUPERSEDED}", *_RUNTIME]
+_MOST_COMMITS = 250  # in one filter, a regex of 10 kB; `github_reads.recent_commits` tells 200 at most
+_DELETED = "__DELETED__"  # what servers put before the id of a parent that was deleted
+_LIVE_FIELDS = ["name", "type", "status", "parent", "project.name", f"hyperparams.properties.{SUPERSEDED}", *MARKS]
 
 
 @dataclass(frozen=True)
@@ -59,11 +67,21 @@ def named(every: Sequence[Project], names: Iterable[str]) -> list[Project]:
 
 
 def checked_projects(clearml: ClearML, every: Sequence[Project], *, root: str) -> list[Project]:
-    """The projects that the checks of the pipeline project `root` are asked about, as their templates say."""
+    """The projects that the newest 500 checks of the pipeline project `root` were asked about: one request."""
     where = [project.id for project in every if project.name == f"{root}{PIPELINES}{check.PIPELINE}"]
     if not where:
         return []
-    asked = {_arg(draft, "project") for draft in _drafts(clearml, where, fields=["hyperparams.Args.project"])}
+    checks = clearml.call(
+        "tasks.get_all_ex",
+        project=where,
+        type=["controller"],
+        only_fields=["id", "hyperparams.Args.project"],
+        order_by=["-created"],
+        page=0,
+        page_size=MOST,
+        search_hidden=True,
+    )["tasks"]
+    asked = {clearml_gateway.values(one, "Args").get("project", "") for one in checks}
     return [project for project in every if project.name in asked]
 
 
@@ -80,7 +98,7 @@ def bests(
 def of_commits(
     clearml: ClearML, commits: Sequence[str], *, projects: Sequence[str], task_name: str, gates: Sequence[Gate]
 ) -> Tasks:
-    """The tasks of these projects (ids) that ran one of these commits, newest first; 100 commits count."""
+    """The tasks of these projects (ids) that ran one of these commits, newest first; the first 250 commits count."""
     if not commits or not projects:
         return []
     pattern = f"^({'|'.join(commits[:_MOST_COMMITS])})$"
@@ -131,20 +149,17 @@ def stop(clearml: ClearML, task: LiveTask) -> None:
 
 
 def _live(clearml: ClearML, task: Mapping[str, Any]) -> LiveTask:
-    runtime = task.get("runtime") or {}
-    marked = runtime.get(OWN_MARK) == task["id"]
-    properties = (task.get("hyperparams") or {}).get("properties") or {}
     return LiveTask(
         id=task["id"],
         name=task.get("name") or "",
         url=clearml.task_url(task),
         status=task["status"],
         project=_project(task),
-        parent=_id(task.get("parent")),
+        parent=_id(task.get("parent")).removeprefix(_DELETED),
         controller=task.get("type") == "controller",
-        run=str(runtime.get(RUN_MARK, "")) if marked else "",
-        purpose=str(runtime.get(PURPOSE_MARK, "")) if marked else "",
-        superseded_by=str((properties.get(SUPERSEDED) or {}).get("value") or ""),
+        run=clearml_gateway.run_of(task),
+        purpose=clearml_gateway.purpose_of(task),
+        superseded_by=clearml_runs.superseded_by(task),
     )
 
 
@@ -169,33 +184,26 @@ def _queue(name: str, url: str, record: Mapping[str, Any] | None, workers: int) 
 def templates(clearml: ClearML, every: Sequence[Project], *, root: str) -> list[Template]:
     """The drafts of the pipeline project `root` that are or were templates."""
     where = [project.id for project in every if project.name.startswith(f"{root}{PIPELINES}")]
-    found = _drafts(clearml, where, fields=["script.version_num", "created"]) if where else []
-    return [Template((draft.get("script") or {}).get("version_num") or "", _age(draft["created"])) for draft in found]
+    if not where:
+        return []
+    found = clearml_gateway.every(
+        clearml,
+        "tasks",
+        project=where,
+        type=["controller"],
+        status=["created"],
+        system_tags=["-archived"],
+        only_fields=[f"runtime.{TEMPLATE_MARK}", "script.version_num", "created"],
+        order_by=["created"],
+    )
+    drafts = [draft for draft in found if (draft.get("runtime") or {}).get(TEMPLATE_MARK) == draft["id"]]
+    return [Template((draft.get("script") or {}).get("version_num") or "", _age(draft["created"])) for draft in drafts]
 
 
 def version_of(clearml: ClearML, run: str) -> str:
     """The commit of ClearML CI that a run's agents run."""
     found = clearml_gateway.every(clearml, "tasks", id=[run], only_fields=["script.version_num"]) if run else iter(())
     return next(((task.get("script") or {}).get("version_num") or "" for task in found), "")
-
-
-def _drafts(clearml: ClearML, where: Sequence[str], *, fields: Sequence[str]) -> list[dict[str, Any]]:
-    found = clearml_gateway.every(
-        clearml,
-        "tasks",
-        project=list(where),
-        type=["controller"],
-        status=["created"],
-        system_tags=["-archived"],
-        only_fields=[f"runtime.{TEMPLATE_MARK}", *fields],
-        order_by=["created"],
-    )
-    return [draft for draft in found if (draft.get("runtime") or {}).get(TEMPLATE_MARK) == draft["id"]]
-
-
-def _arg(task: Mapping[str, Any], name: str) -> str:
-    arguments = (task.get("hyperparams") or {}).get("Args") or {}
-    return str((arguments.get(name) or {}).get("value") or "")
 
 
 def _project(task: Mapping[str, Any]) -> str:

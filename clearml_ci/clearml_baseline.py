@@ -1,4 +1,4 @@
-"""The ClearML gateway's third part: the tag of the best, the stamps of those that get it, and the ledger of its moves.
+"""The tag of the best, the stamps of those that get it, and the ledger of its moves. A part of the ClearML gateway.
 
 A move is stored as a configuration object of the pipeline run that makes it, and the run is tagged, so that one request
 finds all moves. Clones copy both: an entry counts only on the run that it names.

@@ -184,8 +184,17 @@ def is_marked(task: Mapping[str, Any], run: str) -> bool:
 
 def purpose_of(task: Mapping[str, Any]) -> str:
     """What a check made this task for; empty where its mark is none, or not its own."""
+    return _marked(task, PURPOSE_MARK)
+
+
+def run_of(task: Mapping[str, Any]) -> str:
+    """The run that made this task; empty where its mark is none, or not its own."""
+    return _marked(task, RUN_MARK)
+
+
+def _marked(task: Mapping[str, Any], mark: str) -> str:
     runtime = task.get("runtime") or {}
-    return str(runtime.get(PURPOSE_MARK, "")) if runtime.get(OWN_MARK) == task["id"] else ""
+    return str(runtime.get(mark, "")) if runtime.get(OWN_MARK) == task["id"] else ""
 
 
 def argument(clearml: ClearML, task: str, name: str) -> str:

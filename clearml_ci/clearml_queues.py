@@ -21,8 +21,11 @@ class Queue:
     workers: frozenset[str]
 
 
-def watched_queues(clearml: ClearML, names: Iterable[str]) -> dict[str, Queue]:
-    """The queues of these names. Raises UsageError where one does not exist, ClearMLError where nobody watches it."""
+def watched_queues(clearml: ClearML, names: Sequence[str], *, if_any: Iterable[str] = ()) -> dict[str, Queue]:
+    """The queues of these names. Raises UsageError where one does not exist, ClearMLError where nobody watches it.
+
+    Those of `if_any` are among them where somebody watches them.
+    """
     known = {queue["name"]: queue["id"] for queue in clearml_gateway.ids_and_names(clearml, "queues")}
     watching: dict[str, set[str]] = {}
     for worker in clearml.call("workers.get_all", last_seen=WATCHED_WITHIN).get("workers", []):
@@ -35,7 +38,8 @@ def watched_queues(clearml: ClearML, names: Iterable[str]) -> dict[str, Queue]:
         if name not in watching:
             start = f"clearml-agent daemon --detached --queue {shlex.quote(name)}"
             raise ClearMLError(f"no worker listens to the queue '{name}'; {alive}. Start one with: {start}")
-    return {name: Queue(known[name], name, frozenset(watching[name])) for name in names}
+    found = [*names, *(name for name in if_any if name in known and name in watching)]
+    return {name: Queue(known[name], name, frozenset(watching[name])) for name in found}
 
 
 def refuse_deadlock(queues: Sequence[Queue]) -> None:

@@ -87,8 +87,12 @@ def objection(check: Check, task: RecordedTask) -> str | None:
 
 def unusable(task: RecordedTask) -> str | None:
     """Why this task proves nothing about any commit, or None."""
-    changed = task.diff.strip() and task.purpose != "training"  # there it is the call of Task.init that a check added
-    return unfinished(task) or ("has uncommitted changes" if changed else None)
+    return unfinished(task) or ("has uncommitted changes" if uncommitted(task) else None)
+
+
+def uncommitted(task: RecordedTask) -> bool:
+    """Did it run something else than its commit? Of a training the diff is the call of Task.init that was added."""
+    return bool(task.diff.strip()) and task.purpose != "training"
 
 
 def unfinished(task: RecordedTask) -> str | None:

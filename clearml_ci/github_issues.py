@@ -11,6 +11,7 @@ from github.NamedUser import NamedUser
 
 from clearml_ci.github_gateway import GitHub, told
 
+MOST_PAGES = 10  # of 100 issues and pull requests, for each author that is trusted
 _SPARE = "The audit's findings are in #{number}: two audits started at once."
 
 
@@ -52,20 +53,30 @@ def _create(hub: GitHub, marker: str, title: str, body: str) -> list[Issue]:
 
 def _marked(hub: GitHub, marker: str, authors: frozenset[str]) -> list[Issue]:
     """Issues of ours, open or closed, oldest first. GitHub is asked author by author: a repository can have many."""
-    found = [issue for author in sorted(authors) for issue in _of(hub, author) if _is_ours(issue, marker, authors)]
+    found = [issue for author in sorted(authors) for issue in _of(hub, author, marker, authors)]
     return sorted({one.number: one for one in found}.values(), key=lambda one: one.number)
 
 
-def _of(hub: GitHub, author: str) -> list[Issue]:
+def _of(hub: GitHub, author: str, marker: str, authors: frozenset[str]) -> list[Issue]:
+    """An author's issues that are ours, as far as the first page with one of them, and MOST_PAGES at most.
+
+    Those that changed last come first: an audit changes its issue each time, so it is soon found.
+    """
+    creator = NamedUser(hub.repository.requester, {}, {"login": author})  # PyGithub takes no plain login
+    listed = hub.repository.get_issues(state="all", creator=creator, sort="updated", direction="desc")
     try:
-        creator = NamedUser(hub.repository.requester, {}, {"login": author})  # PyGithub takes no plain login
-        return list(hub.repository.get_issues(state="all", creator=creator, direction="asc"))
+        for number in range(MOST_PAGES):
+            page = listed.get_page(number)
+            ours = [issue for issue in page if _is_ours(issue, marker, authors)]
+            if ours or len(page) < hub.repository.requester.per_page:
+                return ours
     except github.GithubException as error:
-        if error.status == 422:  # an account that GitHub does not know
-            return []
-        raise
+        if error.status != 422:  # an account that GitHub does not know
+            raise
+    return []
 
 
 def _is_ours(issue: Issue, marker: str, authors: frozenset[str]) -> bool:
     mine = issue.user is not None and issue.user.login.lower() in authors
-    return mine and issue.pull_request is None and (issue.body or "").startswith(marker)
+    # In this order: to learn that an issue is no pull request, PyGithub asks GitHub for it.
+    return mine and (issue.body or "").startswith(marker) and issue.pull_request is None

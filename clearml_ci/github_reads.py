@@ -189,6 +189,22 @@ def is_on(hub: GitHub, *, branch: str, commit: str) -> bool:
     return commit in merged_heads(hub, commit)
 
 
+def has_commit(hub: GitHub, commit: str) -> bool:
+    """Does GitHub know a commit of this repository? Raises GitHubError.
+
+    A token that does not see the repository is told 404 as well: ask with one that has just read from it.
+    """
+
+    def find() -> bool:
+        try:
+            hub.repository.get_git_commit(commit).complete()
+        except github.UnknownObjectException:
+            return False
+        return True
+
+    return told(hub, f"the commit {commit[:10]}", _CONTENTS, find)
+
+
 def changed_files(hub: GitHub, *, base: str, head: str) -> list[str] | None:
     """The paths in which two commits differ, old names of renamed files included; None: too many for GitHub to tell.
 

@@ -81,6 +81,8 @@ def _leftover(task: LiveTask, runs: Mapping[str, KnownRun], pipelines: str) -> L
         return Leftover(task, True, f"the newer run {task.superseded_by} superseded it") if known else None
     if task.run:
         run = runs.get(task.run)
+        if run is None and task.project.startswith(pipelines):
+            return Leftover(task, True, f"its run {task.run} is gone")
         return Leftover(task, True, f"its run {run.id} has ended") if run and run.ended else None
     return _unmarked(task, runs, pipelines)
 

@@ -1,6 +1,7 @@
-"""Main's head on an agent, launched as a check launches a pull request's: for the audit's steps that run it."""
+"""The main branch as GitHub has it, and its head on an agent, launched as a check launches a pull request's."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from clearml_ci import (
@@ -11,6 +12,7 @@ from clearml_ci import (
     evidence,
     github_reads,
     pull_code,
+    step,
 )
 from clearml_ci.audit import Audit
 from clearml_ci.clearml_gateway import ClearML, ClearMLError
@@ -20,6 +22,35 @@ from clearml_ci.github_gateway import GitHub, GitHubError
 from clearml_ci.remote import RemoteRun
 
 NOTHING: dict[str, Any] = {"log_tail": [], "task": None, "until": None, "seconds": {}, "notes": []}
+
+
+_DARK = "GitHub could not be asked which commits main has, so nothing is known of what drifts or is not on it"
+
+
+@dataclass(frozen=True)
+class Main:
+    """What is known of the main branch: `commits` are its newest, and the heads of what was merged into it lately.
+
+    `hub` is None where GitHub cannot be asked: then they are those that the job read. `unseen` says what nobody could
+    look at where there are none.
+    """
+
+    hub: GitHub | None
+    commits: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
+
+
+def ask(wanted: Audit) -> Main:
+    """Main as it is now, or as the job read it."""
+    try:
+        hub = step.github(audit.as_check(wanted))
+        return Main(hub, tuple(github_reads.recent_commits(hub, wanted.home.base)))
+    except GitHubError as error:
+        if not wanted.home.recent:
+            return Main(None, (), unseen=(f"{_DARK}: {error}",))
+        in_order = isinstance(error, step.NoCredentialsError)
+        return Main(None, wanted.home.recent, notes=() if in_order else (str(error),))
 
 
 def head(hub: GitHub | None, wanted: Audit) -> str:

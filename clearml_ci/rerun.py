@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from clearml_ci import audit, clearml_runs, remote, secrets_mask, settings
+from clearml_ci import clearml_runs, secrets_mask
 from clearml_ci.clearml_gateway import ClearML
 from clearml_ci.clearml_runs import Run
 from clearml_ci.errors import UsageError, nearest
@@ -76,10 +76,3 @@ def edits(run: Run, given: Sequence[str]) -> dict[str, str]:
             raise UsageError(f"no parameter '{name.strip()}'{nearest(name.strip(), known, what='parameters')}")
         found[name.strip()] = value
     return found
-
-
-def deadline(environ: Mapping[str, str], arguments: Mapping[str, str]) -> float:
-    """Seconds until a rerun with these `Args` is stopped: what its original had. Raises UsageError."""
-    times = audit.times(arguments.get("retrain", ""), name="retrain")
-    training = {"run_until": remote.COMPLETION, "candidate": "train"} if times else {}
-    return settings.deadline(environ, remote.from_arguments({**arguments, **training}), times=1 + times)

@@ -152,6 +152,11 @@ def shared_queue(environ: Mapping[str, str]) -> str:
     return environ.get("CLEARML_CI_SHARED_QUEUE", "").strip()
 
 
+def waits(environ: Mapping[str, str]) -> bool:
+    """Does the job wait for the verdict? Raises UsageError."""
+    return _word(environ, "CLEARML_CI_WAIT", ("true", "false")) == "true"
+
+
 def name(environ: Mapping[str, str]) -> str:
     """What a check is called where no policy says so; empty where a repository has one. Raises UsageError."""
     return _form(environ, "CLEARML_CI_NAME", policy_schema.NAME)
@@ -217,8 +222,8 @@ def _check(
         baseline_main=_word(environ, "CLEARML_CI_BASELINE_MAIN", ("true", "false")) == "true",
         comment=_word(environ, "CLEARML_CI_COMMENT", MODES),
         promote=_word(environ, "CLEARML_CI_PROMOTE", promotion.MODES),
-        waited_for=_word(environ, "CLEARML_CI_WAIT", ("true", "false")) == "true",
         name=name(environ),
+        waited_for=waits(environ),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from clearml_ci import (
     audit,
+    audit_settings,
     carry,
     check,
     clearml_audit,
@@ -44,14 +45,14 @@ def run(asked: Settings, *, began: float) -> int:
     job = voice.connect(asked.check, asked.github_token)
     try:
         clearml = clearml_gateway.connect()
-        queue, draft = _prepare(clearml, asked)
+        queues, draft = prepare(clearml, asked)
     except (ClearMLError, UsageError) as error:
         job.status(state="error", description=str(error), url="")  # an older green must not stand for this
         raise
     arguments = dict(asked.arguments)
     if asked.check.action == "check":
         arguments |= replace(asked.check, facts=job.facts()).to_arguments()
-    ends = (began, asked.deadline)
+    queue, ends = queues[asked.queues.controllers], (began, asked.deadline)
     supersedes = asked.check.action == "check"
     return carry.through(
         clearml, job, template=draft, queue=queue, arguments=arguments, ends=ends, supersedes=supersedes
@@ -67,16 +68,25 @@ def rerun(run_id: str, given: Sequence[str], environ: Mapping[str, str], *, bega
     wanted = replace(_asked(earlier, arguments), waited_for=True)
     name = settings.controller_queue(environ)
     queue = clearml_queues.watched_queues(clearml, [name])[name]
-    ends = (began, reruns.deadline(environ, arguments))
+    ends = (began, deadline(earlier, arguments, environ))
     job = Voice(None, wanted)  # the run's own agent tells it, as after New run
     return carry.through(clearml, job, template=run_id, queue=queue, arguments=edits, ends=ends, supersedes=False)
 
 
 def _asked(run: Run, arguments: Mapping[str, str]) -> Check:
     """What these `Args` ask of the pipeline of this run."""
-    if run.project.endswith(f"{clearml_runs.PIPELINES}{audit.PIPELINE}"):
-        return audit.as_check(audit.from_arguments(arguments))
-    return check.from_arguments(arguments)
+    return audit.as_check(audit.from_arguments(arguments)) if _is_audit(run) else check.from_arguments(arguments)
+
+
+def deadline(run: Run, arguments: Mapping[str, str], environ: Mapping[str, str]) -> float:
+    """Seconds until a rerun of this run, with these `Args`, is stopped. Raises UsageError."""
+    if _is_audit(run):
+        return audit_settings.deadline(environ, arguments)
+    return settings.deadline(environ, remote.from_arguments(arguments))
+
+
+def _is_audit(run: Run) -> bool:
+    return run.project.endswith(f"{clearml_runs.PIPELINES}{audit.PIPELINE}")
 
 
 def rollback(environ: Mapping[str, str], *, began: float) -> int:
@@ -102,21 +112,32 @@ def register(environ: Mapping[str, str]) -> int:
     return 0
 
 
-def _prepare(clearml: ClearML, asked: Settings) -> tuple[Queue, str]:
-    """The controllers' queue and the template: everything that can be refused before a start."""
-    names = asked.queues
-    wanted = [names.controllers, names.steps, *([names.code] if asked.remote_run else [])]
-    queues = clearml_queues.watched_queues(clearml, wanted)
-    clearml_queues.refuse_deadlock([queues[name] for name in wanted])
-    if asked.remote_run and asked.arguments.get("_shared_queue", "") != remote.SHARED:
-        clearml_queues.refuse_shared_workers(steps=queues[names.steps], code=queues[names.code])
-    require_projects(clearml, asked)
+def prepare(clearml: ClearML, asked: Settings, *, also: Sequence[str] = ()) -> tuple[dict[str, Queue], str]:
+    """The queues, by their names, and the template: everything that can be refused before a start.
+
+    `also` are names of queues whose workers are busy besides those of the run. Raises ClearMLError and UsageError.
+    """
+    queues = _queues(clearml, asked, also)
+    _require_projects(clearml, asked)
     code = {"repository": asked.repository, "commit": asked.commit}
     draft = _template(clearml, asked.pipeline_project, asked.pipeline, code, arguments=asked.arguments)
-    return queues[names.controllers], draft
+    return queues, draft
 
 
-def require_projects(clearml: ClearML, asked: Settings) -> None:
+def _queues(clearml: ClearML, asked: Settings, also: Sequence[str]) -> dict[str, Queue]:
+    """A code queue that nobody serves is an audit's own finding; one that is served must be as safe as a check's."""
+    names = asked.queues
+    needed = [*also, names.controllers, names.steps, *([names.code] if asked.remote_run else [])]
+    audits = asked.pipeline == audit.PIPELINE and audit.launches(asked.arguments)
+    queues = clearml_queues.watched_queues(clearml, needed, if_any=[names.code] if audits else [])
+    used = [*needed, *([names.code] if audits and names.code in queues else [])]
+    clearml_queues.refuse_deadlock([queues[name] for name in used])
+    if names.code in used and asked.arguments.get("_shared_queue", "") != remote.SHARED:
+        clearml_queues.refuse_shared_workers(steps=queues[names.steps], code=queues[names.code])
+    return queues
+
+
+def _require_projects(clearml: ClearML, asked: Settings) -> None:
     """Raises UsageError where a project that somebody named does not exist."""
     if asked.pipeline == audit.PIPELINE:
         clearml_audit.named(clearml_audit.projects(clearml), audit.names(asked.arguments["projects"]))

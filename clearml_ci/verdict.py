@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from clearml_ci import audit, audit_findings
+from clearml_ci import audit, audit_findings, promotion
 from clearml_ci.audit import Audit
 from clearml_ci.check import Check, plan
 from clearml_ci.remote import TRAINING
@@ -86,14 +86,16 @@ def of_audit(
 ) -> Document:
     """The verdict of an audit, in the same schema: `findings` are its own, and it has no pull request.
 
-    A step of `planned` that left no result is an `error`, whatever the others found.
+    A step of `planned` that left no result is an `error`, whatever the others found; what a step could not look at is
+    never green.
     """
     results = {name: step.get("result") or {} for name, step in steps.items()}
     probe, looked = results.get("audit_probe", {}), results.get("audit_baselines", {})
     findings = [found for result in results.values() for found in result.get("findings", [])]
     faults = (_fault(name, steps.get(name, {}), results.get(name, {})) for name in planned if name != "audit_report")
     fault = next(filter(None, faults), None)
-    outcome, reason = ("error", fault) if fault else audit_findings.summed_up(findings)
+    unseen = [text for result in results.values() for text in result.get("unseen", [])]
+    outcome, reason = ("error", fault) if fault else audit_findings.summed_up(findings, unseen=unseen)
     return {
         **compose(audit.as_check(asked), run=run, steps={}),
         **_shown("fail", outcome),
@@ -165,8 +167,8 @@ def _decide(
 
 
 def _unmoved(check: Check) -> Document | None:
-    """What a promotion or a rollback that came to nothing says of itself; None for a check."""
-    if check.action == "check":
+    """What a promotion or a rollback that came to nothing says of itself; None for a check and an audit."""
+    if check.action not in promotion.ACTIONS:
         return None
     return {
         "action": check.action,

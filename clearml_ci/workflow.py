@@ -46,13 +46,18 @@ def conclude(verdict: Document, *, title: str, comment_url: str, body: str) -> N
 
 
 def handed_over(run: Mapping[str, str], *, status: str, notes: str) -> None:
-    """A run that nobody waits for: its verdict comes as a commit status. `notes` end the job's summary."""
-    note(
-        f"not waited for. The verdict comes as the commit status '{status}', which the steps' agent sets with its own "
-        "GITHUB_TOKEN or GitHub App: without one, the status stays pending"
+    """A run that nobody waits for. `notes` end the job's summary.
+
+    `status` is the name of the commit status that will tell its verdict; empty for an audit, which has none.
+    """
+    told, otherwise = (
+        (f"as the commit status '{status}', which the steps' agent sets", "the status stays pending")
+        if status
+        else ("in the repository's one issue, which the steps' agent writes", "it stands in ClearML alone")
     )
+    note(f"not waited for. The verdict comes {told} with its own GITHUB_TOKEN or GitHub App: without one, {otherwise}")
     _append("GITHUB_OUTPUT", f"pipeline_id={run['id']}\npipeline_url={run['url']}\n")
-    _append("GITHUB_STEP_SUMMARY", f"The check runs in ClearML: [pipeline run]({run['url']})\n{notes}")
+    _append("GITHUB_STEP_SUMMARY", f"Runs in ClearML: [pipeline run]({run['url']})\n{notes}")
 
 
 def outputs(verdict: Document, *, comment_url: str) -> dict[str, str]:

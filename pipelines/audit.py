@@ -1,7 +1,6 @@
-"""The audit: audit_baselines ┐
-              audit_leftovers ┼→ audit_report; probe and retraining are left out where none is asked for.
-              audit_probe ────┤
-              audit_retrain ──┘
+"""The audit: audit_baselines ─────────────┐
+              audit_leftovers ─────────────┼→ audit_report; probe and training only where they are asked for.
+              audit_probe → audit_retrain ─┘
 
 What main promises, is it still so? Started on a schedule, by ci_trigger.py or from ClearML's web UI.
 """
@@ -18,7 +17,7 @@ PARAMETERS = {
     "clean_up": "true",
     "commit": "",
     "retrain": "0",
-    **remote.PARAMETERS,
+    **{name: text for name, text in remote.PARAMETERS.items() if name != "run_approval_label"},  # main needs none
     "_steps_queue": "",
     "_shared_queue": "",
     "_name": "",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from github.Issue import Issue
@@ -13,6 +15,8 @@ from sandbox.job import Job
 from sandbox.story import Story, StoryError
 
 EVENT = {"schedule": "30 5 * * 1"}
+SCHEDULER_STARTS_WITHIN = timedelta(seconds=60)  # it waits for tomorrow where it comes too late for its minute
+SCHEDULED_WITHIN = 180  # seconds
 PROBE: dict[str, str | None] = {"CLEARML_CI_REMOTE_RUN": "first-iteration", "CLEARML_CI_RUN_SCRIPT": "train.py"}
 RETRAIN: dict[str, str | None] = {
     "CLEARML_CI_AUDIT_RETRAIN": "2",
@@ -28,7 +32,7 @@ class Audited:
     job: Job
     verdict: Mapping[str, Any]
     issue: Issue | None
-    event: str = "schedule"
+    event: str
     commit: str = ""
     status: str = ""
 
@@ -62,16 +66,47 @@ def audit(tale: Story, settings: Mapping[str, str | None] | None = None) -> Audi
     tale.tell("the schedule starts an audit")
     of_any_name = {"CLEARML_TASK_NAME": None, **(settings or {})}
     done = job.run(tale.sandbox, event=EVENT, event_name="schedule", settings=of_any_name, command=())
+    return _read_back(tale, done, event="schedule")
+
+
+def rerun(tale: Story, earlier: Audited, *changes: str) -> Audited:
+    """`ci_trigger.py rerun`, from a shell that has no token of GitHub's."""
+    run = earlier.job.outputs["pipeline_id"]
+    tale.tell(f"ci_trigger.py rerun {run} {' '.join(changes)}")
+    shell: dict[str, str | None] = {"GITHUB_TOKEN": None, "GITHUB_EVENT_NAME": None, "GITHUB_EVENT_PATH": None}
+    done = job.run(tale.sandbox, event={}, settings=shell, command=("rerun", run, *changes))
+    return _read_back(tale, done, event="rerun")
+
+
+def _read_back(tale: Story, done: Job, *, event: str) -> Audited:
     found = [one for one in tale.repository.get_issues(state="all") if (one.body or "").startswith("<!-- clearml-ci")]
     if len(found) > 1:
         raise StoryError(f"an audit keeps one issue, and there are {len(found)}")
-    return Audited(done, story.verdict(tale, done.outputs.get("pipeline_id", "")), found[0] if found else None)
+    verdict = story.verdict(tale, done.outputs.get("pipeline_id", ""))
+    return Audited(done, verdict, found[0] if found else None, event)
 
 
 def green(tale: Story) -> Audited:
     """All is well, and main's head runs on an agent today."""
     story.ensure_best(tale)
     return audit(tale, PROBE)
+
+
+def scheduled(tale: Story) -> Audited:
+    """ClearML's own scheduler starts the audit, on an agent of its own; no job waits, and the steps' agent tells."""
+    story.ensure_best(tale)
+    earlier = _audits(tale)
+    with story.another_agent(tale, "services", builds_environments=False) as queue:
+        shell = {"CLEARML_TASK_NAME": None, "CLEARML_CI_SERVICES_QUEUE": queue}
+        when = f"{_full_minute(datetime.now(timezone.utc) + SCHEDULER_STARTS_WITHIN):%H:%M}"
+        tale.tell(f"ci_trigger.py schedule daily {when}")
+        done = job.run(tale.sandbox, event={}, settings=shell, command=("schedule", "daily", when))
+        try:
+            run = _started(tale, earlier) if done.exit_code == 0 else ""
+        finally:
+            job.run(tale.sandbox, event={}, settings=shell, command=("schedule", "off"))
+    story.ended(tale, run)
+    return _read_back(tale, replace(done, outputs={"pipeline_id": run}), event="scheduler")
 
 
 def findings(tale: Story) -> tuple[Planted, Audited]:
@@ -100,6 +135,33 @@ def repair(tale: Story, planted: Planted) -> None:
     """What people do when they have read the issue."""
     tale.clearml.call("tasks.update_tags", ids=[planted.second_best, planted.archived_best], remove_tags=[job.BEST_TAG])
     tale.clearml.call("tasks.stopped", task=planted.unmarked, force=True)
+
+
+def _full_minute(moment: datetime) -> datetime:
+    """The first one that is not before it."""
+    return (moment + timedelta(seconds=59)).replace(second=0, microsecond=0)
+
+
+def _started(tale: Story, earlier: set[str]) -> str:
+    """The audit that is none of the earlier ones, as soon as it is there."""
+    deadline = time.monotonic() + SCHEDULED_WITHIN
+    while time.monotonic() < deadline:
+        for run in _audits(tale) - earlier:
+            tale.tell(f"ClearML's scheduler started the audit {run}")
+            return run
+        time.sleep(1)
+    raise StoryError(f"ClearML's scheduler started no audit within {SCHEDULED_WITHIN} s")
+
+
+def _audits(tale: Story) -> set[str]:
+    """The audits of this repository that were started."""
+    name = f"{tale.sandbox.pipeline_project}/{tale.sandbox.repository}/.pipelines/audit"
+    where = tale.clearml.call("projects.get_all", name=f"^{name}$", search_hidden=True)["projects"]
+    if not where:
+        return set()
+    query = {"project": [where[0]["id"]], "type": ["controller"], "only_fields": ["id", "status"]}
+    found = tale.clearml.call("tasks.get_all", search_hidden=True, **query)["tasks"]
+    return {run["id"] for run in found if run["status"] != "created"}
 
 
 def _dead_run(tale: Story) -> str:

@@ -139,4 +139,5 @@ AUDITS = {
         "",
         says=("several bests", "archived best", "leftover", "unmarked leftover", "no workers"),
     ),
+    "scheduled-audit": Scenario(audit_scenarios.scheduled, "passed", 0, "", comments=0, waits=False),
 }

@@ -3,7 +3,18 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from clearml_ci import audit, audit_findings, clearml_audit, drift, github_reads, lineage, repository, step
+from clearml_ci import (
+    audit,
+    audit_findings,
+    clearml_audit,
+    clearml_baseline,
+    drift,
+    github_reads,
+    lineage,
+    main_run,
+    repository,
+    step,
+)
 from clearml_ci.audit import Audit
 from clearml_ci.audit_findings import Tasks, Where
 from clearml_ci.clearml_audit import Project
@@ -11,46 +22,48 @@ from clearml_ci.clearml_gateway import ClearML
 from clearml_ci.clearml_runs import PIPELINES, Run
 from clearml_ci.evidence import RecordedTask
 from clearml_ci.github_gateway import GitHub, GitHubError
+from clearml_ci.main_run import Main
+from clearml_ci.promotion import Move
+
+MOST_ASKED = 50  # older commits of bests that GitHub is asked about, in two or three requests each
 
 
 def audit_baselines(clearml: ClearML, run: Run) -> dict[str, Any]:
-    """`{"findings", "projects": how many, "bests": how many, "notes"}`."""
+    """`{"findings", "projects": how many, "bests": how many, "notes", "unseen": what nobody could look at}`."""
     wanted = audit.from_arguments(run.arguments)
-    asked = _asked(clearml, wanted, root=run.project.split(PIPELINES)[0])
+    moves = clearml_baseline.moves(clearml, run.project)
+    asked = _asked(clearml, wanted, moves, root=run.project.split(PIPELINES)[0])
     bests = _bests(clearml, wanted, asked)
     tagged = [task for task, _ in bests]
     audited = {*(project.id for project in asked), *(task.project_id for task in tagged)}
-    hub, notes = step.github_if_any(audit.as_check(wanted)), []
-    recent = list(wanted.home.recent)
-    try:
-        recent = github_reads.recent_commits(hub, wanted.home.base) if hub else recent
-    except GitHubError as error:
-        notes.append(str(error))
-    if not recent:
-        notes.append("GitHub could not be asked for main's commits: nothing is said about what is on main, or drifts")
-    main = clearml_audit.of_commits(
-        clearml, recent, projects=sorted(audited), task_name=wanted.task_name, gates=wanted.gates
+    main = main_run.ask(wanted)
+    of_main = clearml_audit.of_commits(
+        clearml, main.commits, projects=sorted(audited), task_name=wanted.task_name, gates=wanted.gates
     )
-    places = [Where("project", project.name, project.url) for project in asked]
+    on_main, left_out = _on_main(main, wanted, tagged)
+    places = {project.id: Where("project", project.name, project.url) for project in asked}
     found = [
-        *audit_findings.of_bests(tagged, tag=wanted.best_tag, on_main=_on_main(hub, wanted, tagged, recent)),
-        *audit_findings.missing(places, tagged, tag=wanted.best_tag),
-        *drift.from_best(bests, main, wanted.gates),
+        *audit_findings.of_bests(tagged, tag=wanted.best_tag, on_main=on_main),
+        *audit_findings.lost(moves, tagged, tag=wanted.best_tag, task_name=wanted.task_name, places=places),
+        *audit_findings.missing(places.values(), tagged, tag=wanted.best_tag),
+        *drift.from_best(bests, of_main, wanted.gates),
     ]
     return {
         "findings": audit_findings.as_documents(found),
         "projects": len(audited),
         "bests": len(tagged),
-        "notes": notes,
+        "notes": [*main.notes, *left_out],
+        "unseen": list(main.unseen),
     }
 
 
-def _asked(clearml: ClearML, wanted: Audit, *, root: str) -> list[Project]:
-    """The projects of the list; without one, those that the repository's own checks are asked about."""
+def _asked(clearml: ClearML, wanted: Audit, moves: Sequence[Move], *, root: str) -> list[Project]:
+    """The projects of the list; without one, those that the repository's own checks and promotions are about."""
     every = clearml_audit.projects(clearml)
     if wanted.projects:
         return clearml_audit.named(every, wanted.projects)
-    return clearml_audit.checked_projects(clearml, every, root=root)
+    checked, promoted = clearml_audit.checked_projects(clearml, every, root=root), {move.project_id for move in moves}
+    return [project for project in every if project in checked or project.id in promoted]
 
 
 def _bests(clearml: ClearML, wanted: Audit, asked: Sequence[Project]) -> Tasks:
@@ -66,13 +79,27 @@ def _bests(clearml: ClearML, wanted: Audit, asked: Sequence[Project]) -> Tasks:
     return [(task, metrics) for task, metrics in found if task.project_id in ids or _is_home(wanted, task)]
 
 
-def _on_main(
-    hub: GitHub | None, wanted: Audit, tagged: Iterable[RecordedTask], recent: Sequence[str]
-) -> dict[str, bool | None]:
-    """What GitHub knows of the commits of this repository's bests: a request only for those that are not recent."""
-    commits = {task.commit for task in tagged if task.commit and _is_home(wanted, task)}
-    asked = audit.as_check(wanted)
-    return {one: one in recent or (lineage.is_on_base(hub, asked, one) if hub else None) for one in sorted(commits)}
+def _on_main(main: Main, wanted: Audit, tagged: Iterable[RecordedTask]) -> tuple[dict[str, bool | None], list[str]]:
+    """Which commits of this repository's bests are on main, and a note of those that GitHub was not asked about."""
+    if not main.commits:
+        return {}, []
+    commits = list(dict.fromkeys(task.commit for task in tagged if task.commit and _is_home(wanted, task)))
+    older = [one for one in commits if one not in main.commits]
+    known = {one: True for one in commits if one in main.commits}
+    asked = {one: _is_on_main(main.hub, wanted, one) for one in (older[:MOST_ASKED] if main.hub else older)}
+    said = f"GitHub was asked about {len(asked)} of {len(older)} older commits of bests: the others may not be on main"
+    return known | asked, [said] if len(asked) < len(older) else []
+
+
+def _is_on_main(hub: GitHub | None, wanted: Audit, commit: str) -> bool | None:
+    """None where nobody can tell. A commit that GitHub does not know was never pushed."""
+    if hub is None:
+        return None
+    found = lineage.is_on_base(hub, audit.as_check(wanted), commit)
+    try:
+        return False if found is None and not github_reads.has_commit(hub, commit) else found
+    except GitHubError:
+        return None
 
 
 def _is_home(wanted: Audit, task: RecordedTask) -> bool:

@@ -1,41 +1,73 @@
 """Report an audit: on the run, and in the repository's one issue."""
 
+from dataclasses import replace
 from typing import Any
 
 from clearml_ci import audit, clearml_runs, publish, rerun, step, verdict
 from clearml_ci import audit_report as issue_text
 from clearml_ci.audit import Audit
+from clearml_ci.check import Check
 from clearml_ci.clearml_gateway import ClearML
 from clearml_ci.clearml_runs import Run
-from clearml_ci.github_gateway import GitHubError
+from clearml_ci.errors import UsageError
+from clearml_ci.github_gateway import GitHub, GitHubError
+from clearml_ci.rerun import Rerun
 from clearml_ci.verdict import Document
 
 
 def audit_report(clearml: ClearML, run: Run) -> dict[str, Any]:
     """`{"verdict", "markdown", "posted", "comment_url": the issue's, "status_set", "warnings"}`, as that of a check."""
-    wanted = audit.from_arguments(run.arguments)
+    again = rerun.of(clearml, run)
+    try:
+        wanted = audit.from_arguments(run.arguments)
+    except UsageError as error:
+        return _unreadable(clearml, run, again, error)
+    if again:  # no job waits for what somebody started in ClearML
+        wanted = replace(wanted, waited_for=False)
     step.require_own_repository(wanted.home.repository, run)
+    steps = clearml_runs.steps(clearml, run.id)
     document = verdict.of_audit(
         wanted,
         run={"id": run.id, "url": run.url},
-        steps={
-            name: {"status": one.status, "result": one.result}
-            for name, one in clearml_runs.steps(clearml, run.id).items()
-        },
+        steps={name: {"status": one.status, "result": one.result} for name, one in steps.items()},
         planned=audit.plan(run.arguments),
     )
-    again = rerun.of(clearml, run)
-    if again:
-        document["rerun"] = again.document
+    edited = bool(again and again.changes) and document["exit_code"] == 0
+    silence = "what was asked was edited, and all is well: the issue is left as it is" if edited else ""
+    return _told(clearml, run, wanted, document, again, silence=silence)
+
+
+def _unreadable(clearml: ClearML, run: Run, again: Rerun | None, error: UsageError) -> dict[str, Any]:
+    """A rerun whose parameters make no sense has a verdict as well, but found nothing that the issue could tell."""
+    if again is None:
+        raise error
+    wanted = replace(audit.from_arguments(again.original.arguments), waited_for=False)
+    step.require_own_repository(wanted.home.repository, run)
+    reason = f"the parameters of this rerun cannot be read: {error}"
+    document = verdict.error(audit.as_check(wanted), run={"id": run.id, "url": run.url}, reason=reason)
+    silence = "nothing was looked at, and the issue is left as it is"
+    return {**_told(clearml, run, wanted, document, again, silence=silence), "fault": str(error)}
+
+
+def _told(
+    clearml: ClearML, run: Run, wanted: Audit, document: Document, again: Rerun | None, *, silence: str
+) -> dict[str, Any]:
+    """On the run, and on GitHub where this agent has credentials; else the job that waits for it may.
+
+    `silence`: why nothing is to be told on GitHub, if so.
+    """
+    asked = audit.as_check(wanted)
+    hub, refused = step.voice(asked)
+    silence = silence or refused
+    if silence and not wanted.waited_for:
+        document = {**document, "warnings": [*document["warnings"], f"Nothing was told on GitHub: {silence}."]}
+    document = {**document, "rerun": again.document if again else None}
     clearml_runs.publish_verdict(clearml, run.id, document)
     body = issue_text.issue(document)
-    return {"verdict": document, "markdown": body, **_post(wanted, document, body)}
+    return {"verdict": document, "markdown": body, **_post(None if silence else hub, silence, asked, document, body)}
 
 
-def _post(wanted: Audit, document: Document, body: str) -> dict[str, Any]:
-    """On GitHub, where this agent has credentials; else the job that waits for it may."""
-    asked = audit.as_check(wanted)
-    hub, silence = step.voice(asked)
+def _post(hub: GitHub | None, silence: str, asked: Check, document: Document, body: str) -> dict[str, Any]:
     posted, url = hub is not None, ""
     try:
         url = publish.audit(hub, asked, document, body) if hub else ""

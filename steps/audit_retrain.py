@@ -9,7 +9,6 @@ from clearml_ci import (
     clearml_audit,
     clearml_tasks,
     drift,
-    github_reads,
     main_run,
     remote,
     step,
@@ -19,13 +18,16 @@ from clearml_ci.audit_findings import Finding, Where
 from clearml_ci.clearml_gateway import ClearML
 from clearml_ci.clearml_runs import Run
 from clearml_ci.errors import UsageError
-from clearml_ci.github_gateway import GitHub, GitHubError
+from clearml_ci.main_run import Main
 
 TRAINING = {"run_until": remote.COMPLETION, "candidate": "train"}
 
 
 def audit_retrain(clearml: ClearML, run: Run) -> dict[str, Any]:
-    """`{"tasks": of the trainings, "findings", "notes"}`. Trainings stay: they are runs of main like any other."""
+    """`{"tasks": of the trainings, "findings", "notes", "unseen"}`.
+
+    Trainings stay: they are runs of main like any other.
+    """
     wanted, asked = audit.from_arguments(run.arguments), remote.from_arguments({**run.arguments, **TRAINING})
     if asked is None or not wanted.gates:
         raise UsageError("retrain is asked for, but gates is empty: give the metrics in which main is to be as good")
@@ -38,11 +40,12 @@ def audit_retrain(clearml: ClearML, run: Run) -> dict[str, Any]:
         if result["outcome"] != "passed":
             return _told(tasks, audit_findings.of_probe(result, Where("project", wanted.home.repository, "")))
         tasks.append(result["task"])
-    return _told(tasks, _judged(clearml, wanted, [commit, *_recent(hub, wanted)], tasks))
+    main = main_run.ask(wanted)  # signed in anew: an App's token lives an hour
+    return _told(tasks, _judged(clearml, wanted, [commit, *main.commits], tasks), main)
 
 
 def _judged(clearml: ClearML, wanted: Audit, commits: Sequence[str], tasks: list[dict[str, str]]) -> list[Finding]:
-    """`tasks` are the trainings, all of one project and name."""
+    """`tasks` are the trainings, all of one project and name. Main's head alone is enough to have earlier runs."""
     found = clearml_tasks.metrics_of(clearml, [task["id"] for task in tasks], wanted.gates)
     earlier = clearml_audit.of_commits(
         clearml,
@@ -54,16 +57,9 @@ def _judged(clearml: ClearML, wanted: Audit, commits: Sequence[str], tasks: list
     return drift.retrained(list(found.values()), earlier, wanted.gates)
 
 
-def _recent(hub: GitHub | None, wanted: Audit) -> list[str]:
-    """What main was, as far as GitHub can be asked; its head alone is enough to have earlier runs."""
-    try:
-        return github_reads.recent_commits(hub, wanted.home.base) if hub else list(wanted.home.recent)
-    except GitHubError:
-        return []
-
-
-def _told(tasks: list[dict[str, str]], findings: list[Finding]) -> dict[str, Any]:
-    return {"tasks": tasks, "findings": audit_findings.as_documents(findings), "notes": []}
+def _told(tasks: list[dict[str, str]], findings: list[Finding], main: Main | None = None) -> dict[str, Any]:
+    notes, unseen = (list(main.notes), list(main.unseen)) if main else ([], [])
+    return {"tasks": tasks, "findings": audit_findings.as_documents(findings), "notes": notes, "unseen": unseen}
 
 
 if __name__ == "__main__":

@@ -16,8 +16,12 @@ def list_issues(owner: str, name: str) -> Answer:
     repo = access.repository(owner, name)
     access.need_read(repo, "issues")
     newest_first = request.args.get("direction", "desc") == "desc"
-    found = [one for _, one in sorted(repo.issues.items(), reverse=newest_first) if _wanted(one)]
+    found = sorted(filter(_wanted, repo.issues.values()), key=_order, reverse=newest_first)
     return incoming.page(found, lambda one: conversation_shapes.issue(repo, one))
+
+
+def _order(one: Issue) -> tuple[str, int]:
+    return (one.updated if request.args.get("sort") == "updated" else "", one.number)
 
 
 def _wanted(one: Issue) -> bool:

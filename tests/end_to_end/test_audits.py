@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from sandbox import audit_scenarios, story
+from sandbox import audit_scenarios, job, story
 from sandbox.audit_scenarios import Audited, Planted
 from sandbox.story import Story
+from tests.end_to_end.conftest import only_line
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +78,53 @@ def test_audit__main_trained_again__is_within_its_own_spread(tale: Story, green:
     trained = story.tasks_of(tale, tale.repository.get_branch("main").commit.sha)
     purposes = [task_of(tale, task)["runtime"].get("clearml_ci_purpose") for task in trained]
     assert purposes.count("training") == 2
+
+
+def test_rerun__of_an_audit_with_edited_parameters__opens_its_issue_again_and_never_closes_it(
+    tale: Story, green: Audited, found: tuple[Planted, Audited]
+) -> None:
+    planted, told = found
+    worse = audit_scenarios.rerun(tale, green, "run_until=off", f"queues={planted.queue}")
+    assert (worse.job.exit_code, worse.verdict["outcome"], worse.seen("no_workers")) == (
+        1,
+        "regressed",
+        [planted.queue],
+    )
+    assert "run_until first-iteration → off" in worse.verdict["rerun"]["said"]
+    well = audit_scenarios.rerun(tale, green, "run_until=off", "longest_wait=7200")
+    assert (well.job.exit_code, well.verdict["outcome"]) == (0, "passed")
+    assert told.issue is not None and worse.issue is not None and well.issue is not None
+    assert {told.issue.number, worse.issue.number, well.issue.number} == {told.issue.number}
+    assert (worse.issue.state, well.issue.state) == ("open", "open")
+    assert "Rerun by" in worse.issue.body and well.issue.body == worse.issue.body
+
+
+def test_rerun__of_an_audit_with_a_parameter_that_makes_no_sense__exits_2(tale: Story, green: Audited) -> None:
+    run = green.job.outputs["pipeline_id"]
+    done = job.run(tale.sandbox, event={}, command=("rerun", run, "retrain=ten"))
+    assert "retrain is 'ten'" in only_line(done, 2)
+
+
+def test_rerun__from_the_web_ui_that_makes_no_sense__leaves_a_verdict_and_the_issue(
+    tale: Story, green: Audited, found: tuple[Planted, Audited]
+) -> None:
+    _, told = found
+    assert told.issue is not None
+    before = tale.repository.get_issue(told.issue.number).body
+    verdict = story.verdict(tale, story.rerun_in_web_ui(tale, green.job.outputs["pipeline_id"], retrain="ten"))
+    assert (verdict["outcome"], verdict["rerun"]["changes"]) == ("error", ["retrain 0 → ten"])
+    assert tale.repository.get_issue(told.issue.number).body == before
+
+
+def test_schedule__clearmls_own_scheduler__starts_the_same_pipeline_and_the_agent_tells(
+    tale: Story,
+    green: Audited,
+    found: tuple[Planted, Audited],  # noqa: ARG001  the issue is there, and closed by what is well
+) -> None:
+    audited = audit_scenarios.scheduled(tale)
+    assert audited.job.exit_code == 0
+    assert (audited.verdict["outcome"], audited.verdict["rerun"], audited.verdict["warnings"]) == ("passed", None, [])
+    runs = [task_of(tale, one.verdict["pipeline"]["id"]) for one in (green, audited)]
+    assert len({(run["project"], run["script"]["entry_point"], run["script"]["version_num"]) for run in runs}) == 1
+    assert audited.issue is not None and audited.issue.state == "closed"
+    assert story.unfinished(tale) == []

@@ -50,6 +50,15 @@ class Hub:
         git(self.clone, "push", "-q", "origin", branch)
         return git(self.clone, "rev-parse", "HEAD")
 
+    def push_on_main(self, *, commits: int) -> str:
+        """So many more commits on main as it stands on GitHub; the hash of the last one."""
+        git(self.clone, "checkout", "-q", "main")
+        git(self.clone, "pull", "-q", "origin", "main")
+        for number in range(commits):
+            git(self.clone, "commit", "-q", "--allow-empty", "-m", f"Change {number}")
+        git(self.clone, "push", "-q", "origin", "main")
+        return git(self.clone, "rev-parse", "HEAD")
+
     def pull(self, branch: str = "better", *, body: str = "") -> PullRequest:
         self.commit(branch)
         return self.repository.create_pull(title=f"Try {branch}", head=branch, base="main", body=body)

@@ -1,17 +1,38 @@
 """The job of an audit on a ClearML server and the local GitHub: what it reads, and its schedule in ClearML."""
 
-from collections.abc import Iterator
+import contextlib
+import re
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from clearml_ci import audit, audit_job, voice
+from clearml_ci import (
+    audit,
+    audit_job,
+    clearml_audit,
+    clearml_gateway,
+    clearml_runs,
+    clearml_schedule,
+    trigger,
+    voice,
+)
 from clearml_ci.clearml_gateway import ClearML
 from clearml_ci.errors import UsageError
 from sandbox import github_server
 from sandbox.clearml_access import Client
 from tests.gateways.hub import FULL_NAME, JOB, Hub, cloned, git
+
+ROLES = ("CONTROLLER", "STEPS", "SERVICES")
+HANDED_OVER = {"CLEARML_CI_WAIT": "false"}
+PROBE = {"CLEARML_CI_REMOTE_RUN": "first-iteration", "CLEARML_CI_RUN_SCRIPT": "train.py"}
+RETRAIN = {
+    "CLEARML_CI_AUDIT_RETRAIN": "1",
+    "CLEARML_SCALAR_TITLE": "accuracy",
+    "CLEARML_SCALAR_SERIES": "validation",
+}
 
 
 @pytest.fixture
@@ -30,7 +51,7 @@ def environ(hub: Hub, prefix: str) -> dict[str, str]:
         "CLEARML_CI_PIPELINE_PROJECT": f"{prefix} CI",
         "CLEARML_CI_REPOSITORY": "https://github.com/octo-owner/clearml-ci.git",
         "CLEARML_CI_COMMIT": "f" * 40,
-        **{f"CLEARML_CI_{name}_QUEUE": f"{prefix}-{name.lower()}" for name in ("CONTROLLER", "STEPS", "SERVICES")},
+        **{f"CLEARML_CI_{name}_QUEUE": f"{prefix}-{name.lower()}" for name in (*ROLES, "CODE")},
     }
 
 
@@ -75,16 +96,106 @@ def test_schedule__no_schedule__is_refused_before_anything_is_asked() -> None:
         audit_job.schedule({}, "hourly")
 
 
+Listen = Callable[..., None]
+
+
 @pytest.fixture
-def agents(client: Client, environ: dict[str, str]) -> Iterator[None]:
+def listen(client: Client, environ: dict[str, str]) -> Iterator[Listen]:
+    """`listen("CODE", "STEPS")`: one worker on these queues."""
+    workers: list[str] = []
+
+    def listen(*roles: str) -> None:
+        names = [environ[f"CLEARML_CI_{role}_QUEUE"] for role in roles]
+        known = {one["name"]: one["id"] for one in client.call("queues.get_all", only_fields=["id", "name"])["queues"]}
+        queues = [known.get(name) or client.call("queues.create", name=name)["id"] for name in names]
+        workers.append(f"{names[0]}:{len(workers)}")
+        client.call("workers.register", worker=workers[-1], queues=queues)
+
+    yield listen
+    for worker in workers:
+        client.call("workers.unregister", worker=worker)
+
+
+@pytest.fixture
+def agents(listen: Listen) -> None:
     """A worker on each of the three queues."""
-    names = [environ[f"CLEARML_CI_{name}_QUEUE"] for name in ("CONTROLLER", "STEPS", "SERVICES")]
-    for name in names:
-        queue = client.call("queues.create", name=name)["id"]
-        client.call("workers.register", worker=f"{name}:0", queues=[queue])
-    yield
-    for name in names:
-        client.call("workers.unregister", worker=f"{name}:0")
+    for role in ROLES:
+        listen(role)
+
+
+@pytest.mark.usefixtures("agents", "clearml")
+@pytest.mark.parametrize(
+    ("also", "said"),
+    [
+        pytest.param(("STEPS", "CODE"), "could read the credentials of the trusted steps", id="steps and code"),
+        pytest.param((), None, id="nobody runs code"),
+        pytest.param(("CODE",), None, id="one of its own"),
+    ],
+)
+def test_run__worker_of_the_code_queue__is_none_of_the_steps(
+    environ: dict[str, str], listen: Listen, also: tuple[str, ...], said: str | None
+) -> None:
+    if also:
+        listen(*also)
+    asked = audit_job.asked({**environ, **PROBE, **HANDED_OVER})
+    with pytest.raises(UsageError, match=said) if said else contextlib.nullcontext():
+        trigger.run(asked, began=time.monotonic())
+
+
+@pytest.mark.usefixtures("clearml")
+@pytest.mark.parametrize("settings", [PROBE, RETRAIN], ids=["probe", "retrain"])
+def test_run__controllers_worker_is_the_only_one_for_code__would_wait_for_ever(
+    environ: dict[str, str], listen: Listen, settings: dict[str, str]
+) -> None:
+    listen("CONTROLLER", "CODE")
+    listen("STEPS")
+    with pytest.raises(UsageError, match="a run would wait for itself for ever"):
+        trigger.run(audit_job.asked({**environ, **settings, **HANDED_OVER}), began=time.monotonic())
+    assert trigger.run(audit_job.asked({**environ, **HANDED_OVER}), began=time.monotonic()) == 0  # nothing is run
+
+
+@pytest.mark.usefixtures("clearml")
+def test_schedule__services_worker_is_the_only_one_for_code__is_refused(
+    environ: dict[str, str], listen: Listen
+) -> None:
+    listen("CONTROLLER")
+    listen("STEPS")
+    listen("SERVICES", "CODE")
+    with pytest.raises(UsageError, match=r"one worker alone serves the queues '.*-services' and '.*-code'"):
+        audit_job.schedule({**environ, **PROBE}, "daily 22:30")
+    assert audit_job.schedule(environ, "daily 22:30") == 0  # nothing is run
+    audit_job.schedule(environ, "off")
+
+
+@pytest.mark.usefixtures("agents")
+def test_schedule__registered__so_is_the_template_of_its_version(clearml: ClearML, environ: dict[str, str]) -> None:
+    audit_job.schedule(environ, "daily 22:30")
+    root = f"{environ['CLEARML_CI_PIPELINE_PROJECT']}/{FULL_NAME}"
+    (template,) = clearml_audit.templates(clearml, clearml_audit.projects(clearml), root=root)
+    assert template.commit == environ["CLEARML_CI_COMMIT"]
+    audit_job.schedule(environ, "off")
+
+
+@pytest.mark.usefixtures("agents")
+def test_run__not_waited_for__starts_the_audit_and_says_who_tells_its_verdict(
+    clearml: ClearML, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = audit_job.asked({**environ, **HANDED_OVER})
+    assert trigger.run(asked, began=time.monotonic()) == 0
+    said = capsys.readouterr().out
+    assert "The verdict comes in the repository's one issue, which the steps' agent writes" in said
+    (run,) = re.findall(r"ClearML run: \S+/([0-9a-f]{32})", said)
+    assert audit.from_arguments(clearml_runs.run(clearml, run).arguments).waited_for is False
+
+
+@pytest.mark.usefixtures("agents")
+def test_schedule__audits_that_it_starts__have_no_job_that_waits(clearml: ClearML, environ: dict[str, str]) -> None:
+    audit_job.schedule(environ, "daily 22:30")
+    project = clearml_gateway.project_id(clearml, f"{environ['CLEARML_CI_PIPELINE_PROJECT']}/{FULL_NAME}")
+    (task,) = clearml.call("tasks.get_all", project=[project], type=["service"], only_fields=["id"])["tasks"]
+    wanted = clearml_schedule.from_arguments(clearml_runs.run(clearml, task["id"]).arguments)
+    assert audit.from_arguments(wanted.arguments).waited_for is False
+    audit_job.schedule(environ, "off")
 
 
 @pytest.mark.usefixtures("agents")
@@ -94,7 +205,7 @@ def test_schedule__twice_and_off__there_is_one_and_then_none(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     codes = [audit_job.schedule(environ, text) for text in ("daily 22:30", "daily 22:30", "off", "off")]
-    said = capsys.readouterr().out.splitlines()
+    said = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("registered the pipeline")]
     assert codes == [0, 0, 0, 0]
     assert [line.split(": ")[0].split(" the schedule")[0] for line in said[:3]] == [
         "registered",

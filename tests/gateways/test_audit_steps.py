@@ -1,23 +1,25 @@
 """The audit's steps on a ClearML server and the local GitHub: what they ask for, find, and are allowed to end."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from clearml_ci import clearml_audit, clearml_gateway, clearml_runs
+from clearml_ci import clearml_audit, clearml_baseline, clearml_gateway, clearml_runs
 from clearml_ci.audit import Audit, Home
 from clearml_ci.clearml_gateway import ClearML
 from clearml_ci.clearml_runs import Run
 from clearml_ci.errors import UsageError
 from clearml_ci.gate import Gate
+from clearml_ci.promotion import Move
 from sandbox import github_server
 from sandbox.clearml_access import Client
-from steps import audit_baselines, audit_leftovers, audit_probe, audit_report
+from steps import audit_baselines, audit_leftovers, audit_probe, audit_report, audit_retrain
 from tests.gateways.hub import FULL_NAME, JOB, Hub, cloned
+from tests.unit.drawing import MOVE
 
 ACCURACY = Gate("accuracy", "validation", tolerance=3.0)
 CODE = "https://github.com/octo-owner/digits.git"
@@ -53,9 +55,11 @@ class World:
     def best(self, **more: Any) -> str:
         return self.task(**{"tags": [self.audit.best_tag], **more})
 
-    def run(self, *, ended: bool = False, pipeline: str = "", **changes: Any) -> Run:
-        """A controller of the audit, living or dead."""
-        arguments = {**replace(self.audit, **changes).to_arguments(), **EXTRA}
+    def run(
+        self, *, ended: bool = False, pipeline: str = "", edits: Mapping[str, str] | None = None, **changes: Any
+    ) -> Run:
+        """A controller of the audit, living or dead; `edits` are texts in its `Args`."""
+        arguments = {**replace(self.audit, **changes).to_arguments(), **EXTRA, **(edits or {})}
         items = {name: {"section": "Args", "name": name, "value": value} for name, value in arguments.items()}
         project = pipeline or self.pipelines
         made = self.client.call(
@@ -120,7 +124,53 @@ def test_audit_baselines__two_bests_and_an_archived_one__are_found_in_a_handful_
     before = world.clearml.requests
     result = audit_baselines.audit_baselines(world.clearml, run)
     assert sorted(kinds(result)) == [("archived_best", "finding"), ("several_bests", "finding")]
-    assert (result["projects"], result["bests"], world.clearml.requests - before) == (1, 3, 2)
+    assert (result["projects"], result["bests"], world.clearml.requests - before) == (1, 3, 3)
+
+
+@pytest.mark.parametrize("lose", ["tasks.delete", "tasks.update_tags"])
+@pytest.mark.parametrize("listed", [True, False], ids=["list", "no-list"])
+def test_audit_baselines__promoted_best_that_was_deleted_or_untagged__is_lost(
+    world: World, lose: str, listed: bool
+) -> None:
+    best = world.best()
+    checks = world.client.call("projects.create", name=f"{world.prefix} CI/{FULL_NAME}/.pipelines/promote")["id"]
+    clearml_baseline.record(world.clearml, moved(world, world.run(pipeline=checks), best))
+    run = world.run() if listed else world.run(projects=())
+    assert kinds(audit_baselines.audit_baselines(world.clearml, run)) == []
+    given = (
+        {"task": best, "force": True}
+        if lose == "tasks.delete"
+        else {"ids": [best], "remove_tags": [world.audit.best_tag]}
+    )
+    world.client.call(lose, **given)
+    result = audit_baselines.audit_baselines(world.clearml, run)
+    (found,) = (one for one in result["findings"] if one["kind"] != "no_best")
+    assert (found["kind"], found["severity"]) == ("lost_best", "finding")
+    assert (found["where"]["name"], best in found["said"]) == (world.models_name, True)
+
+
+def test_audit_baselines__promoted_task_of_a_fork__is_the_best_where_the_ledger_has_it(world: World) -> None:
+    best = world.best(script={"repository": "https://github.com/fork/digits.git", "version_num": "b" * 40})
+    checks = world.client.call("projects.create", name=f"{world.prefix} CI/{FULL_NAME}/.pipelines/promote")["id"]
+    clearml_baseline.record(world.clearml, moved(world, world.run(pipeline=checks), best))
+    result = audit_baselines.audit_baselines(world.clearml, world.run(projects=()))
+    assert (kinds(result), result["bests"]) == ([], 1)
+
+
+def test_audit_baselines__promotions_of_other_projects_and_repositories__are_not_held_against_it(world: World) -> None:
+    elsewhere = world.client.call("projects.create", name=f"{world.prefix} CI/else/where/.pipelines/promote")["id"]
+    here = world.client.call("projects.create", name=f"{world.prefix} CI/{FULL_NAME}/.pipelines/promote")["id"]
+    foreign = moved(world, world.run(pipeline=elsewhere), "0" * 32)
+    unlisted = replace(moved(world, world.run(pipeline=here), "0" * 32), project_id="1" * 32)
+    for move in (foreign, unlisted):
+        clearml_baseline.record(world.clearml, move)
+    assert kinds(audit_baselines.audit_baselines(world.clearml, world.run())) == [("no_best", "note")]
+
+
+def moved(world: World, run: Run, task: str) -> Move:
+    """The entry of a promotion that gave the tag to a task."""
+    tag, where = world.audit.best_tag, world.models
+    return replace(MOVE, run=run.id, tag=tag, project_id=where, task_name="train", to=task, previous=())
 
 
 def test_audit_baselines__main_has_drifted__is_found_by_its_newest_task(world: World, hub: Hub) -> None:
@@ -131,6 +181,18 @@ def test_audit_baselines__main_has_drifted__is_found_by_its_newest_task(world: W
     (found,) = result["findings"]
     assert (found["kind"], result["notes"]) == ("drift", [])
     assert "(0.7, best 0.9)" in found["said"] and head[:10] in found["said"]
+
+
+def test_audit_baselines__hundred_commits_since_the_last_merge__its_head_is_still_looked_at(
+    world: World, hub: Hub
+) -> None:
+    world.best(commit=hub.repository.get_branch("main").commit.sha, accuracy=0.9)
+    pull = hub.pull()
+    pull.merge(merge_method="squash")
+    hub.push_on_main(commits=101)
+    world.task(commit=pull.head.sha, accuracy=0.7)
+    result = audit_baselines.audit_baselines(world.clearml, world.run(home=at_home(world, hub)))
+    assert kinds(result) == [("drift", "finding")]
 
 
 def test_audit_baselines__best_of_a_commit_that_was_never_merged__is_off_main(world: World, hub: Hub) -> None:
@@ -148,11 +210,47 @@ def test_audit_baselines__best_of_a_merged_pull_request__is_on_main(world: World
     assert result["findings"] == []
 
 
-def test_audit_baselines__no_credentials__says_what_it_could_not_look_at(world: World) -> None:
+def test_audit_baselines__best_of_a_commit_that_nobody_pushed__is_off_main(world: World, hub: Hub) -> None:
+    world.best(commit="b" * 40)
+    result = audit_baselines.audit_baselines(world.clearml, world.run(home=at_home(world, hub)))
+    assert kinds(result) == [("off_main", "finding")]
+
+
+def test_audit_baselines__many_older_bests__asks_github_about_the_newest_and_says_so(
+    world: World, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_baselines, "MOST_ASKED", 1)
+    for name in ("older", "newer"):
+        world.best(name=name, commit=hub.commit(name))
+    result = audit_baselines.audit_baselines(world.clearml, world.run(home=at_home(world, hub)))
+    assert [one["where"]["name"] for one in result["findings"]] == [f"{world.models_name}/newer"]
+    assert result["notes"] == ["GitHub was asked about 1 of 2 older commits of bests: the others may not be on main"]
+
+
+def test_audit_baselines__no_credentials_and_no_word_of_the_job__could_not_look(world: World) -> None:
     world.best()
     result = audit_baselines.audit_baselines(world.clearml, world.run())
-    assert result["findings"] == []
-    assert "GitHub could not be asked" in result["notes"][0]
+    assert (result["findings"], result["notes"]) == ([], [])
+    assert "the steps' agent has no GITHUB_TOKEN" in result["unseen"][0]
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["the-job-read-main", "nobody-knows-main"])
+def test_audit_baselines__token_that_is_refused__takes_the_jobs_word_or_could_not_look(
+    world: World, hub: Hub, monkeypatch: pytest.MonkeyPatch, told: bool
+) -> None:
+    monkeypatch.setenv("GITHUB_TOKEN", "ghs_expired")
+    world.best()
+    home = replace(at_home(world, hub), recent=("b" * 40,) if told else ())
+    result = audit_baselines.audit_baselines(world.clearml, world.run(home=home))
+    assert (result["findings"], len(result["notes"]), len(result["unseen"])) == ([], told, not told)
+    assert "401" in [*result["notes"], *result["unseen"]][0]
+
+
+def test_audit_baselines__agent_that_cannot_ask__notes_bests_that_the_job_knows_nothing_of(world: World) -> None:
+    world.best()
+    home = replace(world.audit.home, recent=("c" * 40,))
+    result = audit_baselines.audit_baselines(world.clearml, world.run(home=home))
+    assert (kinds(result), result["unseen"]) == ([("unknown_commit", "note")], [])
 
 
 def test_audit_baselines__no_list__takes_this_repositorys_bests_and_the_projects_of_its_checks(world: World) -> None:
@@ -164,10 +262,9 @@ def test_audit_baselines__no_list__takes_this_repositorys_bests_and_the_projects
     empty = world.client.call("projects.create", name=f"{world.prefix} empty")
     checks = world.client.call("projects.create", name=f"{world.prefix} CI/{FULL_NAME}/.pipelines/pr_check")["id"]
     value = {"section": "Args", "name": "project", "value": f"{world.prefix} empty"}
-    draft = world.client.call(
-        "tasks.create", name="pr_check", type="controller", project=checks, hyperparams={"Args": {"project": value}}
-    )["id"]
-    world.client.call("tasks.edit", task=draft, runtime={clearml_runs.TEMPLATE_MARK: draft})
+    for arguments in ({}, {"project": value}):  # the draft of `register`, and a check that was started from it
+        given = {"type": "controller", "project": checks, "hyperparams": {"Args": arguments}}
+        world.client.call("tasks.create", name="pr_check", **given)
     result = audit_baselines.audit_baselines(world.clearml, world.run(projects=()))
     assert (kinds(result), result["projects"], result["bests"]) == ([("no_best", "note")], 2, 1)
     assert empty["id"] in result["findings"][0]["where"]["url"]
@@ -204,6 +301,26 @@ def test_audit_leftovers__probe_of_a_dead_run__is_ended_and_its_unmarked_clone_i
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("deleted", [True, False], ids=["deleted-run", "dead-run"])
+def test_audit_leftovers__queued_step_of_a_run__is_taken_off_its_queue(world: World, deleted: bool) -> None:
+    queue = world.client.call("queues.create", name=f"{world.prefix} steps")["id"]
+    dead = world.run(ended=True)
+    step, clone = (world.task(end=None, parent=dead.id, project=world.pipelines) for _ in range(2))
+    clearml_gateway.mark(world.clearml, step, run=dead.id, purpose="step")
+    for task in (step, clone):
+        world.client.call("tasks.enqueue", task=task, queue=queue)
+    if deleted:
+        world.client.call("tasks.delete", task=dead.id, force=True)
+    result = audit_leftovers.audit_leftovers(world.clearml, world.run(queues=()))
+    told = [(one["kind"], one["said"]) for one in result["findings"] if "leftover" in one["kind"]]
+    assert [kind for kind, _ in told] == ["leftover", "unmarked_leftover"]
+    assert all(f"run {dead.id}" in said and ("is gone" if deleted else "has ended") in said for _, said in told)
+    assert (world.status(step), world.status(clone)) == ("stopped", "queued")
+    assert [one["task"] for one in world.client.call("queues.get_by_id", queue=queue)["queue"]["entries"]] == [clone]
+    world.client.call("tasks.dequeue", task=clone)
+
+
+@pytest.mark.usefixtures("quick")
 def test_audit_leftovers__clean_up_is_off__only_names_them(world: World) -> None:
     dead = world.run(ended=True)
     probe = world.task(end="started", parent=dead.id)
@@ -233,11 +350,24 @@ def test_audit_leftovers__superseded_controller_that_lives_on__is_ended_with_its
     stale, newer = world.run(), world.run()
     step = world.task(end="started", parent=stale.id, project=world.pipelines)
     clearml_gateway.mark(world.clearml, step, run=stale.id, purpose="step")
-    mark = [{"section": "properties", "name": clearml_runs.SUPERSEDED, "value": newer.id, "type": "str"}]
-    world.client.call("tasks.edit_hyper_params", task=stale.id, hyperparams=mark, force=True)
+    superseded(world, stale.id, f"{newer.id} instead of {stale.id}")
     result = audit_leftovers.audit_leftovers(world.clearml, world.run(queues=()))
-    assert [one["kind"] for one in result["findings"] if stale.id in one["where"]["url"]] == ["leftover"]
+    (found,) = (one for one in result["findings"] if stale.id in one["where"]["url"])
+    assert found["kind"] == "leftover" and f"the newer run {newer.id} superseded it;" in found["said"]
     assert [world.status(task) for task in (stale.id, step, newer.id)] == ["stopped", "stopped", "in_progress"]
+
+
+def superseded(world: World, run: str, by: str) -> None:
+    clearml_gateway.set_properties(world.clearml, run, {clearml_runs.SUPERSEDED: by})
+
+
+@pytest.mark.usefixtures("quick")
+def test_audit_leftovers__rerun_of_a_superseded_controller__is_not_superseded_itself(world: World) -> None:
+    stale, again = world.run(ended=True), world.run()
+    superseded(world, again.id, f"{world.run(ended=True).id} instead of {stale.id}")  # what its clone copied
+    result = audit_leftovers.audit_leftovers(world.clearml, world.run(queues=()))
+    assert [one for one in result["findings"] if "leftover" in one["kind"]] == []
+    assert world.status(again.id) == "in_progress"
 
 
 @pytest.mark.usefixtures("quick")
@@ -255,8 +385,8 @@ def test_audit_leftovers__queue__is_found_without_workers_and_with_a_long_wait(w
 
 
 @pytest.mark.usefixtures("quick")
-def test_audit_leftovers__drafts_of_other_versions__are_a_note(world: World) -> None:
-    for commit, mark in (("e" * 40, True), ("f" * 40, True), ("d" * 40, False)):
+def test_audit_leftovers__drafts_of_older_versions__are_a_note_and_newer_ones_are_not(world: World) -> None:
+    for commit, mark in (("e" * 40, True), ("f" * 40, True), ("d" * 40, False), ("c" * 40, True)):
         script = {"repository": CODE, "version_num": commit}
         draft = world.task(end=None, type="controller", project=world.pipelines, script=script)
         if mark:
@@ -279,19 +409,42 @@ def test_audit_probe__queue_without_workers__is_a_finding_and_launches_nothing(
     assert (result["outcome"], result["phase"], kinds(result)) == ("error", "queue", [("does_not_run", "finding")])
 
 
+TRAIN = {"run_script": "train.py", "retrain": "2"}
+
+
+def test_audit_retrain__queue_without_workers__is_a_finding_and_trains_nothing(world: World) -> None:
+    world.client.call("queues.create", name=f"{world.prefix} code")
+    run = world.run(commit="a" * 40, edits={**TRAIN, "run_queue": f"{world.prefix} code"})
+    result = audit_retrain.audit_retrain(world.clearml, run)
+    assert (result["tasks"], kinds(result), result["unseen"]) == ([], [("does_not_run", "finding")], [])
+
+
+def test_audit_retrain__without_a_gate__says_what_is_missing(world: World) -> None:
+    with pytest.raises(UsageError, match="gates is empty: give the metrics"):
+        audit_retrain.audit_retrain(world.clearml, world.run(gates=(), edits=TRAIN))
+
+
+def reported(world: World, run: Run, *findings: dict[str, Any]) -> dict[str, Any]:
+    """The report of a run whose two steps found the same."""
+    for name in ("audit_baselines", "audit_leftovers"):
+        step = world.task(end="completed", name=name, parent=run.id, project=world.pipelines)
+        clearml_gateway.mark(world.clearml, step, run=run.id, purpose="step")
+        clearml_runs.store_result(world.clearml, step, {"findings": findings, "notes": []})
+    return audit_report.audit_report(world.clearml, run)
+
+
+def issues(hub: Hub) -> list[tuple[str, str]]:
+    return [(one.state, one.title) for one in hub.repository.get_issues(state="all")]
+
+
 def test_audit_report__findings_then_none__opens_the_issue_and_closes_it(world: World, hub: Hub) -> None:
-    home = at_home(world, hub)
-    issues = []
-    for findings in ([{"kind": "no_workers", "severity": "finding", "where": WHERE, "said": "s", "do": "d"}], []):
-        run = world.run(home=home)
-        for name in ("audit_baselines", "audit_leftovers"):
-            step = world.task(end="completed", name=name, parent=run.id, project=world.pipelines)
-            clearml_gateway.mark(world.clearml, step, run=run.id, purpose="step")
-            clearml_runs.store_result(world.clearml, step, {"findings": findings, "notes": []})
-        result = audit_report.audit_report(world.clearml, run)
+    told = []
+    for findings in ([FOUND], []):
+        run = world.run(home=at_home(world, hub))
+        result = reported(world, run, *findings)
         (issue,) = hub.repository.get_issues(state="all")
-        issues.append((result["verdict"]["outcome"], issue.state, issue.title, result["comment_url"] == issue.html_url))
-    assert issues == [
+        told.append((result["verdict"]["outcome"], issue.state, issue.title, result["comment_url"] == issue.html_url))
+    assert told == [
         ("regressed", "open", "ClearML CI audit: 2 findings", True),
         ("passed", "closed", "ClearML CI audit: all is well", True),
     ]
@@ -299,7 +452,76 @@ def test_audit_report__findings_then_none__opens_the_issue_and_closes_it(world: 
     assert json.loads(json.dumps(result["verdict"]))["pipeline"]["id"] == artifact.id
 
 
+@pytest.mark.parametrize(
+    ("waited_for", "again", "warned"),
+    [
+        pytest.param(True, False, False, id="a job waits and speaks"),
+        pytest.param(False, False, True, id="nobody waits"),
+        pytest.param(True, True, True, id="rerun of one that was waited for"),
+    ],
+)
+def test_audit_report__agent_without_credentials__warns_where_nobody_else_speaks(
+    world: World, waited_for: bool, again: bool, warned: bool
+) -> None:
+    run = world.run(waited_for=waited_for, edits=ORIGIN)
+    result = reported(world, world.run(waited_for=waited_for, edits=ORIGIN) if again else run, FOUND)
+    said = [
+        one for one in result["verdict"]["warnings"] if "Nothing was told on GitHub: the steps' agent has no" in one
+    ]
+    assert (len(said), len(result["warnings"]), result["posted"]) == (warned, warned, False)
+    assert all(one in result["markdown"] for one in ["Nothing was told"] * warned)
+
+
+def test_audit_report__edited_rerun__may_open_and_update_the_issue_but_never_closes_it(world: World, hub: Hub) -> None:
+    home = at_home(world, hub)
+    reported(world, world.run(home=home, edits=ORIGIN))
+    edited = {**ORIGIN, "longest_wait": "60"}
+    reported(world, world.run(home=home, edits=edited), FOUND)
+    assert issues(hub) == [("open", "ClearML CI audit: 2 findings")]
+    well = reported(world, world.run(home=home, edits=edited))
+    assert issues(hub) == [("open", "ClearML CI audit: 2 findings")]
+    assert (well["verdict"]["outcome"], well["posted"]) == ("passed", False)
+    assert "longest_wait 3600 → 60" in well["verdict"]["rerun"]["said"]
+    assert "the issue is left as it is" in well["verdict"]["warnings"][0]
+    reported(world, world.run(home=home, edits=ORIGIN))
+    assert issues(hub) == [("closed", "ClearML CI audit: all is well")]
+
+
+def test_audit_report__rerun_whose_parameters_cannot_be_read__leaves_an_error_and_the_issue_alone(
+    world: World, hub: Hub
+) -> None:
+    home = at_home(world, hub)
+    reported(world, world.run(home=home, edits=ORIGIN), FOUND)
+    again = world.run(home=home, edits={**ORIGIN, "retrain": "ten"})
+    result = audit_report.audit_report(world.clearml, again)
+    verdict = result["verdict"]
+    assert (verdict["outcome"], verdict["exit_code"]) == ("error", 4)
+    assert "the parameters of this rerun cannot be read: retrain is 'ten'" in verdict["exit_reason"]
+    assert (verdict["rerun"]["changes"], result["fault"][:7]) == (["retrain 0 → ten"], "retrain")
+    assert issues(hub) == [("open", "ClearML CI audit: 2 findings")]
+    artifacts = world.client.call("tasks.get_by_id", task=again.id)["task"]["execution"]["artifacts"]
+    assert [one["key"] for one in artifacts] == ["verdict"]
+
+
+def test_audit_report__first_run_whose_parameters_cannot_be_read__is_a_fault(world: World) -> None:
+    with pytest.raises(UsageError, match="retrain is 'ten'"):
+        audit_report.audit_report(world.clearml, world.run(edits={**ORIGIN, "retrain": "ten"}))
+
+
+def test_audit_report__nobody_could_look__leaves_the_issue_open(world: World, hub: Hub) -> None:
+    home = at_home(world, hub)
+    reported(world, world.run(home=home), FOUND)
+    run = world.run(home=home)
+    step = world.task(end="completed", name="audit_probe", parent=run.id, project=world.pipelines)
+    clearml_gateway.mark(world.clearml, step, run=run.id, purpose="step")
+    clearml_runs.store_result(world.clearml, step, {"findings": [], "notes": [], "unseen": ["it is dark"]})
+    assert reported(world, run)["verdict"]["outcome"] == "inconclusive"
+    assert issues(hub) == [("open", "ClearML CI audit: it could not look at everything")]
+
+
+ORIGIN = {"_origin": "0123456789abcdef" * 2}
 WHERE = {"kind": "queue", "name": "ci-code", "url": "https://clearml/queues"}
+FOUND = {"kind": "no_workers", "severity": "finding", "where": WHERE, "said": "s", "do": "d"}
 
 
 def test_audit_report__run_of_another_repositorys_project__is_refused(world: World) -> None:

@@ -1,10 +1,13 @@
 """The audit's one issue, against the local GitHub: updated, closed, opened again; strangers, races, lost replies."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from github.Issue import Issue
+from github.Requester import Requester
 
 from clearml_ci import github_issues, github_reads
 from clearml_ci.github_gateway import GitHub, GitHubError
@@ -94,6 +97,51 @@ def test_upsert__another_audit_opens_one_meanwhile__the_oldest_stays(
         upsert(signed_in(server, api_url=f"{address}/api/v3"), "ours")
     assert told(hub) == [("Audit: ours" if before else "Audit: theirs", "open")]
     assert [one.state for one in issues(hub) if not one.body.startswith(MARKER)] == ["closed"] * before
+
+
+def test_upsert__hundreds_of_newer_issues_by_the_same_bot__finds_its_own_and_then_at_once(
+    hub: Hub, server: GitHubServer, asked: list[str]
+) -> None:
+    as_bot = signed_in(server)
+    upsert(as_bot, "one")
+    fill(hub, 210)
+    for text, requests in (("two", 3 + 1), ("three", 1 + 1)):  # pages, and the issue itself
+        asked.clear()
+        upsert(as_bot, text)
+        assert (asked.count("GET"), asked.count("PATCH")) == (requests, 1)
+    assert told(hub) == [("Audit: three", "open")]
+
+
+def test_upsert__more_issues_than_are_worth_asking_for__are_not_all_listed(
+    hub: Hub, server: GitHubServer, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(github_issues, "MOST_PAGES", 2)
+    fill(hub, 210)
+    asked.clear()
+    assert upsert(signed_in(server), "well", open_=False) == ""
+    assert asked.count("GET") == 2
+
+
+def fill(hub: Hub, number: int) -> None:
+    """So many issues of the workflow's bot, which changed after those that are there and before all that comes."""
+    time.sleep(1.1)  # GitHub tells seconds
+    for one in range(number):
+        hub.seen_by("workflow", permissions=JOB).create_issue(f"number {one}", "x")
+    time.sleep(1.1)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The methods of all requests that PyGithub sends for issues."""
+    sent: list[str] = []
+    send = Requester.requestJsonAndCheck
+
+    def noted(self: Requester, verb: str, url: str, *rest: Any, **more: Any) -> Any:
+        sent.extend([verb] if "/issues" in url else [])
+        return send(self, verb, url, *rest, **more)
+
+    monkeypatch.setattr(Requester, "requestJsonAndCheck", noted)
+    return sent
 
 
 def test_upsert__refused__names_the_permission(server: GitHubServer) -> None:

@@ -1,5 +1,6 @@
 """Pull requests, code, labels and events of the local GitHub, through the real PyGithub and real git."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -158,13 +159,16 @@ def test_labels__added_and_removed__events_tell(hub: Hub) -> None:
     assert hub.repository.get_label("approved").color == "ededed"
 
 
-def test_issues__filters__by_label_state_and_creator(hub: Hub) -> None:
+def test_issues__filters_and_order__by_label_state_creator_and_change(hub: Hub) -> None:
     audit = hub.repository.create_issue("Audit", body="- [ ] one", labels=["audit"])
     hub.user("visitor").get_repo(FULL_NAME).create_issue("Question")
     assert [one.title for one in hub.repository.get_issues(labels=["audit"])] == ["Audit"]
     assert [one.title for one in hub.repository.get_issues(creator=hub.repository.get_issue(2).user)] == ["Question"]
+    assert [one.title for one in hub.repository.get_issues()] == ["Question", "Audit"]
+    time.sleep(1.1)  # GitHub tells seconds
     audit.edit(state="closed")
     assert [one.title for one in hub.repository.get_issues(state="closed")] == ["Audit"]
+    assert [one.title for one in hub.repository.get_issues(state="all", sort="updated")] == ["Audit", "Question"]
     assert audit.closed_by is not None
     assert audit.closed_by.login == "octo-owner"
 

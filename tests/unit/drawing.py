@@ -7,6 +7,7 @@ from clearml_ci.audit import Audit, Home
 from clearml_ci.check import Check, PullRequest
 from clearml_ci.evidence import RecordedTask
 from clearml_ci.gate import Gate
+from clearml_ci.promotion import Move
 
 COMMIT = "a" * 40
 REPOSITORY = "https://github.com/owner/name.git"
@@ -33,6 +34,22 @@ TASK = RecordedTask(
     diff="",
     archived=False,
     url="https://clearml/projects/p/experiments/1/output/log",
+)
+
+MOVE = Move(
+    run="r" * 32,
+    action="promote",
+    state="moved",
+    at="2026-01-01T00:00:00+00:00",
+    tag="Best Performance",
+    project_id=TASK.project_id,
+    task_name=TASK.name,
+    to=TASK.id,
+    previous=("0" * 32,),
+    pull_request=7,
+    commit=COMMIT,
+    merge_commit="b" * 40,
+    reason="better",
 )
 
 

@@ -15,6 +15,7 @@ from tests.unit.drawing import AUDIT, COMMIT, GATE
         pytest.param(replace(AUDIT, commit="", projects=("a", "b/*"), gates=(), clean_up=False), id="without a commit"),
         pytest.param(replace(AUDIT, longest_wait=90.5, task_name="train", retrain=3), id="another wait"),
         pytest.param(replace(AUDIT, name="digits"), id="name"),
+        pytest.param(replace(AUDIT, waited_for=False), id="nobody waits"),
     ],
 )
 def test_from_arguments__of_to_arguments__is_the_same_audit(asked: Audit) -> None:
@@ -55,7 +56,13 @@ def test_plan__probe_asked_for__runs_beside_the_others_and_is_reported() -> None
         "audit_report": ["audit_baselines", "audit_leftovers", "audit_probe"],
     }
     assert list(audit.plan({"run_until": " Off ", "retrain": "2"}))[2:] == ["audit_retrain", "audit_report"]
+    assert audit.plan({"run_until": "completion", "retrain": "2"})["audit_retrain"] == ["audit_probe"]
     assert list(audit.plan({"retrain": "0"})) == ["audit_baselines", "audit_leftovers", "audit_report"]
+
+
+@pytest.mark.parametrize("waited_for", [True, False])
+def test_as_check__job_that_waits_or_not__is_known_to_whoever_speaks(waited_for: bool) -> None:
+    assert audit.as_check(replace(AUDIT, waited_for=waited_for)).waited_for is waited_for
 
 
 def test_as_check__main__is_nobodys_fork_and_takes_the_commit() -> None:

@@ -7,7 +7,8 @@ import pytest
 from clearml_ci import audit_findings
 from clearml_ci.audit_findings import Finding, Queue, Template, Where
 from clearml_ci.evidence import RecordedTask
-from tests.unit.drawing import COMMIT, TASK, task
+from clearml_ci.promotion import Move
+from tests.unit.drawing import COMMIT, MOVE, TASK, task
 
 HOME = Where("project", "owner/name", "")
 QUEUE = Queue("ci-code", "https://clearml/queues", exists=True, workers=1, entries=0, waits=0.0)
@@ -34,6 +35,7 @@ def of_bests(*tagged: RecordedTask, on_main: Mapping[str, bool | None] | None = 
         pytest.param([task(status="failed")], [("unsuccessful_best", "finding")], id="failed"),
         pytest.param([TASK, task(id="2", status="created")], [("copied_tag", "note")], id="a clone's copy"),
         pytest.param([task(diff="-a\n+b")], [("uncommitted", "finding")], id="dirty"),
+        pytest.param([task(diff="+Task.init()", purpose="training")], [], id="trained by a check, which added a call"),
         pytest.param([task(commit="")], [("no_commit", "finding")], id="no commit"),
         pytest.param([], [], id="none"),
     ],
@@ -49,7 +51,7 @@ def test_of_bests__tagged_tasks__are_one_for_each_project_and_name(
     [
         pytest.param({COMMIT: True}, [], id="on main"),
         pytest.param({COMMIT: False}, [("off_main", "finding")], id="elsewhere"),
-        pytest.param({COMMIT: None}, [], id="nobody could tell"),
+        pytest.param({COMMIT: None}, [("unknown_commit", "note")], id="nobody could tell"),
         pytest.param({}, [], id="nobody asked"),
     ],
 )
@@ -65,18 +67,62 @@ def test_of_bests__two__names_both_and_says_what_to_do() -> None:
     assert (found.where.name, found.where.url) == ("Digits/train digits", TASK.url)
 
 
+def move(**changes: Any) -> Move:
+    """As drawn, it gave the tag to TASK."""
+    return replace(MOVE, **changes)
+
+
+OTHER = task(id="2" * 32)
+OLDER = move(to="0" * 32, previous=())
+
+
 @pytest.mark.parametrize(
-    ("promoted", "expected"),
+    ("moves", "tagged", "expected"),
     [
-        pytest.param({(TASK.project_id, TASK.name): TASK.id}, [], id="still there"),
-        pytest.param({(TASK.project_id, TASK.name): "9" * 32}, [("lost_best", "finding")], id="tag moved by hand"),
-        pytest.param({("q", "other"): "9" * 32}, [("lost_best", "finding")], id="gone with its project"),
+        pytest.param([move()], [TASK], [], id="still there"),
+        pytest.param([move()], [task(archived=True)], [], id="archived, which is told as such"),
+        pytest.param([move()], [], [("lost_best", "finding")], id="deleted or untagged"),
+        pytest.param([move()], [task(id="2", archived=True)], [("lost_best", "finding")], id="no other that counts"),
+        pytest.param([move()], [OTHER], [("moved_by_hand", "note")], id="moved by hand"),
+        pytest.param(
+            [move()], [replace(OTHER, name="x")], [("lost_best", "finding")], id="another name is another best"
+        ),
+        pytest.param([move(task_name="")], [TASK], [], id="check without a name"),
+        pytest.param(
+            [move(task_name="")], [replace(OTHER, name="x")], [("moved_by_hand", "note")], id="no name, by hand"
+        ),
+        pytest.param([move(), OLDER], [TASK], [], id="the newest counts"),
+        pytest.param(
+            [move(to=OTHER.id, previous=(TASK.id,), task_name=""), move()], [OTHER], [], id="moved on, nameless"
+        ),
+        pytest.param([move(state="lost"), OLDER], [task(id="0" * 32)], [], id="one that lost is none"),
+        pytest.param([move(state="moving")], [task(id="0" * 32)], [], id="interrupted before it tagged"),
+        pytest.param([move(state="moving")], [OTHER], [], id="interrupted, and another came"),
+        pytest.param([move(state="moving")], [], [("lost_best", "finding")], id="interrupted, and all are gone"),
+        pytest.param([move(to="0" * 32, previous=(TASK.id,)), move()], [task(id="0" * 32)], [], id="rolled back"),
+        pytest.param([move(tag="other")], [], [], id="another tag"),
+        pytest.param([move(project_id="q")], [], [], id="a project that is not looked at"),
     ],
 )
-def test_of_bests__ledger__is_held_against_the_tag(
-    promoted: dict[tuple[str, str], str], expected: list[tuple[str, str]]
+def test_lost__ledger__is_held_against_the_tag(
+    moves: list[Move], tagged: list[RecordedTask], expected: list[tuple[str, str]]
 ) -> None:
-    assert kinds(audit_findings.of_bests([TASK], tag=TAG, on_main={}, promoted=promoted)) == expected
+    assert kinds(lost(moves, tagged)) == expected
+
+
+def lost(moves: list[Move], tagged: list[RecordedTask], *, task_name: str = "") -> list[Finding]:
+    return audit_findings.lost(moves, tagged, tag=TAG, task_name=task_name, places={TASK.project_id: HOME})
+
+
+@pytest.mark.parametrize(("name", "expected"), [(TASK.name, 1), ("other", 0)])
+def test_lost__audit_of_one_name__leaves_the_others_alone(name: str, expected: int) -> None:
+    assert len(lost([move(), move(task_name="", to="3" * 32)], [], task_name=name)) == expected
+
+
+def test_lost__best_that_is_gone__names_the_task_and_its_pull_request() -> None:
+    (found,) = lost([move()], [])
+    assert found.where == HOME
+    assert TASK.id in found.said and "#7" in found.said and "ci_trigger.py rollback" in found.do
 
 
 def test_missing__project_without_a_best__is_a_note() -> None:
@@ -100,14 +146,32 @@ def test_of_queues__queue__is_served_in_time(changes: dict[str, Any], expected: 
     assert [one.kind for one in found] == expected
 
 
-def test_of_templates__old_versions__are_counted_with_their_age() -> None:
-    templates = [Template("new", 10.0), Template("old", 5 * 86_400.0), Template("older", 9 * 86_400.0)]
-    (found,) = audit_findings.of_templates(HOME, templates, commit="new")
-    assert (found.severity, found.said) == (
-        "note",
-        "2 drafts of old versions of ClearML CI, the oldest of 9 days ago",
-    )
-    assert audit_findings.of_templates(HOME, templates[:1], commit="new") == []
+DAY = 86_400.0
+
+
+@pytest.mark.parametrize(
+    ("templates", "said"),
+    [
+        pytest.param([Template("own", 10.0)], None, id="the own alone"),
+        pytest.param(
+            [Template("own", DAY), Template("old", 5 * DAY), Template("older", 9 * DAY)],
+            "2 drafts of old versions of ClearML CI, the oldest of 9 days ago",
+            id="older ones",
+        ),
+        pytest.param([Template("own", 5 * DAY), Template("new", DAY)], None, id="newer one, seen by an older schedule"),
+        pytest.param(
+            [Template("own", DAY), Template("own", 5 * DAY), Template("new", 3 * DAY)],
+            None,
+            id="newer than the first draft of the own version",
+        ),
+        pytest.param([Template("other", DAY)], None, id="own draft is gone: nobody knows which is older"),
+    ],
+)
+def test_of_templates__drafts_older_than_the_running_versions_own__are_a_note(
+    templates: list[Template], said: str | None
+) -> None:
+    found = audit_findings.of_templates(HOME, templates, commit="own")
+    assert [(one.severity, one.said) for one in found] == ([("note", said)] if said else [])
 
 
 @pytest.mark.parametrize(
@@ -138,6 +202,20 @@ def test_summed_up__findings__turn_the_outcome_and_notes_do_not(
     severities: list[str], expected: tuple[str, str]
 ) -> None:
     assert audit_findings.summed_up([{"severity": one, "kind": "no_workers"} for one in severities]) == expected
+
+
+@pytest.mark.parametrize(
+    ("severities", "expected"),
+    [
+        pytest.param(["note"], ("inconclusive", "nothing was found, but it is dark; 1 note"), id="nothing found"),
+        pytest.param(["finding"], ("regressed", "1 finding: no workers; it is dark"), id="findings"),
+    ],
+)
+def test_summed_up__what_could_not_be_looked_at__is_never_green(
+    severities: list[str], expected: tuple[str, str]
+) -> None:
+    findings = [{"severity": one, "kind": "no_workers"} for one in severities]
+    assert audit_findings.summed_up(findings, unseen=["it is dark"]) == expected
 
 
 @pytest.mark.parametrize(

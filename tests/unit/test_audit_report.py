@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from clearml_ci import audit_findings, audit_report, verdict
+from clearml_ci import audit, audit_findings, audit_report, verdict
 from clearml_ci.audit_findings import Finding, Where
 from clearml_ci.verdict import Document
 from tests.unit.drawing import AUDIT, COMMIT
@@ -39,6 +39,29 @@ def test_of_audit__findings__are_the_verdict(findings: list[Finding], expected: 
     assert (told["outcome"], told["exit_code"], told["state"]) == expected
     assert (told["schema"], told["commit"], told["pull_request"]) == (1, COMMIT, None)
     assert (told["audited"], told["clearml_requests"]) == ({"projects": 3, "bests": 2}, {"audit_baselines": 5})
+    assert told["promotion"] is None
+
+
+def test_error__audit_that_could_not_be_done__has_no_promotion_and_no_pull_request() -> None:
+    told = verdict.error(audit.as_check(AUDIT), run=RUN, reason="cancelled")
+    assert (told["promotion"], told["pull_request"], told["findings"]) == (None, None, [])
+
+
+@pytest.mark.parametrize(
+    ("findings", "outcome", "code", "title"),
+    [
+        pytest.param([NOTE], "inconclusive", 3, "it could not look at everything", id="nothing found"),
+        pytest.param([FOUND], "regressed", 1, "1 finding", id="findings"),
+    ],
+)
+def test_of_audit__step_that_could_not_look__is_never_green(
+    findings: list[Finding], outcome: str, code: int, title: str
+) -> None:
+    dark = {"findings": [], "notes": [], "unseen": ["GitHub could not be asked"]}
+    told = document(*findings, audit_retrain={"status": "completed", "result": dark})
+    assert (told["outcome"], told["exit_code"]) == (outcome, code)
+    assert "GitHub could not be asked" in told["exit_reason"]
+    assert audit_report.title(told) == f"ClearML CI audit: {title}"
 
 
 @pytest.mark.parametrize(

@@ -83,9 +83,16 @@ def test_from_environment__retrain__is_a_step_with_time_for_each_training() -> N
     assert found.deadline > 2 * 18_000
 
 
+@pytest.mark.parametrize(("text", "waited_for"), [("", True), ("true", True), ("False", False)])
+def test_from_environment__wait__is_carried_to_whoever_reports(text: str, waited_for: bool) -> None:
+    found = settings_of({"CLEARML_CI_WAIT": text})
+    assert (asked(found).waited_for, found.check.waited_for) == (waited_for, waited_for)
+
+
 @pytest.mark.parametrize(
     ("environ", "said"),
     [
+        pytest.param({"CLEARML_CI_WAIT": "no"}, "CLEARML_CI_WAIT is 'no'", id="neither true nor false"),
         pytest.param({"CLEARML_CI_AUDIT_RETRAIN": "2"}, "there is no gate", id="retrain without a gate"),
         pytest.param({**METRIC, "CLEARML_CI_AUDIT_RETRAIN": "all"}, "AUDIT_RETRAIN is 'all'", id="no number"),
         pytest.param(
@@ -114,7 +121,7 @@ def test_from_environment__name__is_the_policys_or_the_jobs_where_there_is_none(
 
 def test_from_environment__arguments__are_those_that_the_pipeline_declares() -> None:
     found = settings_of({**METRIC, "CLEARML_CI_REMOTE_RUN": "first-iteration"})
-    assert {*found.arguments, "run_approval_label"} == {*pipeline.PARAMETERS}
+    assert {*found.arguments} == {*pipeline.PARAMETERS}
 
 
 def test_when__off__is_none() -> None:

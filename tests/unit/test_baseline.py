@@ -46,6 +46,7 @@ def test_lost__no_usable_best__is_told_from_a_first_model(tagged: list[RecordedT
         pytest.param(task(), True, "", id="on-the-base-branch"),
         pytest.param(task(), False, f"ran commit {COMMIT[:10]}, which is not on the base branch", id="not-on-it"),
         pytest.param(task(diff="changed"), True, "has uncommitted changes", id="dirty"),
+        pytest.param(task(diff="+Task.init()", purpose="training"), True, "", id="trained-by-a-check"),
     ],
 )
 def test_warnings__best_that_counts__is_named_where_something_is_wrong(

@@ -44,6 +44,14 @@ def test_from_best__newest_task_of_main__is_held_against_the_best(
     assert kinds(drift.from_best(with_values((TASK, 0.92)), with_values(*main), [GATE])) == expected
 
 
+@pytest.mark.parametrize(("main", "found"), [(0.90, 0), (0.85, 1)], ids=["as good as the best of them", "as the worse"])
+def test_from_best__several_bests__the_best_of_them_counts(main: float, found: int) -> None:
+    bests = with_values((task(id="w" * 32), 0.85), (TASK, 0.92), (task(id="x" * 32, archived=True), 0.99))
+    drifted = drift.from_best(bests, with_values((MAIN, main)), [GATE])
+    assert len(drifted) == found
+    assert all("(0.85, best 0.92)" in one.said for one in drifted)
+
+
 def test_from_best__advisory_gate__is_a_note() -> None:
     advisory = replace(GATE, required=False)
     bests, main = [(TASK, {advisory: summary(0.9)})], [(MAIN, {advisory: summary(0.5)})]

@@ -27,6 +27,8 @@ def find(live: LiveTask) -> list[bool]:
         pytest.param(MARKED, {"purpose": "step", "status": "queued"}, [True], id="queued step of an ended run"),
         pytest.param(MARKED, {"run": RUN, "parent": RUN}, [], id="probe of a living run"),
         pytest.param(MARKED, {"run": "x" * 32}, [], id="of another repository's run, or of one that is gone"),
+        pytest.param(MARKED, {"run": "x" * 32, "project": PIPELINES + "pr_check"}, [True], id="step of a deleted run"),
+        pytest.param(MARKED, {"run": "x" * 32, "project": "CI/a/b/.pipelines/c"}, [], id="another repository's step"),
         pytest.param(UNMARKED, {}, [False], id="clone of a probe"),
         pytest.param(UNMARKED, {"parent": RUN}, [], id="unmarked child of a living run"),
         pytest.param(UNMARKED, {"parent": ""}, [], id="somebody's training"),

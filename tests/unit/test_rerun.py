@@ -48,22 +48,3 @@ def test_edits__that_the_run_does_not_have__are_refused(given: str, message: str
     with pytest.raises(UsageError) as raised:
         rerun.edits(RUN, [given])
     assert message in str(raised.value)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "seconds"),
-    [
-        ({}, 1_800),
-        ({"run_until": "first-iteration"}, 600 + 600 + 600 + 300),
-        ({"candidate": "train"}, 600 + 600 + 18_000 + 300),
-        ({"run_until": "first-iteration", "retrain": "2"}, 3 * (600 + 600 + 18_000) + 300),
-    ],
-)
-def test_deadline__what_is_run_again__has_the_time_that_it_had_before(
-    arguments: dict[str, str], seconds: float
-) -> None:
-    assert rerun.deadline({}, arguments) == seconds
-
-
-def test_deadline__of_the_job__goes_first() -> None:
-    assert rerun.deadline({"CLEARML_CI_DEADLINE": "60"}, {"candidate": "train"}) == 60
