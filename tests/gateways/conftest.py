@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from github.Issue import Issue
 
 from clearml_ci import clearml_gateway
 from clearml_ci.clearml_gateway import ClearML
 from clearml_ci.settings import Queues
 from sandbox import developer, github_server
 from sandbox.clearml_access import Access, Client
+from sandbox.github_server import GitHubServer
 from sandbox.processes import Process
 from sandbox.state import GitHub, Sandbox
 from sandbox.story import Story
+from tests.gateways.hub import Hub, proposed
 
 COMMIT = "c" * 40
 
@@ -94,3 +97,22 @@ def tale(tmp_path: Path, access: Access, client: Client, prefix: str) -> Iterato
     laptop = developer.clone(repository, tmp_path / "developer" / "laptop", access)
     yield Story(sandbox, repository, laptop, client, print)
     server.stop()
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    """The local GitHub with a pull request, #1; files that need another one have their own."""
+    made = proposed(tmp_path)
+    yield made
+    made.server.stop()
+
+
+@pytest.fixture
+def server(hub: Hub) -> GitHubServer:
+    return hub.server
+
+
+@pytest.fixture
+def issue(hub: Hub) -> Issue:
+    """The pull request's conversation, as its owner sees it."""
+    return hub.repository.get_issue(1)

@@ -1,8 +1,6 @@
 """One comment a pull request, against the local GitHub: two checks at once, lost replies, strangers, modes."""
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from github.Issue import Issue
@@ -12,26 +10,8 @@ from clearml_ci.credentials import App, Credentials
 from clearml_ci.github_gateway import GitHub, GitHubError
 from sandbox.github_server import GitHubServer
 from tests.gateways.between import interrupted
-from tests.gateways.hub import FULL_NAME, JOB, MARKER, Hub, proposed, signed_in
+from tests.gateways.hub import FULL_NAME, JOB, MARKER, Hub, signed_in
 from tests.gateways.hub import connect as as_user
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    made = proposed(tmp_path)
-    yield made
-    made.server.stop()
-
-
-@pytest.fixture
-def server(hub: Hub) -> GitHubServer:
-    return hub.server
-
-
-@pytest.fixture
-def issue(hub: Hub) -> Issue:
-    """The pull request's conversation, as its owner sees it."""
-    return hub.repository.get_issue(1)
 
 
 def upsert(hub: GitHub, text: str, *, outcome: str = "passed", mode: str = "always", failure: bool = False) -> str:

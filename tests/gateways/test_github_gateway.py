@@ -1,9 +1,7 @@
 """Signing in to the local GitHub, the commit status, and what the report makes of refusals."""
 
 import socket
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import github
@@ -20,28 +18,10 @@ from clearml_ci.github_gateway import GitHub, GitHubError
 from sandbox.github_server import GitHubServer
 from steps import report
 from tests.gateways.between import served
-from tests.gateways.hub import FULL_NAME, JOB, MARKER, Hub, proposed, signed_in
+from tests.gateways.hub import FULL_NAME, JOB, MARKER, signed_in
 from tests.gateways.hub import connect as as_user
 
 TOKEN = "ghs_that-must-not-be-shown"  # noqa: S105  nobody's
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    made = proposed(tmp_path)
-    yield made
-    made.server.stop()
-
-
-@pytest.fixture
-def server(hub: Hub) -> GitHubServer:
-    return hub.server
-
-
-@pytest.fixture
-def issue(hub: Hub) -> Issue:
-    """The pull request's conversation, as its owner sees it."""
-    return hub.repository.get_issue(1)
 
 
 def owned(server: GitHubServer) -> Repository:

@@ -27,11 +27,6 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
     made.server.stop()
 
 
-@pytest.fixture
-def server(hub: Hub) -> GitHubServer:
-    return hub.server
-
-
 def upsert(hub: GitHub, text: str, *, open_: bool = True) -> str:
     return github_issues.upsert(hub, marker=MARKER, title=f"Audit: {text}", body=f"{MARKER}\n{text}", open_=open_)
 

@@ -1,23 +1,13 @@
 """What is read from the local GitHub, and what is told where it cannot be read."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from clearml_ci import github_gateway, github_reads
 from clearml_ci.errors import UsageError
 from clearml_ci.github_gateway import GitHub, GitHubError
-from tests.gateways.hub import FULL_NAME, JOB, Hub, git, proposed, signed_in
+from tests.gateways.hub import FULL_NAME, JOB, Hub, git, signed_in
 
 POLICY = ".github/clearml-ci.yml"
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    made = proposed(tmp_path)
-    yield made
-    made.server.stop()
 
 
 @pytest.fixture
