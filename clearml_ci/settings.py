@@ -66,6 +66,8 @@ def from_environment(
     launch, asked = (None, {}) if promotes else remote_run(environ, policy)
     pull = replace(pull, labeled_by=_labeled_by(event, launch))
     wanted, names = _check(environ, event, pull, launch, policy), queues(environ, launch)
+    if wanted.candidate == "none" and launch is None and not promotes:
+        raise UsageError("the candidate is 'none' and there is no remote run: nothing would be checked")
     if promotes:
         wanted = replace(wanted, action="promote", merge_commit=_merge_commit(event))
     return Settings(
@@ -208,10 +210,7 @@ def gates(environ: Mapping[str, str]) -> tuple[Gate, ...]:
 def _candidate(environ: Mapping[str, str], policy: Policy | None) -> str:
     """Where nothing is launched."""
     source = policy.candidate if policy else environ.get("CLEARML_CI_CANDIDATE", "")
-    source = remote.candidate(source, name="candidate of the policy" if policy else _CANDIDATE)
-    if source == "none":
-        raise UsageError("the candidate is 'none' and there is no remote run: nothing would be checked")
-    return source
+    return remote.candidate(source, name="candidate of the policy" if policy else _CANDIDATE)
 
 
 def _governed(asked: check.Check, policy: Policy) -> check.Check:

@@ -126,6 +126,15 @@ def test_settings__printed__do_not_show_the_token(environ: dict[str, str]) -> No
     assert "ghs_secret" not in json.dumps(found.check.to_arguments())
 
 
+def test_from_environment__candidate_none__is_for_a_merge_what_judges_no_model(environ: dict[str, str]) -> None:
+    environ["CLEARML_CI_CANDIDATE"] = "none"
+    with pytest.raises(UsageError, match="nothing would be checked"):
+        settings.from_environment(environ)
+    merged = event()
+    merged["pull_request"]["merge_commit_sha"] = "d" * 40
+    assert settings.from_environment(environ, event=merged, promotes=True).check.candidate == "none"
+
+
 @pytest.mark.parametrize(
     ("label", "approved_by"), [("safe", "maintainer"), ("run-remote", "")], ids=["the-policys", "the-default"]
 )
