@@ -108,6 +108,11 @@ class Check:
         """The commit whose status tells the verdict: a merge's is that of the base branch."""
         return self.merge_commit or self.commit
 
+    @property
+    def has_status(self) -> bool:
+        """Is this about a commit, so that its verdict is a commit status? A rollback and an audit are about none."""
+        return self.action in ("check", promotion.PROMOTE)
+
     def to_arguments(self) -> dict[str, str]:
         """The `Args` of a run. Names with a leading underscore are hidden in the New run dialog."""
         flat = _flat(self.gates)

@@ -16,6 +16,7 @@ from clearml_ci import (
     clearml_gateway,
     clearml_queues,
     clearml_runs,
+    moving,
     promotion,
     remote,
     settings,
@@ -106,10 +107,11 @@ def rollback(environ: Mapping[str, str], *, began: float) -> int:
     clearml = clearml_gateway.connect()
     repository = settings.github_repository(environ)
     project = f"{settings.pipeline_project(environ)}/{repository}{clearml_runs.PIPELINES}{promotion.PIPELINE}"
-    last = promotion.last(clearml_baseline.moves(clearml, project))
+    last = moving.last(clearml, clearml_baseline.moves(clearml, project))
     if last is None:
         raise UsageError(f"no promotion is recorded for {repository}: there is nothing to roll back")
     asked = check.from_arguments(clearml_runs.run(clearml, last.run).arguments)
+    moving.to_undo(clearml, project, asked)  # what it would refuse is refused before a start
     return run(settings.for_rollback(environ, asked), began=began)
 
 

@@ -36,8 +36,8 @@ class Voice:
     check_run: int | None = None
 
     def status(self, *, state: str, description: str, url: str, commit: str = "") -> None:
-        """The commit status, by default of the commit that the check tells of; an audit has none."""
-        if self.hub is None or self.check.action == audit.PIPELINE:
+        """The commit status, by default of the commit that the check tells of; of none, where it is about none."""
+        if self.hub is None or not self.check.has_status:
             return
         commit = commit or self.check.told_at
         try:
@@ -72,7 +72,7 @@ class Voice:
 
     def started(self, url: str) -> None:
         """A check run in progress, where the token may and somebody will end it."""
-        if self.hub is None or not self.check.waited_for or self.check.action == audit.PIPELINE:
+        if self.hub is None or not self.check.waited_for or not self.check.has_status:
             return
         try:
             name = github_checks.NAME.format(self.check.pull_request.check_name)
