@@ -27,6 +27,7 @@ from clearml_ci.promotion import Move
 from clearml_ci.settling import Rule
 
 _STAYS = "the tag stays where it is"
+_LOOKED_FOR = "and the best is looked for"
 _UNJUDGED: dict[str, Any] = {"outcome": None, "reason": "", "baseline": None, "gates": [], "warnings": []}
 
 
@@ -46,6 +47,16 @@ class Undoing:
     undone: Move
     target: RecordedTask
     carrying: tuple[str, ...]
+
+
+def refuse_out_of_reach(wanted: Check, candidate: RecordedTask) -> None:
+    """A task that is not where the best is looked for never becomes it. Raises UsageError."""
+    project, name = wanted.project, wanted.task_name
+    found = f"the task {candidate.id} is"
+    if project and candidate.project != project:
+        raise UsageError(f"{_STAYS}: {found} in the project '{candidate.project}', {_LOOKED_FOR} in '{project}'")
+    if name and candidate.name != name:
+        raise UsageError(f"{_STAYS}: {found} named '{candidate.name}', {_LOOKED_FOR} among those named '{name}'")
 
 
 def promote(

@@ -68,6 +68,9 @@ def from_environment(
     wanted, names = _check(environ, event, pull, launch, policy), queues(environ, launch)
     if wanted.candidate == "none" and launch is None and not promotes:
         raise UsageError("the candidate is 'none' and there is no remote run: nothing would be checked")
+    if launch:
+        reach = {"project": wanted.project, "task_name": wanted.task_name}
+        remote.refuse_out_of_reach(launch, **reach, names=_names_of_places(environ, policy))
     if promotes:
         wanted = replace(wanted, action="promote", merge_commit=_merge_commit(event))
     return Settings(
@@ -169,6 +172,17 @@ def remote_run(environ: Mapping[str, str], policy: Policy | None) -> tuple[Remot
         names |= {argument: f"remote_run.{argument.removeprefix('run_')} of the policy" for argument in given}
     launch = remote.from_arguments(arguments, names=names)
     return launch, {**arguments, "run_queue": launch.queue if launch else arguments["run_queue"]}
+
+
+def _names_of_places(environ: Mapping[str, str], policy: Policy | None) -> dict[str, str]:
+    """What a person calls the project and the name of the check's tasks, and those of the launched one."""
+    names = {"project": "CLEARML_PROJECT", "task_name": "CLEARML_TASK_NAME"}
+    names |= {argument: remote.variable(argument, environ) for argument in ("run_project", "run_name")}
+    if policy:
+        given = [key for key in ("project", "name") if key in (policy.remote_run or {})]
+        names |= {f"run_{key}": f"remote_run.{key} of the policy" for key in given}
+        names |= {key: f"{key} of the policy" for key in ("project", "task_name") if getattr(policy, key)}
+    return names
 
 
 def _check(

@@ -24,6 +24,7 @@ from clearml_ci.evidence import RecordedTask
 from clearml_ci.github_gateway import GitHubError
 
 UNCHECKED = "Pull request #{} was never checked: its model was judged only now."
+_PASSES = {"compare": ("passed", "improved", "no_baseline"), "remote_run": ("passed", "not_needed")}
 _OF_THE_MERGE = ("commit", "pull_request", "merge_commit")
 AT_THE_CHECK = "the tag is moved by the check itself (promote: on-pass); this merge was recorded"
 
@@ -40,6 +41,7 @@ def promote(clearml: ClearML, run: Run) -> dict[str, Any]:
     if candidate is None:
         why = f"the tag stays where it is: pull request #{wanted.pull_request.number} was merged, but {said}"
         return {"outcome": "no_evidence", "reason": why, "candidate": None, "notes": notes}
+    moving.refuse_out_of_reach(wanted, candidate)
     notes += [said] if said else []
     clearml_baseline.add_tag(clearml, candidate.id, clearml_baseline.MAIN_TAG)
     if wanted.promote == promotion.ON_PASS:
@@ -51,16 +53,24 @@ def promote(clearml: ClearML, run: Run) -> dict[str, Any]:
 def _at_the_check(clearml: ClearML, run: Run, wanted: Check) -> dict[str, Any]:
     """The predecessor's way: the tag moves as soon as a pull request passes, merged or not."""
     results = {name: one.result or {} for name, one in clearml_runs.steps(clearml, run.id).items()}
-    candidate = next((results[n]["candidate"] for n in ("find_task", "remote_run") if _found(results, n)), None)
-    judged = results.get("compare", {})
-    if candidate is None or judged.get("outcome") not in ("passed", "improved", "no_baseline"):
+    found = (results.get(name, {}).get("candidate") for name in ("find_task", "remote_run"))
+    candidate = next(filter(None, found), None)
+    planned = [name for name in _PASSES if name in check.plan(run.arguments)]
+    if candidate is None or any(results.get(name, {}).get("outcome") not in _PASSES[name] for name in planned):
         return {"outcome": "passed", "reason": "the tag stays where it is: the check does not pass"}
+    if rerun.of(clearml, run) and (outdated := _outdated(wanted)):
+        return {"outcome": "passed", "reason": f"the tag stays where it is: {outdated}"}
     task = clearml_tasks.recorded_task(clearml, candidate["id"])
-    return moving.promote(clearml, run, wanted, task, judged=judged)
+    moving.refuse_out_of_reach(wanted, task)
+    return moving.promote(clearml, run, wanted, task, judged=results.get("compare"))
 
 
-def _found(results: dict[str, dict[str, Any]], name: str) -> bool:
-    return bool(results.get(name, {}).get("candidate"))
+def _outdated(wanted: Check) -> str:
+    """Why a rerun is about a pull request that nobody proposes like this any more, or cannot know it; or nothing."""
+    try:
+        return publish.outdated(step.github(wanted), wanted)
+    except GitHubError as error:
+        return str(error)
 
 
 def _require_merged(clearml: ClearML, run: Run, wanted: Check) -> list[str]:

@@ -238,21 +238,73 @@ def test_promote__check_that_judged_another_task__takes_that_one(world: World) -
     assert world.tagged() == [judged]
 
 
+def at_the_check(world: World, task: str, asked: Check, *, remote: str = "", compared: bool = True) -> dict[str, Any]:
+    """The step `promote` of a check whose other steps have ended; `remote` is the outcome of its remote run."""
+    asked = replace(
+        asked, action="check", merge_commit="", promote="on-pass", until="first-iteration" if remote else "off"
+    )
+    run = world.run(asked, pipeline="pr_check")
+    found = {"candidate": {"id": task, "project_id": world.project.id}}
+    clearml_runs.store_result(world.clearml, world.project.step(run.id, "find_task"), found)
+    if remote:
+        clearml_runs.store_result(world.clearml, world.project.step(run.id, "remote_run"), {"outcome": remote})
+    if compared and asked.gates:
+        step = world.project.step(run.id, "compare")
+        clearml_runs.store_result(world.clearml, step, compare.compare(world.clearml, run))
+    return promote_step.promote(world.clearml, run)
+
+
 def test_promote__on_pass__moves_at_the_check_itself(world: World) -> None:
     old = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,))
     new = world.trained(0.79)
-    asked = replace(CHECK, action="check", merge_commit="", promote="on-pass")
-    run = world.run(asked, pipeline="pr_check")
-    found = world.project.step(run.id, "find_task")
-    candidate = {"id": new, "project_id": world.project.id}
-    clearml_runs.store_result(world.clearml, found, {"candidate": candidate})
-    compared = world.project.step(run.id, "compare")
-    clearml_runs.store_result(world.clearml, compared, compare.compare(world.clearml, run))
-    result = promote_step.promote(world.clearml, run)
+    result = at_the_check(world, new, CHECK)
     assert (result["promotion"]["from"], world.tagged()) == ([old], [new])
 
 
+@pytest.mark.parametrize(
+    ("accuracy", "remote", "compared", "gates", "moves"),
+    [
+        (0.9, "passed", True, (GATE,), True),
+        (0.9, "not_needed", True, (GATE,), True),
+        (0.9, "no_evidence", True, (GATE,), False),
+        (0.9, "error", True, (GATE,), False),
+        (0.7, "passed", True, (GATE,), False),
+        (0.9, "passed", False, (GATE,), False),
+        (0.7, "passed", False, (), True),
+        (0.7, "no_evidence", False, (), False),
+    ],
+    ids=[
+        *("all-pass", "run-already", "does-not-run", "was-not-run", "worse", "not-compared"),
+        *("no-gates", "no-gates-and-does-not-run"),
+    ],
+)
+def test_promote__on_pass__moves_only_where_every_judging_step_passes(
+    world: World, accuracy: float, remote: str, compared: bool, gates: tuple[Gate, ...], moves: bool
+) -> None:
+    old, new = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,)), world.trained(accuracy)
+    result = at_the_check(world, new, replace(CHECK, gates=gates), remote=remote, compared=compared)
+    assert (result["outcome"], world.tagged()) == ("passed", [new if moves else old])
+
+
 # --- what is wrong ------------------------------------------------------------------------------------------
+
+
+def test_promote__judged_task_in_another_project__is_refused_before_anything_is_tagged(world: World) -> None:
+    old = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,))
+    elsewhere = world.client.call("projects.create", name=f"{world.project.name} elsewhere")["id"]
+    judged = replace(world, project=replace(world.project, id=elsewhere)).trained(0.9)
+    checked = world.run(replace(CHECK, action="check", merge_commit=""), pipeline="pr_check", end="completed")
+    verdict = {"verdict": {"candidate": {"id": judged}}}
+    clearml_runs.store_result(world.clearml, world.project.step(checked.id, "report"), verdict)
+    with pytest.raises(UsageError) as raised:
+        world.promote()
+    assert str(raised.value) == (
+        f"the tag stays where it is: the task {judged} is in the project '{world.project.name} elsewhere', "
+        f"and the best is looked for in '{world.project.name}'"
+    )
+    assert (world.tagged(), world.tagged("main_branch")) == ([old], [])
+    with pytest.raises(UsageError, match="is in the project"):
+        at_the_check(world, judged, CHECK)
 
 
 def test_promote__never_checked_and_never_run__is_no_evidence_and_says_both(world: World) -> None:

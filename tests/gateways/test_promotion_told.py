@@ -179,3 +179,29 @@ def test_promote__github_that_refuses__is_noted_by_the_original_run(
     result = promote.promote(world.clearml, world.run(asked))
     assert result["promotion"]["moved"] is True
     assert "GitHub refused pull request #1" in result["notes"][0]
+
+
+def test_promote__on_pass_in_a_rerun_of_a_closed_pull_request__keeps_the_tag(world: World) -> None:
+    """The check's own step: the original moves the tag, and a rerun asks GitHub before it does."""
+    asked = replace(world.check, action="check", merge_commit="", promote="on-pass", gates=())
+    runs = [world.run(asked), world.run(asked)]
+    candidate = world.project.task(commit=asked.commit)
+    for run in runs:
+        found = {"candidate": {"id": candidate, "project_id": world.project.id}}
+        clearml_runs.store_result(world.clearml, world.project.step(run.id, "find_task"), found)
+    original, again = runs
+    kept = promote.promote(world.clearml, again)
+    assert kept["reason"] == "the tag stays where it is: pull request #1 is merged"
+    assert promote.promote(world.clearml, original)["promotion"]["moved"] is True
+
+
+def test_promote__on_pass_in_a_rerun_that_cannot_ask_github__keeps_the_tag(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = replace(world.check, action="check", merge_commit="", promote="on-pass", gates=())
+    world.run(asked)
+    again = world.run(asked)
+    found = {"candidate": {"id": world.project.task(commit=asked.commit), "project_id": world.project.id}}
+    clearml_runs.store_result(world.clearml, world.project.step(again.id, "find_task"), found)
+    monkeypatch.delenv("GITHUB_TOKEN")
+    assert "no GITHUB_TOKEN and no GitHub App" in promote.promote(world.clearml, again)["reason"]

@@ -147,3 +147,32 @@ def test_from_environment__label_of_the_policy__is_the_one_that_approves(
     assert found.check.pull_request.labeled_by == approved_by
     assert found.remote_run is not None
     assert (found.remote_run.until, found.remote_run.script) == ("first-iteration", "train.py")
+
+
+POLICY = (
+    "version: 1\nproject: Digits\ntask_name: train digits\ncandidate: train\n"
+    "remote_run: {script: train.py, until: completion, %s}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("project: Other", "remote_run.project of the policy is 'Other', but project of the policy is 'Digits'"),
+        ("name: other", "remote_run.name of the policy is 'other', but task_name of the policy is 'train digits'"),
+    ],
+)
+def test_from_environment__policy_that_trains_out_of_reach__names_both_keys(
+    environ: dict[str, str], said: str, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        settings.from_environment(environ, read_policy=lambda _, __: policy.load(POLICY % said, source="policy"))
+    within = POLICY % "project: Digits"
+    settings.from_environment(environ, read_policy=lambda _, __: policy.load(within, source="policy"))
+
+
+def test_from_environment__inputs_that_train_out_of_reach__names_both_variables(environ: dict[str, str]) -> None:
+    environ |= {"CLEARML_CI_CANDIDATE": "train", "CLEARML_PROJECT": "Digits", "CLEARML_CI_RUN_PROJECT": "Other"}
+    with pytest.raises(UsageError, match="CLEARML_CI_RUN_PROJECT is 'Other', but CLEARML_PROJECT is 'Digits'"):
+        settings.from_environment(environ)
+    settings.from_environment({**environ, "CLEARML_PROJECT": ""})
