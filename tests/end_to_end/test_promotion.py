@@ -152,6 +152,30 @@ def test_promote__policy_that_judges_no_model__says_so_and_exits_0(played: Play,
     assert "this policy judges no model" in done.log
 
 
+def test_promote__project_that_does_not_exist__exits_2_and_starts_nothing(played: Play, tale: Story) -> None:
+    merged = played("merge-promotes")
+    event = job.pull_request_event(tale.sandbox, merged.pull, action="closed")
+    nowhere: dict[str, str | None] = {**OWN, "CLEARML_PROJECT": f"{tale.sandbox.project}x"}
+    done = job.run(tale.sandbox, event=event, settings=nowhere, command=())
+    assert f"no ClearML project '{tale.sandbox.project}x'" in only_line(done, 2)
+
+
+def test_promote__on_pass__moves_the_tag_in_the_check_unless_the_probe_fails(tale: Story) -> None:
+    asked: dict[str, str | None] = {
+        "CLEARML_BEST_TAGNAME": "Best at the check",
+        "CLEARML_CI_PROMOTE": "on-pass",
+        "CLEARML_CI_REMOTE_RUN": "first-iteration",
+    }
+    best = story.ensure_best(tale, "Best at the check")
+    pull = story.propose(tale, "on-pass", "Big, and at once", **promotion_scenarios.BIG)
+    broken = story.check(tale, pull, settings={**asked, "EXECUTION_ENTRYPOINT": "nowhere.py"})
+    assert (broken.job.exit_code, broken.verdict["gates"][0]["outcome"]) == (1, "improved")
+    assert story.tagged_best(tale, "Best at the check") == [best]
+    passed = story.check(tale, pull, settings={**asked, "EXECUTION_ENTRYPOINT": "train.py"})
+    assert (passed.job.exit_code, passed.verdict["promotion"]["moved"]) == (0, True)
+    assert story.tagged_best(tale, "Best at the check") == [passed.verdict["candidate"]["id"]]
+
+
 def test_trigger__closed_without_a_merge__says_so_and_exits_0(tale: Story) -> None:
     pull = story.propose(tale, "given-up", "Never mind", trained=False, files={"never.md": "mind\n"})
     pull.edit(state="closed")
