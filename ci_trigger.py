@@ -25,7 +25,7 @@ on a schedule it audits what main promises.
   2  wrong usage or configuration
 
 Inside a GitHub workflow no command is needed, the event decides: a pull request is checked (`on: pull_request`), one
-that was closed by its merge (`types: [closed]`) or a push to the base branch promotes its model, and `on: schedule`
+that was closed by its merge (`types: [closed]`) or a push to the default branch promotes its model, and `on: schedule`
 starts the audit. Everything is read from the environment; README.md has the table. From a shell, with the CLEARML_*
 variables of your server, and GITHUB_REPOSITORY=owner/name and GITHUB_TOKEN where GitHub is asked:
 
@@ -62,12 +62,7 @@ def _pr(given: argparse.Namespace, began: float) -> int:  # noqa: ARG001  all co
 
 
 def _promote(given: argparse.Namespace, began: float) -> int:  # noqa: ARG001
-    event, idle = voice.merge(os.environ)
-    if idle:
-        workflow.note(idle)
-        return 0
-    asked = settings.from_environment(os.environ, read_policy=voice.read_policy, event=event, promotes=True)
-    return trigger.run(asked, began=began)
+    return trigger.promote(os.environ, began=began)
 
 
 def _audit(given: argparse.Namespace, began: float) -> int:  # noqa: ARG001

@@ -112,6 +112,11 @@ class Check:
         """The commit whose status tells the verdict: a merge's is that of the base branch."""
         return self.merge_commit or self.commit
 
+    @property
+    def has_status(self) -> bool:
+        """Is this about a commit, so that its verdict is a commit status? A rollback and an audit are about none."""
+        return self.action in ("check", promotion.PROMOTE)
+
     def to_arguments(self) -> dict[str, str]:
         """The `Args` of a run. Names with a leading underscore are hidden in the New run dialog."""
         flat = _flat(self.gates)
@@ -238,11 +243,16 @@ def plan(arguments: Mapping[str, str]) -> dict[str, list[str]]:
     if source != "none" and compares:
         waits_for = ["find_task", *(["remote_run"] if source in remote.TRAINING else [])]
         steps["compare"] = [name for name in waits_for if name in steps]
-        if arguments.get("promote", "").strip().lower() == promotion.ON_PASS:
-            steps["promote"] = ["compare"]
-    awaited = {name for parents in steps.values() for name in parents}
-    steps["report"] = [name for name in steps if name not in awaited]
+    if source != "none" and arguments.get("promote", "").strip().lower() == promotion.ON_PASS:
+        steps["promote"] = _last_of(steps)
+    steps["report"] = _last_of(steps)
     return steps
+
+
+def _last_of(steps: Mapping[str, list[str]]) -> list[str]:
+    """Those that no other one waits for."""
+    awaited = {name for parents in steps.values() for name in parents}
+    return [name for name in steps if name not in awaited]
 
 
 def _action(text: str) -> str:

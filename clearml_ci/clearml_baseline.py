@@ -10,17 +10,18 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from clearml_ci import clearml_gateway, clearml_runs, promotion
+from clearml_ci import clearml_gateway, clearml_runs, promotion, settling
 from clearml_ci.check import NAME
 from clearml_ci.check import PIPELINE as CHECKS
-from clearml_ci.clearml_gateway import PAGE, ClearML, ClearMLError
+from clearml_ci.clearml_gateway import LIVE, PAGE, ClearML, ClearMLError
 from clearml_ci.clearml_runs import PIPELINES, Run
+from clearml_ci.clearml_tasks import STAMP
 from clearml_ci.promotion import Move
+from clearml_ci.settling import Stamp
 
 MOVED_TAG = "moved the best"
 LEDGER = "ledger"
 MAIN_TAG = "main_branch"
-_STAMP = "clearml_ci_best_since"  # a runtime property: clones do not copy it
 _NOTE = "clearml_ci_baseline"
 
 
@@ -51,17 +52,15 @@ def _update_tags(clearml: ClearML, tasks: Sequence[str], *, add: list[str], remo
             clearml.call("tasks.edit", task=task, tags=sorted({*kept, *add}), force=True)
 
 
-def stamps(clearml: ClearML, tasks: Sequence[str]) -> dict[str, float]:
-    """When each task became the best, in seconds; 0 where it was tagged by hand. One request."""
-    if not tasks:
-        return {}
-    found = clearml_gateway.fields_of_all(clearml, tasks, [f"runtime.{_STAMP}"])
-    return {task["id"]: float((task.get("runtime") or {}).get(_STAMP) or 0) for task in found}
+def stamps(clearml: ClearML, tasks: Sequence[str]) -> dict[str, Stamp | None]:
+    """The stamps of tasks, None where one was tagged by hand or never. One request."""
+    found = clearml_gateway.fields_of_all(clearml, tasks, [f"runtime.{STAMP}"])
+    return {task["id"]: settling.stamp_of(str((task.get("runtime") or {}).get(STAMP) or "")) for task in found}
 
 
-def stamp(clearml: ClearML, task: str, moment: float) -> None:
+def stamp(clearml: ClearML, task: str, given: Stamp) -> None:
     """Before a task gets the tag, so that everyone who sees the tag sees the stamp."""
-    clearml_gateway.add_runtime(clearml, task, {_STAMP: repr(moment)})
+    clearml_gateway.add_runtime(clearml, task, {STAMP: settling.stamp_text(given)})
 
 
 def note(clearml: ClearML, task: str, text: str) -> None:
@@ -108,16 +107,22 @@ def judged_candidate(clearml: ClearML, run: Run, *, commit: str, name: str) -> d
 
 
 def record(clearml: ClearML, move: Move) -> None:
-    """Store a move on the run that makes it."""
+    """Store a move on the run that makes it. The tag, by which all moves are found, is not for one that was lost."""
     item = {"name": LEDGER, "type": "json", "value": json.dumps(promotion.to_document(move), indent=1)}
     clearml.call(
         "tasks.edit_configuration", task=move.run, configuration=[item], replace_configuration=False, force=True
     )
-    add_tag(clearml, move.run, MOVED_TAG)
+    if move.state == promotion.LOST:
+        remove_tag(clearml, [move.run], MOVED_TAG)
+    else:
+        add_tag(clearml, move.run, MOVED_TAG)
 
 
-def moves(clearml: ClearML, project: str) -> list[Move]:
-    """The newest 100 moves, newest first, of the pipelines beside that of this ClearML project: two requests."""
+def moves(clearml: ClearML, project: str, **where: Any) -> list[Move]:
+    """The newest 100 moves, newest first, of the pipelines beside that of this ClearML project: two requests.
+
+    `where` narrows the runs that made them, as filters of `tasks.get_all_ex`.
+    """
     base = re.escape(f"{project.rpartition(PIPELINES)[0]}{PIPELINES}")
     both = clearml.call(
         "projects.get_all",
@@ -137,9 +142,33 @@ def moves(clearml: ClearML, project: str) -> list[Move]:
         page=0,
         page_size=PAGE,
         search_hidden=True,
+        **where,
     )["tasks"]
     entries = [(task["id"], _entry(task)) for task in found]
     return [move for run, move in entries if move is not None and move.run == run]
+
+
+def in_the_way(clearml: ClearML, project: str, of: Move) -> list[Move]:
+    """The other moves that this one waits for, while their steps are at it: what was interrupted changes nothing."""
+    found = promotion.in_the_way(moves(clearml, project, status=list(LIVE)), of)
+    steps = ((move, clearml_runs.steps(clearml, move.run).get("promote")) for move in found)
+    return [move for move, step in steps if step and step.status in LIVE]
+
+
+def carrying(clearml: ClearML, moves: Sequence[Move]) -> set[str]:
+    """The tasks to which these moves gave the tag, and that carry it now; those that are gone do not. One request."""
+    if not moves:
+        return set()
+    found = clearml.call(
+        "tasks.get_all_ex",
+        id=sorted({move.to for move in moves}),
+        only_fields=["id", "tags"],
+        page=0,
+        page_size=PAGE,
+        search_hidden=True,
+    )["tasks"]
+    tags = {task["id"]: task.get("tags") or [] for task in found}
+    return {move.to for move in moves if move.tag in tags.get(move.to, [])}
 
 
 def _entry(task: dict[str, Any]) -> Move | None:

@@ -13,12 +13,13 @@ from clearml_ci.clearml_gateway import MARKS, PAGE, ClearML
 from clearml_ci.evidence import RecordedTask
 from clearml_ci.gate import Gate, Reported, Summary
 
+STAMP = "clearml_ci_best_since"  # a runtime property
 DATASETS = "Datasets"  # the section in which `Dataset.get(alias=...)` records what a task read
 _NO_HYPERPARAMETERS = (DATASETS, "properties")  # the second: what people and programs note on a task afterwards
 _TASK_FIELDS = [
     *("id", "name", "project.id", "project.name", "status", "system_tags"),
     *("script.version_num", "script.repository", "script.diff"),
-    *MARKS,
+    *(f"runtime.{STAMP}", *MARKS),
 ]
 
 
@@ -201,4 +202,5 @@ def _recorded(clearml: ClearML, task: Mapping[str, Any]) -> RecordedTask:
         archived="archived" in (task.get("system_tags") or []),
         url=clearml.task_url(task),
         purpose=clearml_gateway.purpose_of(task),
+        stamp=str((task.get("runtime") or {}).get(STAMP) or ""),
     )

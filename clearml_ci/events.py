@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,19 @@ NO_PULL_REQUEST = (
     "the event '{event}' is no pull request: run this in a workflow with `on: pull_request` "
     "(or `pull_request_target`), or point GITHUB_EVENT_PATH to such an event"
 )
+ONLY_DEFAULT = "and only what is merged into '{default}' is promoted: nothing is done"
 _OF_PULL_REQUESTS = ("pull_request", "pull_request_target", "")
 _COMMANDS = {"push": "promote", "schedule": "audit"}
+
+
+@dataclass(frozen=True)
+class Push:
+    """A push to a branch; `commits` are those that the event lists, oldest first, which may not be all."""
+
+    branch: str
+    before: str
+    after: str
+    commits: tuple[str, ...]
 
 
 def command(environ: Mapping[str, str]) -> str:
@@ -54,8 +66,8 @@ def api_url(environ: Mapping[str, str]) -> str:
     return environ.get("GITHUB_API_URL", "").strip() or "https://api.github.com"
 
 
-def pushed(environ: Mapping[str, str], event: Event) -> tuple[str, str] | None:
-    """Branch and commit of a push, None where the event is none. Raises UsageError for a tag or a deleted branch."""
+def pushed(environ: Mapping[str, str], event: Event) -> Push | None:
+    """The push that the event tells of, None where it is none. Raises UsageError for a tag or a deleted branch."""
     if environ.get("GITHUB_EVENT_NAME", "").strip() != "push":
         return None
     ref, after = str(event.get("ref", "")), str(event.get("after", ""))
@@ -63,7 +75,9 @@ def pushed(environ: Mapping[str, str], event: Event) -> tuple[str, str] | None:
         raise UsageError(
             f"the push of '{ref or 'nothing'}' moves no branch: run this with `on: push: branches: [main]`"
         )
-    return ref.removeprefix("refs/heads/"), after
+    listed = event.get("commits") if isinstance(event.get("commits"), list) else []
+    commits = (str(one.get("id") or "") for one in listed or [] if isinstance(one, dict))
+    return Push(ref.removeprefix("refs/heads/"), str(event.get("before", "")), after, tuple(filter(None, commits)))
 
 
 def of_merge(event: Event, pull: Event | None, *, branch: str) -> Event | None:
@@ -73,14 +87,23 @@ def of_merge(event: Event, pull: Event | None, *, branch: str) -> Event | None:
     return {"action": "closed", "pull_request": {**pull, "merged": True}, "repository": event["repository"]}
 
 
-def unmerged(event: Event) -> str | None:
+def default_branch(event: Event) -> str:
+    """The repository's; empty where the event does not tell it."""
+    return str((event.get("repository") or {}).get("default_branch") or "")
+
+
+def idle(event: Event) -> str | None:
     """Why there is nothing to promote, or None. Raises UsageError where the pull request is still open."""
     pull = event["pull_request"]
+    number, default = pull.get("number"), default_branch(event)
     if pull.get("merged"):
+        base = (pull.get("base") or {}).get("ref")
+        if default and base != default:
+            return f"pull request #{number} was merged into '{base}', {ONLY_DEFAULT.format(default=default)}"
         return None
     if event.get("action") == "closed":
-        return f"pull request #{pull.get('number')} was closed without a merge: nothing is promoted"
+        return f"pull request #{number} was closed without a merge: nothing is promoted"
     raise UsageError(
-        f"pull request #{pull.get('number')} is not merged: a best moves after the merge "
+        f"pull request #{number} is not merged: a best moves after the merge "
         "(`on: pull_request: types: [closed]`, or a push to the base branch)"
     )

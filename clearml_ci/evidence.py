@@ -28,6 +28,7 @@ class RecordedTask:
     archived: bool
     url: str
     purpose: str = ""  # what a check launched it for: `training` is evidence, `probe` and `tests` are not
+    stamp: str = ""  # since when, and by which rule, it is the best, as `settling` reads it; clones do not copy it
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """What is read from GitHub: files at a commit, permissions, comments, pull requests, changes. A part of the gateway."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -24,11 +25,14 @@ class Comment(NamedTuple):
 
 @dataclass(frozen=True)
 class Pull:
-    """What of a pull request can change while it is checked."""
+    """What of a pull request can change while it is checked, and what became of it."""
 
+    number: int
     state: str  # open or closed
     merged: bool
     head_sha: str
+    base_ref: str
+    merge_commit_sha: str | None  # of an open one, that of a trial
 
 
 def pull(hub: GitHub, number: int) -> Pull:
@@ -36,7 +40,14 @@ def pull(hub: GitHub, number: int) -> Pull:
 
     def read() -> Pull:
         one = hub.repository.get_pull(number)
-        return Pull(state=one.state, merged=one.merged, head_sha=one.head.sha)
+        return Pull(
+            number=one.number,
+            state=one.state,
+            merged=one.merged,
+            head_sha=one.head.sha,
+            base_ref=one.base.ref,
+            merge_commit_sha=one.merge_commit_sha,
+        )
 
     return told(hub, f"pull request #{number}", _PULLS, read)
 
@@ -167,16 +178,31 @@ def merged_heads(hub: GitHub, commit: str) -> list[str]:
     return [one.head.sha for one in found if one.merged_at]
 
 
+def pushed_commits(hub: GitHub, *, before: str, after: str) -> list[str]:
+    """The commits that a push from `before` to `after` brought to a branch, oldest first. Raises GitHubError."""
+    if not before.strip("0"):  # the branch is new
+        return [after]
+    what = f"the commits from {before[:10]} to {after[:10]}"
+    return told(hub, what, _CONTENTS, lambda: [one.sha for one in hub.repository.compare(before, after).commits])
+
+
+def merged_pulls(hub: GitHub, commits: Iterable[str]) -> list[dict[str, Any]]:
+    """The pull requests whose merges made these commits, in their order. Raises GitHubError."""
+    found = (merged_pull(hub, commit) for commit in commits)
+    return list({pull["number"]: pull for pull in found if pull}.values())
+
+
 def merged_pull(hub: GitHub, commit: str) -> dict[str, Any] | None:
     """The pull request whose merge made a commit of the base branch, as GitHub's events carry it. Raises GitHubError.
 
-    A commit of a pull request is also listed where it was merged by another one later: the merge's own goes first.
+    None for a commit that a merge only brought along: GitHub lists that pull request there as well, and others that
+    were merged with it.
     """
 
     def find() -> dict[str, Any] | None:
         merged = [one for one in hub.repository.get_commit(commit).get_pulls() if one.merged_at]
-        own = [one for one in merged if one.merge_commit_sha == commit]
-        number = next((one.number for one in own), None)
+        own = (one.number for one in merged if one.merge_commit_sha == commit)
+        number = next(own, None)
         return dict(hub.repository.get_pull(number).raw_data) if number else None
 
     return told(hub, f"the pull request of {commit[:10]}", _PULLS, find)

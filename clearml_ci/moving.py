@@ -1,25 +1,33 @@
-"""The tag of the best moves: judged against the best of now, tagged, read back, and only then taken from the old one.
+"""After a merge the tag of the best moves, where the policy says so; and a rollback moves it back.
 
-Every step of it may be interrupted, repeated, or done by two at once: `promotion` says why it ends right. There is
-never no best: the tag is only taken from a task while one that ranks higher was seen to carry it.
+What is judged is judged against the best of now; how the tag then changes hands is in `handover`.
 """
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from clearml_ci import baseline, clearml_baseline, clearml_gateway, clearml_tasks, comparison, evidence, promotion
+from clearml_ci import (
+    baseline,
+    clearml_baseline,
+    clearml_gateway,
+    clearml_tasks,
+    comparison,
+    evidence,
+    handover,
+    promotion,
+)
 from clearml_ci.check import Check
 from clearml_ci.clearml_gateway import ClearML, ClearMLError
 from clearml_ci.clearml_runs import Run
 from clearml_ci.errors import UsageError
 from clearml_ci.evidence import RecordedTask
-from clearml_ci.gate import Reported
 from clearml_ci.promotion import Move
+from clearml_ci.settling import Rule
 
-Tagged = list[tuple[RecordedTask, Reported]]
+_STAYS = "the tag stays where it is"
+_LOOKED_FOR = "and the best is looked for"
 _UNJUDGED: dict[str, Any] = {"outcome": None, "reason": "", "baseline": None, "gates": [], "warnings": []}
 
 
@@ -32,6 +40,25 @@ class _Asked:
     wanted: Check
 
 
+@dataclass(frozen=True)
+class Undoing:
+    """What a rollback takes back, the task that had the tag before, and the ids of those that carry it now."""
+
+    undone: Move
+    target: RecordedTask
+    carrying: tuple[str, ...]
+
+
+def refuse_out_of_reach(wanted: Check, candidate: RecordedTask) -> None:
+    """A task that is not where the best is looked for never becomes it. Raises UsageError."""
+    project, name = wanted.project, wanted.task_name
+    found = f"the task {candidate.id} is"
+    if project and candidate.project != project:
+        raise UsageError(f"{_STAYS}: {found} in the project '{candidate.project}', {_LOOKED_FOR} in '{project}'")
+    if name and candidate.name != name:
+        raise UsageError(f"{_STAYS}: {found} named '{candidate.name}', {_LOOKED_FOR} among those named '{name}'")
+
+
 def promote(
     clearml: ClearML, run: Run, wanted: Check, candidate: RecordedTask, *, judged: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
@@ -39,31 +66,29 @@ def promote(
 
     `judged`: the comparison's result, where it was made just now. Raises ClearMLError; repeated, it goes on.
     """
-    asked = _Asked(clearml, run, replace(wanted, gates=promotion.gates(wanted.promote, wanted.gates)))
-    moves = _moves(asked, candidate.project_id)
-    tagged = comparison.tagged_tasks(clearml, asked.wanted, candidate.project_id)
-    carries = candidate.id in {task.id for task, _ in tagged}
-    if carries and len(tagged) == 1:
+    wanted = replace(wanted, gates=promotion.gates(wanted.promote, wanted.gates))
+    asked = _Asked(clearml, run, wanted)
+    moves = _moves(clearml, run.project, wanted, candidate.project_id)
+    tagged = [task.id for task, _ in comparison.tagged_tasks(clearml, wanted, candidate.project_id)]
+    if tagged == [candidate.id]:
         _finish(asked, moves, candidate)
         return _result(asked, candidate, _UNJUDGED, "passed", "it carries the tag already")
-    if not carries and (refused := promotion.had_its_turn(moves, candidate.id)):
-        return _result(asked, candidate, _UNJUDGED, "passed", f"the tag stays where it is: {refused}")
+    if candidate.id not in tagged and (refused := promotion.had_its_turn(moves, candidate.id)):
+        return _result(asked, candidate, _UNJUDGED, "passed", f"{_STAYS}: {refused}")
     judged = judged or _judge(asked, candidate)
-    decision = promotion.decide(wanted.promote, outcome=judged["outcome"], reason=judged["reason"])
+    outcome = judged["outcome"] if any(gate.required for gate in wanted.gates) else None
+    decision = promotion.decide(wanted.promote, outcome=outcome, reason=judged["reason"])
     if decision.moves:
         return _move(asked, candidate, judged, tagged, decision.reason)
-    if carries and _highest(asked, tagged) != candidate.id:  # it was interrupted, and a better one came meanwhile
-        clearml_baseline.remove_tag(clearml, [candidate.id], wanted.best_tag)
+    if candidate.id in tagged:
+        given_up = _entry(asked, to=candidate, previous=(), reason=decision.reason)
+        handover.give_up(clearml, given_up, _rule(asked))
     return _result(asked, candidate, judged, decision.outcome, decision.reason)
 
 
-def _moves(asked: _Asked, project_id: str) -> list[Move]:
-    return promotion.of_tag(
-        clearml_baseline.moves(asked.clearml, asked.run.project),
-        tag=asked.wanted.best_tag,
-        project_id=project_id,
-        task_name=asked.wanted.task_name,
-    )
+def _moves(clearml: ClearML, pipelines: str, wanted: Check, project_id: str) -> list[Move]:
+    found = clearml_baseline.moves(clearml, pipelines)
+    return promotion.of_tag(found, tag=wanted.best_tag, project_id=project_id, task_name=wanted.task_name)
 
 
 def _judge(asked: _Asked, candidate: RecordedTask) -> dict[str, Any]:
@@ -74,35 +99,29 @@ def _judge(asked: _Asked, candidate: RecordedTask) -> dict[str, Any]:
 
 
 def _move(
-    asked: _Asked, candidate: RecordedTask, judged: Mapping[str, Any], tagged: Tagged, reason: str
+    asked: _Asked, candidate: RecordedTask, judged: Mapping[str, Any], tagged: Sequence[str], reason: str
 ) -> dict[str, Any]:
     first = (judged["baseline"] or {}).get("id", "")
-    others = sorted((task.id for task, _ in tagged if task.id != candidate.id), key=lambda task: task != first)
+    others = sorted((task for task in tagged if task != candidate.id), key=lambda task: task != first)
     move = _entry(asked, to=candidate, previous=others, reason=reason)
-    clearml_baseline.record(asked.clearml, move)
-    _tag(asked, candidate, others)
-    after = _read_back(asked, candidate, known=others)
-    winner = _highest(asked, after)
-    if winner != candidate.id:
-        clearml_baseline.remove_tag(asked.clearml, [candidate.id], asked.wanted.best_tag)
-        clearml_baseline.record(asked.clearml, replace(move, state=promotion.LOST))
-        lost = f"the tag stays where it is: the task {winner} became the best at the same time"
-        return _result(asked, candidate, judged, "passed", lost)
-    old = [task.id for task, _ in after if task.id != candidate.id]
-    clearml_baseline.remove_tag(asked.clearml, old, asked.wanted.best_tag)
-    _done(asked, replace(move, previous=tuple(dict.fromkeys([*others, *old]))))
-    return _result(asked, candidate, judged, "passed", _moved_to(asked, candidate, reason), previous=move.previous)
+    highest, previous = handover.give(asked.clearml, asked.run.project, move, _rule(asked), tagged=tagged)
+    if highest == candidate.id:
+        moved = f"the tag '{move.tag}' moved to this commit's task ({candidate.name}, {candidate.id[:8]}): {reason}"
+        return _result(asked, candidate, judged, "passed", moved, previous=previous)
+    how = "has it, and is as good" if highest in tagged else "became the best at the same time"
+    return _result(asked, candidate, judged, "passed", f"{_STAYS}: the task {highest} {how}")
 
 
-def _moved_to(asked: _Asked, task: RecordedTask, reason: str) -> str:
-    return f"the tag '{asked.wanted.best_tag}' moved to this commit's task ({task.name}, {task.id[:8]}): {reason}"
+def _rule(asked: _Asked) -> Rule:
+    mode = promotion.ROLLBACK if asked.wanted.action == promotion.ROLLBACK else asked.wanted.promote
+    return promotion.rule(mode, asked.wanted.gates)
 
 
 def _entry(asked: _Asked, *, to: RecordedTask, previous: Sequence[str], reason: str, undoes: str = "") -> Move:
     wanted = asked.wanted
     return Move(
         run=asked.run.id,
-        action="rollback" if undoes else "promote",
+        action=promotion.ROLLBACK if undoes else promotion.PROMOTE,
         state=promotion.MOVING,
         at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         tag=wanted.best_tag,
@@ -119,85 +138,67 @@ def _entry(asked: _Asked, *, to: RecordedTask, previous: Sequence[str], reason: 
     )
 
 
-def _tag(asked: _Asked, task: RecordedTask, others: Sequence[str]) -> None:
-    present = clearml_baseline.stamps(asked.clearml, others).values()
-    clearml_baseline.stamp(asked.clearml, task.id, promotion.next_stamp(present, now=time.time()))
-    clearml_baseline.add_tag(asked.clearml, task.id, asked.wanted.best_tag)
-
-
-def _read_back(asked: _Asked, task: RecordedTask, *, known: Sequence[str]) -> Tagged:
-    """All that carry the tag now; without this one only where another one came meanwhile and took it."""
-    tagged = comparison.tagged_tasks(asked.clearml, asked.wanted, task.project_id)
-    if not {one.id for one, _ in tagged} - ({*known} - {task.id}):
-        raise ClearMLError(
-            f"the tag '{asked.wanted.best_tag}' was set on the task {task.id} but cannot be read back: nothing was "
-            "taken from any other task; run this again"
-        )
-    return tagged
-
-
-def _highest(asked: _Asked, tagged: Tagged) -> str:
-    """The id of the one that keeps the tag; those that cannot be compared with do not count."""
-    usable = [(task, reported) for task, reported in tagged if baseline.usable(task)]
-    stamps = clearml_baseline.stamps(asked.clearml, [task.id for task, _ in usable])
-    mode, gates = asked.wanted.promote, asked.wanted.gates
-    ranks = [promotion.rank(mode, gates, metrics, stamp=stamps[task.id], task=task.id) for task, metrics in usable]
-    return max(ranks)[-1]
-
-
 def _finish(asked: _Asked, moves: Sequence[Move], candidate: RecordedTask) -> None:
     """The record of a move that was interrupted after its last change of a tag."""
-    for begun in moves:
-        if (begun.to, begun.action) == (candidate.id, "promote"):
-            if begun.state == promotion.MOVING:
-                _done(asked, begun)
-            return
+    begun = next((one for one in moves if (one.to, one.action) == (candidate.id, promotion.PROMOTE)), None)
+    if begun and begun.state in promotion.UNFINISHED:
+        handover.done(asked.clearml, begun)
 
 
-def _done(asked: _Asked, move: Move) -> None:
-    """The ledger, and a note on every task that the move touched."""
-    clearml_baseline.record(asked.clearml, replace(move, state=promotion.MOVED))
-    merged = f", merged as {move.merge_commit[:10]}" if move.merge_commit else ""
-    why = f"{move.action} of pull request #{move.pull_request}{merged}, run {move.run}"
-    clearml_baseline.note(asked.clearml, move.to, f"carries '{move.tag}' since {move.at}: {why}")
-    for task in move.previous:
-        clearml_baseline.note(asked.clearml, task, f"lost '{move.tag}' to {move.to} at {move.at}: {why}")
-
-
-def rollback(clearml: ClearML, run: Run, wanted: Check) -> dict[str, Any]:
-    """The last promotion is undone: the tag goes back to the task that had it before. Raises UsageError, ClearMLError.
-
-    Refused where there was none before, where it is gone, and where somebody moved the tag by hand since.
+def last(clearml: ClearML, moves: Sequence[Move]) -> Move | None:
+    """The newest promotion of these moves, newest first, that can be undone: one that was interrupted counts as well,
+    where its task carries the tag. None where there is none.
     """
-    asked = _Asked(clearml, run, wanted)
+    begun = [one for one in moves if one.state in promotion.UNFINISHED]
+    return promotion.last(moves, carrying=clearml_baseline.carrying(clearml, begun))
+
+
+def to_undo(clearml: ClearML, pipelines: str, wanted: Check) -> Undoing:
+    """What a rollback takes back: `pipelines` is the ClearML project of one of the repository's. Raises UsageError.
+
+    Refused where there was no best before, where it is gone, and where somebody moved the tag by hand since.
+    """
     project = clearml_gateway.existing_project_id(clearml, wanted.project) if wanted.project else ""
-    undone = promotion.last(_moves(asked, project))
+    undone = last(clearml, _moves(clearml, pipelines, wanted, project))
     if undone is None:
         raise UsageError(f"no promotion of the tag '{wanted.best_tag}' is recorded: there is nothing to roll back")
-    asked = replace(asked, wanted=replace(wanted, commit=undone.commit, merge_commit=undone.merge_commit))
-    target = _previous(asked, undone)
+    target = _previous(clearml, undone)
     carrying = [task.id for task, _ in comparison.tagged_tasks(clearml, wanted, undone.project_id)]
     if carrying and not {undone.to, target.id} & {*carrying}:
         raise UsageError(
             f"the tag '{wanted.best_tag}' is on the task {carrying[0]}, and the last promotion gave it to {undone.to}: "
             "somebody moved it by hand, and nothing was changed"
         )
+    return Undoing(undone, target, tuple(carrying))
+
+
+def rollback(clearml: ClearML, run: Run, wanted: Check) -> dict[str, Any]:
+    """The last promotion is undone: the tag goes back to the task that had it before. Raises as to_undo, ClearMLError.
+
+    What is noted and told is about the pull request of that promotion, whichever run this one was started from.
+    """
+    found = to_undo(clearml, run.project, wanted)
+    undone, target = found.undone, found.target
+    pull = replace(wanted.pull_request, number=undone.pull_request)
+    wanted = replace(wanted, pull_request=pull, commit=undone.commit, merge_commit=undone.merge_commit)
+    asked = _Asked(clearml, run, wanted)
     reason = f"the promotion of pull request #{undone.pull_request} was undone"
     move = _entry(asked, to=target, previous=[undone.to], reason=reason, undoes=undone.run)
-    clearml_baseline.record(clearml, move)
-    _tag(asked, target, carrying)
-    after = [task.id for task, _ in _read_back(asked, target, known=carrying)]
-    clearml_baseline.remove_tag(clearml, [one for one in after if one == undone.to], wanted.best_tag)
-    _done(asked, move)
-    said = f"the tag '{wanted.best_tag}' is back on {target.name} ({target.id[:8]}): {reason}"
-    return _result(asked, target, _UNJUDGED, "passed", said, previous=move.previous)
+    highest, previous = handover.give(clearml, run.project, move, _rule(asked), tagged=found.carrying)
+    if highest == target.id:
+        said = f"the tag '{move.tag}' is back on {target.name} ({target.id[:8]}): {reason}"
+        return _result(asked, target, _UNJUDGED, "passed", said, previous=previous)
+    lost = (
+        f"nothing was rolled back: the task {highest} became the best at the same time; look at it, and run this again"
+    )
+    return _result(asked, target, _UNJUDGED, "error", lost)
 
 
-def _previous(asked: _Asked, undone: Move) -> RecordedTask:
+def _previous(clearml: ClearML, undone: Move) -> RecordedTask:
     reasons = []
     for task in undone.previous:
         try:
-            found = clearml_tasks.recorded_task(asked.clearml, task)
+            found = clearml_tasks.recorded_task(clearml, task)
         except ClearMLError:
             reasons.append(f"{task} is gone")
             continue
@@ -205,7 +206,7 @@ def _previous(asked: _Asked, undone: Move) -> RecordedTask:
             return found
         reasons.append(f"{found.name} ({task}) {evidence.unfinished(found)}")
     why = "; ".join(reasons) or "there was none before"
-    raise UsageError(f"the tag stays where it is: no earlier best can take it back ({why})")
+    raise UsageError(f"{_STAYS}: no earlier best can take it back ({why})")
 
 
 def _result(
@@ -225,12 +226,14 @@ def _result(
         "reason": reason,
         "candidate": evidence.as_document(task),
         "promotion": {
-            "action": "rollback" if wanted.action == "rollback" else "promote",
+            "action": promotion.ROLLBACK if wanted.action == promotion.ROLLBACK else promotion.PROMOTE,
             "mode": wanted.promote,
             "moved": previous is not None,
             "tag": wanted.best_tag,
             "to": task.id if previous is not None else None,
             "from": list(previous or ()),
+            "pull_request": wanted.pull_request.number,
+            "commit": wanted.commit,
             "merge_commit": wanted.merge_commit,
         },
     }

@@ -1,23 +1,19 @@
-"""When does the best tag move, and who wins where two move at once? Pure: numbers in, decisions out.
+"""When does the best tag move, and what was moved before? Pure: an outcome or a ledger in, decisions out."""
 
-Whatever is interrupted and repeated, one rule holds it together: each task that is to be the best is stamped before it
-is tagged, and of the tagged tasks the one that ranks highest is never the one to lose the tag.
-"""
-
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from clearml_ci.gate import Gate, Reported, doubtful_zero, value_of
+from clearml_ci.gate import Gate
+from clearml_ci.settling import Rule
 
 PIPELINE = "promote"
 BETTER, PASSING, ON_PASS = MODES = ("better", "passing", "on-pass")
-ACTIONS = ("promote", "rollback")
-# A move is recorded before its first change, and once more when it is done, or lost to one at the same time.
-MOVING, MOVED, LOST = "moving", "moved", "lost"
+ACTIONS = PROMOTE, ROLLBACK = ("promote", "rollback")
+# A move is recorded before its first change, before it reads back, and when it is done or lost to one at the same time.
+MOVING, SETTLING, MOVED, LOST = "moving", "settling", "moved", "lost"
+UNFINISHED = (MOVING, SETTLING)
 _HOLDS = ("passed", "improved", "no_baseline")
-Rank = tuple[tuple[float, ...], float, str]
 
 
 @dataclass(frozen=True)
@@ -64,7 +60,7 @@ def gates(mode: str, of_check: Sequence[Gate]) -> tuple[Gate, ...]:
 
 
 def decide(mode: str, *, outcome: str | None, reason: str) -> Decision:
-    """`outcome` and `reason` are those of the comparison with the best of now, None where there is no gate."""
+    """`outcome` and `reason` are those of the comparison with the best of now, None where no gate is required."""
     if outcome is None:
         return _without_gates(mode)
     if outcome == "no_baseline":
@@ -78,30 +74,19 @@ def decide(mode: str, *, outcome: str | None, reason: str) -> Decision:
 
 def _without_gates(mode: str) -> Decision:
     if mode == BETTER:
-        return Decision(False, "passed", "the tag stays where it is: no gate says which model is better")
-    return Decision(True, "passed", "no gate has to hold")
+        return Decision(False, "passed", "the tag stays where it is: no required gate says which model is better")
+    return Decision(True, "passed", "no required gate has to hold")
 
 
-def rank(mode: str, of: Sequence[Gate], reported: Reported, *, stamp: float, task: str) -> Rank:
-    """What orders tagged tasks, the same for everyone who looks: by the gates' values, then by their stamps.
-
-    The values count only where the tag goes to the better one; else the one that was stamped last is the best.
-    """
-    values = tuple(_value(gate, reported) for gate in of if gate.required) if mode == BETTER else ()
-    return values, stamp, task
+def rule(mode: str, of: Sequence[Gate]) -> Rule:
+    """How a promotion in this mode ranks tagged tasks: only `better` goes by the values of its required gates."""
+    return Rule(mode, tuple(gate for gate in of if gate.required) if mode == BETTER else ())
 
 
-def _value(gate: Gate, reported: Reported) -> float:
-    summary = reported.get(gate)
-    if summary is None or doubtful_zero(gate, summary) or not math.isfinite(value_of(gate, summary)):
-        return -math.inf
-    value = value_of(gate, summary)
-    return value if gate.goal == "maximize" else -value
-
-
-def next_stamp(present: Iterable[float], *, now: float) -> float:
-    """Later than every stamp there is, whatever the clocks of two machines say."""
-    return max([now, *(stamp + 1e-3 for stamp in present)])
+def in_the_way(moves: Iterable[Move], of: Move) -> list[Move]:
+    """Those that are settling and may take the tag from the task that this move stamped anew."""
+    others = (one for one in moves if (one.tag, one.state) == (of.tag, SETTLING))
+    return [one for one in others if one.run != of.run and one.to != of.to]
 
 
 def of_tag(moves: Iterable[Move], *, tag: str, project_id: str, task_name: str) -> list[Move]:
@@ -109,21 +94,31 @@ def of_tag(moves: Iterable[Move], *, tag: str, project_id: str, task_name: str) 
     return [one for one in moves if (one.tag, one.task_name) == (tag, task_name) and project_id in ("", one.project_id)]
 
 
-def last(moves: Sequence[Move], *, name: str = "") -> Move | None:
+def of_name(moves: Iterable[Move], name: str) -> list[Move]:
+    """Those by the checks of one name; of all where it is empty."""
+    return [one for one in moves if name in ("", one.name)]
+
+
+def last(moves: Sequence[Move], *, carrying: Collection[str] = ()) -> Move | None:
     """The newest promotion (of one tag's `moves`, newest first) that was done and not undone, or None.
 
-    With a `name`, of those by the checks of this name.
+    One that was interrupted counts where its task is among those that are `carrying` the tag.
     """
-    done = [one for one in moves if one.state == MOVED and name in ("", one.name)]
-    undone = {one.undoes for one in done if one.undoes}
-    return next((one for one in done if one.action == "promote" and one.run not in undone), None)
+    undone = _undone(moves)
+    done = (one for one in moves if one.state == MOVED or (one.state in UNFINISHED and one.to in carrying))
+    return next((one for one in done if one.action == PROMOTE and one.run not in undone), None)
+
+
+def _undone(moves: Iterable[Move]) -> set[str]:
+    """The runs whose moves were taken back."""
+    return {one.undoes for one in moves if one.state == MOVED and one.undoes}
 
 
 def had_its_turn(moves: Sequence[Move], task: str) -> str | None:
     """Why a task that was the best once, and is it no more, does not become it again by a repetition; or None."""
-    undone = {one.undoes for one in moves if one.state == MOVED and one.undoes}
+    undone = _undone(moves)
     for one in moves:
-        if (one.action, one.state, one.to) == ("promote", MOVED, task):
+        if (one.action, one.to) == (PROMOTE, task) and (one.state == MOVED or one.run in undone):
             what = "was rolled back" if one.run in undone else "was replaced by a later one"
             return f"its promotion of {one.at} {what}: to make it the best again, give it the tag by hand"
     return None

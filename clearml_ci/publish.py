@@ -4,9 +4,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from clearml_ci import audit_report, cells, github_checks, github_gateway, github_issues, github_reads, markdown
+from clearml_ci import (
+    audit_report,
+    cells,
+    github_checks,
+    github_gateway,
+    github_issues,
+    github_reads,
+    markdown,
+    promotion,
+)
 from clearml_ci.check import Check
 from clearml_ci.github_gateway import GitHub, GitHubError
+from clearml_ci.github_reads import Pull
 from clearml_ci.verdict import Document
 
 T = TypeVar("T")
@@ -24,7 +34,7 @@ class Posted:
 
 
 def verdict(hub: GitHub, wanted: Check, document: Document, body: str) -> Posted:
-    """Comment and status. What is refused becomes a warning: it does not turn the verdict."""
+    """Comment, and status where there is one. What is refused becomes a warning: it does not turn the verdict."""
     url, refused = _attempt(lambda: _comment(hub, wanted, document, body), ("", ""))
     comment_url, moved = url
     status_url, status_refused = _attempt(lambda: _status(hub, wanted, document), "")
@@ -45,15 +55,32 @@ def audit(hub: GitHub, wanted: Check, document: Document, body: str) -> str:
 
 def outdated(hub: GitHub | None, wanted: Check) -> str:
     """Why a rerun must not write to its pull request as it stands now, or nothing."""
-    if hub is None or wanted.action != "check":  # what promotes is about a merged one
+    if hub is None or not wanted.has_status:  # a rollback's line is about the promotion that it undid
         return ""
     number = wanted.pull_request.number
     pull, refused = _attempt(lambda: github_reads.pull(hub, number), None)
     if pull is None:
         return refused
+    if wanted.action == promotion.PROMOTE:
+        return not_the_merge(pull, wanted)
     if pull.state != "open":
         return f"pull request #{number} is {'merged' if pull.merged else 'closed'}"
     return f"pull request #{number} has moved on to {pull.head_sha[:10]}" if pull.head_sha != wanted.commit else ""
+
+
+def not_the_merge(pull: Pull, wanted: Check) -> str:
+    """Why this pull request is not the merge that a promotion is asked for, or nothing."""
+    name, default = f"pull request #{pull.number}", wanted.pull_request.default_branch
+    if not pull.merged:
+        return f"{name} is not merged ({pull.state})"
+    if default and pull.base_ref != default:
+        return f"{name} was merged into '{pull.base_ref}', not into '{default}'"
+    if pull.head_sha != wanted.commit:
+        return f"{name} was merged at {pull.head_sha[:10]}, not at {wanted.commit[:10]}"
+    if pull.merge_commit_sha != wanted.merge_commit:
+        made, asked = (str(sha or "nothing")[:10] for sha in (pull.merge_commit_sha, wanted.merge_commit))
+        return f"{name} was merged as {made}, not as {asked}"
+    return ""
 
 
 def check_run(
@@ -65,6 +92,8 @@ def check_run(
     """
 
     def finish() -> str:
+        if not wanted.has_status:
+            return ""
         url = document["pipeline"]["url"]
         name = github_checks.NAME.format(wanted.check_name)
         one = started or github_checks.start(hub, commit=document["told_at"], name=name, url=url)
@@ -123,6 +152,9 @@ def _line(hub: GitHub, wanted: Check, document: Document, body: str) -> str:
 
 
 def _status(hub: GitHub, wanted: Check, document: Document) -> str:
+    """The status' address; empty where the verdict is about no commit."""
+    if not wanted.has_status:
+        return ""
     return github_gateway.set_status(
         hub,
         commit=document["told_at"],

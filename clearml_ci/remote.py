@@ -247,3 +247,20 @@ def refuse_shared_queue(arguments: Mapping[str, str], *, code: str) -> None:
             f"the queue '{code}' is the trusted steps' as well: pull-request code could read their credentials. "
             f"Give it a queue and an agent of its own, or set CLEARML_CI_SHARED_QUEUE to: {SHARED}"
         )
+
+
+def refuse_out_of_reach(
+    launch: RemoteRun, *, project: str, task_name: str, names: Mapping[str, str] | None = None
+) -> None:
+    """What is trained is judged, so it has to be where the check looks for the best. Raises UsageError.
+
+    `project` and `task_name` are the check's, empty where any will do; `names` are as in from_arguments.
+    """
+    wanted = {"run_project": (launch.project, "project", project), "run_name": (launch.name, "task_name", task_name)}
+    for own, (given, other, asked) in wanted.items() if launch.candidate in TRAINING else ():
+        if asked and given != asked:
+            called = {name: (names or {}).get(name, name) for name in (own, other)}
+            raise UsageError(
+                f"{called[own]} is '{given}', but {called[other]} is '{asked}': the best is looked for there, and what "
+                "is trained elsewhere could never become it; make them the same"
+            )

@@ -70,6 +70,11 @@ def from_environment(
     pull = replace(pull, labeled_by=_labeled_by(event, launch))
     asked, names = _check(environ, event, pull, launch, policy), queues(environ, launch)
     wanted = _governed(asked, policy) if policy else asked
+    if wanted.candidate == "none" and launch is None and not promotes:
+        raise UsageError("the candidate is 'none' and there is no remote run: nothing would be checked")
+    if launch:
+        reach = {"project": wanted.project, "task_name": wanted.task_name}
+        remote.refuse_out_of_reach(launch, **reach, names=_names_of_places(environ, policy))
     if promotes:
         wanted = replace(wanted, action="promote", merge_commit=_merge_commit(event))
     return Settings(
@@ -201,6 +206,17 @@ def remote_run(environ: Mapping[str, str], policy: Policy | None) -> tuple[Remot
     return launch, {**arguments, "run_queue": launch.queue if launch else arguments["run_queue"]}
 
 
+def _names_of_places(environ: Mapping[str, str], policy: Policy | None) -> dict[str, str]:
+    """What a person calls the project and the name of the check's tasks, and those of the launched one."""
+    names = {"project": "CLEARML_PROJECT", "task_name": "CLEARML_TASK_NAME"}
+    names |= {argument: remote.variable(argument, environ) for argument in ("run_project", "run_name")}
+    if policy:
+        given = [key for key in ("project", "name") if key in (policy.remote_run or {})]
+        names |= {f"run_{key}": f"remote_run.{key} of the policy" for key in given}
+        names |= {key: f"{key} of the policy" for key in ("project", "task_name") if getattr(policy, key)}
+    return names
+
+
 def _check(
     environ: Mapping[str, str],
     event: dict[str, Any],
@@ -241,10 +257,7 @@ def gates(environ: Mapping[str, str]) -> tuple[Gate, ...]:
 def _candidate(environ: Mapping[str, str], policy: Policy | None) -> str:
     """Where nothing is launched."""
     source = policy.candidate if policy else environ.get("CLEARML_CI_CANDIDATE", "")
-    source = remote.candidate(source, name="candidate of the policy" if policy else _CANDIDATE)
-    if source == "none":
-        raise UsageError("the candidate is 'none' and there is no remote run: nothing would be checked")
-    return source
+    return remote.candidate(source, name="candidate of the policy" if policy else _CANDIDATE)
 
 
 def _governed(asked: check.Check, policy: Policy) -> check.Check:

@@ -3,6 +3,7 @@
 `carry` takes it from there. Nothing is decided here.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -16,10 +17,12 @@ from clearml_ci import (
     clearml_gateway,
     clearml_queues,
     clearml_runs,
+    moving,
     promotion,
     remote,
     settings,
     source,
+    verdict,
     voice,
     workflow,
 )
@@ -29,6 +32,7 @@ from clearml_ci.clearml_gateway import ClearML, ClearMLError
 from clearml_ci.clearml_queues import Queue
 from clearml_ci.clearml_runs import Run
 from clearml_ci.errors import UsageError
+from clearml_ci.events import Event
 from clearml_ci.settings import Settings
 from clearml_ci.voice import Voice
 
@@ -57,6 +61,33 @@ def run(asked: Settings, *, began: float) -> int:
     return carry.through(
         clearml, job, template=draft, queue=queue, arguments=arguments, ends=ends, supersedes=supersedes
     )
+
+
+def promote(environ: Mapping[str, str], *, began: float) -> int:
+    """After a merge: as run, for each pull request that the job's event merged, oldest first. The worst exit code.
+
+    Where one ends in an error, or is cancelled, those after it are named and left. Raises GitHubError as well.
+    """
+    merged, said = voice.merges(environ)
+    for text in said:
+        workflow.note(text)
+    codes = [0]
+    while merged and codes[-1] != verdict.OUTCOMES["error"].exit_code:
+        codes.append(_promote(environ, merged.pop(0), began=began))
+        began = time.monotonic()
+    if merged:
+        left = ", ".join(f"#{event['pull_request']['number']}" for event in merged)
+        workflow.warn(f"what was merged after that was not promoted ({left}): run this job again")
+    return max(codes)
+
+
+def _promote(environ: Mapping[str, str], event: Event, *, began: float) -> int:
+    asked = settings.from_environment(environ, read_policy=voice.read_policy, event=event, promotes=True)
+    if asked.check.candidate == "none":
+        number = asked.check.pull_request.number
+        workflow.note(f"nothing is promoted for #{number}: this policy judges no model")
+        return 0
+    return run(asked, began=began)
 
 
 def rerun(run_id: str, given: Sequence[str], environ: Mapping[str, str], *, began: float) -> int:
@@ -95,11 +126,12 @@ def rollback(environ: Mapping[str, str], *, began: float) -> int:
     repository = settings.github_repository(environ)
     project = f"{settings.pipeline_project(environ)}/{repository}{clearml_runs.PIPELINES}{promotion.PIPELINE}"
     name = settings.name(environ)
-    last = promotion.last(clearml_baseline.moves(clearml, project), name=name)
+    last = moving.last(clearml, promotion.of_name(clearml_baseline.moves(clearml, project), name))
     if last is None:
         of = f"{repository} and the name '{name}'" if name else repository
         raise UsageError(f"no promotion is recorded for {of}: there is nothing to roll back")
     asked = check.from_arguments(clearml_runs.run(clearml, last.run).arguments)
+    moving.to_undo(clearml, project, asked)  # what it would refuse is refused before a start
     return run(settings.for_rollback(environ, asked), began=began)
 
 

@@ -177,6 +177,8 @@ def _unmoved(check: Check) -> Document | None:
         "tag": check.best_tag,
         "to": None,
         "from": [],
+        "pull_request": check.pull_request.number,
+        "commit": check.commit,
         "merge_commit": check.merge_commit,
     }
 

@@ -19,9 +19,12 @@ from clearml_ci import (
 from clearml_ci.audit import Home
 from clearml_ci.check import Check, Facts, PullRequest
 from clearml_ci.errors import UsageError
+from clearml_ci.events import Event, Push
 from clearml_ci.github_gateway import GitHub, GitHubError
 from clearml_ci.policy import Policy
 from clearml_ci.verdict import Document
+
+MOST_COMMITS = 100  # of a push, each of which is a request or two
 
 
 @dataclass
@@ -44,8 +47,8 @@ class Voice:
             workflow.warn(text)
 
     def status(self, *, state: str, description: str, url: str, commit: str = "") -> None:
-        """The commit status, by default of the commit that the check tells of; an audit has none."""
-        if self.hub is None or self.check.action == audit.PIPELINE:
+        """The commit status, by default of the commit that the check tells of; of none, where it is about none."""
+        if self.hub is None or not self.check.has_status:
             return
         commit = commit or self.check.told_at
         try:
@@ -80,7 +83,7 @@ class Voice:
 
     def started(self, url: str) -> None:
         """A check run in progress, where the token may and somebody will end it."""
-        if self.hub is None or not self.check.waited_for or self.check.action == audit.PIPELINE:
+        if self.hub is None or not self.check.waited_for or not self.check.has_status:
             return
         try:
             name = github_checks.NAME.format(self.check.check_name)
@@ -133,27 +136,40 @@ def connect(check: Check, token: str) -> Voice:
     return job
 
 
-def merge(environ: Mapping[str, str]) -> tuple[events.Event, str | None]:
-    """The event of the merge that this job is about, and why there is nothing to do, or None.
+def merges(environ: Mapping[str, str]) -> tuple[list[Event], list[str]]:
+    """The events of the merges that this job is about, oldest first, and what has to be said where there is no more.
 
-    A push to the base branch names no pull request: GitHub knows which one it merged. Raises GitHubError, UsageError.
+    A push names no pull request: GitHub knows which ones it merged. Raises GitHubError and UsageError.
     """
     event = events.read(environ)
-    pushed = events.pushed(environ, event)
-    if pushed is None:
+    push = events.pushed(environ, event)
+    if push is None:
         event = events.pull_request(environ)
-        return event, events.unmerged(event)
-    branch, commit = pushed
+        idle = events.idle(event)
+        return ([], [idle]) if idle else ([event], [])
+    pushed, default = f"the push of {push.after[:10]} to {push.branch}", events.default_branch(event)
+    if default and push.branch != default:
+        return [], [f"{pushed} is about another branch, {events.ONLY_DEFAULT.format(default=default)}"]
     token = settings.github_token(environ)
     if not token:
-        raise UsageError("a push names no pull request: GITHUB_TOKEN is needed to ask GitHub which one it merged")
+        raise UsageError("a push names no pull request: GITHUB_TOKEN is needed to ask GitHub which ones it merged")
     hub = github_gateway.connect(
         api_url=events.api_url(environ), token=token, repository=event["repository"]["full_name"]
     )
-    found = events.of_merge(event, github_reads.merged_pull(hub, commit), branch=branch)
-    if found is None:
-        return event, f"the push of {commit[:10]} to {branch} merged no pull request: nothing is promoted"
-    return found, None
+    commits = _commits(hub, push)
+    pulls = github_reads.merged_pulls(hub, commits[-MOST_COMMITS:])
+    found = [one for one in (events.of_merge(event, pull, branch=push.branch) for pull in pulls) if one]
+    said = [] if found else [f"{pushed} merged no pull request: nothing is promoted"]
+    if len(commits) > MOST_COMMITS:
+        said.append(f"{pushed} brought {len(commits)} commits: only the last {MOST_COMMITS} were looked at for merges")
+    return found, said
+
+
+def _commits(hub: GitHub, push: Push) -> list[str]:
+    """What was pushed, oldest first. An event lists a part at most, and then not the newest."""
+    complete = push.commits and push.commits[-1] == push.after
+    listed = push.commits if complete else github_reads.pushed_commits(hub, before=push.before, after=push.after)
+    return list(dict.fromkeys([*listed, push.after]))
 
 
 def home(environ: Mapping[str, str]) -> Home:

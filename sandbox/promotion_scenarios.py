@@ -103,12 +103,14 @@ def promote(tale: Story, pull: PullRequest, *, pushed: bool = False) -> Checked:
     return story.read_back(tale, pull, done, event="push")
 
 
-def push_event(tale: Story) -> dict[str, Any]:
-    """The payload of the newest push to main, as far as anyone reads it."""
-    repository = tale.repository.get_branch("main").commit.sha
+def push_event(tale: Story, *, merged: int = 1) -> dict[str, Any]:
+    """The payload of the newest push to main, which brought so many of its commits, as far as anyone reads it."""
+    commits = [one.sha for one in tale.repository.get_commits(sha="main").get_page(0)[: merged + 1]]
     return {
         "ref": "refs/heads/main",
-        "after": repository,
+        "before": commits[-1],
+        "after": commits[0],
+        "commits": [{"id": sha} for sha in reversed(commits[:-1])],
         "repository": job.pull_request_event(tale.sandbox, _any_pull(tale), action="closed")["repository"],
     }
 

@@ -12,6 +12,8 @@ from clearml_ci import (
     github_reads,
     moving,
     promotion,
+    publish,
+    rerun,
     step,
 )
 from clearml_ci.check import Check
@@ -21,6 +23,9 @@ from clearml_ci.errors import UsageError
 from clearml_ci.evidence import RecordedTask
 from clearml_ci.github_gateway import GitHubError
 
+UNCHECKED = "Pull request #{} was never checked: its model was judged only now."
+_PASSES = {"compare": ("passed", "improved", "no_baseline"), "remote_run": ("passed", "not_needed")}
+_OF_THE_MERGE = ("commit", "pull_request", "merge_commit")
 AT_THE_CHECK = "the tag is moved by the check itself (promote: on-pass); this merge was recorded"
 
 
@@ -31,11 +36,13 @@ def promote(clearml: ClearML, run: Run) -> dict[str, Any]:
         return moving.rollback(clearml, run, wanted)
     if wanted.action == "check":
         return _at_the_check(clearml, run, wanted)
-    notes = _require_merged(wanted)
-    candidate, reason = _candidate(clearml, run, wanted)
+    notes = _require_merged(clearml, run, wanted)
+    candidate, said = _candidate(clearml, run, wanted)
     if candidate is None:
-        said = f"the tag stays where it is: pull request #{wanted.pull_request.number} was merged, but {reason}"
-        return {"outcome": "no_evidence", "reason": said, "candidate": None, "notes": notes}
+        why = f"the tag stays where it is: pull request #{wanted.pull_request.number} was merged, but {said}"
+        return {"outcome": "no_evidence", "reason": why, "candidate": None, "notes": notes}
+    moving.refuse_out_of_reach(wanted, candidate)
+    notes += [said] if said else []
     clearml_baseline.add_tag(clearml, candidate.id, clearml_baseline.MAIN_TAG)
     if wanted.promote == promotion.ON_PASS:
         document = evidence.as_document(candidate)
@@ -46,36 +53,52 @@ def promote(clearml: ClearML, run: Run) -> dict[str, Any]:
 def _at_the_check(clearml: ClearML, run: Run, wanted: Check) -> dict[str, Any]:
     """The predecessor's way: the tag moves as soon as a pull request passes, merged or not."""
     results = {name: one.result or {} for name, one in clearml_runs.steps(clearml, run.id).items()}
-    candidate = next((results[n]["candidate"] for n in ("find_task", "remote_run") if _found(results, n)), None)
-    judged = results.get("compare", {})
-    if candidate is None or judged.get("outcome") not in ("passed", "improved", "no_baseline"):
+    found = (results.get(name, {}).get("candidate") for name in ("find_task", "remote_run"))
+    candidate = next(filter(None, found), None)
+    planned = [name for name in _PASSES if name in check.plan(run.arguments)]
+    if candidate is None or any(results.get(name, {}).get("outcome") not in _PASSES[name] for name in planned):
         return {"outcome": "passed", "reason": "the tag stays where it is: the check does not pass"}
+    if rerun.of(clearml, run) and (outdated := _outdated(wanted)):
+        return {"outcome": "passed", "reason": f"the tag stays where it is: {outdated}"}
     task = clearml_tasks.recorded_task(clearml, candidate["id"])
-    return moving.promote(clearml, run, wanted, task, judged=judged)
+    moving.refuse_out_of_reach(wanted, task)
+    return moving.promote(clearml, run, wanted, task, judged=results.get("compare"))
 
 
-def _found(results: dict[str, dict[str, Any]], name: str) -> bool:
-    return bool(results.get(name, {}).get("candidate"))
-
-
-def _require_merged(wanted: Check) -> list[str]:
-    """Notes, where GitHub cannot be asked. Raises UsageError where this commit was not merged."""
-    hub, number = step.github_if_any(wanted), wanted.pull_request.number
-    if hub is None:
-        return []
+def _outdated(wanted: Check) -> str:
+    """Why a rerun is about a pull request that nobody proposes like this any more, or cannot know it; or nothing."""
     try:
-        pull = github_reads.pull(hub, number)
+        return publish.outdated(step.github(wanted), wanted)
     except GitHubError as error:
-        return [str(error)]
-    if not pull.merged:
-        raise UsageError(f"pull request #{number} is not merged ({pull.state}): the tag stays where it is")
-    if pull.head_sha != wanted.commit:
-        raise UsageError(f"pull request #{number} was merged at {pull.head_sha[:10]}, not at {wanted.commit[:10]}")
+        return str(error)
+
+
+def _require_merged(clearml: ClearML, run: Run, wanted: Check) -> list[str]:
+    """Notes, where GitHub cannot be asked: the job's event said that it was merged. Raises UsageError where it was not
+    this commit, or not as this one.
+    """
+    try:
+        pull = github_reads.pull(step.github(wanted), wanted.pull_request.number)
+    except GitHubError as error:
+        _require_as_the_job_said(clearml, run, error)
+        return [] if isinstance(error, step.NoCredentialsError) else [str(error)]
+    if refused := publish.not_the_merge(pull, wanted):
+        raise UsageError(f"{refused}: the tag stays where it is")
     return []
 
 
+def _require_as_the_job_said(clearml: ClearML, run: Run, refused: GitHubError) -> None:
+    again = rerun.of(clearml, run)
+    before = again.original.arguments if again else run.arguments
+    if edited := [name for name in _OF_THE_MERGE if before.get(name) != run.arguments.get(name)]:
+        raise UsageError(
+            f"this rerun changes {', '.join(edited)}, and GitHub cannot be asked whether that was merged ({refused}): "
+            "the tag stays where it is"
+        )
+
+
 def _candidate(clearml: ClearML, run: Run, wanted: Check) -> tuple[RecordedTask | None, str]:
-    """The task that was judged for this commit, else the one that a check would judge; and why there is none."""
+    """The task that was judged for this commit, else the one that a check would judge; and what is to be said of it."""
     judged = clearml_baseline.judged_candidate(clearml, run, commit=wanted.commit, name=wanted.name)
     if judged:
         try:
@@ -87,8 +110,9 @@ def _candidate(clearml: ClearML, run: Run, wanted: Check) -> tuple[RecordedTask 
     project = clearml_gateway.existing_project_id(clearml, wanted.project) if wanted.project else None
     tasks = clearml_tasks.tasks_of_commit(clearml, commit=wanted.commit, project=project, task_name=wanted.task_name)
     choice = evidence.choose(wanted, tasks)
-    unchecked = "" if judged else "it was never checked, and "
-    return choice.candidate, "" if choice.candidate else unchecked + evidence.explain(wanted, choice)
+    if choice.candidate is None:
+        return None, ("" if judged else "it was never checked, and ") + evidence.explain(wanted, choice)
+    return choice.candidate, "" if judged else UNCHECKED.format(wanted.pull_request.number)
 
 
 if __name__ == "__main__":

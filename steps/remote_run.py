@@ -34,6 +34,7 @@ def remote_run(clearml: ClearML, run: Run) -> dict[str, Any]:
         if launch is None or _was_run_already(clearml, run, launch):
             return _unlaunched(Ending("not_needed", "", "this commit was run already"))
         remote.refuse_shared_queue(run.arguments, code=launch.queue)
+        remote.refuse_out_of_reach(launch, project=wanted.project, task_name=wanted.task_name)
         hub = step.github_if_any(wanted)
         if refused := pull_code.refusal(hub, wanted, launch):
             return _unlaunched(Ending("no_evidence", "approval", refused))

@@ -1,5 +1,6 @@
 """Report the verdict: on the run, in the pull request's one comment, as a commit status."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from clearml_ci import (
     clearml_runs,
     clearml_tasks,
     markdown,
+    promotion,
     publish,
     rerun,
     step,
@@ -17,7 +19,7 @@ from clearml_ci import (
 from clearml_ci.charts import Curves
 from clearml_ci.check import Check
 from clearml_ci.clearml_gateway import ClearML, ClearMLError
-from clearml_ci.clearml_runs import Run
+from clearml_ci.clearml_runs import Run, Step
 from clearml_ci.errors import UsageError
 from clearml_ci.gate import Gate
 from clearml_ci.github_gateway import GitHub
@@ -36,12 +38,22 @@ def report(clearml: ClearML, run: Run) -> dict[str, Any]:
         wanted = replace(wanted, waited_for=False)
     step.require_own_repository(wanted.pull_request.repository, run)
     steps = clearml_runs.steps(clearml, run.id)
+    wanted = _about(wanted, steps)
     document = verdict.compose(
         wanted,
         run={"id": run.id, "url": run.url},
         steps={name: {"status": one.status, "result": one.result} for name, one in steps.items()},
     )
     return _told(clearml, run, wanted, document, again)
+
+
+def _about(wanted: Check, steps: Mapping[str, Step]) -> Check:
+    """A rollback is about the pull request whose promotion it undid, whichever run it was started from."""
+    promoted = (steps["promote"].result or {}).get("promotion") if "promote" in steps else None
+    if wanted.action != promotion.ROLLBACK or not promoted:
+        return wanted
+    pull = replace(wanted.pull_request, number=promoted["pull_request"])
+    return replace(wanted, pull_request=pull, commit=promoted["commit"], merge_commit=promoted["merge_commit"])
 
 
 def _unreadable(clearml: ClearML, run: Run, again: Rerun | None, error: UsageError) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """After the merge, and again from ClearML: the demo's scenarios, read back from the servers, and what can be wrong."""
 
+import re
+
 import pytest
 
 from sandbox import job, promotion_scenarios, scenarios, story
@@ -133,6 +135,57 @@ def test_promote__merged_without_a_check_and_a_run__is_no_evidence_and_keeps_the
     assert story.tagged_best(tale, TAG) == best
 
 
+def test_promote__push_that_merged_two__promotes_both_oldest_first(played: Play, tale: Story) -> None:
+    played("merge-promotes")
+    pulls = [
+        story.propose(tale, f"together-{name}", f"Notes {name}", files={f"{name}.md": name}, **promotion_scenarios.BIG)
+        for name in ("one", "two")
+    ]
+    for pull in pulls:
+        pull.merge(merge_method="squash")
+    event = promotion_scenarios.push_event(tale, merged=2)
+    done = job.run(tale.sandbox, event=event, event_name="push", settings=OWN, command=())
+    assert done.exit_code == 0
+    verdicts = [story.verdict(tale, run) for run in re.findall(r"^ClearML run: \S+/([0-9a-f]{32})\b", done.log, re.M)]
+    assert [one["pull_request"] for one in verdicts] == [pull.number for pull in pulls]
+    for one, pull in zip(verdicts, pulls, strict=True):
+        assert any(f"#{pull.number} was never checked" in said for said in one["warnings"])
+        assert MAIN_TAG in tale.clearml.call("tasks.get_by_id", task=one["candidate"]["id"])["task"]["tags"]
+
+
+def test_promote__policy_that_judges_no_model__says_so_and_exits_0(played: Play, tale: Story) -> None:
+    merged = played("merge-promotes")
+    event = job.pull_request_event(tale.sandbox, merged.pull, action="closed")
+    none: dict[str, str | None] = {**OWN, "CLEARML_CI_CANDIDATE": "none", **dict.fromkeys(job.METRIC)}
+    done = job.run(tale.sandbox, event=event, settings=none, command=())
+    assert (done.exit_code, done.outputs) == (0, {})
+    assert "this policy judges no model" in done.log
+
+
+def test_promote__project_that_does_not_exist__exits_2_and_starts_nothing(played: Play, tale: Story) -> None:
+    merged = played("merge-promotes")
+    event = job.pull_request_event(tale.sandbox, merged.pull, action="closed")
+    nowhere: dict[str, str | None] = {**OWN, "CLEARML_PROJECT": f"{tale.sandbox.project}x"}
+    done = job.run(tale.sandbox, event=event, settings=nowhere, command=())
+    assert f"no ClearML project '{tale.sandbox.project}x'" in only_line(done, 2)
+
+
+def test_promote__on_pass__moves_the_tag_in_the_check_unless_the_probe_fails(tale: Story) -> None:
+    asked: dict[str, str | None] = {
+        "CLEARML_BEST_TAGNAME": "Best at the check",
+        "CLEARML_CI_PROMOTE": "on-pass",
+        "CLEARML_CI_REMOTE_RUN": "first-iteration",
+    }
+    best = story.ensure_best(tale, "Best at the check")
+    pull = story.propose(tale, "on-pass", "Big, and at once", **promotion_scenarios.BIG)
+    broken = story.check(tale, pull, settings={**asked, "EXECUTION_ENTRYPOINT": "nowhere.py"})
+    assert (broken.job.exit_code, broken.verdict["gates"][0]["outcome"]) == (1, "improved")
+    assert story.tagged_best(tale, "Best at the check") == [best]
+    passed = story.check(tale, pull, settings={**asked, "EXECUTION_ENTRYPOINT": "train.py"})
+    assert (passed.job.exit_code, passed.verdict["promotion"]["moved"]) == (0, True)
+    assert story.tagged_best(tale, "Best at the check") == [passed.verdict["candidate"]["id"]]
+
+
 def test_trigger__closed_without_a_merge__says_so_and_exits_0(tale: Story) -> None:
     pull = story.propose(tale, "given-up", "Never mind", trained=False, files={"never.md": "mind\n"})
     pull.edit(state="closed")
@@ -144,7 +197,8 @@ def test_trigger__closed_without_a_merge__says_so_and_exits_0(tale: Story) -> No
 
 def test_trigger__push_that_merged_nothing__says_so_and_exits_0(played: Play, tale: Story) -> None:
     played("merge-promotes")
-    event = {**promotion_scenarios.push_event(tale), "after": played("merge-promotes").pull.base.sha}
+    base = played("merge-promotes").pull.base.sha
+    event = {**promotion_scenarios.push_event(tale), "after": base, "commits": [{"id": base}]}
     done = job.run(tale.sandbox, event=event, event_name="push", settings=OWN, command=())
     assert done.exit_code == 0
     assert "merged no pull request: nothing is promoted" in done.log

@@ -1,6 +1,10 @@
 """The best's tag moves on a ClearML server: once, whatever is interrupted, repeated, or done by two at once."""
 
+import contextlib
+import itertools
 import json
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from clearml_ci import clearml_baseline, clearml_runs, clearml_tasks, moving
+from clearml_ci import clearml_baseline, clearml_runs, clearml_tasks, handover, moving, trigger
 from clearml_ci.check import Check, PullRequest
 from clearml_ci.clearml_gateway import ClearML, ClearMLError
 from clearml_ci.errors import UsageError
@@ -77,12 +81,31 @@ class World:
     def promote(self, asked: Check = CHECK) -> dict[str, Any]:
         return promote_step.promote(self.clearml, self.run(asked))
 
-    def move(self, task: str, asked: Check = CHECK, *, session: ClearML | None = None) -> dict[str, Any]:
-        recorded = clearml_tasks.recorded_task(self.clearml, task)
-        return moving.promote(session or self.clearml, self.run(asked), asked, recorded)
+    def move(
+        self, task: str, asked: Check = CHECK, *, session: ClearML | None = None, goes_on: bool = False
+    ) -> dict[str, Any]:
+        """`goes_on`: an agent is at its step, as far as anyone else can see."""
+        recorded, run = clearml_tasks.recorded_task(self.clearml, task), self.run(asked)
+        for started in [run.id, self.project.step(run.id, "promote")] if goes_on else []:
+            self.client.call("tasks.started", task=started)
+        return moving.promote(session or self.clearml, run, asked, recorded)
 
     def rollback(self) -> dict[str, Any]:
         return self.promote(replace(CHECK, action="rollback"))
+
+    def undo(self, asked: Check = CHECK, *, session: ClearML | None = None) -> dict[str, Any]:
+        asked = replace(asked, action="rollback", project=self.project.name)
+        return moving.rollback(session or self.clearml, self.run(asked), asked)
+
+    def interrupted(self, task: str, asked: Check = CHECK) -> None:
+        """A promotion that dies before it takes the tag from the old best."""
+
+        def die(_: int) -> None:
+            if task in self.tagged():
+                raise DiedError
+
+        with pytest.raises(DiedError):
+            self.move(task, asked, session=self.watched(die))
 
     def tagged(self, tag: str = TAG) -> list[str]:
         found = self.client.call("tasks.get_all", project=[self.project.id], tags=[tag], only_fields=["id"])
@@ -159,6 +182,37 @@ def test_promote__published_tasks__are_tagged_as_well(world: World) -> None:
     assert world.tagged() == [new]
 
 
+def test_promote__only_advisory_gates__keeps_the_tag_as_without_any(world: World) -> None:
+    old = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,))
+    world.trained(0.9)
+    advisory = replace(CHECK, gates=(replace(GATE, required=False),))
+    result = world.promote(advisory)
+    assert result["reason"] == "the tag stays where it is: no required gate says which model is better"
+    assert world.tagged() == [old]
+    assert result["gates"][0]["outcome"] == "improved"
+    assert world.promote(replace(advisory, promote="passing"))["promotion"]["moved"] is True
+
+
+def test_promote__equal_but_for_rounding__stays_with_the_one_that_has_it_and_says_so(world: World) -> None:
+    old = world.trained(0.8 + 1e-13, commit=OLD_COMMIT, tags=(TAG,))
+    world.trained(0.8)
+    result = world.promote()
+    assert result["reason"] == f"the tag stays where it is: the task {old} has it, and is as good"
+    assert (world.tagged(), world.ledger()) == ([old], [])
+    runs = world.client.call("tasks.get_all", project=[world.pipelines["promote"]], tags=["moved the best"])["tasks"]
+    assert runs == []  # it moved nothing
+
+
+def test_promote__tagged_task__is_stamped_with_the_rule_that_it_is_ranked_by(world: World) -> None:
+    task = world.trained(0.9)
+    world.promote()
+    stamp = clearml_baseline.stamps(world.clearml, [task])[task]
+    assert stamp is not None
+    assert (stamp.rule.mode, stamp.rule.gates) == ("better", (replace(GATE, tolerance=0.0),))
+    clone = world.client.call("tasks.clone", task=task)["id"]
+    assert clearml_baseline.stamps(world.clearml, [clone])[clone] is None
+
+
 def test_promote__no_best_yet__is_the_first(world: World) -> None:
     new = world.trained(0.1)
     result = world.promote()
@@ -197,21 +251,73 @@ def test_promote__checks_of_several_names__takes_the_task_that_its_own_name_judg
     assert move.name == "digits"
 
 
+def at_the_check(world: World, task: str, asked: Check, *, remote: str = "", compared: bool = True) -> dict[str, Any]:
+    """The step `promote` of a check whose other steps have ended; `remote` is the outcome of its remote run."""
+    asked = replace(
+        asked, action="check", merge_commit="", promote="on-pass", until="first-iteration" if remote else "off"
+    )
+    run = world.run(asked, pipeline="pr_check")
+    found = {"candidate": {"id": task, "project_id": world.project.id}}
+    clearml_runs.store_result(world.clearml, world.project.step(run.id, "find_task"), found)
+    if remote:
+        clearml_runs.store_result(world.clearml, world.project.step(run.id, "remote_run"), {"outcome": remote})
+    if compared and asked.gates:
+        step = world.project.step(run.id, "compare")
+        clearml_runs.store_result(world.clearml, step, compare.compare(world.clearml, run))
+    return promote_step.promote(world.clearml, run)
+
+
 def test_promote__on_pass__moves_at_the_check_itself(world: World) -> None:
     old = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,))
     new = world.trained(0.79)
-    asked = replace(CHECK, action="check", merge_commit="", promote="on-pass")
-    run = world.run(asked, pipeline="pr_check")
-    found = world.project.step(run.id, "find_task")
-    candidate = {"id": new, "project_id": world.project.id}
-    clearml_runs.store_result(world.clearml, found, {"candidate": candidate})
-    compared = world.project.step(run.id, "compare")
-    clearml_runs.store_result(world.clearml, compared, compare.compare(world.clearml, run))
-    result = promote_step.promote(world.clearml, run)
+    result = at_the_check(world, new, CHECK)
     assert (result["promotion"]["from"], world.tagged()) == ([old], [new])
 
 
+@pytest.mark.parametrize(
+    ("accuracy", "remote", "compared", "gates", "moves"),
+    [
+        (0.9, "passed", True, (GATE,), True),
+        (0.9, "not_needed", True, (GATE,), True),
+        (0.9, "no_evidence", True, (GATE,), False),
+        (0.9, "error", True, (GATE,), False),
+        (0.7, "passed", True, (GATE,), False),
+        (0.9, "passed", False, (GATE,), False),
+        (0.7, "passed", False, (), True),
+        (0.7, "no_evidence", False, (), False),
+    ],
+    ids=[
+        *("all-pass", "run-already", "does-not-run", "was-not-run", "worse", "not-compared"),
+        *("no-gates", "no-gates-and-does-not-run"),
+    ],
+)
+def test_promote__on_pass__moves_only_where_every_judging_step_passes(
+    world: World, accuracy: float, remote: str, compared: bool, gates: tuple[Gate, ...], moves: bool
+) -> None:
+    old, new = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,)), world.trained(accuracy)
+    result = at_the_check(world, new, replace(CHECK, gates=gates), remote=remote, compared=compared)
+    assert (result["outcome"], world.tagged()) == ("passed", [new if moves else old])
+
+
 # --- what is wrong ------------------------------------------------------------------------------------------
+
+
+def test_promote__judged_task_in_another_project__is_refused_before_anything_is_tagged(world: World) -> None:
+    old = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,))
+    elsewhere = world.client.call("projects.create", name=f"{world.project.name} elsewhere")["id"]
+    judged = replace(world, project=replace(world.project, id=elsewhere)).trained(0.9)
+    checked = world.run(replace(CHECK, action="check", merge_commit=""), pipeline="pr_check", end="completed")
+    verdict = {"verdict": {"candidate": {"id": judged}}}
+    clearml_runs.store_result(world.clearml, world.project.step(checked.id, "report"), verdict)
+    with pytest.raises(UsageError) as raised:
+        world.promote()
+    assert str(raised.value) == (
+        f"the tag stays where it is: the task {judged} is in the project '{world.project.name} elsewhere', "
+        f"and the best is looked for in '{world.project.name}'"
+    )
+    assert (world.tagged(), world.tagged("main_branch")) == ([old], [])
+    with pytest.raises(UsageError, match="is in the project"):
+        at_the_check(world, judged, CHECK)
 
 
 def test_promote__never_checked_and_never_run__is_no_evidence_and_says_both(world: World) -> None:
@@ -255,6 +361,14 @@ def test_promote__archived_best__is_an_error_and_moves_nothing(world: World) -> 
     result = world.promote()
     assert (result["outcome"], "is archived" in result["reason"]) == ("error", True)
     assert world.tagged() == [old]
+
+
+def test_promote__project_that_does_not_exist__is_refused_and_moves_nothing(world: World) -> None:
+    old = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,))
+    world.trained(0.9)
+    with pytest.raises(UsageError, match=f"no ClearML project '{world.project.name}x'; did you mean"):
+        world.promote(replace(CHECK, project=f"{world.project.name}x"))
+    assert (world.tagged(), world.tagged("main_branch")) == ([old], [])
 
 
 def test_promote__tag_moved_by_hand_to_a_better_one__stays_there(world: World) -> None:
@@ -342,6 +456,33 @@ def test_rollback__of_a_merge__is_not_taken_back_by_a_repeated_promotion(world: 
     assert world.tagged() == [old]
 
 
+@pytest.mark.parametrize("moved", [False, True], ids=["beside-the-old-best", "alone"])
+def test_rollback__interrupted_promotion__is_the_one_that_is_undone(world: World, moved: bool) -> None:
+    first, second = world.trained(0.7, commit="1" * 40), world.trained(0.8, commit="2" * 40)
+    third = world.trained(0.9, commit="3" * 40)
+    world.move(first)
+    world.move(second)
+    world.interrupted(third)
+    if moved:  # it died later, before its record
+        world.client.call("tasks.update_tags", ids=[second], remove_tags=[TAG])
+    result = world.rollback()
+    assert (result["outcome"], world.tagged()) == ("passed", [second])
+    assert "was rolled back" in world.move(third)["reason"]
+    world.rollback()
+    assert world.tagged() == [first]
+
+
+def test_rollback__from_the_run_of_another_pull_request__is_about_the_one_that_it_undoes(world: World) -> None:
+    old, new = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,)), world.trained(0.9)
+    world.promote()
+    other = replace(PULL, number=9)
+    asked = replace(CHECK, action="rollback", pull_request=other, commit="f" * 40, merge_commit="9" * 40)
+    told = world.promote(asked)["promotion"]
+    assert (told["pull_request"], told["commit"], told["merge_commit"]) == (7, COMMIT, MERGE)
+    assert "rollback of pull request #7" in notes(world, old)
+    assert "rollback of pull request #7" in notes(world, new)
+
+
 def test_rollback__nothing_recorded__is_refused(world: World) -> None:
     world.trained(0.8, tags=(TAG,))
     with pytest.raises(UsageError, match="no promotion of the tag 'Best' is recorded"):
@@ -358,6 +499,32 @@ def test_rollback__tag_moved_by_hand_since__is_refused_and_changes_nothing(world
     with pytest.raises(UsageError, match="somebody moved it by hand"):
         world.rollback()
     assert world.tagged() == [by_hand]
+
+
+@pytest.mark.parametrize(
+    ("why", "words"),
+    [
+        ("moved by hand", "somebody moved it by hand"),
+        ("previous gone", "is gone"),
+        ("first best", "there was none before"),
+    ],
+    ids=["moved-by-hand", "previous-gone", "first-best"],
+)
+def test_rollback__by_the_trigger__is_refused_before_anything_is_started(
+    world: World, prefix: str, why: str, words: str
+) -> None:
+    old = world.trained(0.8, commit=OLD_COMMIT, tags=() if why == "first best" else (TAG,))
+    new = world.trained(0.9)
+    world.promote()
+    if why == "moved by hand":
+        world.client.call("tasks.update_tags", ids=[new], remove_tags=[TAG])
+        by_hand = world.trained(0.5, commit="e" * 40, tags=(TAG,))
+    elif why == "previous gone":
+        world.client.call("tasks.delete", task=old, force=True)
+    environ = {"GITHUB_REPOSITORY": "o/n", "CLEARML_CI_PIPELINE_PROJECT": f"{prefix} CI"}
+    with pytest.raises(UsageError, match=words):
+        trigger.rollback(environ, began=0.0)
+    assert world.tagged() == [by_hand if why == "moved by hand" else new]
 
 
 def test_rollback__previous_best_deleted__is_refused_and_the_tag_stays(world: World) -> None:
@@ -426,30 +593,131 @@ def _interrupted_at(world: World, number: int, action: str) -> bool:
     return died
 
 
-@pytest.mark.parametrize("mode", ["better", "passing"])
-@pytest.mark.parametrize("first", [0.9, 0.95], ids=["better-second", "better-first"])
-def test_promote__another_one_in_between__leaves_exactly_one_best(world: World, mode: str, first: float) -> None:
-    for number in range(2, 20, 2):
-        name = f"train {number}"
-        asked = replace(CHECK, task_name=name, promote=mode)
+@pytest.mark.parametrize(
+    ("modes", "kept"),
+    [
+        (("better", "better"), {0.95}),
+        (("passing", "passing"), {0.9, 0.95}),
+        (("better", "passing"), {0.9, 0.95}),
+        (("passing", "better"), {0.9, 0.95}),
+    ],
+    ids=["better", "passing", "better-then-passing", "passing-then-better"],
+)
+@pytest.mark.parametrize("values", [(0.9, 0.95), (0.95, 0.9)], ids=["better-second", "better-first"])
+def test_promote__another_one_in_between__leaves_exactly_one_best(
+    world: World, modes: tuple[str, str], kept: set[float], values: tuple[float, float]
+) -> None:
+    for moment in itertools.count(1, 4):
+        name = f"train {moment}"
+        one_asked, two_asked = (replace(CHECK, task_name=name, promote=mode) for mode in modes)
         old = world.trained(0.8, name=name, commit=OLD_COMMIT, tags=(TAG,))
-        one, two = (world.trained(value, name=name) for value in (first, 1.85 - first))
+        one, two = (world.trained(value, name=name) for value in values)
+        act = Once(lambda t=two, a=two_asked: world.move(t, a))  # type: ignore[misc]
+        world.move(one, one_asked, session=in_between(world, {old, one, two}, moment, act))
+        if not act.done:  # the first one has fewer requests than that
+            return
+        (left,) = {old, one, two} & {*world.tagged()}
+        assert dict(zip((one, two), values, strict=True)).get(left) in kept
 
-        def meanwhile(at: int, *, mine: set[str], of: Check, other: str, moment: int) -> None:
-            assert mine & {*world.tagged()}
-            if at == moment:
-                world.move(other, of)
 
-        everyone = {old, one, two}
-        session = world.watched(
-            lambda at, m=everyone, a=asked, t=two, n=number: meanwhile(at, mine=m, of=a, other=t, moment=n)  # type: ignore[misc]
-        )
-        world.move(one, asked, session=session)
-        left = everyone & {*world.tagged()}
-        assert len(left) == 1
-        assert left != {old}
-        if mode == "better":
-            assert left == {one if first == 0.95 else two}
+@pytest.mark.parametrize("interrupted", [False, True], ids=["done", "interrupted"])
+@pytest.mark.parametrize("first", ["promote", "rollback"])
+def test_rollback__promotion_of_another_one_at_once__leaves_exactly_one_best(
+    world: World, monkeypatch: pytest.MonkeyPatch, first: str, interrupted: bool
+) -> None:
+    monkeypatch.setattr(handover, "PATIENCE", 0)  # the first one stands still while the second one acts
+    for moment in itertools.count(1, 4):
+        asked = replace(CHECK, task_name=f"train {moment}")
+        old = world.trained(0.8, name=asked.task_name, commit=OLD_COMMIT, tags=(TAG,))
+        undone, new = (world.trained(value, name=asked.task_name) for value in (0.9, 0.95))
+        (world.interrupted if interrupted else world.move)(undone, asked)
+
+        def act(which: str, session: ClearML | None = None, *, new: str = new, asked: Check = asked) -> None:
+            with contextlib.suppress(UsageError, ClearMLError):  # nothing to undo any more, or it waits for the other
+                if which == "rollback":
+                    world.undo(asked, session=session)
+                else:
+                    world.move(new, asked, session=session, goes_on=True)
+
+        second = Once(lambda a=act: a("rollback" if first == "promote" else "promote"))  # type: ignore[misc]
+        act(first, in_between(world, {old, undone, new}, moment, second))
+        if not second.done:
+            return
+        if len({old, undone, new} & {*world.tagged()}) > 1:
+            act("rollback")  # it was told to run again
+        assert len({old, undone, new} & {*world.tagged()}) == 1
+
+
+@dataclass
+class Once:
+    """Something that somebody does, and whether they have."""
+
+    act: Callable[[], object]
+    done: bool = False
+
+    def __call__(self) -> None:
+        self.done = True
+        self.act()
+
+
+def in_between(world: World, tasks: set[str], moment: int, act: Once) -> Watched:
+    """A session in which somebody else acts before one request, and one of these tasks is the best before each."""
+
+    def look(at: int) -> None:
+        assert tasks & {*world.tagged()}
+        if at == moment:
+            act()
+
+    return world.watched(look)
+
+
+def test_rollback__of_a_promotion_that_goes_on__waits_until_it_has_settled(world: World) -> None:
+    """It has read that the old best ranks lower, and will take the tag from it: not once the rollback is through."""
+    old, new = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,)), world.trained(0.9)
+    undone: list[dict[str, Any]] = []
+    undoing = threading.Thread(target=lambda: undone.append(world.undo()))
+
+    def begin_to_undo() -> None:
+        undoing.start()
+        while "rollback" not in str(clearml_baseline.stamps(world.clearml, [old])):
+            time.sleep(0.05)
+        undoing.join(1.5)
+        assert undoing.is_alive()
+
+    act = Once(begin_to_undo)
+
+    @dataclass
+    class Watching(ClearML):
+        def call(self, endpoint: str, **request: Any) -> dict[str, Any]:
+            if request.get("remove_tags") == [TAG] and not act.done:
+                act()
+            return super().call(endpoint, **request)
+
+    world.move(new, session=Watching(world.clearml.session), goes_on=True)
+    undoing.join(20)
+    assert world.tagged() == [new]
+    assert undone[0]["outcome"] == "error"
+    assert f"the task {new} became the best at the same time" in undone[0]["reason"]
+
+
+def test_rollback__promotion_that_hangs__is_told_and_leaves_a_best(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handover, "PATIENCE", 0)
+    old, new = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,)), world.trained(0.9)
+
+    @dataclass
+    class Dies(ClearML):
+        def call(self, endpoint: str, **request: Any) -> dict[str, Any]:
+            if request.get("remove_tags") == [TAG]:
+                raise DiedError
+            return super().call(endpoint, **request)
+
+    with pytest.raises(DiedError):
+        world.move(new, session=Dies(world.clearml.session), goes_on=True)
+    with pytest.raises(ClearMLError, match="is moving the tag 'Best' as well, and does not end"):
+        world.undo()
+    assert world.tagged() == sorted([old, new])
 
 
 # --- servers and ledgers ------------------------------------------------------------------------------------

@@ -166,9 +166,30 @@ def test_from_arguments__promotion_that_makes_no_sense__is_refused(edit: dict[st
             {"gates": "[]", "promote": "on-pass"},
             {"find_task": [], "compare": ["find_task"], "promote": ["compare"], "report": ["promote"]},
         ),
-        ({"promote": "on-pass"}, {"find_task": [], "report": ["find_task"]}),
+        (
+            {"gates": "[]", "promote": "on-pass", "run_until": "first-iteration"},
+            {
+                "find_task": [],
+                "remote_run": [],
+                "compare": ["find_task"],
+                "promote": ["remote_run", "compare"],
+                "report": ["promote"],
+            },
+        ),
+        (
+            {"gates": "[]", "promote": "on-pass", "candidate": "train"},
+            {"remote_run": [], "compare": ["remote_run"], "promote": ["compare"], "report": ["promote"]},
+        ),
+        ({"promote": "on-pass"}, {"find_task": [], "promote": ["find_task"], "report": ["promote"]}),
+        (
+            {"promote": "on-pass", "candidate": "none", "run_until": "first-iteration"},
+            {"remote_run": [], "report": ["remote_run"]},
+        ),
     ],
-    ids=["promote", "rollback", "on-pass", "on-pass-without-gates"],
+    ids=[
+        *("promote", "rollback", "on-pass", "on-pass-beside-a-probe", "on-pass-of-a-training"),
+        *("on-pass-without-gates", "on-pass-without-a-model"),
+    ],
 )
 def test_plan__promotion__has_its_step(arguments: dict[str, str], steps: dict[str, list[str]]) -> None:
     assert check.plan(arguments) == steps

@@ -8,6 +8,7 @@ from clearml_ci import events
 from clearml_ci.errors import UsageError
 
 PULL: dict[str, Any] = {"number": 7, "merged": True, "base": {"ref": "main"}}
+HOME = {"full_name": "o/n", "default_branch": "main"}
 SHA = "a" * 40
 
 
@@ -38,24 +39,45 @@ def test_command__outside_of_a_workflow__is_the_check_which_then_says_what_is_mi
         events.pull_request({})
 
 
-def test_unmerged__merged__is_nothing() -> None:
-    assert events.unmerged({"action": "closed", "pull_request": PULL}) is None
+@pytest.mark.parametrize("home", [HOME, {}], ids=["into-the-default-branch", "default-branch-unknown"])
+def test_idle__merged__is_nothing(home: dict[str, str]) -> None:
+    assert events.idle({"action": "closed", "pull_request": PULL, "repository": home}) is None
 
 
-def test_unmerged__closed_without_a_merge__says_so() -> None:
-    said = events.unmerged({"action": "closed", "pull_request": {**PULL, "merged": False}})
+def test_idle__closed_without_a_merge__says_so() -> None:
+    said = events.idle({"action": "closed", "pull_request": {**PULL, "merged": False}, "repository": HOME})
     assert said == "pull request #7 was closed without a merge: nothing is promoted"
 
 
-def test_unmerged__open__is_wrong_usage() -> None:
+def test_idle__merged_into_another_branch__says_so() -> None:
+    pull = {**PULL, "base": {"ref": "release"}}
+    said = events.idle({"action": "closed", "pull_request": pull, "repository": HOME})
+    assert said == (
+        "pull request #7 was merged into 'release', and only what is merged into 'main' is promoted: nothing is done"
+    )
+
+
+def test_idle__open__is_wrong_usage() -> None:
     with pytest.raises(UsageError, match="#7 is not merged: a best moves after the merge"):
-        events.unmerged({"action": "opened", "pull_request": {**PULL, "merged": False}})
+        events.idle({"action": "opened", "pull_request": {**PULL, "merged": False}})
 
 
-def test_pushed__branch__is_named_with_its_commit(tmp_path: Path) -> None:
-    event = {"ref": "refs/heads/release/1", "after": SHA}
-    assert events.pushed(environ(tmp_path, "push", event), event) == ("release/1", SHA)
+def test_pushed__branch__is_named_with_its_commits(tmp_path: Path) -> None:
+    event = {
+        "ref": "refs/heads/release/1",
+        "before": "b" * 40,
+        "after": SHA,
+        "commits": [{"id": "c" * 40}, {"id": SHA}],
+    }
+    push = events.pushed(environ(tmp_path, "push", event), event)
+    assert push == events.Push("release/1", "b" * 40, SHA, ("c" * 40, SHA))
     assert events.pushed({"GITHUB_EVENT_NAME": "pull_request"}, event) is None
+
+
+@pytest.mark.parametrize("commits", [None, [], "none", [7, {}]])
+def test_pushed__event_without_commits__has_none(tmp_path: Path, commits: object) -> None:
+    event = {"ref": "refs/heads/main", "after": SHA, "commits": commits}
+    assert events.pushed(environ(tmp_path, "push", event), event) == events.Push("main", "", SHA, ())
 
 
 @pytest.mark.parametrize(

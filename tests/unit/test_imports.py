@@ -17,7 +17,18 @@ PRODUCT = [
 # What is no pure core: the two gateways, and what reads git, the job's environment, or a gateway.
 AROUND = {
     *(file.stem for file in (ROOT / "clearml_ci").glob("*.py") if file.stem.startswith(("clearml_", "github_"))),
-    *("audit_job", "carry", "comparison", "controller", "lineage", "main_run", "moving", "publish", "pull_code"),
+    *(
+        "audit_job",
+        "carry",
+        "comparison",
+        "controller",
+        "handover",
+        "lineage",
+        "main_run",
+        "moving",
+        "publish",
+        "pull_code",
+    ),
     *("rerun", "source", "step", "trigger", "voice", "watch", "workflow"),
 }
 CORE = sorted(file.stem for file in (ROOT / "clearml_ci").glob("*.py") if file.stem not in AROUND)

@@ -3,11 +3,11 @@ from dataclasses import replace
 import pytest
 
 from clearml_ci import promotion
-from clearml_ci.gate import Gate, Summary
+from clearml_ci.gate import Gate
 from clearml_ci.promotion import Decision, Move
 from tests.unit.drawing import GATE
 
-LOSS = Gate("loss", "validation", goal="minimize")
+NOT_SAID = "no required gate says which model is better"
 ADVISORY = Gate("speed", "steps", required=False)
 MOVE = Move(
     run="1",
@@ -35,10 +35,14 @@ MOVE = Move(
         ("better", "no_baseline", Decision(True, "passed", "it is the first best")),
         ("better", "inconclusive", Decision(False, "inconclusive", "the tag stays where it is: why")),
         ("better", "error", Decision(False, "error", "the tag stays where it is: why")),
-        ("better", None, Decision(False, "passed", "the tag stays where it is: no gate says which model is better")),
+        (
+            "better",
+            None,
+            Decision(False, "passed", "the tag stays where it is: no required gate says which model is better"),
+        ),
         ("passing", "passed", Decision(True, "passed", "why")),
         ("passing", "regressed", Decision(False, "passed", "the tag stays where it is: why")),
-        ("passing", None, Decision(True, "passed", "no gate has to hold")),
+        ("passing", None, Decision(True, "passed", "no required gate has to hold")),
         ("on-pass", "error", Decision(False, "error", "the tag stays where it is: why")),
     ],
 )
@@ -51,42 +55,9 @@ def test_gates__mode__keeps_the_tolerance_or_not(mode: str, tolerance: float) ->
     assert promotion.gates(mode, (GATE,)) == (replace(GATE, tolerance=tolerance),)
 
 
-def reported(accuracy: float | None = 0.9, loss: float | None = 0.1) -> dict[Gate, Summary | None]:
-    values = {GATE: accuracy, LOSS: loss}
-    return {g: None if v is None else Summary(g.title, g.series, v, v, v) for g, v in values.items()}
-
-
-def rank(mode: str = "better", *, stamp: float = 0, task: str = "a", **values: float | None) -> promotion.Rank:
-    return promotion.rank(mode, (GATE, LOSS, ADVISORY), reported(**values), stamp=stamp, task=task)
-
-
-@pytest.mark.parametrize(
-    ("lower", "higher"),
-    [
-        (rank(accuracy=0.8, stamp=9), rank(accuracy=0.9, stamp=1)),
-        (rank(loss=0.2, stamp=9), rank(loss=0.1, stamp=1)),
-        (rank(accuracy=None, stamp=9), rank(accuracy=-5, stamp=1)),
-        (rank(accuracy=float("nan"), stamp=9), rank(accuracy=-5, stamp=1)),
-        (rank(stamp=1), rank(stamp=2)),
-        (rank(task="a"), rank(task="b")),
-        (rank("passing", accuracy=0.9, stamp=1), rank("passing", accuracy=0.8, stamp=2)),
-    ],
-    ids=["maximize", "minimize", "missing", "nan", "stamp", "id", "passing-goes-by-stamps"],
-)
-def test_rank__two_tagged_tasks__are_ordered(lower: promotion.Rank, higher: promotion.Rank) -> None:
-    assert lower < higher
-
-
-def test_rank__doubtful_zero_of_a_loss__is_not_the_best() -> None:
-    diverged = {**reported(), LOSS: Summary("loss", "validation", 0.0, 0.0, 2.0)}
-    assert promotion.rank("better", (LOSS,), diverged, stamp=9, task="z") < promotion.rank(
-        "better", (LOSS,), reported(loss=0.5), stamp=1, task="a"
-    )
-
-
-def test_next_stamp__clock_that_is_behind__is_later_all_the_same() -> None:
-    assert promotion.next_stamp([5.0, 100.0], now=50.0) > 100.0
-    assert promotion.next_stamp([], now=50.0) == 50.0
+@pytest.mark.parametrize(("mode", "gates"), [("better", (GATE,)), ("passing", ()), ("rollback", ())])
+def test_rule__mode__goes_by_required_gates_or_by_stamps_alone(mode: str, gates: tuple[Gate, ...]) -> None:
+    assert promotion.rule(mode, (GATE, ADVISORY)).gates == gates
 
 
 def move(run: str, **changes: object) -> Move:
@@ -116,8 +87,40 @@ def test_last__ledger__is_the_newest_that_was_done_and_not_undone(moves: list[Mo
 
 @pytest.mark.parametrize(("name", "last"), [("", "2"), ("digits", "1"), ("other", None)])
 def test_last__of_a_name__leaves_those_of_others_alone(name: str, last: str | None) -> None:
-    found = promotion.last([move("2", name="letters"), move("1", name="digits")], name=name)
+    found = promotion.last(promotion.of_name([move("2", name="letters"), move("1", name="digits")], name))
     assert (found.run if found else None) == last
+
+
+@pytest.mark.parametrize(
+    ("moves", "last"),
+    [
+        ([move("2", state="moving"), move("1", to="old")], "2"),
+        ([move("2", state="settling"), move("1", to="old")], "2"),
+        ([move("2", state="lost"), move("1", to="old")], "1"),
+        ([move("3", undoes="2", **ROLLBACK), move("2", state="moving"), move("1", to="old")], "1"),
+    ],
+    ids=["before-it-settled", "settling", "lost", "undone"],
+)
+def test_last__interrupted_where_its_task_carries_the_tag__is_the_one_to_undo(moves: list[Move], last: str) -> None:
+    found = promotion.last(moves, carrying={"new", "old"})
+    assert found is not None
+    assert found.run == last
+
+
+@pytest.mark.parametrize(
+    ("other", "waits"),
+    [
+        (move("2", state="settling", to="x"), True),
+        (move("2", state="moving", to="x"), False),
+        (move("2", state="moved", to="x"), False),
+        (move("2", state="settling"), False),
+        (move("1", state="settling", to="x"), False),
+        (move("2", state="settling", to="x", tag="another"), False),
+    ],
+    ids=["settling", "before-that", "done", "the-same-task", "itself", "another-tag"],
+)
+def test_in_the_way__other_move__is_waited_for_where_it_may_take_the_tag(other: Move, waits: bool) -> None:
+    assert promotion.in_the_way([MOVE, other], MOVE) == ([other] if waits else [])
 
 
 @pytest.mark.parametrize(
@@ -128,8 +131,9 @@ def test_last__of_a_name__leaves_those_of_others_alone(name: str, last: str | No
         ([move("1", state="moving")], None),
         ([move("2", to="later"), move("1")], "was replaced by a later one"),
         ([move("2", undoes="1", **ROLLBACK), move("1")], "was rolled back"),
+        ([move("2", undoes="1", **ROLLBACK), move("1", state="moving")], "was rolled back"),
     ],
-    ids=["never", "another", "begun", "replaced", "rolled-back"],
+    ids=["never", "another", "begun", "replaced", "rolled-back", "rolled-back-after-an-interruption"],
 )
 def test_had_its_turn__promotion_repeated__is_told(moves: list[Move], words: str | None) -> None:
     said = promotion.had_its_turn(moves, "new")

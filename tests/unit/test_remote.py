@@ -144,3 +144,20 @@ def test_arguments_of_policy__what_it_runs__is_not_mixed_with_the_workflows() ->
 def test_until__off_for_a_candidate_that_is_trained__is_refused() -> None:
     with pytest.raises(UsageError, match="is 'off', but the candidate is to be trained"):
         remote.from_arguments({"run_until": "off", "candidate": "find-or-train"})
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        ({"run_project": "Elsewhere"}, "run_project is 'Elsewhere', but project is 'Digits'"),
+        ({"run_name": "another"}, "run_name is 'another', but task_name is 'train digits'"),
+    ],
+)
+def test_refuse_out_of_reach__trained_where_nobody_looks__names_both(edit: dict[str, str], message: str) -> None:
+    at_home = {"run_project": "Digits", "run_name": "train digits", "run_until": "completion", "candidate": "train"}
+    remote.refuse_out_of_reach(launch(**at_home), project="Digits", task_name="train digits")
+    remote.refuse_out_of_reach(launch(**{**at_home, **edit}), project="", task_name="")
+    with pytest.raises(UsageError, match=message):
+        remote.refuse_out_of_reach(launch(**{**at_home, **edit}), project="Digits", task_name="train digits")
+    beside = launch(**{**at_home, **edit, "candidate": "find"})
+    remote.refuse_out_of_reach(beside, project="Digits", task_name="train digits")

@@ -126,6 +126,15 @@ def test_settings__printed__do_not_show_the_token(environ: dict[str, str]) -> No
     assert "ghs_secret" not in json.dumps(found.check.to_arguments())
 
 
+def test_from_environment__candidate_none__is_for_a_merge_what_judges_no_model(environ: dict[str, str]) -> None:
+    environ["CLEARML_CI_CANDIDATE"] = "none"
+    with pytest.raises(UsageError, match="nothing would be checked"):
+        settings.from_environment(environ)
+    merged = event()
+    merged["pull_request"]["merge_commit_sha"] = "d" * 40
+    assert settings.from_environment(environ, event=merged, promotes=True).check.candidate == "none"
+
+
 @pytest.mark.parametrize(
     ("label", "approved_by"), [("safe", "maintainer"), ("run-remote", "")], ids=["the-policys", "the-default"]
 )
@@ -223,3 +232,32 @@ def test_notes__merge__speak_of_what_a_promotion_reads_alone(environ: dict[str, 
     environ |= {"CLEARML_CI_QUEUE_LIMIT": "90", "CLEARML_BEST_TAGNAME": "Other"}
     (note,) = governed(environ, POLICY, promotes=True).notes
     assert note.endswith(": clearml_best_tagname")
+
+
+TRAINS = (
+    "version: 1\nproject: Digits\ntask_name: train digits\ncandidate: train\n"
+    "remote_run: {script: train.py, until: completion, %s}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("project: Other", "remote_run.project of the policy is 'Other', but project of the policy is 'Digits'"),
+        ("name: other", "remote_run.name of the policy is 'other', but task_name of the policy is 'train digits'"),
+    ],
+)
+def test_from_environment__policy_that_trains_out_of_reach__names_both_keys(
+    environ: dict[str, str], said: str, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        settings.from_environment(environ, read_policy=lambda *_: policy.load(TRAINS % said, source="policy"))
+    within = TRAINS % "project: Digits"
+    settings.from_environment(environ, read_policy=lambda *_: policy.load(within, source="policy"))
+
+
+def test_from_environment__inputs_that_train_out_of_reach__names_both_variables(environ: dict[str, str]) -> None:
+    environ |= {"CLEARML_CI_CANDIDATE": "train", "CLEARML_PROJECT": "Digits", "CLEARML_CI_RUN_PROJECT": "Other"}
+    with pytest.raises(UsageError, match="CLEARML_CI_RUN_PROJECT is 'Other', but CLEARML_PROJECT is 'Digits'"):
+        settings.from_environment(environ)
+    settings.from_environment({**environ, "CLEARML_PROJECT": ""})
