@@ -98,7 +98,8 @@ def test_probe_broken__comment__names_the_phase_and_shows_the_end_of_the_console
     remote = checked.verdict["remote_run"]
     (comment,) = checked.comments
     assert (remote["outcome"], remote["phase"]) == ("no_evidence", "import")
-    assert remote["log_tail"][-1] == "ModuleNotFoundError: No module named 'ray'"
+    # The agent's own last line, "Process failed, exit code 1", may come in time, or not.
+    assert "ModuleNotFoundError: No module named 'ray'" in remote["log_tail"][-2:]
     assert "\nModuleNotFoundError: No module named 'ray'\n" in comment
     assert end_of(tale, remote["task"]["id"]) == ("failed", True)
 
