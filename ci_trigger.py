@@ -24,14 +24,14 @@ on a schedule it audits what main promises.
   1  regressed, no evidence, or an audit's finding 4  error: ClearML, a queue, an agent or GitHub failed
   2  wrong usage or configuration
 
-Inside a GitHub workflow no command is needed, the event decides: a pull request is checked (`on: pull_request`), one
-that was closed by its merge (`types: [closed]`) or a push to the default branch promotes its model, and `on: schedule`
-starts the audit. Everything is read from the environment; README.md has the table. From a shell, with the CLEARML_*
+Inside a GitHub workflow no command is needed, the event decides: a pull request is checked (`on: pull_request`), its
+merge into the default branch (`types: [closed]`, or the push to it) promotes its model, and `on: schedule` starts the
+audit. Everything is read from the environment; README.md has the table. From a shell, with the CLEARML_*
 variables of your server, and GITHUB_REPOSITORY=owner/name and GITHUB_TOKEN where GitHub is asked:
 
   python ci_trigger.py validate                         is the policy file in order?
   python ci_trigger.py rerun RUN threshold_percent=5    judge again with another tolerance; RUN is a run's id
-  python ci_trigger.py rollback                         the best before the last merge is the best again
+  python ci_trigger.py rollback                         the best before the last promotion is the best again
   python ci_trigger.py audit                            does what main promises still hold?
   python ci_trigger.py schedule daily 22:30             ClearML starts that audit each day; `schedule off` ends it
 """
@@ -101,7 +101,7 @@ class Command:
 
 COMMANDS = {
     "pr": Command("check the pull request of the current event", _pr),
-    "promote": Command("after a merge: move the best's tag to its model, if that is as good or better", _promote),
+    "promote": Command("after a merge into the default branch: the best's tag moves, by the policy", _promote),
     "audit": Command("does what main promises still hold? bests, leftovers, queues, a probe of main's head", _audit),
     "schedule": Command(
         "have ClearML start the audit on schedule, with an agent of the services queue",

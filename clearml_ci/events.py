@@ -105,5 +105,5 @@ def idle(event: Event) -> str | None:
         return f"pull request #{number} was closed without a merge: nothing is promoted"
     raise UsageError(
         f"pull request #{number} is not merged: a best moves after the merge "
-        "(`on: pull_request: types: [closed]`, or a push to the base branch)"
+        "(`on: pull_request_target: types: [closed]`, or a push to the default branch)"
     )

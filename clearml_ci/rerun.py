@@ -4,7 +4,7 @@ The trigger writes a nonce into the Args of each run that it starts, and clones 
 nonce is the original, and later ones are shown as a difference to it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from clearml_ci.errors import UsageError, nearest
 ORIGIN = "_origin"
 _LONGEST = 40  # characters of a value
 _MOST = 5  # changes that are named
+_ONE_GATE = ("scalar_title", "scalar_series", "goal", "threshold_percent")  # ignored where `gates` says something
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,10 @@ def _shown(value: str) -> str:
 
 
 def edits(run: Run, given: Sequence[str]) -> dict[str, str]:
-    """`name=value` texts as a rerun's changed parameters. Raises UsageError for names that the run does not have."""
+    """`name=value` texts as a rerun's changed parameters.
+
+    Raises UsageError for names that the run does not have, and for those that would change nothing.
+    """
     known = [name for name in run.arguments if not name.startswith("_")]
     if "_context" not in run.arguments:
         raise UsageError(f"{run.id} is no run of ClearML CI: give the id of a pipeline run (`ClearML run: .../<id>`)")
@@ -75,4 +79,11 @@ def edits(run: Run, given: Sequence[str]) -> dict[str, str]:
         if name.strip() not in known:
             raise UsageError(f"no parameter '{name.strip()}'{nearest(name.strip(), known, what='parameters')}")
         found[name.strip()] = value
+    _refuse_without_effect({**run.arguments, **found}, edited=found)
     return found
+
+
+def _refuse_without_effect(arguments: Mapping[str, str], *, edited: Iterable[str]) -> None:
+    for name in edited if arguments.get("gates", "").strip() else ():
+        if name in _ONE_GATE:
+            raise UsageError(f"{name} has no effect: this run's gates are in `gates`; edit that")

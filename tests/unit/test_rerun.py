@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from clearml_ci import rerun
@@ -48,3 +50,11 @@ def test_edits__that_the_run_does_not_have__are_refused(given: str, message: str
     with pytest.raises(UsageError) as raised:
         rerun.edits(RUN, [given])
     assert message in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["scalar_title", "scalar_series", "goal", "threshold_percent"])
+def test_edits__of_one_gate_where_the_run_has_a_list__are_refused(name: str) -> None:
+    listed = replace(RUN, arguments={name: "", "_context": "{}", "gates": "[{}]"})
+    with pytest.raises(UsageError, match=f"^{name} has no effect: this run's gates are in `gates`; edit that$"):
+        rerun.edits(listed, [f"{name}=5"])
+    assert rerun.edits(listed, [f"{name}=5", "gates="]) == {name: "5", "gates": ""}
