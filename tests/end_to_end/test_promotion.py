@@ -200,9 +200,9 @@ def test_rollback__repository_that_never_promoted__exits_2(played: Play, tale: S
     assert "no promotion is recorded for octo-owner/none" in only_line(done, 2)
 
 
-def test_register__twice__registers_both_pipelines_once(tale: Story) -> None:
+def test_register__twice__registers_each_pipeline_once(tale: Story) -> None:
     elsewhere: dict[str, str | None] = {"GITHUB_REPOSITORY": "octo-owner/registered"}
     first, second = (job.run(tale.sandbox, event={}, command=("register",), settings=elsewhere) for _ in range(2))
     assert (first.exit_code, second.exit_code) == (0, 0)
-    assert first.log.count("registered the pipeline") == 2
-    assert second.log.count("is registered for this version already") == 2
+    assert first.log.count("registered the pipeline") == 3
+    assert second.log.count("is registered for this version already") == 3
