@@ -97,7 +97,7 @@ def idle(event: Event) -> str | None:
     pull = event["pull_request"]
     number, default = pull.get("number"), default_branch(event)
     if pull.get("merged"):
-        base = (pull.get("base") or {}).get("ref")
+        base = (pull.get("base") or {}).get("ref") or default
         if default and base != default:
             return f"pull request #{number} was merged into '{base}', {ONLY_DEFAULT.format(default=default)}"
         return None

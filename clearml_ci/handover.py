@@ -31,7 +31,7 @@ def give(
     seen_before = move.to in tagged or present[move.to] is not None
     overtaken = seen_before and _wait_for_others(clearml, pipelines, move)
     stamps, highest = _settle(clearml, move, rule)
-    if move.to not in stamps and not (overtaken or _taken(stamps, present)):
+    if move.to not in stamps and not (highest and (overtaken or _taken(stamps, present))):
         raise ClearMLError(
             f"the tag '{move.tag}' was set on the task {move.to} but cannot be read back: nothing was taken from any "
             "other task; run this again"
@@ -79,7 +79,7 @@ def _wait_for_others(clearml: ClearML, pipelines: str, move: Move) -> bool:
 
 
 def _settle(clearml: ClearML, move: Move, rule: Rule) -> tuple[Stamps, str]:
-    """All that carry the tag now, and the one that keeps it; tasks that cannot be compared with keep nothing."""
+    """All that carry the tag now, and the one that keeps it: empty where none of them can be compared with."""
     clearml_baseline.record(clearml, replace(move, state=promotion.SETTLING))
     found = clearml_tasks.best_tasks(clearml, project=move.project_id, task_name=move.task_name, tag=move.tag, gates=())
     stamps = {task.id: settling.stamp_of(task.stamp) for task, _ in found}

@@ -700,6 +700,23 @@ def test_rollback__of_a_promotion_that_goes_on__waits_until_it_has_settled(world
     assert f"the task {new} became the best at the same time" in undone[0]["reason"]
 
 
+def test_promote__tag_taken_by_hand_and_given_to_one_that_is_none__is_told_and_not_taken_for_lost(world: World) -> None:
+    old, new = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,)), world.trained(0.9)
+    draft = world.project.task(end=None)
+
+    @dataclass
+    class Meddled(ClearML):
+        def call(self, endpoint: str, **request: Any) -> dict[str, Any]:
+            if request.get("tags") == [TAG] and new in world.tagged():
+                world.client.call("tasks.update_tags", ids=[old, new], remove_tags=[TAG])
+                world.client.call("tasks.update_tags", ids=[draft], add_tags=[TAG])
+            return super().call(endpoint, **request)
+
+    with pytest.raises(ClearMLError, match="cannot be read back"):
+        world.move(new, session=Meddled(world.clearml.session))
+    assert world.tagged() == [draft]
+
+
 def test_rollback__promotion_that_hangs__is_told_and_leaves_a_best(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,6 @@
 """Two movers of the tag at once, each of which may die at any step and begin anew: every order of their steps.
 
-The steps are those of `moving`, over a state that stands for the server; who wins, and what is taken from whom, is
+The steps are those of `handover`, over a state that stands for the server; who wins, and what is taken from whom, is
 decided by `settling` itself. Nothing is read at one moment: one task after the other, in any order.
 """
 
