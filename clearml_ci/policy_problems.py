@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from clearml_ci import errors
 from clearml_ci.policy_schema import SCHEMA, title_and_series
+from clearml_ci.remote import TRAINING
 
 MOST = 50  # messages
 Path = tuple[str | int, ...]
@@ -33,7 +34,7 @@ def of(data: object, lines: Mapping[Path, int]) -> list[Problem]:
     """Everything that does not fit the schema, and what no schema can say."""
     found = [one for error in _VALIDATOR.iter_errors(data) for one in _of_error(error)]
     wrong = {path for path, _ in found}
-    conflicts = _conflicts(data, wrong)
+    conflicts = [*_conflicts(data, wrong), *_out_of_reach(data, wrong)]
     return [Problem.at(path, _line(path, lines), text) for path, text in [*found, *conflicts]]
 
 
@@ -95,6 +96,21 @@ def _conflicts(data: Any, wrong: set[Path]) -> Iterator[tuple[Path, str]]:
         if gate.get("min", -math.inf) > gate.get("max", math.inf):
             found = f"the number {gate['min']} with max {gate['max']}"
             yield ("gates", index, "min"), f"found {found}; allowed: a number that is not above max"
+
+
+def _out_of_reach(data: Any, wrong: set[Path]) -> Iterator[tuple[Path, str]]:
+    """What is trained is judged, so it has to be where the best is looked for; see remote.refuse_out_of_reach."""
+    if (
+        not isinstance(data, dict)
+        or data.get("candidate") not in TRAINING
+        or not isinstance(data.get("remote_run"), dict)
+    ):
+        return
+    for own, other in (("project", "project"), ("name", "task_name")):
+        given, asked = data["remote_run"].get(own), data.get(other)
+        if given and asked and given != asked and not wrong & {("remote_run", own), (other,)}:
+            allowed = f"{_quoted(asked)}, the {other} by which the best is looked for"
+            yield ("remote_run", own), f"found {_quoted(given)}; allowed: {allowed}"
 
 
 def _line(path: Path, lines: Mapping[Path, int]) -> int:

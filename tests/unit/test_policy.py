@@ -226,6 +226,14 @@ BEYOND = {
         "gates:\n  - metric: a/b\n  - metric: {title: a, series: b}\n    value: best",
         "4: gates[1]: found 'a/b' again; allowed: one gate a metric and value",
     ),
+    "trained-in-another-project": (
+        "candidate: train\nproject: Digits\nremote_run:\n  project: Letters\n  script: train.py\n  until: completion",
+        "5: remote_run.project: found 'Letters'; allowed: 'Digits', the project by which the best is looked for",
+    ),
+    "trained-under-another-name": (
+        "candidate: train\ntask_name: train digits\nremote_run: {name: other, script: train.py, until: completion}",
+        "4: remote_run.name: found 'other'; allowed: 'train digits', the task_name by which the best is looked for",
+    ),
     "min-above-max": (
         gate("min: 2\n    max: 1.5"),
         "4: gates[0].min: found the number 2 with max 1.5; allowed: a number that is not above max",

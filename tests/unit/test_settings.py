@@ -234,22 +234,20 @@ def test_notes__merge__speak_of_what_a_promotion_reads_alone(environ: dict[str, 
     assert note.endswith(": clearml_best_tagname")
 
 
-TRAINS = (
-    "version: 1\nproject: Digits\ntask_name: train digits\ncandidate: train\n"
-    "remote_run: {script: train.py, until: completion, %s}\n"
-)
+TRAINS = "version: 1\ncandidate: train\nremote_run: {script: train.py, until: completion, %s}\n"
 
 
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        ("project: Other", "remote_run.project of the policy is 'Other', but project of the policy is 'Digits'"),
-        ("name: other", "remote_run.name of the policy is 'other', but task_name of the policy is 'train digits'"),
+        ("project: Other", "remote_run.project of the policy is 'Other', but CLEARML_PROJECT is 'Digits'"),
+        ("name: other", "remote_run.name of the policy is 'other', but CLEARML_TASK_NAME is 'train digits'"),
     ],
 )
 def test_from_environment__policy_that_trains_out_of_reach__names_both_keys(
     environ: dict[str, str], said: str, message: str
 ) -> None:
+    environ |= {"CLEARML_PROJECT": "Digits", "CLEARML_TASK_NAME": "train digits"}
     with pytest.raises(UsageError, match=message):
         settings.from_environment(environ, read_policy=lambda *_: policy.load(TRAINS % said, source="policy"))
     within = TRAINS % "project: Digits"
