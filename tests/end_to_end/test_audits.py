@@ -103,28 +103,3 @@ def test_rerun__of_an_audit_with_a_parameter_that_makes_no_sense__exits_2(tale: 
     run = green.job.outputs["pipeline_id"]
     done = job.run(tale.sandbox, event={}, command=("rerun", run, "retrain=ten"))
     assert "retrain is 'ten'" in only_line(done, 2)
-
-
-def test_rerun__from_the_web_ui_that_makes_no_sense__leaves_a_verdict_and_the_issue(
-    tale: Story, green: Audited, found: tuple[Planted, Audited]
-) -> None:
-    _, told = found
-    assert told.issue is not None
-    before = tale.repository.get_issue(told.issue.number).body
-    verdict = story.verdict(tale, story.rerun_in_web_ui(tale, green.job.outputs["pipeline_id"], retrain="ten"))
-    assert (verdict["outcome"], verdict["rerun"]["changes"]) == ("error", ["retrain 0 → ten"])
-    assert tale.repository.get_issue(told.issue.number).body == before
-
-
-def test_schedule__clearmls_own_scheduler__starts_the_same_pipeline_and_the_agent_tells(
-    tale: Story,
-    green: Audited,
-    found: tuple[Planted, Audited],  # noqa: ARG001  the issue is there, and closed by what is well
-) -> None:
-    audited = audit_scenarios.scheduled(tale)
-    assert audited.job.exit_code == 0
-    assert (audited.verdict["outcome"], audited.verdict["rerun"], audited.verdict["warnings"]) == ("passed", None, [])
-    runs = [task_of(tale, one.verdict["pipeline"]["id"]) for one in (green, audited)]
-    assert len({(run["project"], run["script"]["entry_point"], run["script"]["version_num"]) for run in runs}) == 1
-    assert audited.issue is not None and audited.issue.state == "closed"
-    assert story.unfinished(tale) == []

@@ -111,48 +111,6 @@ def check(tale: Story, checked: Checked, **settings: str | None) -> Checked:
     return story.check(tale, checked.pull, action="reopened", settings=settings)
 
 
-def test_check__metric_that_nobody_reported__is_inconclusive_and_offers_the_nearest(tale: Story, played: Play) -> None:
-    checked = check(tale, played("better"), CLEARML_SCALAR_SERIES="validatoin")
-    assert (checked.job.exit_code, checked.verdict["outcome"], checked.status) == (3, "inconclusive", "failure")
-    assert "did you mean 'accuracy/validation'?" in checked.verdict["exit_reason"]
-
-
-def test_check__metric_that_the_best_lacks__is_inconclusive(tale: Story, played: Play) -> None:
-    mine = played("better").verdict["candidate"]["id"]
-    (best,) = story.tagged_best(tale)
-    assert mine != best
-    tale.clearml.events(
-        [
-            {
-                "type": "training_stats_scalar",
-                "task": mine,
-                "iter": 1,
-                "metric": "new",
-                "variant": "metric",
-                "value": 1.0,
-                "allow_locked": True,
-            }
-        ]
-    )
-    checked = check(tale, played("better"), CLEARML_SCALAR_TITLE="new", CLEARML_SCALAR_SERIES="metric")
-    assert (checked.job.exit_code, checked.verdict["outcome"]) == (3, "inconclusive")
-    assert "the best task has no finite new/metric" in checked.verdict["exit_reason"]
-
-
-def test_check__best_that_was_archived__is_an_error_and_no_first_model(tale: Story, played: Play) -> None:
-    checked = played("better")
-    tag = f"{tale.sandbox.prefix} archived best".strip()
-    (best,) = story.tagged_best(tale)
-    copy = tale.clearml.call("tasks.clone", task=best, new_task_name="train digits")["id"]
-    for endpoint in ("tasks.started", "tasks.completed"):
-        tale.clearml.call(endpoint, task=copy)
-    tale.clearml.call("tasks.edit", task=copy, tags=[tag], force=True)
-    tale.clearml.call("tasks.archive", tasks=[copy])
-    after = check(tale, checked, CLEARML_BEST_TAGNAME=tag)
-    assert (after.job.exit_code, after.verdict["outcome"], after.status) == (4, "error", "failure")
-    assert f"{copy}) is archived" in after.verdict["exit_reason"]
-
-
 def test_check__deadline_passed__stops_run_and_steps(tale: Story, event: dict[str, Any]) -> None:
     done = run(tale, event, CLEARML_CI_DEADLINE="3")
     assert "not ended in time" in only_line(done, 4)

@@ -5,7 +5,6 @@ import re
 import pytest
 
 from sandbox import job, promotion_scenarios, scenarios, story
-from sandbox.job import Job
 from sandbox.promotion_scenarios import MAIN_TAG, OWN, TAG
 from sandbox.story import Story
 from tests.end_to_end.conftest import Play, only_line
@@ -68,25 +67,6 @@ def test_rerun_edited__verdict__names_who_and_what(played: Play) -> None:
     assert checked.verdict["gates"][0]["tolerance"] == 50
 
 
-def test_rerun__of_a_merged_pull_request__judges_and_writes_nothing(played: Play, tale: Story) -> None:
-    merged = played("merge-not-better")
-    before = [one.body for one in merged.pull.get_issue_comments()]
-    runs = tale.clearml.call(
-        "tasks.get_all",
-        type=["controller"],
-        search_hidden=True,
-        only_fields=["id", "project"],
-        order_by=["-created"],
-        **{"hyperparams.Args.commit.value": [merged.commit], "hyperparams.Args.candidate.value": ["find"]},
-    )["tasks"]
-    earlier = Job(0, 0.0, None, {"pipeline_id": runs[-1]["id"]}, "", "")
-    again = promotion_scenarios.rerun(tale, merged.pull, earlier, "threshold_percent=0.01")
-    assert again.verdict["outcome"] == "regressed"
-    assert any(f"pull request #{merged.pull.number} is merged" in said for said in again.verdict["warnings"])
-    assert [one.body for one in merged.pull.get_issue_comments()] == before
-    assert tale.repository.get_commit(merged.commit).get_combined_status().state == "success"
-
-
 def test_rerun__while_a_check_of_the_same_pull_request_runs__leaves_that_alone(played: Play, tale: Story) -> None:
     checked = played("rerun-edited")
     event = job.pull_request_event(tale.sandbox, checked.pull, action="synchronize")
@@ -121,8 +101,6 @@ def test_rerun__from_the_web_ui_with_an_empty_commit__is_an_error_that_says_so(p
     assert "the parameters of this rerun cannot be read: commit is empty" in verdict["exit_reason"]
     status = tale.repository.get_commit(checked.commit).get_combined_status()
     assert status.state in ("error", "failure")
-    # what the next test finds is what the scenario left
-    story.rerun_in_web_ui(tale, checked.earlier[0].outputs["pipeline_id"], threshold_percent="50")
 
 
 def test_promote__merged_without_a_check_and_a_run__is_no_evidence_and_keeps_the_tag(played: Play, tale: Story) -> None:
