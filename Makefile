@@ -35,7 +35,7 @@ test: $(VENV)/.installed-tests
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
-	$(RUN) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(RUN) -m pytest --numprocesses 2 --dist loadfile
 
 bench: $(VENV)/.installed
 	@$(RUN) -m sandbox.bench

@@ -78,20 +78,16 @@ def test_trigger__while_it_waits__shows_the_run_and_each_steps_states(played: Pl
 def test_run__of_each_scenario__started_from_one_template(played: Play, tale: Story) -> None:
     runs = {played(name).job.outputs["pipeline_id"] for name in NAMES}
     found = tale.clearml.call(
-        "tasks.get_all", id=list(runs), only_fields=["id", "type", "status", "project", "script"], search_hidden=True
+        "tasks.get_all", id=list(runs), only_fields=["id", "type", "status", "parent", "script"], search_hidden=True
     )["tasks"]
     assert {run["type"] for run in found} == {"controller"}
     assert {run["status"] for run in found} == {"completed"}
     assert {run["script"]["version_num"] for run in found} == {job.code_of_agents()[1]}
-    drafts = tale.clearml.call(
-        "tasks.get_all",
-        project=[found[0]["project"]],
-        status=["created"],
-        only_fields=["id", "runtime"],
-        search_hidden=True,
-    )["tasks"]
-    templates = [draft for draft in drafts if (draft.get("runtime") or {}).get("clearml_ci_template") == draft["id"]]
-    assert (len(found), len(templates)) == (len(runs), 1)
+    # Two triggers that register at the very same moment may leave a spare draft, from which nobody starts.
+    (template,) = {run["parent"] for run in found}
+    draft = tale.clearml.call("tasks.get_by_id", task=template)["task"]
+    assert (draft["status"], draft["runtime"]["clearml_ci_template"]) == ("created", template)
+    assert len(found) == len(runs)
 
 
 def test_run__in_clearml__carries_the_verdict_in_its_properties_and_no_secret(played: Play, tale: Story) -> None:
