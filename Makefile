@@ -35,6 +35,7 @@ test: $(VENV)/.installed-tests
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+	$(VENV)/bin/lint-imports --no-logo --no-cache
 	$(RUN) -m pytest --numprocesses 2 --dist loadfile
 
 bench: $(VENV)/.installed

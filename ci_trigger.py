@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, NoReturn
 
-from clearml_ci import audit_job, events, policy, schedule, settings, trigger, voice, workflow
-from clearml_ci.clearml_gateway import ClearMLError
-from clearml_ci.errors import UsageError
-from clearml_ci.github_gateway import GitHubError
+from clearml_ci.clearml_api.session import ClearMLError
+from clearml_ci.core import schedule
+from clearml_ci.core.errors import UsageError
+from clearml_ci.github_api.session import GitHubError
+from clearml_ci.job import audit, event_context, events, settings, start, workflow_output
+from clearml_ci.policy import policy_file
 
 HELP = """\
 Checks a pull request inside ClearML: finds the task that ran its head commit, or runs it on an agent, compares it
@@ -48,46 +50,46 @@ def main() -> int:
             raise UsageError(f"this event asks for `{name}`, which this version does not have: name a command")
         return COMMANDS[name].act(given, began)
     except (UsageError, ClearMLError, GitHubError) as error:
-        workflow.fail(str(error))
+        workflow_output.fail(str(error))
         return 2 if isinstance(error, UsageError) else 4
     except KeyboardInterrupt:
-        workflow.fail("cancelled before anything was started")
+        workflow_output.fail("cancelled before anything was started")
     except Exception as error:  # exit code 1 would say "regressed"
-        workflow.fault(error)
+        workflow_output.fault(error)
     return 4
 
 
 def _pr(given: argparse.Namespace, began: float) -> int:  # noqa: ARG001  all commands are called alike
-    return trigger.run(settings.from_environment(os.environ, read_policy=voice.read_policy), began=began)
+    return start.run(settings.from_environment(os.environ, read_policy=event_context.read_policy), began=began)
 
 
 def _promote(given: argparse.Namespace, began: float) -> int:  # noqa: ARG001
-    return trigger.promote(os.environ, began=began)
+    return start.promote(os.environ, began=began)
 
 
 def _audit(given: argparse.Namespace, began: float) -> int:  # noqa: ARG001
-    return trigger.run(audit_job.asked(os.environ), began=began)
+    return start.run(audit.asked(os.environ), began=began)
 
 
 def _schedule(given: argparse.Namespace, began: float) -> int:  # noqa: ARG001
-    return audit_job.schedule(os.environ, " ".join(given.when))
+    return audit.schedule(os.environ, " ".join(given.when))
 
 
 def _rerun(given: argparse.Namespace, began: float) -> int:
-    return trigger.rerun(given.run, given.changes, os.environ, began=began)
+    return start.rerun(given.run, given.changes, os.environ, began=began)
 
 
 def _rollback(given: argparse.Namespace, began: float) -> int:  # noqa: ARG001
-    return trigger.rollback(os.environ, began=began)
+    return start.rollback(os.environ, began=began)
 
 
 def _validate(given: argparse.Namespace, began: float) -> int:  # noqa: ARG001
-    workflow.say(policy.validate_file(given.file or settings.policy_file(os.environ) or policy.FILE))
+    workflow_output.say(policy_file.validate_file(given.file or settings.policy_file(os.environ) or policy_file.FILE))
     return 0
 
 
 def _register(given: argparse.Namespace, began: float) -> int:  # noqa: ARG001
-    return trigger.register(os.environ)
+    return start.register(os.environ)
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ COMMANDS = {
     "validate": Command(
         "check a policy file, offline",
         _validate,
-        {"file": {"nargs": "?", "help": f"default: {policy.FILE}, or what CLEARML_CI_POLICY names"}},
+        {"file": {"nargs": "?", "help": f"default: {policy_file.FILE}, or what CLEARML_CI_POLICY names"}},
     ),
     "register": Command("register the pipelines of this version in ClearML, and start nothing", _register),
 }

@@ -5,7 +5,8 @@
 What main promises, is it still so? Started on a schedule, by ci_trigger.py or from ClearML's web UI.
 """
 
-from clearml_ci import audit, controller, remote
+from clearml_ci.agent import controller
+from clearml_ci.parameters import audit, remote_run
 
 PARAMETERS = {
     "projects": "",
@@ -17,7 +18,7 @@ PARAMETERS = {
     "clean_up": "true",
     "commit": "",
     "retrain": "0",
-    **{name: text for name, text in remote.PARAMETERS.items() if name != "run_approval_label"},  # main needs none
+    **{name: text for name, text in remote_run.PARAMETERS.items() if name != "run_approval_label"},  # main needs none
     "_steps_queue": "",
     "_shared_queue": "",
     "_name": "",

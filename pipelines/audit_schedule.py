@@ -1,6 +1,7 @@
 """The schedule of a repository's audit: an agent of the services queue runs this file, and it never returns."""
 
-from clearml_ci import clearml_schedule, step
+from clearml_ci.clearml_api import audit_scheduler
+from clearml_ci.core import console
 
 if __name__ == "__main__":
-    clearml_schedule.serve(tell=step.say)
+    audit_scheduler.serve(tell=console.say)

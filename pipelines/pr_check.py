@@ -2,7 +2,8 @@
 remote_run ─────────┴→ report; the steps that a run does not need are left out.
 """
 
-from clearml_ci import check, controller, remote
+from clearml_ci.agent import controller
+from clearml_ci.parameters import check, remote_run
 
 PARAMETERS = {
     "commit": "",
@@ -16,7 +17,7 @@ PARAMETERS = {
     "gates": "",
     "best_tag": "Best Performance",
     "candidate": "find",
-    **remote.PARAMETERS,
+    **remote_run.PARAMETERS,
     "inconclusive": "fail",
     "alike": "",
     "baseline_main": "true",

@@ -1,6 +1,7 @@
 """After a merge: promote → report. The best tag moves to the merged model, or a move is undone."""
 
-from clearml_ci import controller, promotion
+from clearml_ci.agent import controller
+from clearml_ci.parameters import promotion_mode
 
 PARAMETERS = {
     "action": "promote",
@@ -26,4 +27,4 @@ PARAMETERS = {
 }
 
 if __name__ == "__main__":
-    controller.run(promotion.PIPELINE, parameters=PARAMETERS, plan=promotion.plan)
+    controller.run(promotion_mode.PIPELINE, parameters=PARAMETERS, plan=promotion_mode.plan)

@@ -18,8 +18,9 @@ from tempfile import TemporaryDirectory
 
 from tabulate import tabulate
 
-from clearml_ci.check import Check, PullRequest
-from clearml_ci.gate import Gate
+from clearml_ci.core.gate import Gate
+from clearml_ci.parameters.check import Check
+from clearml_ci.parameters.pull_request import PullRequest
 from sandbox import clearml_server
 from sandbox.clearml_access import Access, Client
 

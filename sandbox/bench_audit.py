@@ -16,8 +16,8 @@ from tempfile import TemporaryDirectory
 from github.Repository import Repository
 from tabulate import tabulate
 
-from clearml_ci.audit import Audit, Home
-from clearml_ci.gate import Gate
+from clearml_ci.core.gate import Gate
+from clearml_ci.parameters.audit import Audit, Home
 from sandbox import bench, clearml_server, developer, github_server
 from sandbox.clearml_access import Access, Client
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from clearml_ci.settings import Queues
+from clearml_ci.job.settings import Queues
 from sandbox import agents, clearml_server, developer, github_server, processes, remote_leftovers, state
 from sandbox.agents import AgentSpec
 from sandbox.clearml_access import Access, Client

@@ -10,7 +10,7 @@ from typing import Any
 
 import requests
 
-from clearml_ci import policy
+from clearml_ci.policy import policy_file
 from sandbox import developer, story
 from sandbox.story import Checked, Story, StoryError
 
@@ -51,7 +51,7 @@ gates:
 def policy_branch(tale: Story, name: str, text: str) -> str:
     """A branch of main with this policy, to open pull requests against; its name."""
     developer.branch(tale.laptop, name)
-    story.push(tale, f"Say what {name} asks", trained=False, files={policy.FILE: text})
+    story.push(tale, f"Say what {name} asks", trained=False, files={policy_file.FILE: text})
     return name
 
 

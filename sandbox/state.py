@@ -8,7 +8,7 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clearml_ci.settings import Queues
+from clearml_ci.job.settings import Queues
 from sandbox.clearml_access import Access
 from sandbox.processes import Process
 

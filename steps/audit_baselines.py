@@ -3,27 +3,22 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from clearml_ci import (
-    audit,
-    audit_findings,
-    clearml_audit,
-    clearml_baseline,
-    drift,
-    github_reads,
-    lineage,
-    main_run,
-    repository,
-    step,
-)
-from clearml_ci.audit import Audit
-from clearml_ci.audit_findings import Tasks, Where
-from clearml_ci.clearml_audit import Project
-from clearml_ci.clearml_gateway import ClearML
-from clearml_ci.clearml_runs import PIPELINES, Run
-from clearml_ci.evidence import RecordedTask
-from clearml_ci.github_gateway import GitHub, GitHubError
-from clearml_ci.main_run import Main
-from clearml_ci.promotion import Move
+from clearml_ci.agent import step
+from clearml_ci.clearml_api import audit_queries, promotion_ledger
+from clearml_ci.clearml_api.audit_queries import Project
+from clearml_ci.clearml_api.pipeline_runs import PIPELINES, Run
+from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.core import repository_url
+from clearml_ci.core.recorded_task import RecordedTask
+from clearml_ci.decisions import audit_findings, drift
+from clearml_ci.decisions.audit_findings import Tasks, Where
+from clearml_ci.decisions.promotion import Move
+from clearml_ci.github_api import reads
+from clearml_ci.github_api.session import GitHub, GitHubError
+from clearml_ci.operations import commit_history, main_branch
+from clearml_ci.operations.main_branch import Main
+from clearml_ci.parameters import audit
+from clearml_ci.parameters.audit import Audit
 
 MOST_ASKED = 50  # older commits of bests that GitHub is asked about, in two or three requests each
 
@@ -31,13 +26,13 @@ MOST_ASKED = 50  # older commits of bests that GitHub is asked about, in two or 
 def audit_baselines(clearml: ClearML, run: Run) -> dict[str, Any]:
     """`{"findings", "projects": how many, "bests": how many, "notes", "unseen": what nobody could look at}`."""
     wanted = audit.from_arguments(run.arguments)
-    moves = clearml_baseline.moves(clearml, run.project)
+    moves = promotion_ledger.moves(clearml, run.project)
     asked = _asked(clearml, wanted, moves, root=run.project.split(PIPELINES)[0])
     bests = _bests(clearml, wanted, asked)
     tagged = [task for task, _ in bests]
     audited = {*(project.id for project in asked), *(task.project_id for task in tagged)}
-    main = main_run.ask(wanted)
-    of_main = clearml_audit.of_commits(
+    main = main_branch.ask(wanted)
+    of_main = audit_queries.of_commits(
         clearml, main.commits, projects=sorted(audited), task_name=wanted.task_name, gates=wanted.gates
     )
     on_main, left_out = _on_main(main, wanted, tagged)
@@ -59,17 +54,17 @@ def audit_baselines(clearml: ClearML, run: Run) -> dict[str, Any]:
 
 def _asked(clearml: ClearML, wanted: Audit, moves: Sequence[Move], *, root: str) -> list[Project]:
     """The projects of the list; without one, those that the repository's own checks and promotions are about."""
-    every = clearml_audit.projects(clearml)
+    every = audit_queries.projects(clearml)
     if wanted.projects:
-        return clearml_audit.named(every, wanted.projects)
-    checked, promoted = clearml_audit.checked_projects(clearml, every, root=root), {move.project_id for move in moves}
+        return audit_queries.named(every, wanted.projects)
+    checked, promoted = audit_queries.checked_projects(clearml, every, root=root), {move.project_id for move in moves}
     return [project for project in every if project in checked or project.id in promoted]
 
 
 def _bests(clearml: ClearML, wanted: Audit, asked: Sequence[Project]) -> Tasks:
     """Without a list: the bests of those projects, and those of any project that ran this repository's code."""
     ids = [project.id for project in asked]
-    found = clearml_audit.bests(
+    found = audit_queries.bests(
         clearml,
         projects=ids if wanted.projects else None,
         task_name=wanted.task_name,
@@ -95,15 +90,15 @@ def _is_on_main(hub: GitHub | None, wanted: Audit, commit: str) -> bool | None:
     """None where nobody can tell. A commit that GitHub does not know was never pushed."""
     if hub is None:
         return None
-    found = lineage.is_on_base(hub, audit.as_check(wanted), commit)
+    found = commit_history.is_on_base(hub, audit.as_check(wanted), commit)
     try:
-        return False if found is None and not github_reads.has_commit(hub, commit) else found
+        return False if found is None and not reads.has_commit(hub, commit) else found
     except GitHubError:
         return None
 
 
 def _is_home(wanted: Audit, task: RecordedTask) -> bool:
-    return repository.is_one_of(task.repository, wanted.home.repositories)
+    return repository_url.is_one_of(task.repository, wanted.home.repositories)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,16 @@
 import time
 from typing import Any
 
-from clearml_ci import audit, audit_findings, clearml_audit, leftovers, step
-from clearml_ci.audit_findings import Finding, Where
-from clearml_ci.clearml_gateway import ClearML, ClearMLError
-from clearml_ci.clearml_runs import PIPELINES, Run
-from clearml_ci.clearml_stops import STOPS_WITHIN
-from clearml_ci.leftovers import Leftover
+from clearml_ci.agent import step
+from clearml_ci.clearml_api import audit_queries
+from clearml_ci.clearml_api.pipeline_runs import PIPELINES, Run
+from clearml_ci.clearml_api.run_cancellation import STOPS_WITHIN
+from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.core import console, formatting
+from clearml_ci.decisions import audit_findings, leftovers
+from clearml_ci.decisions.audit_findings import Finding, Where
+from clearml_ci.decisions.leftovers import Leftover
+from clearml_ci.parameters import audit
 
 SECOND_LOOK = STOPS_WITHIN + 5  # seconds: what a run that has just ended needs to end its own tasks
 
@@ -17,17 +21,17 @@ def audit_leftovers(clearml: ClearML, run: Run) -> dict[str, Any]:
     """`{"findings", "notes"}`."""
     wanted = audit.from_arguments(run.arguments)
     root = run.project.split(PIPELINES)[0]
-    every = clearml_audit.projects(clearml)
+    every = audit_queries.projects(clearml)
     url = next((project.url for project in every if project.id == run.project_id), "")
     home = Where("project", run.project, url)
     notes: list[str] = []
     found = [
         *(_cleaned(clearml, one, notes, clean_up=wanted.clean_up) for one in _left(clearml, root)),
-        *audit_findings.of_queues(clearml_audit.queues(clearml, wanted.queues), longest_wait=wanted.longest_wait),
+        *audit_findings.of_queues(audit_queries.queues(clearml, wanted.queues), longest_wait=wanted.longest_wait),
         *audit_findings.of_templates(
             home,
-            clearml_audit.templates(clearml, every, root=root),
-            commit=clearml_audit.version_of(clearml, run.id),
+            audit_queries.templates(clearml, every, root=root),
+            commit=audit_queries.version_of(clearml, run.id),
         ),
     ]
     return {"findings": audit_findings.as_documents(found), "notes": notes}
@@ -38,22 +42,22 @@ def _left(clearml: ClearML, root: str) -> list[Leftover]:
     first = _look(clearml, root)
     if not first:
         return []
-    step.say(f"{audit_findings.count(len(first), 'task')} may be left over; looking again in {SECOND_LOOK} s")
+    console.say(f"{formatting.count(len(first), 'task')} may be left over; looking again in {SECOND_LOOK} s")
     time.sleep(SECOND_LOOK)
     seen = {one.task.id for one in first}
     return [one for one in _look(clearml, root) if one.task.id in seen]
 
 
 def _look(clearml: ClearML, root: str) -> list[Leftover]:
-    live = clearml_audit.live_tasks(clearml)
-    return leftovers.find(live, clearml_audit.runs_of(clearml, live, root=root), pipelines=f"{root}{PIPELINES}")
+    live = audit_queries.live_tasks(clearml)
+    return leftovers.find(live, audit_queries.runs_of(clearml, live, root=root), pipelines=f"{root}{PIPELINES}")
 
 
 def _cleaned(clearml: ClearML, left: Leftover, notes: list[str], *, clean_up: bool) -> Finding:
     if not (clean_up and left.marked):
         return leftovers.finding(left, stopped=False)
     try:
-        clearml_audit.stop(clearml, left.task)
+        audit_queries.stop(clearml, left.task)
     except ClearMLError as error:
         notes.append(str(error))
         return leftovers.finding(left, stopped=False)

@@ -3,16 +3,20 @@
 from dataclasses import replace
 from typing import Any
 
-from clearml_ci import audit, clearml_runs, publish, rerun, step, verdict
-from clearml_ci import audit_report as issue_text
-from clearml_ci.audit import Audit
-from clearml_ci.check import Check
-from clearml_ci.clearml_gateway import ClearML
-from clearml_ci.clearml_runs import Run
-from clearml_ci.errors import UsageError
-from clearml_ci.github_gateway import GitHub, GitHubError
-from clearml_ci.rerun import Rerun
-from clearml_ci.verdict import Document
+from clearml_ci.agent import step
+from clearml_ci.clearml_api import pipeline_runs
+from clearml_ci.clearml_api.pipeline_runs import Run
+from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.core.errors import UsageError
+from clearml_ci.decisions import verdict
+from clearml_ci.decisions.verdict import Document
+from clearml_ci.github_api.session import GitHub, GitHubError
+from clearml_ci.operations import github_access, publish, rerun
+from clearml_ci.operations.rerun import Rerun
+from clearml_ci.parameters import audit
+from clearml_ci.parameters.audit import Audit
+from clearml_ci.parameters.check import Check
+from clearml_ci.report import audit_issue
 
 
 def audit_report(clearml: ClearML, run: Run) -> dict[str, Any]:
@@ -25,7 +29,7 @@ def audit_report(clearml: ClearML, run: Run) -> dict[str, Any]:
     if again:  # no job waits for what somebody started in ClearML
         wanted = replace(wanted, waited_for=False)
     step.require_own_repository(wanted.home.repository, run)
-    steps = clearml_runs.steps(clearml, run.id)
+    steps = pipeline_runs.steps(clearml, run.id)
     document = verdict.of_audit(
         wanted,
         run={"id": run.id, "url": run.url},
@@ -57,13 +61,13 @@ def _told(
     `silence`: why nothing is to be told on GitHub, if so.
     """
     asked = audit.as_check(wanted)
-    hub, refused = step.voice(asked)
+    hub, refused = github_access.voice(asked)
     silence = silence or refused
     if silence and not wanted.waited_for:
         document = {**document, "warnings": [*document["warnings"], f"Nothing was told on GitHub: {silence}."]}
     document = {**document, "rerun": again.document if again else None}
-    clearml_runs.publish_verdict(clearml, run.id, document)
-    body = issue_text.issue(document)
+    pipeline_runs.publish_verdict(clearml, run.id, document)
+    body = audit_issue.issue(document)
     return {"verdict": document, "markdown": body, **_post(None if silence else hub, silence, asked, document, body)}
 
 

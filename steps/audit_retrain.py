@@ -3,24 +3,20 @@
 from collections.abc import Sequence
 from typing import Any
 
-from clearml_ci import (
-    audit,
-    audit_findings,
-    clearml_audit,
-    clearml_tasks,
-    drift,
-    main_run,
-    remote,
-    step,
-)
-from clearml_ci.audit import Audit
-from clearml_ci.audit_findings import Finding, Where
-from clearml_ci.clearml_gateway import ClearML
-from clearml_ci.clearml_runs import Run
-from clearml_ci.errors import UsageError
-from clearml_ci.main_run import Main
+from clearml_ci.agent import step
+from clearml_ci.clearml_api import audit_queries, task_records
+from clearml_ci.clearml_api.pipeline_runs import Run
+from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.core import console
+from clearml_ci.core.errors import UsageError
+from clearml_ci.decisions import audit_findings, drift
+from clearml_ci.decisions.audit_findings import Finding, Where
+from clearml_ci.operations import github_access, main_branch
+from clearml_ci.operations.main_branch import Main
+from clearml_ci.parameters import audit, remote_run
+from clearml_ci.parameters.audit import Audit
 
-TRAINING = {"run_until": remote.COMPLETION, "candidate": "train"}
+TRAINING = {"run_until": remote_run.COMPLETION, "candidate": "train"}
 
 
 def audit_retrain(clearml: ClearML, run: Run) -> dict[str, Any]:
@@ -28,26 +24,26 @@ def audit_retrain(clearml: ClearML, run: Run) -> dict[str, Any]:
 
     Trainings stay: they are runs of main like any other.
     """
-    wanted, asked = audit.from_arguments(run.arguments), remote.from_arguments({**run.arguments, **TRAINING})
+    wanted, asked = audit.from_arguments(run.arguments), remote_run.from_arguments({**run.arguments, **TRAINING})
     if asked is None or not wanted.gates:
         raise UsageError("retrain is asked for, but gates is empty: give the metrics in which main is to be as good")
-    remote.refuse_shared_queue(run.arguments, code=asked.queue)
-    hub = step.github_if_any(audit.as_check(wanted))
-    commit = main_run.head(hub, wanted)
+    remote_run.refuse_shared_queue(run.arguments, code=asked.queue)
+    hub = github_access.github_if_any(audit.as_check(wanted))
+    commit = main_branch.head(hub, wanted)
     tasks: list[dict[str, str]] = []
     for _ in range(wanted.retrain):
-        result = main_run.launch(clearml, run, wanted, asked, hub=hub, commit=commit, tell=step.say)
+        result = main_branch.launch(clearml, run, wanted, asked, hub=hub, commit=commit, tell=console.say)
         if result["outcome"] != "passed":
             return _told(tasks, audit_findings.of_probe(result, Where("project", wanted.home.repository, "")))
         tasks.append(result["task"])
-    main = main_run.ask(wanted)  # signed in anew: an App's token lives an hour
+    main = main_branch.ask(wanted)  # signed in anew: an App's token lives an hour
     return _told(tasks, _judged(clearml, wanted, [commit, *main.commits], tasks), main)
 
 
 def _judged(clearml: ClearML, wanted: Audit, commits: Sequence[str], tasks: list[dict[str, str]]) -> list[Finding]:
     """`tasks` are the trainings, all of one project and name. Main's head alone is enough to have earlier runs."""
-    found = clearml_tasks.metrics_of(clearml, [task["id"] for task in tasks], wanted.gates)
-    earlier = clearml_audit.of_commits(
+    found = task_records.metrics_of(clearml, [task["id"] for task in tasks], wanted.gates)
+    earlier = audit_queries.of_commits(
         clearml,
         commits,
         projects=[tasks[0]["project_id"]],

@@ -2,26 +2,21 @@
 
 from typing import Any
 
-from clearml_ci import (
-    check,
-    clearml_baseline,
-    clearml_gateway,
-    clearml_runs,
-    clearml_tasks,
-    evidence,
-    github_reads,
-    moving,
-    promotion,
-    publish,
-    rerun,
-    step,
-)
-from clearml_ci.check import Check
-from clearml_ci.clearml_gateway import ClearML, ClearMLError
-from clearml_ci.clearml_runs import Run
-from clearml_ci.errors import UsageError
-from clearml_ci.evidence import RecordedTask
-from clearml_ci.github_gateway import GitHubError
+from clearml_ci.agent import step
+from clearml_ci.clearml_api import best_tag, pipeline_runs, promotion_ledger, task_records
+from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api.pipeline_runs import Run
+from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.core import recorded_task
+from clearml_ci.core.errors import UsageError
+from clearml_ci.core.recorded_task import RecordedTask
+from clearml_ci.decisions import evidence
+from clearml_ci.github_api import reads, session
+from clearml_ci.github_api.session import GitHubError
+from clearml_ci.operations import github_access, publish, rerun
+from clearml_ci.operations import promote as moving
+from clearml_ci.parameters import check, promotion_mode
+from clearml_ci.parameters.check import Check
 
 UNCHECKED = "Pull request #{} was never checked: its model was judged only now."
 _PASSES = {"compare": ("passed", "improved", "no_baseline"), "remote_run": ("passed", "not_needed")}
@@ -43,16 +38,16 @@ def promote(clearml: ClearML, run: Run) -> dict[str, Any]:
         return {"outcome": "no_evidence", "reason": why, "candidate": None, "notes": notes}
     moving.refuse_out_of_reach(wanted, candidate)
     notes += [said] if said else []
-    clearml_baseline.add_tag(clearml, candidate.id, clearml_baseline.MAIN_TAG)
-    if wanted.promote == promotion.ON_PASS:
-        document = evidence.as_document(candidate)
+    best_tag.add_tag(clearml, candidate.id, best_tag.MAIN_TAG)
+    if wanted.promote == promotion_mode.ON_PASS:
+        document = recorded_task.as_document(candidate)
         return {"outcome": "passed", "reason": AT_THE_CHECK, "candidate": document, "notes": notes}
     return {**moving.promote(clearml, run, wanted, candidate), "notes": notes}
 
 
 def _at_the_check(clearml: ClearML, run: Run, wanted: Check) -> dict[str, Any]:
     """The predecessor's way: the tag moves as soon as a pull request passes, merged or not."""
-    results = {name: one.result or {} for name, one in clearml_runs.steps(clearml, run.id).items()}
+    results = {name: one.result or {} for name, one in pipeline_runs.steps(clearml, run.id).items()}
     found = (results.get(name, {}).get("candidate") for name in ("find_task", "remote_run"))
     candidate = next(filter(None, found), None)
     planned = [name for name in _PASSES if name in check.plan(run.arguments)]
@@ -60,7 +55,7 @@ def _at_the_check(clearml: ClearML, run: Run, wanted: Check) -> dict[str, Any]:
         return {"outcome": "passed", "reason": "the tag stays where it is: the check does not pass"}
     if rerun.of(clearml, run) and (outdated := _outdated(wanted)):
         return {"outcome": "passed", "reason": f"the tag stays where it is: {outdated}"}
-    task = clearml_tasks.recorded_task(clearml, candidate["id"])
+    task = task_records.recorded_task(clearml, candidate["id"])
     moving.refuse_out_of_reach(wanted, task)
     return moving.promote(clearml, run, wanted, task, judged=results.get("compare"))
 
@@ -68,7 +63,7 @@ def _at_the_check(clearml: ClearML, run: Run, wanted: Check) -> dict[str, Any]:
 def _outdated(wanted: Check) -> str:
     """Why a rerun is about a pull request that nobody proposes like this any more, or cannot know it; or nothing."""
     try:
-        return publish.outdated(step.github(wanted), wanted)
+        return publish.outdated(github_access.github(wanted), wanted)
     except GitHubError as error:
         return str(error)
 
@@ -78,10 +73,10 @@ def _require_merged(clearml: ClearML, run: Run, wanted: Check) -> list[str]:
     this commit, or not as this one.
     """
     try:
-        pull = github_reads.pull(step.github(wanted), wanted.pull_request.number)
+        pull = reads.pull(github_access.github(wanted), wanted.pull_request.number)
     except GitHubError as error:
         _require_as_the_job_said(clearml, run, error)
-        return [] if isinstance(error, step.NoCredentialsError) else [str(error)]
+        return [] if isinstance(error, session.NoCredentialsError) else [str(error)]
     if refused := publish.not_the_merge(pull, wanted):
         raise UsageError(f"{refused}: the tag stays where it is")
     return []
@@ -99,16 +94,16 @@ def _require_as_the_job_said(clearml: ClearML, run: Run, refused: GitHubError) -
 
 def _candidate(clearml: ClearML, run: Run, wanted: Check) -> tuple[RecordedTask | None, str]:
     """The task that was judged for this commit, else the one that a check would judge; and what is to be said of it."""
-    judged = clearml_baseline.judged_candidate(clearml, run, commit=wanted.commit, name=wanted.name)
+    judged = promotion_ledger.judged_candidate(clearml, run, commit=wanted.commit, name=wanted.name)
     if judged:
         try:
-            task = clearml_tasks.recorded_task(clearml, judged["id"])
+            task = task_records.recorded_task(clearml, judged["id"])
         except ClearMLError:  # it was deleted
             task = None
-        if task and not evidence.unusable(task):
+        if task and not recorded_task.unusable(task):
             return task, ""
-    project = clearml_gateway.existing_project_id(clearml, wanted.project) if wanted.project else None
-    tasks = clearml_tasks.tasks_of_commit(clearml, commit=wanted.commit, project=project, task_name=wanted.task_name)
+    project = clearml_session.existing_project_id(clearml, wanted.project) if wanted.project else None
+    tasks = task_records.tasks_of_commit(clearml, commit=wanted.commit, project=project, task_name=wanted.task_name)
     choice = evidence.choose(wanted, tasks)
     if choice.candidate is None:
         return None, ("" if judged else "it was never checked, and ") + evidence.explain(wanted, choice)

@@ -2,24 +2,20 @@
 
 from typing import Any
 
-from clearml_ci import (
-    check,
-    clearml_gateway,
-    clearml_launch,
-    clearml_queues,
-    clearml_runs,
-    diagnosis,
-    evidence,
-    pull_code,
-    remote,
-    step,
-)
-from clearml_ci.clearml_gateway import ClearML
-from clearml_ci.clearml_runs import Run
-from clearml_ci.diagnosis import Ending
-from clearml_ci.errors import UsageError
-from clearml_ci.github_gateway import GitHubError
-from clearml_ci.remote import RemoteRun
+from clearml_ci.agent import step
+from clearml_ci.clearml_api import pipeline_runs, task_launch, worker_queues
+from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api.pipeline_runs import Run
+from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.core import console, recorded_task
+from clearml_ci.core.errors import UsageError
+from clearml_ci.decisions import launch_outcome
+from clearml_ci.decisions.launch_outcome import Ending
+from clearml_ci.github_api.session import GitHubError
+from clearml_ci.operations import github_access, pull_request_code
+from clearml_ci.parameters import check
+from clearml_ci.parameters import remote_run as remote
+from clearml_ci.parameters.remote_run import RemoteRun
 
 
 def remote_run(clearml: ClearML, run: Run) -> dict[str, Any]:
@@ -35,22 +31,22 @@ def remote_run(clearml: ClearML, run: Run) -> dict[str, Any]:
             return _unlaunched(Ending("not_needed", "", "this commit was run already"))
         remote.refuse_shared_queue(run.arguments, code=launch.queue)
         remote.refuse_out_of_reach(launch, project=wanted.project, task_name=wanted.task_name)
-        hub = step.github_if_any(wanted)
-        if refused := pull_code.refusal(hub, wanted, launch):
+        hub = github_access.github_if_any(wanted)
+        if refused := pull_request_code.refusal(hub, wanted, launch):
             return _unlaunched(Ending("no_evidence", "approval", refused))
-        code, notes = pull_code.of(hub, wanted, launch)
+        code, notes = pull_request_code.of(hub, wanted, launch)
     except (UsageError, GitHubError) as error:
         return _unlaunched(Ending("error", "settings", str(error)))
     try:
-        queue = clearml_queues.watched_queues(clearml, [launch.queue])[launch.queue]
-    except (UsageError, clearml_gateway.ClearMLError) as error:
+        queue = worker_queues.watched_queues(clearml, [launch.queue])[launch.queue]
+    except (UsageError, clearml_session.ClearMLError) as error:
         return _unlaunched(Ending("error", "queue", str(error)))
-    launched = clearml_launch.run(clearml, launch, code, queue=queue.id, run=run.id, tell=step.say)
+    launched = task_launch.run(clearml, launch, code, queue=queue.id, run=run.id, tell=console.say)
     return _result(launch, launched, notes)
 
 
 def _was_run_already(clearml: ClearML, run: Run, launch: RemoteRun) -> bool:
-    found = clearml_runs.steps(clearml, run.id).get("find_task")
+    found = pipeline_runs.steps(clearml, run.id).get("find_task")
     return launch.candidate == "find-or-train" and bool(found and (found.result or {}).get("candidate"))
 
 
@@ -66,14 +62,14 @@ def _unlaunched(ending: Ending) -> dict[str, Any]:
     return {"outcome": ending.outcome, "phase": ending.phase, "reason": ending.reason, **nothing}
 
 
-def _result(launch: RemoteRun, launched: clearml_launch.Launched, notes: list[str]) -> dict[str, Any]:
-    ending, seen, task = launched.ending, launched.seen, evidence.as_document(launched.task)
+def _result(launch: RemoteRun, launched: task_launch.Launched, notes: list[str]) -> dict[str, Any]:
+    ending, seen, task = launched.ending, launched.seen, recorded_task.as_document(launched.task)
     passed = ending.outcome == "passed"
     return {
         "outcome": ending.outcome,
         "phase": ending.phase,
         "reason": ending.reason,
-        "log_tail": [] if passed else diagnosis.tail(seen.console),
+        "log_tail": [] if passed else launch_outcome.tail(seen.console),
         "task": task,
         "candidate": task if passed and launch.purpose == "training" else None,
         "until": launch.until,

@@ -4,27 +4,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from clearml_ci import (
-    charts,
-    check,
-    clearml_runs,
-    clearml_tasks,
-    markdown,
-    promotion,
-    publish,
-    rerun,
-    step,
-    verdict,
-)
-from clearml_ci.charts import Curves
-from clearml_ci.check import Check
-from clearml_ci.clearml_gateway import ClearML, ClearMLError
-from clearml_ci.clearml_runs import Run, Step
-from clearml_ci.errors import UsageError
-from clearml_ci.gate import Gate
-from clearml_ci.github_gateway import GitHub
-from clearml_ci.rerun import Rerun
-from clearml_ci.verdict import Document
+from clearml_ci.agent import step
+from clearml_ci.clearml_api import pipeline_runs, task_records
+from clearml_ci.clearml_api.pipeline_runs import Run, Step
+from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.core.errors import UsageError
+from clearml_ci.core.gate import Gate
+from clearml_ci.decisions import verdict
+from clearml_ci.decisions.verdict import Document
+from clearml_ci.github_api.session import GitHub
+from clearml_ci.operations import github_access, publish, rerun
+from clearml_ci.operations.rerun import Rerun
+from clearml_ci.parameters import check, promotion_mode
+from clearml_ci.parameters.check import Check
+from clearml_ci.report import charts, comment
+from clearml_ci.report.charts import Curves
 
 
 def report(clearml: ClearML, run: Run) -> dict[str, Any]:
@@ -37,7 +31,7 @@ def report(clearml: ClearML, run: Run) -> dict[str, Any]:
     if again:  # no job waits for what somebody started in ClearML
         wanted = replace(wanted, waited_for=False)
     step.require_own_repository(wanted.pull_request.repository, run)
-    steps = clearml_runs.steps(clearml, run.id)
+    steps = pipeline_runs.steps(clearml, run.id)
     wanted = _about(wanted, steps)
     document = verdict.compose(
         wanted,
@@ -50,7 +44,7 @@ def report(clearml: ClearML, run: Run) -> dict[str, Any]:
 def _about(wanted: Check, steps: Mapping[str, Step]) -> Check:
     """A rollback is about the pull request whose promotion it undid, whichever run it was started from."""
     promoted = (steps["promote"].result or {}).get("promotion") if "promote" in steps else None
-    if wanted.action != promotion.ROLLBACK or not promoted:
+    if wanted.action != promotion_mode.ROLLBACK or not promoted:
         return wanted
     pull = replace(wanted.pull_request, number=promoted["pull_request"])
     return replace(wanted, pull_request=pull, commit=promoted["commit"], merge_commit=promoted["merge_commit"])
@@ -68,14 +62,14 @@ def _unreadable(clearml: ClearML, run: Run, again: Rerun | None, error: UsageErr
 
 
 def _told(clearml: ClearML, run: Run, wanted: Check, document: Document, again: Rerun | None) -> dict[str, Any]:
-    hub, silence = step.voice(wanted)
+    hub, silence = github_access.voice(wanted)
     if again:
         silence = silence or publish.outdated(hub, wanted)
         warnings = [*document["warnings"], *([f"Nothing was told on GitHub: {silence}."] if silence else [])]
         document = {**document, "warnings": warnings, "rerun": again.document}
-    scalars = clearml_tasks.scalars(clearml, document["candidate"]["id"]) if document["candidate"] else []
-    body = markdown.comment(document, scalars, curves(clearml, wanted, document))
-    clearml_runs.publish_verdict(clearml, run.id, document)
+    scalars = task_records.scalars(clearml, document["candidate"]["id"]) if document["candidate"] else []
+    body = comment.comment(document, scalars, curves(clearml, wanted, document))
+    pipeline_runs.publish_verdict(clearml, run.id, document)
     return {"verdict": document, "markdown": body, **post(None if silence else hub, silence, wanted, document, body)}
 
 
@@ -91,7 +85,7 @@ def curves(clearml: ClearML, wanted: Check, document: Document) -> dict[int, Cur
         for task in filter(None, pair):
             asked.setdefault(task, []).append(wanted.gates[index])
     try:
-        found = clearml_tasks.curves(clearml, asked)
+        found = task_records.curves(clearml, asked)
     except ClearMLError:
         return {}
     return {

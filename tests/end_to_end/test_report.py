@@ -11,7 +11,8 @@ import pytest
 from github.CheckRun import CheckRun
 from github.PullRequest import PullRequest
 
-from clearml_ci import markdown, policy
+from clearml_ci.policy import policy_file
+from clearml_ci.report import comment as markdown
 from sandbox import demo, developer, job, processes, scenarios, story
 from sandbox.job import Running
 from sandbox.report_scenarios import APP, SAME_DATA, SERIES, policy_branch
@@ -144,7 +145,7 @@ def test_policy__of_the_base_branch__governs_whatever_pull_request_and_workflow_
     played("detached")
     base = policy_branch(tale, "strict", STRICT)
     developer.branch(tale.laptop, "lenient", base="detached")
-    story.push(tale, "Judge me by this", trained=False, files={policy.FILE: GENEROUS})
+    story.push(tale, "Judge me by this", trained=False, files={policy_file.FILE: GENEROUS})
     lenient = {"CLEARML_SCALAR_TITLE": "loss", "CLEARML_SCALAR_SERIES": "train", "CLEARML_SCALAR_THRESHOLD": "90"}
     checked = story.check(tale, again(tale, "lenient", base=base), settings=lenient)
     (gate,) = checked.verdict["gates"]
@@ -154,7 +155,7 @@ def test_policy__of_the_base_branch__governs_whatever_pull_request_and_workflow_
     assert checked.commit[:10] in checked.job.summary
     assert "::warning::" not in checked.job.log
     ignored = "clearml_scalar_title, clearml_scalar_series, clearml_scalar_threshold"
-    said = f"the policy {policy.FILE} of strict decides, and these inputs are ignored: {ignored}"
+    said = f"the policy {policy_file.FILE} of strict decides, and these inputs are ignored: {ignored}"
     assert f"::notice::ClearML CI: {said}" in checked.job.log.splitlines()
 
 
@@ -163,7 +164,10 @@ def test_names__two_checks_of_one_pull_request_at_once__have_a_status_and_a_comm
 ) -> None:
     """One model of the repository got worse, the other one did not; neither check stops the other."""
     played("detached")
-    files = {policy.FILE: STRICT.replace('"off"', "always") + "name: digits\n", LETTERS: GENEROUS + "name: letters\n"}
+    files = {
+        policy_file.FILE: STRICT.replace('"off"', "always") + "name: digits\n",
+        LETTERS: GENEROUS + "name: letters\n",
+    }
     developer.branch(tale.laptop, "two-models")
     story.push(tale, "Judge two models", trained=False, files=files)
     pull = again(tale, "detached", base="two-models")
@@ -199,7 +203,7 @@ def test_policy__broken__exits_2_with_a_line_for_every_problem(played: Play, tal
     problems = line.split("%0A")
     assert len(problems) == len(PROBLEMS), line
     for problem, (number, words) in zip(problems, PROBLEMS, strict=True):
-        assert f"{policy.FILE} of broken:{number}: " in problem
+        assert f"{policy_file.FILE} of broken:{number}: " in problem
         assert words in problem
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from github.Issue import Issue
 
-from clearml_ci import clearml_gateway
-from clearml_ci.clearml_gateway import ClearML
-from clearml_ci.settings import Queues
+from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.job.settings import Queues
 from sandbox import developer, github_server
 from sandbox.clearml_access import Access, Client
 from sandbox.github_server import GitHubServer
@@ -25,7 +25,7 @@ COMMIT = "c" * 40
 
 @pytest.fixture
 def clearml(user_environment: dict[str, str]) -> ClearML:  # noqa: ARG001  the session reads it
-    return clearml_gateway.connect()
+    return clearml_session.connect()
 
 
 @dataclass(frozen=True)

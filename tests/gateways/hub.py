@@ -9,8 +9,8 @@ from github import Auth, Github
 from github.PullRequest import PullRequest
 from github.Repository import Repository
 
-from clearml_ci import github_gateway
-from clearml_ci.github_gateway import GitHub
+from clearml_ci.github_api import session as github_session
+from clearml_ci.github_api.session import GitHub
 from sandbox import github_server
 from sandbox.github_server import GitHubServer
 
@@ -119,4 +119,4 @@ def signed_in(
 ) -> GitHub:
     """The product's own connection, with a token of this kind."""
     token = server.token(kind, repository=FULL_NAME, permissions=permissions or JOB)
-    return github_gateway.connect(api_url=api_url or server.api_url, token=token, repository=FULL_NAME)
+    return github_session.connect(api_url=api_url or server.api_url, token=token, repository=FULL_NAME)

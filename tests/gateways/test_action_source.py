@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from clearml_ci import source
-from clearml_ci.errors import UsageError
-from clearml_ci.source import Source
+from clearml_ci.core.errors import UsageError
+from clearml_ci.core.git_source import Source
+from clearml_ci.job import agent_code
 from sandbox import github_server
 from tests.gateways import hub
 
@@ -29,9 +29,9 @@ def test_of_agents__action_at_a_moving_ref__is_its_commit_of_now(tmp_path: Path)
         hub.git(one.clone, "push", "-q", "origin", "v1")
         new = one.commit("main")
         for ref, commit in {"v1": old, "main": new}.items():
-            found = source.of_agents(configured_repository="", configured_commit="", environ=environ(server, ref))
+            found = agent_code.of_agents(configured_repository="", configured_commit="", environ=environ(server, ref))
             assert found == Source(one.repository.clone_url, commit)
         with pytest.raises(UsageError, match=r"'octo-owner/digits@v9' is not known: GitHub refused .*full hash"):
-            source.of_agents(configured_repository="", configured_commit="", environ=environ(server, "v9"))
+            agent_code.of_agents(configured_repository="", configured_commit="", environ=environ(server, "v9"))
     finally:
         server.stop()

@@ -9,18 +9,13 @@ from typing import Any
 
 import pytest
 
-from clearml_ci import (
-    audit,
-    audit_job,
-    clearml_audit,
-    clearml_gateway,
-    clearml_runs,
-    clearml_schedule,
-    trigger,
-    voice,
-)
-from clearml_ci.clearml_gateway import ClearML
-from clearml_ci.errors import UsageError
+from clearml_ci.clearml_api import audit_queries, audit_scheduler, pipeline_runs
+from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.core.errors import UsageError
+from clearml_ci.job import audit as audit_job
+from clearml_ci.job import reporter, start
+from clearml_ci.parameters import audit
 from sandbox import github_server
 from sandbox.clearml_access import Client
 from tests.gateways.hub import FULL_NAME, JOB, Hub, cloned, git
@@ -82,7 +77,7 @@ def test_verdict__agents_without_credentials__the_job_opens_and_closes_the_issue
     hub: Hub, environ: dict[str, str]
 ) -> None:
     asked = audit_job.asked(environ)
-    job = voice.connect(asked.check, asked.github_token)
+    job = reporter.connect(asked.check, asked.github_token)
     document: dict[str, Any] = {"repository": FULL_NAME, "outcome": "regressed", "exit_code": 1, "findings": []}
     url = job.verdict(document, f"<!-- clearml-ci audit: {FULL_NAME} -->\nfound")
     (issue,) = hub.repository.get_issues(state="open")
@@ -139,7 +134,7 @@ def test_run__worker_of_the_code_queue__is_none_of_the_steps(
         listen(*also)
     asked = audit_job.asked({**environ, **PROBE, **HANDED_OVER})
     with pytest.raises(UsageError, match=said) if said else contextlib.nullcontext():
-        trigger.run(asked, began=time.monotonic())
+        start.run(asked, began=time.monotonic())
 
 
 @pytest.mark.usefixtures("clearml")
@@ -150,8 +145,8 @@ def test_run__controllers_worker_is_the_only_one_for_code__would_wait_for_ever(
     listen("CONTROLLER", "CODE")
     listen("STEPS")
     with pytest.raises(UsageError, match="a run would wait for itself for ever"):
-        trigger.run(audit_job.asked({**environ, **settings, **HANDED_OVER}), began=time.monotonic())
-    assert trigger.run(audit_job.asked({**environ, **HANDED_OVER}), began=time.monotonic()) == 0  # nothing is run
+        start.run(audit_job.asked({**environ, **settings, **HANDED_OVER}), began=time.monotonic())
+    assert start.run(audit_job.asked({**environ, **HANDED_OVER}), began=time.monotonic()) == 0  # nothing is run
 
 
 @pytest.mark.usefixtures("clearml")
@@ -171,7 +166,7 @@ def test_schedule__services_worker_is_the_only_one_for_code__is_refused(
 def test_schedule__registered__so_is_the_template_of_its_version(clearml: ClearML, environ: dict[str, str]) -> None:
     audit_job.schedule(environ, "daily 22:30")
     root = f"{environ['CLEARML_CI_PIPELINE_PROJECT']}/{FULL_NAME}"
-    (template,) = clearml_audit.templates(clearml, clearml_audit.projects(clearml), root=root)
+    (template,) = audit_queries.templates(clearml, audit_queries.projects(clearml), root=root)
     assert template.commit == environ["CLEARML_CI_COMMIT"]
     audit_job.schedule(environ, "off")
 
@@ -181,19 +176,19 @@ def test_run__not_waited_for__starts_the_audit_and_says_who_tells_its_verdict(
     clearml: ClearML, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = audit_job.asked({**environ, **HANDED_OVER})
-    assert trigger.run(asked, began=time.monotonic()) == 0
+    assert start.run(asked, began=time.monotonic()) == 0
     said = capsys.readouterr().out
     assert "The verdict comes in the repository's one issue, which the steps' agent writes" in said
     (run,) = re.findall(r"ClearML run: \S+/([0-9a-f]{32})", said)
-    assert audit.from_arguments(clearml_runs.run(clearml, run).arguments).waited_for is False
+    assert audit.from_arguments(pipeline_runs.run(clearml, run).arguments).waited_for is False
 
 
 @pytest.mark.usefixtures("agents")
 def test_schedule__audits_that_it_starts__have_no_job_that_waits(clearml: ClearML, environ: dict[str, str]) -> None:
     audit_job.schedule(environ, "daily 22:30")
-    project = clearml_gateway.project_id(clearml, f"{environ['CLEARML_CI_PIPELINE_PROJECT']}/{FULL_NAME}")
+    project = clearml_session.project_id(clearml, f"{environ['CLEARML_CI_PIPELINE_PROJECT']}/{FULL_NAME}")
     (task,) = clearml.call("tasks.get_all", project=[project], type=["service"], only_fields=["id"])["tasks"]
-    wanted = clearml_schedule.from_arguments(clearml_runs.run(clearml, task["id"]).arguments)
+    wanted = audit_scheduler.from_arguments(pipeline_runs.run(clearml, task["id"]).arguments)
     assert audit.from_arguments(wanted.arguments).waited_for is False
     audit_job.schedule(environ, "off")
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from clearml_ci import clearml_gateway, clearml_queues, clearml_runs, clearml_stops, clearml_tasks
-from clearml_ci.alike import Inputs
-from clearml_ci.clearml_gateway import ClearML, ClearMLError
-from clearml_ci.errors import UsageError
-from clearml_ci.gate import Gate, Summary
-from clearml_ci.source import Source
+from clearml_ci.clearml_api import pipeline_runs, run_cancellation, task_records, worker_queues
+from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.core.comparability import Inputs
+from clearml_ci.core.errors import UsageError
+from clearml_ci.core.gate import Gate, Summary
+from clearml_ci.core.git_source import Source
 from sandbox.clearml_access import Client
 from tests.gateways.conftest import COMMIT, Project
 
@@ -21,7 +22,7 @@ LOSS = Gate("loss", "train", goal="minimize")
 
 
 def commit_tasks(clearml: ClearML, project: Project, **more: Any) -> list[str]:
-    found = clearml_tasks.tasks_of_commit(clearml, **{"commit": COMMIT, "task_name": "", **more}, project=project.id)
+    found = task_records.tasks_of_commit(clearml, **{"commit": COMMIT, "task_name": "", **more}, project=project.id)
     return [task.id for task in found]
 
 
@@ -45,13 +46,13 @@ def test_tasks_of_commit__newest__comes_first(clearml: ClearML, project: Project
 def test_tasks_of_commit__more_than_a_page__are_asked_for_only_when_they_are_needed(
     clearml: ClearML, project: Project
 ) -> None:
-    for _ in range(clearml_gateway.PAGE + 1):
+    for _ in range(clearml_session.PAGE + 1):
         project.task(end=None)
     before = clearml.requests
-    tasks = clearml_tasks.tasks_of_commit(clearml, commit=COMMIT, project=project.id, task_name="")
+    tasks = task_records.tasks_of_commit(clearml, commit=COMMIT, project=project.id, task_name="")
     next(tasks)
     assert clearml.requests == before + 1
-    assert len(list(tasks)) == clearml_gateway.PAGE
+    assert len(list(tasks)) == clearml_session.PAGE
     assert clearml.requests == before + 2
 
 
@@ -66,7 +67,7 @@ def test_tasks_of_commit__recorded_task__carries_what_decides(clearml: ClearML, 
     script = {"repository": "https://github.com/o/n.git", "version_num": COMMIT, "diff": "changed"}
     task = project.task(script=script)
     project.client.call("tasks.archive", tasks=[task])
-    found = list(clearml_tasks.tasks_of_commit(clearml, commit=COMMIT, project=project.id, task_name=""))
+    found = list(task_records.tasks_of_commit(clearml, commit=COMMIT, project=project.id, task_name=""))
     assert [(one.id, one.commit, one.diff, one.archived, one.status) for one in found] == [
         (task, COMMIT, "changed", True, "completed")
     ]
@@ -79,7 +80,7 @@ def test_best_tasks__tagged_ones__come_with_their_whole_curves_extremes(clearml:
     project.report(best, 0.5, 0.9, 0.7)
     project.task(tags=["other"])
     failed = project.task(tags=["Best"], end="failed")
-    found = clearml_tasks.best_tasks(clearml, project=project.id, task_name="train", tag="Best", gates=[GATE])
+    found = task_records.best_tasks(clearml, project=project.id, task_name="train", tag="Best", gates=[GATE])
     assert {task.id: task.status for task, _ in found} == {best: "completed", failed: "failed"}
     summary = next(reported[GATE] for task, reported in found if task.id == best)
     assert summary is not None
@@ -91,7 +92,7 @@ def test_metrics_of__several_tasks_and_gates__come_in_one_request(clearml: Clear
     project.report(first, 0.5, 0.25, title="loss", series="train")
     project.report(second, 0.75)
     before = clearml.requests
-    found = clearml_tasks.metrics_of(clearml, [first, second], [GATE, LOSS])
+    found = task_records.metrics_of(clearml, [first, second], [GATE, LOSS])
     assert clearml.requests == before + 1
     assert list(found) == [first, second]
     assert found[first][1] == {GATE: None, LOSS: Summary("loss", "train", 0.25, 0.25, 0.5)}
@@ -101,7 +102,7 @@ def test_metrics_of__several_tasks_and_gates__come_in_one_request(clearml: Clear
 
 def test_metrics_of__task_that_is_gone__is_told(clearml: ClearML, project: Project) -> None:
     with pytest.raises(ClearMLError, match=f"no ClearML task {'0' * 32}"):
-        clearml_tasks.metrics_of(clearml, [project.task(), "0" * 32], [GATE])
+        task_records.metrics_of(clearml, [project.task(), "0" * 32], [GATE])
 
 
 def test_task_inputs__two_tasks__come_in_one_request(clearml: ClearML, client: Client, project: Project) -> None:
@@ -124,7 +125,7 @@ def test_task_inputs__two_tasks__come_in_one_request(clearml: ClearML, client: C
     client.call("tasks.edit", task=full, runtime={"gpu_type": "A100"}, force=True)
     bare = project.task()
     before = clearml.requests
-    found = clearml_tasks.task_inputs(clearml, [full, bare])
+    found = task_records.task_inputs(clearml, [full, bare])
     assert clearml.requests == before + 1
     assert found == {
         full: Inputs(
@@ -142,7 +143,7 @@ def test_curves__tasks__cost_one_request_each_and_leave_out_what_has_no_curve(
     project.report(first, 0.5, 0.25, title="loss", series="train")
     project.report(second, 0.25)
     before = clearml.requests
-    found = clearml_tasks.curves(clearml, {first: [GATE, LOSS], second: [GATE, LOSS]})
+    found = task_records.curves(clearml, {first: [GATE, LOSS], second: [GATE, LOSS]})
     assert clearml.requests == before + 2
     assert found == {
         (first, GATE): ((0.0, 0.5), (1.0, 0.75), (2.0, 1.0)),
@@ -156,22 +157,22 @@ def test_scalars__machine_monitoring__is_left_out(clearml: ClearML, project: Pro
     task = project.task()
     project.report(task, 0.5)
     project.report(task, 80.0, title=":monitor:machine", series="cpu")
-    assert clearml_tasks.series_names(clearml, task) == ["accuracy/validation"]
+    assert task_records.series_names(clearml, task) == ["accuracy/validation"]
 
 
 def test_existing_project_id__misspelt__offers_the_nearest(clearml: ClearML, project: Project) -> None:
-    assert clearml_gateway.existing_project_id(clearml, project.name) == project.id
+    assert clearml_session.existing_project_id(clearml, project.name) == project.id
     with pytest.raises(UsageError) as raised:
-        clearml_gateway.existing_project_id(clearml, project.name + "s")
+        clearml_session.existing_project_id(clearml, project.name + "s")
     assert f"no ClearML project '{project.name}s'; did you mean '{project.name}'?" in str(raised.value)
 
 
 def test_watched_queues__unknown_and_unwatched__are_told_apart(clearml: ClearML, client: Client, prefix: str) -> None:
     client.call("queues.create", name=f"{prefix}-idle")
     with pytest.raises(UsageError, match=f"no queue '{prefix}-gpuu'; queues with workers: "):
-        clearml_queues.watched_queues(clearml, [f"{prefix}-gpuu"])
+        worker_queues.watched_queues(clearml, [f"{prefix}-gpuu"])
     with pytest.raises(ClearMLError, match=f"no worker listens to the queue '{prefix}-idle'"):
-        clearml_queues.watched_queues(clearml, [f"{prefix}-idle"])
+        worker_queues.watched_queues(clearml, [f"{prefix}-idle"])
     names = [queue["name"] for queue in client.call("queues.get_all", only_fields=["name"])["queues"]]
     assert f"{prefix}-gpuu" not in names  # ClearML creates a queue that is only asked for by name
 
@@ -186,24 +187,24 @@ def test_template__asked_twice__is_registered_once_and_started_as_a_clone(
         "source": source,
         "arguments": {"commit": ""},
     }
-    template, registered = clearml_runs.template(clearml, **where)
-    assert (registered, clearml_runs.template(clearml, **where)) == (True, (template, False))
-    queue = clearml_queues.Queue(
+    template, registered = pipeline_runs.template(clearml, **where)
+    assert (registered, pipeline_runs.template(clearml, **where)) == (True, (template, False))
+    queue = worker_queues.Queue(
         client.call("queues.create", name=f"{prefix}-none")["id"], f"{prefix}-none", frozenset()
     )
-    run = clearml_runs.start(clearml, template=template, queue=queue, arguments={"commit": COMMIT})
+    run = pipeline_runs.start(clearml, template=template, queue=queue, arguments={"commit": COMMIT})
     try:
         assert run != template
-        assert clearml_runs.run(clearml, run).arguments["commit"] == COMMIT
-        assert clearml_runs.template(clearml, **where) == (template, False)
+        assert pipeline_runs.run(clearml, run).arguments["commit"] == COMMIT
+        assert pipeline_runs.template(clearml, **where) == (template, False)
     finally:
-        clearml_stops.stop(clearml, run, reason="the test is over")
-    assert clearml_runs.run(clearml, run).status == "stopped"
+        run_cancellation.stop(clearml, run, reason="the test is over")
+    assert pipeline_runs.run(clearml, run).status == "stopped"
 
 
 def test_template__other_commit_of_this_project__is_another_template(clearml: ClearML, prefix: str) -> None:
     templates = {
-        clearml_runs.template(
+        pipeline_runs.template(
             clearml, project=f"{prefix} CI", name="pr_check", source=Source("https://h/o/n.git", commit), arguments={}
         )[0]
         for commit in ("1" * 40, "2" * 40)
@@ -223,7 +224,7 @@ def test_stop__run_with_running_and_queued_steps__ends_them_all(
     client.call("tasks.enqueue", task=queued, queue=queue)
     stranger = project.task(end=None, name="somebody else's")
     client.call("tasks.started", task=stranger)
-    clearml_stops.stop(clearml, run, reason="cancelled")
+    run_cancellation.stop(clearml, run, reason="cancelled")
     found = client.call("tasks.get_all", id=[run, running, queued, stranger], only_fields=["id", "status"])["tasks"]
     states = {task["id"]: task["status"] for task in found}
     assert (states[run], states[running]) == ("stopped", "stopped")
@@ -236,15 +237,15 @@ def test_stop__agent_that_died_with_its_task__does_not_keep_it_running(
     clearml: ClearML, client: Client, project: Project, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While a worker was seen on it lately, `tasks.stop` only asks, forced or not."""
-    monkeypatch.setattr(clearml_stops, "STOPS_WITHIN", 1.5)
+    monkeypatch.setattr(run_cancellation, "STOPS_WITHIN", 1.5)
     run = client.call("tasks.create", name="pr_check #1", type="controller", project=project.id)["id"]
     client.call("tasks.started", task=run)
     client.call("workers.register", worker=f"{prefix}:gone", queues=[])
     client.call("workers.status_report", worker=f"{prefix}:gone", timestamp=int(time.time() * 1000), task=run)
     client.call("tasks.stop", task=run, force=True)
-    assert clearml_runs.run(clearml, run).status == "in_progress"
-    clearml_stops.stop(clearml, run, reason="cancelled")
-    assert clearml_runs.run(clearml, run).status == "stopped"
+    assert pipeline_runs.run(clearml, run).status == "in_progress"
+    run_cancellation.stop(clearml, run, reason="cancelled")
+    assert pipeline_runs.run(clearml, run).status == "stopped"
 
 
 def test_result__stored_by_a_step__is_read_through_its_run(clearml: ClearML, client: Client, project: Project) -> None:
@@ -252,8 +253,8 @@ def test_result__stored_by_a_step__is_read_through_its_run(clearml: ClearML, cli
     step = project.step(run, "find_task")
     clone = client.call("tasks.clone", task=step, new_task_parent=run)["id"]
     rerun = client.call("tasks.create", name="pr_check #2", type="controller", project=project.id, parent=run)["id"]
-    clearml_runs.store_result(clearml, step, {"candidate": None, "reason": "ünïcode"})
-    found = clearml_runs.steps(clearml, run)
+    pipeline_runs.store_result(clearml, step, {"candidate": None, "reason": "ünïcode"})
+    found = pipeline_runs.steps(clearml, run)
     assert {name: one.result for name, one in found.items()} == {"find_task": {"candidate": None, "reason": "ünïcode"}}
     assert not {rerun, clone} & {one.id for one in found.values()}
 
@@ -270,7 +271,7 @@ def test_publish_verdict__run__carries_artifact_and_properties(
         "pull_request": 7,
         "rerun": {"said": "rerun by Ada"},
     }
-    clearml_runs.publish_verdict(clearml, run, verdict)
+    pipeline_runs.publish_verdict(clearml, run, verdict)
     found = client.call("tasks.get_by_id", task=run)["task"]
     (artifact,) = [one for one in found["execution"]["artifacts"] if one["key"] == "verdict"]
     assert b'"outcome": "passed"' in client.download(artifact["uri"])
@@ -278,7 +279,7 @@ def test_publish_verdict__run__carries_artifact_and_properties(
     assert (told["outcome"], told["rerun"]) == ("passed", "rerun by Ada")
 
 
-@pytest.mark.parametrize("act", [clearml_runs.run, clearml_runs.steps, clearml_tasks.scalars])
+@pytest.mark.parametrize("act", [pipeline_runs.run, pipeline_runs.steps, task_records.scalars])
 def test_gateway__empty_id__is_refused_before_it_is_asked(clearml: ClearML, act: Any) -> None:
     before = clearml.requests
     with pytest.raises(ClearMLError, match="an empty task id"):
@@ -288,7 +289,7 @@ def test_gateway__empty_id__is_refused_before_it_is_asked(clearml: ClearML, act:
 
 def test_run__unknown_id__is_told(clearml: ClearML) -> None:
     with pytest.raises(ClearMLError, match=f"no ClearML task {'0' * 32}"):
-        clearml_runs.run(clearml, "0" * 32)
+        pipeline_runs.run(clearml, "0" * 32)
 
 
 def test_call__refused__tells_the_servers_own_words(clearml: ClearML) -> None:
@@ -301,7 +302,7 @@ def test_connect__wrong_keys__are_told_without_showing_them(
 ) -> None:
     monkeypatch.setenv("CLEARML_API_SECRET_KEY", "not-the-secret")
     with pytest.raises(ClearMLError, match="refused the keys") as raised:
-        clearml_gateway.connect()
+        clearml_session.connect()
     assert "not-the-secret" not in str(raised.value)
     assert user_environment["CLEARML_API_ACCESS_KEY"] not in str(raised.value)
 
@@ -314,7 +315,7 @@ def test_connect__no_server__is_told_within_seconds(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("CLEARML_API_HOST", address)
     began = time.monotonic()
     with pytest.raises(ClearMLError, match=f"no ClearML server answers at {address}"):
-        clearml_gateway.connect()
+        clearml_session.connect()
     assert time.monotonic() - began < 20
 
 
@@ -323,7 +324,7 @@ def test_connect__no_server__is_told_within_seconds(monkeypatch: pytest.MonkeyPa
 def test_connect__address_that_is_none__is_told(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setenv("CLEARML_API_HOST", address)
     with pytest.raises(ClearMLError, match=f"no ClearML server answers at {address.rstrip('/')}"):
-        clearml_gateway.connect()
+        clearml_session.connect()
 
 
 def test_connect__another_web_server__is_no_clearml(
@@ -331,7 +332,7 @@ def test_connect__another_web_server__is_no_clearml(
 ) -> None:
     monkeypatch.setenv("CLEARML_API_HOST", user_environment["CLEARML_WEB_HOST"])
     with pytest.raises(ClearMLError, match=r"no ClearML server answers at \S+ \(HTTP \d+\)"):
-        clearml_gateway.connect()
+        clearml_session.connect()
 
 
 @pytest.mark.usefixtures("user_environment")
@@ -339,7 +340,7 @@ def test_connect__no_web_address_to_be_told__names_the_variable(monkeypatch: pyt
     monkeypatch.delenv("CLEARML_WEB_HOST")
     monkeypatch.setenv("CLEARML_API_HOST", "http://clearml.example:9999")
     with pytest.raises(UsageError, match="set CLEARML_WEB_HOST"):
-        clearml_gateway.connect()
+        clearml_session.connect()
 
 
 def again(client: Client, run: str, queue: str, **edits: str) -> str:
@@ -354,16 +355,16 @@ def test_run__rerun_of_a_rerun__keeps_the_parameters_that_new_run_hides(
     """ClearML's server escapes the names of what it clones once more each time, and reads them wrong in the end."""
     given = {"threshold_percent": "3", "_context": "{}", "_origin": "n"}
     run = client.call("tasks.create", name="pr_check", type="controller", project=project.id)["id"]
-    client.call("tasks.edit_hyper_params", task=run, hyperparams=clearml_gateway.section_items("Args", given))
+    client.call("tasks.edit_hyper_params", task=run, hyperparams=clearml_session.section_items("Args", given))
     queue = client.call("queues.create", name=f"{prefix}-reruns")["id"]
     for threshold in ("4", "5", "6"):
         run = again(client, run, queue, threshold_percent=threshold)
     wanted = {**given, "threshold_percent": "6"}
-    assert clearml_runs.run(clearml, run).arguments == wanted
+    assert pipeline_runs.run(clearml, run).arguments == wanted
     client.call("tasks.started", task=run)
-    clearml_runs.mend_names(clearml, run)
+    pipeline_runs.mend_names(clearml, run)
     stored = client.call("tasks.get_by_id", task=run)["task"]["hyperparams"]["Args"]
     assert {name: item["value"] for name, item in stored.items()} == wanted
     client.call("tasks.stopped", task=run, force=True)
     next_one = again(client, again(client, run, queue, threshold_percent="7"), queue, threshold_percent="8")
-    assert clearml_runs.run(clearml, next_one).arguments == {**wanted, "threshold_percent": "8"}
+    assert pipeline_runs.run(clearml, next_one).arguments == {**wanted, "threshold_percent": "8"}

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
-from clearml_ci import clearml_gateway, clearml_launch, clearml_queues, clearml_runs, clearml_stops, remote
-from clearml_ci.clearml_gateway import ClearML, ClearMLError
-from clearml_ci.clearml_launch import Code, Watch
-from clearml_ci.clearml_queues import Queue
-from clearml_ci.errors import UsageError
-from clearml_ci.remote import RemoteRun
+from clearml_ci.clearml_api import pipeline_runs, run_cancellation, task_launch, worker_queues
+from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.clearml_api.task_launch import Code, Watch
+from clearml_ci.clearml_api.worker_queues import Queue
+from clearml_ci.core.errors import UsageError
+from clearml_ci.parameters import remote_run
+from clearml_ci.parameters.remote_run import RemoteRun
 from sandbox.clearml_access import Client
 from tests.gateways.conftest import COMMIT, Project
 
@@ -20,7 +22,7 @@ CODE = Code("https://github.com/o/n.git", COMMIT, None, inject_task_init=False)
 
 def launch(project: Project, **arguments: str) -> RemoteRun:
     given = {"run_until": "first-iteration", "run_script": "src/train.py", "run_project": project.name, **arguments}
-    found = remote.from_arguments({"run_name": "train", **given})
+    found = remote_run.from_arguments({"run_name": "train", **given})
     assert found is not None
     return found
 
@@ -49,7 +51,7 @@ def test_create__script_with_arguments__is_what_an_agent_needs(
 ) -> None:
     asked = launch(project, run_folder="src", run_args="epochs=1 seed=3", run_docker_image="python:3.12")
     code = Code(CODE.repository, COMMIT, ["torch==2.0"], inject_task_init=False)
-    task = whole(client, clearml_launch.create(clearml, asked, code, run=run))
+    task = whole(client, task_launch.create(clearml, asked, code, run=run))
     script = task["script"]
     assert (script["repository"], script["version_num"], script["diff"]) == (CODE.repository, COMMIT, "")
     assert (script["entry_point"], script["working_dir"]) == ("train.py", "src")
@@ -63,7 +65,7 @@ def test_create__module__runs_it_with_its_arguments(
     clearml: ClearML, client: Client, project: Project, run: str
 ) -> None:
     asked = launch(project, run_script="", run_module="pytest -m gpu tests")
-    task = whole(client, clearml_launch.create(clearml, asked, CODE, run=run))
+    task = whole(client, task_launch.create(clearml, asked, CODE, run=run))
     assert task["script"]["entry_point"] == "-m pytest -m gpu tests"
     assert not task["script"].get("requirements", {}).get("pip")
 
@@ -72,32 +74,32 @@ def test_create__script_without_task_init__carries_the_call_and_stays_marked_as_
     clearml: ClearML, client: Client, project: Project, run: str
 ) -> None:
     code = Code(CODE.repository, COMMIT, ["torch"], inject_task_init=True)
-    created = clearml_launch.create(clearml, launch(project), code, run=run)
+    created = task_launch.create(clearml, launch(project), code, run=run)
     assert "Task.init()" in whole(client, created)["script"]["diff"]
-    assert clearml_gateway.owned(clearml, created, run=run)
+    assert clearml_session.owned(clearml, created, run=run)
 
 
 def test_owned__clone_of_a_launched_task__is_not_ours(
     clearml: ClearML, client: Client, project: Project, run: str
 ) -> None:
-    created = clearml_launch.create(clearml, launch(project), CODE, run=run)
+    created = task_launch.create(clearml, launch(project), CODE, run=run)
     clone = client.call("tasks.clone", task=created, new_task_parent=run, new_task_tags=["same"])["id"]
-    assert clearml_gateway.owned(clearml, created, run=run)
-    assert not clearml_gateway.owned(clearml, clone, run=run)
-    assert not clearml_gateway.owned(clearml, created, run=project.task())
-    assert not clearml_gateway.owned(clearml, created, run="")
+    assert clearml_session.owned(clearml, created, run=run)
+    assert not clearml_session.owned(clearml, clone, run=run)
+    assert not clearml_session.owned(clearml, created, run=project.task())
+    assert not clearml_session.owned(clearml, created, run="")
 
 
 @pytest.mark.parametrize("status", ["queued", "in_progress"])
 def test_end__probe_that_has_not_ended__is_stopped_and_archived(
     clearml: ClearML, client: Client, project: Project, run: str, queue: str, status: str
 ) -> None:
-    created = clearml_launch.create(clearml, launch(project), CODE, run=run)
-    clearml_launch.enqueue(clearml, created, queue=queue)
+    created = task_launch.create(clearml, launch(project), CODE, run=run)
+    task_launch.enqueue(clearml, created, queue=queue)
     if status == "in_progress":
         client.call("queues.get_next_task", queue=queue)
         client.call("tasks.started", task=created)
-    clearml_launch.end(clearml, created, run=run, archive=True, reason="over")
+    task_launch.end(clearml, created, run=run, archive=True, reason="over")
     task = whole(client, created)
     assert task["status"] in ("stopped", "created")
     assert "archived" in task["system_tags"]
@@ -110,7 +112,7 @@ def test_end__task_of_somebody_else__is_refused_and_left_alone(
     foreign = project.task(end=None, parent=run)
     client.call("tasks.started", task=foreign)
     with pytest.raises(ClearMLError, match="does not carry the mark"):
-        clearml_launch.end(clearml, foreign, run=run, archive=True, reason="over")
+        task_launch.end(clearml, foreign, run=run, archive=True, reason="over")
     task = whole(client, foreign)
     assert (task["status"], "archived" in task["system_tags"]) == ("in_progress", False)
 
@@ -118,14 +120,14 @@ def test_end__task_of_somebody_else__is_refused_and_left_alone(
 def test_end__empty_id__touches_nothing(clearml: ClearML, run: str) -> None:
     before = clearml.requests
     with pytest.raises(ClearMLError, match="an empty task id"):
-        clearml_launch.end(clearml, "", run=run, archive=True, reason="over")
+        task_launch.end(clearml, "", run=run, archive=True, reason="over")
     assert clearml.requests == before
 
 
 @pytest.fixture
 def running(clearml: ClearML, client: Client, project: Project, run: str) -> str:
     """A launched task that an agent has taken."""
-    created = clearml_launch.create(clearml, launch(project), CODE, run=run)
+    created = task_launch.create(clearml, launch(project), CODE, run=run)
     client.call("tasks.started", task=created)
     return created
 
@@ -179,7 +181,7 @@ def test_stop_children__clone_of_a_step__is_left_alone(
 ) -> None:
     clone = project.task(end=None, name="remote_run", parent=run)
     client.call("tasks.started", task=clone)
-    clearml_stops.stop_children(clearml, run, reason="aborted")
+    run_cancellation.stop_children(clearml, run, reason="aborted")
     assert whole(client, running)["status"] == "stopped"
     assert (whole(client, clone)["status"], whole(client, run)["status"]) == ("in_progress", "in_progress")
 
@@ -205,8 +207,8 @@ def test_supersede__older_runs_of_the_pull_request__are_stopped_and_marked_and_n
     client.call("tasks.started", task=unmarked)
     mine = controller(client, project, pull_request="7")
     newer = controller(client, project, pull_request="7")
-    assert [one.id for one in clearml_stops.supersede(clearml, mine)] == [older]
-    assert clearml_runs.run(clearml, older).superseded_by == mine
+    assert [one.id for one in run_cancellation.supersede(clearml, mine)] == [older]
+    assert pipeline_runs.run(clearml, older).superseded_by == mine
     states = {task: whole(client, task)["status"] for task in (older, other, unmarked, mine, newer)}
     assert states.pop(older) == "stopped"
     assert set(states.values()) == {"in_progress"}
@@ -216,9 +218,9 @@ def test_supersede__check_of_another_name__goes_on(clearml: ClearML, client: Cli
     of_names = [controller(client, project, pull_request="7", _name=name) for name in ("digits", "letters", "")]
     digits, letters, *unnamed = [*of_names, controller(client, project, pull_request="7")]
     newer = controller(client, project, pull_request="7", _name="digits")
-    assert [one.id for one in clearml_stops.supersede(clearml, newer)] == [digits]
+    assert [one.id for one in run_cancellation.supersede(clearml, newer)] == [digits]
     without = controller(client, project, pull_request="7")
-    assert [one.id for one in clearml_stops.supersede(clearml, without)] == unnamed
+    assert [one.id for one in run_cancellation.supersede(clearml, without)] == unnamed
     assert [whole(client, task)["status"] for task in (letters, newer)] == ["in_progress", "in_progress"]
 
 
@@ -240,12 +242,12 @@ def named(name: str, *workers: str) -> Queue:
 )
 def test_refuse_deadlock__fewer_workers_than_queues__is_refused(queues: list[Queue], message: str) -> None:
     with pytest.raises(UsageError) as raised:
-        clearml_queues.refuse_deadlock(queues)
+        worker_queues.refuse_deadlock(queues)
     assert message in str(raised.value)
 
 
 def test_refuse_deadlock__a_worker_for_each__is_accepted() -> None:
-    clearml_queues.refuse_deadlock([named("c", "a", "b"), named("s", "a"), named("g", "c", "a")])
+    worker_queues.refuse_deadlock([named("c", "a", "b"), named("s", "a"), named("g", "c", "a")])
 
 
 def test_end_superseded__controller_that_forgot_that_it_was_told__ends_itself_and_its_children(
@@ -256,12 +258,12 @@ def test_end_superseded__controller_that_forgot_that_it_was_told__ends_itself_an
     step = project.step(older, "find_task")
     client.call("tasks.started", task=step)
     mine = controller(client, project, pull_request="7")
-    clearml_stops.supersede(clearml, mine)
+    run_cancellation.supersede(clearml, mine)
     for task in (older, step):
         client.call("tasks.started", task=task, force=True)
-    assert clearml_stops.end_superseded(clearml, older)
+    assert run_cancellation.end_superseded(clearml, older)
     assert [whole(client, task)["status"] for task in (older, step)] == ["stopped", "stopped"]
-    assert not clearml_stops.end_superseded(clearml, mine)
+    assert not run_cancellation.end_superseded(clearml, mine)
     assert whole(client, mine)["status"] == "in_progress"
 
 
@@ -270,7 +272,7 @@ def test_watch__run_was_superseded__says_by_which(
 ) -> None:
     older = controller(client, project, pull_request="7")
     mine = controller(client, project, pull_request="7")
-    clearml_stops.supersede(clearml, mine)
+    run_cancellation.supersede(clearml, mine)
     client.call("tasks.started", task=older, force=True)
     assert Watch(clearml, running, own_task="", run=older).look()[1] == f"superseded by the newer run {mine}"
 
@@ -284,9 +286,9 @@ def test_failed_meanwhile__script_that_reported_and_broke_before_it_was_stopped_
         [{"type": "training_stats_scalar", "task": running, "metric": "loss", "variant": "a", "iter": 0, "value": 1.0}]
     )
     assert watch.look()[0].progress
-    assert clearml_launch.failed_meanwhile(watch, asked) is None
+    assert task_launch.failed_meanwhile(watch, asked) is None
     client.call("tasks.failed", task=running)
-    ended = clearml_launch.failed_meanwhile(watch, asked)
+    ended = task_launch.failed_meanwhile(watch, asked)
     assert ended is not None
     assert (ended[0].outcome, ended[0].phase) == ("no_evidence", "script")
     assert "ValueError: broken" in ended[0].reason
@@ -295,15 +297,15 @@ def test_failed_meanwhile__script_that_reported_and_broke_before_it_was_stopped_
 def test_superseded__clone_of_a_superseded_run__is_not(clearml: ClearML, client: Client, project: Project) -> None:
     older = controller(client, project, pull_request="7")
     mine = controller(client, project, pull_request="7")
-    clearml_stops.supersede(clearml, mine)
+    run_cancellation.supersede(clearml, mine)
     properties = client.call("tasks.get_by_id", task=older)["task"]["hyperparams"]["properties"]
     clone = client.call("tasks.clone", task=older, new_task_name="rerun")["id"]
     client.call("tasks.edit_hyper_params", task=clone, hyperparams=list(properties.values()))
-    assert clearml_runs.run(clearml, older).superseded_by == mine
-    assert clearml_runs.run(clearml, clone).superseded_by == ""
+    assert pipeline_runs.run(clearml, older).superseded_by == mine
+    assert pipeline_runs.run(clearml, clone).superseded_by == ""
 
 
 def test_refuse_shared_workers__one_agent_for_steps_and_code__is_refused() -> None:
     with pytest.raises(UsageError, match="the agent b serves 's' and 'g'"):
-        clearml_queues.refuse_shared_workers(steps=named("s", "a", "b"), code=named("g", "b"))
-    clearml_queues.refuse_shared_workers(steps=named("s", "a"), code=named("g", "b"))
+        worker_queues.refuse_shared_workers(steps=named("s", "a", "b"), code=named("g", "b"))
+    worker_queues.refuse_shared_workers(steps=named("s", "a"), code=named("g", "b"))

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from clearml.automation.scheduler import ScheduleJob
 
-from clearml_ci import clearml_runs, clearml_schedule, schedule
-from clearml_ci.clearml_gateway import ClearML, ClearMLError
-from clearml_ci.clearml_queues import Queue
-from clearml_ci.clearml_schedule import Wanted
-from clearml_ci.source import Source
+from clearml_ci.clearml_api import audit_scheduler, pipeline_runs
+from clearml_ci.clearml_api.audit_scheduler import Wanted
+from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.clearml_api.worker_queues import Queue
+from clearml_ci.core import schedule
+from clearml_ci.core.git_source import Source
 from sandbox.clearml_access import Client
 
 WEDNESDAY = datetime(2026, 7, 1, 10, 0, tzinfo=timezone.utc)
@@ -62,8 +63,8 @@ def living(client: Client, wanted: Wanted) -> list[dict[str, Any]]:
 
 
 def test_register__twice__is_one_schedule(clearml: ClearML, client: Client, wanted: Wanted, queue: Queue) -> None:
-    first = clearml_schedule.register(clearml, wanted, queue=queue)
-    again = clearml_schedule.register(clearml, wanted, queue=queue)
+    first = audit_scheduler.register(clearml, wanted, queue=queue)
+    again = audit_scheduler.register(clearml, wanted, queue=queue)
     assert (first.new, again.new, again.id, again.ended) == (True, False, first.id, ())
     (task,) = living(client, wanted)
     assert (task["id"], task["status"], task["type"]) == (first.id, "queued", "service")
@@ -73,9 +74,9 @@ def test_register__twice__is_one_schedule(clearml: ClearML, client: Client, want
 def test_register__another_time__replaces_the_first(
     clearml: ClearML, client: Client, wanted: Wanted, queue: Queue
 ) -> None:
-    first = clearml_schedule.register(clearml, wanted, queue=queue)
+    first = audit_scheduler.register(clearml, wanted, queue=queue)
     other = replace(wanted, when=schedule.parse("weekly mon 06:00"))
-    second = clearml_schedule.register(clearml, other, queue=queue)
+    second = audit_scheduler.register(clearml, other, queue=queue)
     assert (second.new, second.ended) == (True, (first.id,))
     assert [task["id"] for task in living(client, wanted)] == [second.id]
 
@@ -84,30 +85,30 @@ def test_register__audits_of_several_names__have_a_schedule_each(
     clearml: ClearML, client: Client, wanted: Wanted, queue: Queue
 ) -> None:
     names = [replace(wanted, arguments={**wanted.arguments, "_name": name}) for name in ("digits", "letters")]
-    digits, letters = [clearml_schedule.register(clearml, one, queue=queue) for one in names]
+    digits, letters = [audit_scheduler.register(clearml, one, queue=queue) for one in names]
     assert (letters.ended, len(living(client, wanted))) == ((), 2)
-    again = clearml_schedule.register(clearml, replace(names[0], when=schedule.parse("daily 06:00")), queue=queue)
+    again = audit_scheduler.register(clearml, replace(names[0], when=schedule.parse("daily 06:00")), queue=queue)
     assert again.ended == (digits.id,)
-    assert clearml_schedule.unregister(clearml, wanted.project, name="letters") == (letters.id,)
-    assert clearml_schedule.unregister(clearml, wanted.project) == (again.id,)
+    assert audit_scheduler.unregister(clearml, wanted.project, name="letters") == (letters.id,)
+    assert audit_scheduler.unregister(clearml, wanted.project) == (again.id,)
 
 
 def test_register__clone_of_a_schedule_by_a_person__is_left_alone(
     clearml: ClearML, client: Client, wanted: Wanted, queue: Queue
 ) -> None:
-    first = clearml_schedule.register(clearml, wanted, queue=queue)
+    first = audit_scheduler.register(clearml, wanted, queue=queue)
     clone = client.call("tasks.clone", task=first.id)["id"]
     client.call("tasks.enqueue", task=clone, queue=queue.id)
-    assert clearml_schedule.unregister(clearml, wanted.project) == (first.id,)
+    assert audit_scheduler.unregister(clearml, wanted.project) == (first.id,)
     assert [task["id"] for task in living(client, wanted)] == [clone]
 
 
 def test_from_arguments__of_a_registered_task__is_what_was_wanted(
     clearml: ClearML, wanted: Wanted, queue: Queue
 ) -> None:
-    registered = clearml_schedule.register(clearml, wanted, queue=queue)
-    arguments = clearml_runs.run(clearml, registered.id).arguments
-    assert clearml_schedule.from_arguments(arguments) == wanted
+    registered = audit_scheduler.register(clearml, wanted, queue=queue)
+    arguments = pipeline_runs.run(clearml, registered.id).arguments
+    assert audit_scheduler.from_arguments(arguments) == wanted
 
 
 def test_start_audit__due__registers_the_template_and_starts_a_run_like_the_web_ui(
@@ -115,8 +116,8 @@ def test_start_audit__due__registers_the_template_and_starts_a_run_like_the_web_
 ) -> None:
     queue = client.call("queues.create", name=wanted.controllers)["id"]
     client.call("workers.register", worker=f"{wanted.controllers}-worker", queues=[queue])
-    first, second = (clearml_schedule.start_audit(clearml, wanted) for _ in range(2))
-    runs = [clearml_runs.run(clearml, one) for one in (first, second)]
+    first, second = (audit_scheduler.start_audit(clearml, wanted) for _ in range(2))
+    runs = [pipeline_runs.run(clearml, one) for one in (first, second)]
     assert [(run.status, run.project) for run in runs] == [("queued", f"{wanted.project}/.pipelines/audit")] * 2
     assert [run.arguments["projects"] for run in runs] == ["Digits", "Digits"]
     for run in runs:
@@ -126,4 +127,4 @@ def test_start_audit__due__registers_the_template_and_starts_a_run_like_the_web_
 def test_start_audit__nobody_listens__is_told(clearml: ClearML, client: Client, wanted: Wanted) -> None:
     client.call("queues.create", name=wanted.controllers)
     with pytest.raises(ClearMLError, match="no worker listens"):
-        clearml_schedule.start_audit(clearml, wanted)
+        audit_scheduler.start_audit(clearml, wanted)

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
-from clearml_ci import clearml_gateway, clearml_runs
-from clearml_ci.alike import Alike
-from clearml_ci.check import Check, PullRequest
-from clearml_ci.clearml_gateway import ClearML
-from clearml_ci.gate import Gate
+from clearml_ci.clearml_api import pipeline_runs
+from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.core.comparability import Alike
+from clearml_ci.core.gate import Gate
+from clearml_ci.parameters.check import Check
+from clearml_ci.parameters.pull_request import PullRequest
 from sandbox.clearml_access import Client
 from steps import compare, report
 
@@ -59,10 +61,10 @@ class World:
         step = self.client.call(
             "tasks.create", name="find_task", type="data_processing", project=self.project, parent=run
         )["id"]
-        clearml_gateway.mark(self.clearml, step, run=run, purpose="step")
+        clearml_session.mark(self.clearml, step, run=run, purpose="step")
         candidate = {"id": self.candidate, "project_id": self.project}
-        clearml_runs.store_result(self.clearml, step, {"candidate": candidate, "main_baseline": main})
-        return compare.compare(self.clearml, clearml_runs.run(self.clearml, run))
+        pipeline_runs.store_result(self.clearml, step, {"candidate": candidate, "main_baseline": main})
+        return compare.compare(self.clearml, pipeline_runs.run(self.clearml, run))
 
 
 def _event(task: str, title: str, series: str, iteration: int, value: float) -> dict[str, Any]:
@@ -77,7 +79,7 @@ def args(**values: str) -> dict[str, Any]:
 @pytest.fixture
 def world(client: Client, prefix: str, user_environment: dict[str, str]) -> World:  # noqa: ARG001  the session reads it
     name = f"{prefix} compare"
-    empty = World(client, clearml_gateway.connect(), client.call("projects.create", name=name)["id"], name, "")
+    empty = World(client, clearml_session.connect(), client.call("projects.create", name=name)["id"], name, "")
     return replace(empty, candidate=empty.task([0.5, 0.9, 0.85], latency=25.0, hyperparams=args(dataset="a", seed="1")))
 
 

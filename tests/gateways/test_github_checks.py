@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from github.CheckRun import CheckRun
 
-from clearml_ci import github_checks, github_gateway
-from clearml_ci.credentials import App, Credentials
-from clearml_ci.github_gateway import GitHub, GitHubError
+from clearml_ci.github_api import check_runs
+from clearml_ci.github_api import session as github_session
+from clearml_ci.github_api.credentials import App, Credentials
+from clearml_ci.github_api.session import GitHub, GitHubError
 from tests.gateways.hub import FULL_NAME, JOB, Hub, proposed, signed_in
 
 NAME = "ClearML CI / verdict"
@@ -36,17 +37,17 @@ def seen(hub: Hub, commit: str) -> list[CheckRun]:
 def as_app(hub: Hub, slug: str) -> GitHub:
     number, key = hub.server.app(slug)
     credentials = Credentials(app=App(str(number), key))
-    return github_gateway.connect(api_url=hub.server.api_url, repository=FULL_NAME, credentials=credentials)
+    return github_session.connect(api_url=hub.server.api_url, repository=FULL_NAME, credentials=credentials)
 
 
 def test_start__workflow_token__is_in_progress_and_links_to_the_run(hub: Hub, head: str) -> None:
-    number = github_checks.start(signed_in(hub.server), name=NAME, commit=head, url=RUN)
+    number = check_runs.start(signed_in(hub.server), name=NAME, commit=head, url=RUN)
     (run,) = seen(hub, head)
     assert (run.id, run.name, run.status, run.details_url) == (number, "ClearML CI / verdict", "in_progress", RUN)
 
 
 def test_start__app_and_no_address_yet__is_the_apps_own(hub: Hub, head: str) -> None:
-    number = github_checks.start(as_app(hub, "starter"), name=NAME, commit=head, url="")
+    number = check_runs.start(as_app(hub, "starter"), name=NAME, commit=head, url="")
     (run,) = seen(hub, head)
     assert (run.id, run.app.slug) == (number, "starter")
 
@@ -56,23 +57,22 @@ def test_start__token_may_not__is_none(hub: Hub, head: str, kind: str) -> None:
     """A person's token never may, the others need the permission."""
     permissions = JOB if kind == "personal" else {**JOB, "checks": "read"}
     assert (
-        github_checks.start(signed_in(hub.server, kind, permissions=permissions), name=NAME, commit=head, url=RUN)
-        is None
+        check_runs.start(signed_in(hub.server, kind, permissions=permissions), name=NAME, commit=head, url=RUN) is None
     )
     assert seen(hub, head) == []
 
 
 def test_start__unknown_commit__is_told(hub: Hub) -> None:
     with pytest.raises(GitHubError, match=f"the check run of 0000000000 of {FULL_NAME}: 422 No commit found"):
-        github_checks.start(signed_in(hub.server), name=NAME, commit="0" * 40, url=RUN)
+        check_runs.start(signed_in(hub.server), name=NAME, commit="0" * 40, url=RUN)
 
 
 @pytest.mark.parametrize("conclusion", ["success", "failure", "neutral", "cancelled"])
 def test_finish__conclusion__completes_with_title_and_summary(hub: Hub, head: str, conclusion: str) -> None:
     job = signed_in(hub.server)
-    number = github_checks.start(job, name=NAME, commit=head, url="")
+    number = check_runs.start(job, name=NAME, commit=head, url="")
     assert number is not None
-    github_checks.finish(job, number, conclusion=conclusion, title="The gate", summary="| a | b |", url=RUN)
+    check_runs.finish(job, number, conclusion=conclusion, title="The gate", summary="| a | b |", url=RUN)
     (run,) = seen(hub, head)
     assert (run.status, run.conclusion, run.details_url) == ("completed", conclusion, RUN)
     assert (run.output.title, run.output.summary) == ("The gate", "| a | b |")
@@ -85,9 +85,9 @@ def test_finish__conclusion__completes_with_title_and_summary(hub: Hub, head: st
 )
 def test_finish__long_summary__is_cut_to_whole_lines_that_fit(hub: Hub, head: str, line: str, count: int) -> None:
     job = signed_in(hub.server)
-    number = github_checks.start(job, name=NAME, commit=head, url="")
+    number = check_runs.start(job, name=NAME, commit=head, url="")
     assert number is not None
-    github_checks.finish(job, number, conclusion="success", title="t", summary="\n".join([line] * count), url=RUN)
+    check_runs.finish(job, number, conclusion="success", title="t", summary="\n".join([line] * count), url=RUN)
     (run,) = seen(hub, head)
     *kept, end = run.output.summary.split("\n\n")
     assert 64_000 < len(run.output.summary.encode()) <= 65_535
@@ -98,9 +98,9 @@ def test_finish__long_summary__is_cut_to_whole_lines_that_fit(hub: Hub, head: st
 def test_finish__end__stays_whole_whatever_the_summary_is(hub: Hub, head: str) -> None:
     job = signed_in(hub.server)
     for text in ("s", "<details>\n" + "📈\n" * 70_000):
-        number = github_checks.start(job, name=NAME, commit=head, url="")
+        number = check_runs.start(job, name=NAME, commit=head, url="")
         assert number is not None
-        github_checks.finish(job, number, conclusion="success", title="t", summary=text, end="the end\n", url=RUN)
+        check_runs.finish(job, number, conclusion="success", title="t", summary=text, end="the end\n", url=RUN)
         run = hub.repository.get_check_run(number)
         kept, _, end = run.output.summary.rpartition("</details>")
         assert ("<details>" in kept, end.endswith("the end\n")) == ("<details>" in text, True)
@@ -109,27 +109,27 @@ def test_finish__end__stays_whole_whatever_the_summary_is(hub: Hub, head: str) -
 
 def test_finish__summary_of_exactly_the_limit__is_whole(hub: Hub, head: str) -> None:
     job = signed_in(hub.server)
-    number = github_checks.start(job, name=NAME, commit=head, url="")
+    number = check_runs.start(job, name=NAME, commit=head, url="")
     assert number is not None
-    github_checks.finish(job, number, conclusion="success", title="t", summary="x" * 65_535, url=RUN)
+    check_runs.finish(job, number, conclusion="success", title="t", summary="x" * 65_535, url=RUN)
     (run,) = seen(hub, head)
     assert run.output.summary == "x" * 65_535
 
 
 def test_finish__reply_lost__is_finished(hub: Hub, head: str) -> None:
     job = signed_in(hub.server)
-    number = github_checks.start(job, name=NAME, commit=head, url="")
+    number = check_runs.start(job, name=NAME, commit=head, url="")
     assert number is not None
     hub.server.lose_reply("PATCH", f"/check-runs/{number}")
-    github_checks.finish(job, number, conclusion="success", title="t", summary="s", url=RUN)
+    check_runs.finish(job, number, conclusion="success", title="t", summary="s", url=RUN)
     (run,) = seen(hub, head)
     assert run.conclusion == "success"
 
 
 def test_finish__started_by_another_app__is_told(hub: Hub, head: str) -> None:
-    number = github_checks.start(signed_in(hub.server), name=NAME, commit=head, url="")
+    number = check_runs.start(signed_in(hub.server), name=NAME, commit=head, url="")
     assert number is not None
     with pytest.raises(GitHubError) as raised:
-        github_checks.finish(as_app(hub, "ender"), number, conclusion="success", title="t", summary="s", url=RUN)
+        check_runs.finish(as_app(hub, "ender"), number, conclusion="success", title="t", summary="s", url=RUN)
     assert f"GitHub refused the end of check run {number} of {FULL_NAME}: 403 Invalid app_id" in str(raised.value)
     assert "must be of the App that started it" in str(raised.value)

@@ -5,9 +5,11 @@ import threading
 import pytest
 from github.Issue import Issue
 
-from clearml_ci import comment_mode, github_gateway
-from clearml_ci.credentials import App, Credentials
-from clearml_ci.github_gateway import GitHub, GitHubError
+from clearml_ci.core import comment_mode
+from clearml_ci.github_api import pull_request_comment
+from clearml_ci.github_api import session as github_session
+from clearml_ci.github_api.credentials import App, Credentials
+from clearml_ci.github_api.session import GitHub, GitHubError
 from sandbox.github_server import GitHubServer
 from tests.gateways.between import interrupted
 from tests.gateways.hub import FULL_NAME, JOB, MARKER, Hub, signed_in
@@ -15,7 +17,7 @@ from tests.gateways.hub import connect as as_user
 
 
 def upsert(hub: GitHub, text: str, *, outcome: str = "passed", mode: str = "always", failure: bool = False) -> str:
-    return github_gateway.upsert_comment(
+    return pull_request_comment.upsert_comment(
         hub,
         pull_request=1,
         commit=hub.repository.get_pull(1).head.sha,
@@ -33,7 +35,7 @@ def body(text: str, outcome: str = "passed") -> str:
 def as_app(server: GitHubServer) -> GitHub:
     number, key = server.app("checker", permissions=JOB)
     credentials = Credentials(app=App(str(number), key))
-    return github_gateway.connect(api_url=server.api_url, repository=FULL_NAME, credentials=credentials)
+    return github_session.connect(api_url=server.api_url, repository=FULL_NAME, credentials=credentials)
 
 
 def said(issue: Issue) -> list[str]:
@@ -88,7 +90,7 @@ def test_upsert_comment__pull_request_has_moved_on__leaves_the_newer_word(hub: H
     older = hub.repository.get_pull(1).head.sha
     upsert(signed_in(hub.server), "about the newer head")
     hub.commit("better", text="another commit")
-    written = github_gateway.upsert_comment(
+    written = pull_request_comment.upsert_comment(
         signed_in(hub.server), pull_request=1, commit=older, marker=MARKER, body=body("about the older head")
     )
     assert written == ""
@@ -185,7 +187,7 @@ def test_upsert_comment__by_an_author_of_the_policy__is_ours(server: GitHubServe
     theirs = as_user(server, server.token("personal", login=login)).get_repo(FULL_NAME).get_issue(1)
     theirs.create_comment(body("old"))
     token = server.token("workflow", repository=FULL_NAME, permissions=JOB)
-    hub = github_gateway.connect(
+    hub = github_session.connect(
         api_url=server.api_url, token=token, repository=FULL_NAME, comment_authors=["a-machine"]
     )
     upsert(hub, "new")
@@ -227,7 +229,7 @@ def test_upsert_comment__on_change_without_one__keeps_the_earlier_words(server: 
 
 
 def add(hub: GitHub, line: str, *, mode: str = "always", failure: bool = False) -> str:
-    return github_gateway.add_to_comment(
+    return pull_request_comment.add_to_comment(
         hub,
         pull_request=1,
         marker=MARKER,

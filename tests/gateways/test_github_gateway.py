@@ -11,10 +11,16 @@ from flask import Flask, Response, request
 from github.Issue import Issue
 from github.Repository import Repository
 
-from clearml_ci import github_gateway, markdown, step, verdict, voice
-from clearml_ci.check import Check, PullRequest
-from clearml_ci.credentials import App, Credentials
-from clearml_ci.github_gateway import GitHub, GitHubError
+from clearml_ci.decisions import verdict
+from clearml_ci.github_api import session as github_session
+from clearml_ci.github_api import statuses
+from clearml_ci.github_api.credentials import App, Credentials
+from clearml_ci.github_api.session import GitHub, GitHubError
+from clearml_ci.job import reporter
+from clearml_ci.operations import github_access
+from clearml_ci.parameters.check import Check
+from clearml_ci.parameters.pull_request import PullRequest
+from clearml_ci.report import comment as markdown
 from sandbox.github_server import GitHubServer
 from steps import report
 from tests.gateways.between import served
@@ -34,7 +40,7 @@ def head(server: GitHubServer) -> str:
 
 def test_set_status__long_description__is_cut(server: GitHubServer, issue: Issue) -> None:
     sha = head(server)
-    github_gateway.set_status(
+    statuses.set_status(
         signed_in(server), name="ClearML CI", commit=sha, state="failure", description="x" * 500, url="https://c"
     )
     (status,) = issue.repository.get_commit(sha).get_combined_status().statuses
@@ -49,7 +55,7 @@ def test_set_status__long_description__is_cut(server: GitHubServer, issue: Issue
 def test_set_status__refused__names_the_permission(server: GitHubServer) -> None:
     hub = signed_in(server, permissions={"contents": "read"})
     with pytest.raises(GitHubError, match="`statuses: write`"):
-        github_gateway.set_status(hub, name="ClearML CI", commit=head(server), state="success", description="", url="")
+        statuses.set_status(hub, name="ClearML CI", commit=head(server), state="success", description="", url="")
 
 
 @pytest.mark.parametrize(
@@ -72,9 +78,9 @@ def test_set_status__refused__says_what_was_tried_where_and_what_to_do(status: i
         return {"message": message, "errors": [{"field": "body", "message": field}]}, status
 
     with served(app) as address:
-        hub = github_gateway.connect(api_url=address, token=TOKEN, repository=FULL_NAME)
+        hub = github_session.connect(api_url=address, token=TOKEN, repository=FULL_NAME)
         with pytest.raises(GitHubError) as raised:
-            github_gateway.set_status(hub, name="ClearML CI", commit="a" * 40, state="success", description="", url="")
+            statuses.set_status(hub, name="ClearML CI", commit="a" * 40, state="success", description="", url="")
     tried = f"GitHub refused the commit status of aaaaaaaaaa of {FULL_NAME}: {status} {said}; "
     assert str(raised.value).startswith(tried)
     assert advice in str(raised.value)
@@ -83,7 +89,7 @@ def test_set_status__refused__says_what_was_tried_where_and_what_to_do(status: i
 
 def test_set_status__unknown_commit__is_told_with_the_repository(server: GitHubServer) -> None:
     with pytest.raises(GitHubError, match=f"of {FULL_NAME}: 422 No commit found"):
-        github_gateway.set_status(
+        statuses.set_status(
             signed_in(server), name="ClearML CI", commit="0" * 40, state="success", description="", url=""
         )
 
@@ -95,14 +101,14 @@ def test_connect__nobody_answers__is_told(server: GitHubServer, kind: str) -> No
         free.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{free.getsockname()[1]}"
     with pytest.raises(GitHubError, match=f"GitHub does not answer at {address} .*: is GITHUB_API_URL right"):
-        github_gateway.connect(api_url=address, credentials=given, repository="o/n")
+        github_session.connect(api_url=address, credentials=given, repository="o/n")
 
 
 # --- as a GitHub App -------------------------------------------------------------------------------------------
 
 
 def installed(server: GitHubServer, app: App) -> GitHub:
-    return github_gateway.connect(
+    return github_session.connect(
         api_url=server.api_url, repository=FULL_NAME, credentials=Credentials(app=app), comment_authors=["My-Bot"]
     )
 
@@ -115,7 +121,7 @@ def made_app(server: GitHubServer, slug: str = "checker", **options: Any) -> App
 def test_connect__as_an_app__acts_as_its_bot_and_knows_its_login(server: GitHubServer) -> None:
     hub = installed(server, made_app(server, permissions=JOB))
     assert hub.trusted == {"checker[bot]", "github-actions[bot]", "my-bot"}
-    github_gateway.set_status(hub, name="ClearML CI", commit=head(server), state="success", description="", url="")
+    statuses.set_status(hub, name="ClearML CI", commit=head(server), state="success", description="", url="")
     (status,) = owned(server).get_commit(head(server)).get_statuses()
     assert status.creator.login == "checker[bot]"
 
@@ -130,7 +136,7 @@ def test_connect__as_an_app_twice__mints_a_token_each_time(server: GitHubServer)
 def test_connect__app_token_expired__is_told(server: GitHubServer) -> None:
     hub = installed(server, made_app(server, token_lifetime=0))
     with pytest.raises(GitHubError, match="401 Bad credentials; the token is wrong or has expired"):
-        github_gateway.set_status(hub, name="ClearML CI", commit="a" * 40, state="success", description="", url="")
+        statuses.set_status(hub, name="ClearML CI", commit="a" * 40, state="success", description="", url="")
 
 
 def test_connect__app_not_installed_on_the_repository__is_told_to_install_it(server: GitHubServer) -> None:
@@ -186,7 +192,7 @@ def publish(
         monkeypatch.setenv(name, value)
     check = replace(check_of(server), waited_for=waited_for)
     passed = {**verdict.error(check, run={"id": "r", "url": "https://c"}, reason="fine"), **PASSED}
-    return report.post(*step.voice(check), check, passed, f"{MARKER}\nfine")
+    return report.post(*github_access.voice(check), check, passed, f"{MARKER}\nfine")
 
 
 def test_publish__comment_refused__keeps_the_verdict_with_a_warning(
@@ -213,7 +219,7 @@ def test_publish__checks_of_several_names__have_a_comment_a_status_and_a_check_r
     server: GitHubServer, issue: Issue
 ) -> None:
     for name in ("digits", "letters", "digits", ""):
-        job = voice.connect(replace(check_of(server), name=name), server.token("workflow", permissions=JOB))
+        job = reporter.connect(replace(check_of(server), name=name), server.token("workflow", permissions=JOB))
         job.started("https://c")
         document = verdict.error(job.check, run={"id": "r", "url": "https://c"}, reason="fine")
         job.verdict(document, markdown.comment(document, []))
@@ -235,7 +241,7 @@ def test_publish__merge_of_a_name__is_a_line_of_its_own_comment(server: GitHubSe
         for one in (check, replace(check, action="promote", merge_commit=check.commit)):
             if (name, one.action) != ("digits", "promote"):
                 document = verdict.error(one, run=run, reason="fine")
-                voice.connect(one, token).verdict(document, markdown.comment(document, []))
+                reporter.connect(one, token).verdict(document, markdown.comment(document, []))
     assert ["**Merged as" in comment.body for comment in issue.get_comments()] == [False, True]
 
 
@@ -252,7 +258,7 @@ def test_verdict__job_that_may_not_comment__is_told_in_the_check_run_and_once_in
     server: GitHubServer, issue: Issue, capsys: pytest.CaptureFixture[str]
 ) -> None:
     token = server.token("workflow", permissions={**JOB, "issues": "read", "pull_requests": "read"})
-    job = voice.connect(check_of(server), token)
+    job = reporter.connect(check_of(server), token)
     job.started("https://c")
     passed = {**verdict.error(job.check, run={"id": "r", "url": "https://c"}, reason="fine"), **PASSED}
     for _ in range(2):
@@ -299,7 +305,7 @@ def test_publish__run_that_names_another_github__does_not_get_the_token(
         check = check_of(server)
         moved = replace(check, pull_request=replace(check.pull_request, github_api=elsewhere))
         document = verdict.error(check, run={"id": "r", "url": "https://c"}, reason="fine")
-        published = report.post(*step.voice(moved), moved, {**document, **PASSED}, MARKER)
+        published = report.post(*github_access.voice(moved), moved, {**document, **PASSED}, MARKER)
     assert published["posted"] is False
     assert seen == []
 

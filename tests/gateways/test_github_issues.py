@@ -9,8 +9,9 @@ import pytest
 from github.Issue import Issue
 from github.Requester import Requester
 
-from clearml_ci import github_issues, github_reads
-from clearml_ci.github_gateway import GitHub, GitHubError
+from clearml_ci.github_api import issues as github_issues
+from clearml_ci.github_api import reads
+from clearml_ci.github_api.session import GitHub, GitHubError
 from sandbox import github_server
 from sandbox.github_server import GitHubServer
 from tests.gateways.between import interrupted
@@ -152,6 +153,6 @@ def test_recent_commits__of_main__hold_the_heads_that_were_merged(hub: Hub, meth
     pull = hub.pull("better")
     other = hub.commit("lonely")
     pull.merge(merge_method=method)
-    recent = github_reads.recent_commits(signed_in(hub.server), "main")
+    recent = reads.recent_commits(signed_in(hub.server), "main")
     assert pull.head.sha in recent and other not in recent
     assert recent[0] == hub.repository.get_branch("main").commit.sha

@@ -2,9 +2,10 @@
 
 import pytest
 
-from clearml_ci import github_gateway, github_reads
-from clearml_ci.errors import UsageError
-from clearml_ci.github_gateway import GitHub, GitHubError
+from clearml_ci.core.errors import UsageError
+from clearml_ci.github_api import reads
+from clearml_ci.github_api import session as github_session
+from clearml_ci.github_api.session import GitHub, GitHubError
 from tests.gateways.hub import FULL_NAME, JOB, Hub, git, signed_in
 
 POLICY = ".github/clearml-ci.yml"
@@ -33,25 +34,25 @@ def forked(hub: Hub) -> tuple[int, str]:
 
 def test_pull__open__has_its_head(hub: Hub, job: GitHub) -> None:
     head = git(hub.clone, "rev-parse", "better")
-    one = github_reads.pull(job, 1)
+    one = reads.pull(job, 1)
     assert (one.number, one.state, one.merged, one.head_sha, one.base_ref) == (1, "open", False, head, "main")
 
 
 def test_pull__of_a_deleted_fork__still_has_its_head(hub: Hub, job: GitHub) -> None:
     number, head = forked(hub)
     hub.user("contributor").get_repo("contributor/digits").delete()
-    assert github_reads.pull(job, number).head_sha == head
+    assert reads.pull(job, number).head_sha == head
 
 
 def test_pull__merged__is_closed(hub: Hub, job: GitHub) -> None:
     merge = hub.repository.get_pull(1).merge(merge_method="squash")
-    one = github_reads.pull(job, 1)
+    one = reads.pull(job, 1)
     assert (one.state, one.merged, one.merge_commit_sha) == ("closed", True, merge.sha)
 
 
 def test_pull__unknown__says_that_it_may_not_be_seen(job: GitHub) -> None:
     with pytest.raises(GitHubError) as raised:
-        github_reads.pull(job, 99)
+        reads.pull(job, 99)
     assert str(raised.value) == (
         "GitHub refused pull request #99 of octo-owner/digits: 404 Not Found; it is not there, or the token does not "
         "see it: it needs `pull-requests: read` on this repository"
@@ -61,7 +62,7 @@ def test_pull__unknown__says_that_it_may_not_be_seen(job: GitHub) -> None:
 def test_pull__permission_missing__is_named(hub: Hub) -> None:
     hub.repository.edit(private=True)
     with pytest.raises(GitHubError, match=r"403 .*; the token needs `pull-requests: read` on this repository"):
-        github_reads.pull(signed_in(hub.server, permissions={"contents": "read"}), 1)
+        reads.pull(signed_in(hub.server, permissions={"contents": "read"}), 1)
 
 
 # --- comments and permissions ----------------------------------------------------------------------------------
@@ -72,7 +73,7 @@ def test_comments__120_of_them__all_in_order(hub: Hub, job: GitHub) -> None:
     texts = [f"comment {number}" for number in range(120)]
     for text in texts:
         issue.create_comment(text)
-    assert github_reads.comments(job, 1) == [("octo-owner", text) for text in texts]
+    assert reads.comments(job, 1) == [("octo-owner", text) for text in texts]
 
 
 @pytest.mark.parametrize(
@@ -91,20 +92,20 @@ def test_permission__login__is_one_of_four(hub: Hub, job: GitHub, login: str, gi
         hub.server.token("pat", login=login)
     if given:
         hub.repository.add_to_collaborators(login, given)
-    assert github_reads.permission(job, login) == expected
+    assert reads.permission(job, login) == expected
 
 
 def test_permission__stranger_on_a_private_repository__is_none(hub: Hub, job: GitHub) -> None:
     hub.repository.edit(private=True)
     hub.server.token("pat", login="stranger")
-    assert github_reads.permission(job, "stranger") == "none"
+    assert reads.permission(job, "stranger") == "none"
 
 
 def test_permission__token_without_push_access__is_told(hub: Hub) -> None:
     token = hub.server.token("personal", login="reader")
-    reader = github_gateway.connect(api_url=hub.server.api_url, token=token, repository=FULL_NAME)
+    reader = github_session.connect(api_url=hub.server.api_url, token=token, repository=FULL_NAME)
     with pytest.raises(GitHubError, match=r"the permission of octo-owner .*: 403 Must have push access"):
-        github_reads.permission(reader, "octo-owner")
+        reads.permission(reader, "octo-owner")
 
 
 # --- files and changes -----------------------------------------------------------------------------------------
@@ -114,32 +115,32 @@ def test_file_at__commit_by_commit__is_the_file_of_that_commit(hub: Hub, job: Gi
     without = git(hub.clone, "rev-parse", "main")
     first = hub.commit("main", file=POLICY, text="version: 1\n")
     second = hub.commit("main", file=POLICY, text="version: 1\nproject: Ziffern ✓\n")
-    assert github_reads.file_at(job, path=POLICY, commit=without) is None
-    assert github_reads.file_at(job, path=POLICY, commit=first) == "version: 1\n"
-    assert github_reads.file_at(job, path=POLICY, commit=second) == "version: 1\nproject: Ziffern ✓\n"
+    assert reads.file_at(job, path=POLICY, commit=without) is None
+    assert reads.file_at(job, path=POLICY, commit=first) == "version: 1\n"
+    assert reads.file_at(job, path=POLICY, commit=second) == "version: 1\nproject: Ziffern ✓\n"
 
 
 def test_file_at__head_of_a_fork__is_read_through_the_base(hub: Hub, job: GitHub) -> None:
     _, sha = forked(hub)
-    assert github_reads.file_at(job, path="new.py", commit=sha) == "new\n"
+    assert reads.file_at(job, path="new.py", commit=sha) == "new\n"
 
 
 def test_file_at__unknown_commit__is_told_and_not_taken_for_a_missing_file(job: GitHub) -> None:
     with pytest.raises(GitHubError, match=f"{POLICY} at 0000000000 of {FULL_NAME}: 404 .*`contents: read`"):
-        github_reads.file_at(job, path=POLICY, commit="0" * 40)
+        reads.file_at(job, path=POLICY, commit="0" * 40)
 
 
 def test_file_at__repository_that_the_token_does_not_see__is_told_and_not_taken_for_a_missing_file(hub: Hub) -> None:
     hub.repository.edit(private=True)
     token = hub.server.token("workflow", repository="octo-owner/other", permissions=JOB)
-    blind = github_gateway.connect(api_url=hub.server.api_url, token=token, repository=FULL_NAME)
+    blind = github_session.connect(api_url=hub.server.api_url, token=token, repository=FULL_NAME)
     with pytest.raises(GitHubError, match="404 Not Found; it is not there, or the token does not see it"):
-        github_reads.file_at(blind, path=POLICY, commit=git(hub.clone, "rev-parse", "main"))
+        reads.file_at(blind, path=POLICY, commit=git(hub.clone, "rev-parse", "main"))
 
 
 def test_file_at__no_commit__is_refused_before_github_answers_for_its_default_branch(job: GitHub) -> None:
     with pytest.raises(ValueError, match="of which commit"):
-        github_reads.file_at(job, path="train.py", commit="")
+        reads.file_at(job, path="train.py", commit="")
 
 
 @pytest.mark.parametrize(
@@ -159,23 +160,23 @@ def test_file_at__what_is_no_text_file__is_told(
     (hub.clone / path).write_bytes(content)
     sha = hub.commit("main", file="other.txt")
     with pytest.raises(UsageError, match=f"{FULL_NAME}: {asked} at {sha[:10]} {says}"):
-        github_reads.file_at(job, path=asked, commit=sha)
+        reads.file_at(job, path=asked, commit=sha)
 
 
 def test_changed_files__ahead__names_old_and_new_paths(hub: Hub, job: GitHub) -> None:
     base = hub.commit("topic", file="docs/old.md", text="some words\n" * 20)
     git(hub.clone, "mv", "docs/old.md", "docs/new.md")
     head = hub.commit("topic", file="README.md")
-    assert github_reads.changed_files(job, base=base, head=head) == ["README.md", "docs/new.md", "docs/old.md"]
-    assert github_reads.changed_files(job, base=head, head=head) == []
-    assert github_reads.changed_files(job, base=head, head=base) == ["README.md", "docs/new.md", "docs/old.md"]
+    assert reads.changed_files(job, base=base, head=head) == ["README.md", "docs/new.md", "docs/old.md"]
+    assert reads.changed_files(job, base=head, head=head) == []
+    assert reads.changed_files(job, base=head, head=base) == ["README.md", "docs/new.md", "docs/old.md"]
 
 
 def test_changed_files__head_was_forced__names_also_what_only_the_base_had(hub: Hub, job: GitHub) -> None:
     """GitHub itself compares with the merge base, and would name the documentation alone."""
     base = hub.commit("first", file="train.py", text="better\n")
     head = hub.commit("second", file="README.md", onto="main")
-    assert github_reads.changed_files(job, base=base, head=head) == ["README.md", "train.py"]
+    assert reads.changed_files(job, base=base, head=head) == ["README.md", "train.py"]
 
 
 @pytest.mark.parametrize(("count", "told"), [(299, True), (300, False)])
@@ -184,14 +185,14 @@ def test_changed_files__as_many_as_github_tells__is_none(hub: Hub, job: GitHub, 
     for number in range(count - 1):
         (hub.clone / f"{number}.txt").write_text(str(number))
     head = hub.commit("many")
-    found = github_reads.changed_files(job, base=git(hub.clone, "rev-parse", "main"), head=head)
+    found = reads.changed_files(job, base=git(hub.clone, "rev-parse", "main"), head=head)
     assert (found is not None and len(found) == count) is told
 
 
 def test_changed_files__unknown_commit__is_told(hub: Hub, job: GitHub) -> None:
     head = git(hub.clone, "rev-parse", "main")
     with pytest.raises(GitHubError, match=f"the comparison of 0000000000 with {head[:10]} of {FULL_NAME}: 404"):
-        github_reads.changed_files(job, base="0" * 40, head=head)
+        reads.changed_files(job, base="0" * 40, head=head)
 
 
 @pytest.mark.parametrize("method", ["merge", "squash", "rebase"])
@@ -200,7 +201,7 @@ def test_merged_pull__commit_that_a_merge_made__is_the_pull_request_as_events_ha
 ) -> None:
     head = git(hub.clone, "rev-parse", "better")
     made = hub.repository.get_pull(1).merge(merge_method=method).sha
-    found = github_reads.merged_pull(job, made)
+    found = reads.merged_pull(job, made)
     assert found is not None
     assert (found["number"], found["merged"], found["merge_commit_sha"]) == (1, True, made)
     assert (found["head"]["sha"], found["base"]["ref"]) == (head, "main")
@@ -208,6 +209,6 @@ def test_merged_pull__commit_that_a_merge_made__is_the_pull_request_as_events_ha
 
 
 def test_merged_pull__commit_that_somebody_pushed__is_none(hub: Hub, job: GitHub) -> None:
-    assert github_reads.merged_pull(job, git(hub.clone, "rev-parse", "main")) is None
+    assert reads.merged_pull(job, git(hub.clone, "rev-parse", "main")) is None
     hub.repository.get_pull(1).merge(merge_method="merge")
-    assert github_reads.merged_pull(job, git(hub.clone, "rev-parse", "better")) is None
+    assert reads.merged_pull(job, git(hub.clone, "rev-parse", "better")) is None

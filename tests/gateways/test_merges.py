@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from clearml_ci import voice
+from clearml_ci.job import event_context, reporter
 from tests.gateways.hub import FULL_NAME, JOB, Hub, git, proposed
 
 Told = tuple[list[int], list[str]]
@@ -36,7 +36,7 @@ def told(hub: Hub, tmp_path: Path) -> Callable[..., Told]:
     def tell(name: str = "push", **event: Any) -> Told:
         home = {"full_name": FULL_NAME, "default_branch": "main"}
         (tmp_path / "event.json").write_text(json.dumps({"ref": "refs/heads/main", "repository": home, **event}))
-        found, said = voice.merges({**environ, "GITHUB_EVENT_NAME": name})
+        found, said = event_context.merges({**environ, "GITHUB_EVENT_NAME": name})
         assert all((one["action"], one["pull_request"]["merged"]) == ("closed", True) for one in found)
         return [one["pull_request"]["number"] for one in found], said
 
@@ -72,7 +72,7 @@ def test_merges__branch_that_is_new__is_its_head_alone(hub: Hub, told: Callable[
 def test_merges__more_commits_than_are_looked_at__says_what_is_left_out(
     hub: Hub, told: Callable[..., Told], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(voice, "MOST_COMMITS", 2)
+    monkeypatch.setattr(reporter, "MOST_COMMITS", 2)
     before, made = merge(hub, 1, 2)
     numbers, said = told(before=before, after=made[-1])
     assert numbers == [2]

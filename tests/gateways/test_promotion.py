@@ -12,11 +12,15 @@ from typing import Any
 
 import pytest
 
-from clearml_ci import clearml_baseline, clearml_runs, clearml_tasks, handover, moving, trigger
-from clearml_ci.check import Check, PullRequest
-from clearml_ci.clearml_gateway import ClearML, ClearMLError
-from clearml_ci.errors import UsageError
-from clearml_ci.gate import Gate
+from clearml_ci.clearml_api import best_tag, pipeline_runs, promotion_ledger, task_records
+from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.core.errors import UsageError
+from clearml_ci.core.gate import Gate
+from clearml_ci.job import start
+from clearml_ci.operations import promote as moving
+from clearml_ci.operations import tag_transfer
+from clearml_ci.parameters.check import Check
+from clearml_ci.parameters.pull_request import PullRequest
 from sandbox.clearml_access import Client
 from steps import compare
 from steps import promote as promote_step
@@ -63,7 +67,7 @@ class World:
         self.project.report(task, 0.1, accuracy)
         return task
 
-    def run(self, asked: Check = CHECK, *, pipeline: str = "promote", end: str = "") -> clearml_runs.Run:
+    def run(self, asked: Check = CHECK, *, pipeline: str = "promote", end: str = "") -> pipeline_runs.Run:
         asked = replace(asked, project=asked.project or self.project.name)
         items = {n: {"section": "Args", "name": n, "value": v} for n, v in asked.to_arguments().items()}
         run = self.client.call(
@@ -76,7 +80,7 @@ class World:
         if end:
             self.client.call("tasks.started", task=run)
             self.client.call(f"tasks.{end}", task=run)
-        return clearml_runs.run(self.clearml, run)
+        return pipeline_runs.run(self.clearml, run)
 
     def promote(self, asked: Check = CHECK) -> dict[str, Any]:
         return promote_step.promote(self.clearml, self.run(asked))
@@ -85,7 +89,7 @@ class World:
         self, task: str, asked: Check = CHECK, *, session: ClearML | None = None, goes_on: bool = False
     ) -> dict[str, Any]:
         """`goes_on`: an agent is at its step, as far as anyone else can see."""
-        recorded, run = clearml_tasks.recorded_task(self.clearml, task), self.run(asked)
+        recorded, run = task_records.recorded_task(self.clearml, task), self.run(asked)
         for started in [run.id, self.project.step(run.id, "promote")] if goes_on else []:
             self.client.call("tasks.started", task=started)
         return moving.promote(session or self.clearml, run, asked, recorded)
@@ -112,7 +116,7 @@ class World:
         return sorted(task["id"] for task in found["tasks"])
 
     def ledger(self) -> list[tuple[str, str, str]]:
-        moves = clearml_baseline.moves(self.clearml, self.run().project)
+        moves = promotion_ledger.moves(self.clearml, self.run().project)
         return [(move.action, move.state, move.to) for move in moves]
 
     def watched(self, before: Callable[[int], None]) -> Watched:
@@ -206,11 +210,11 @@ def test_promote__equal_but_for_rounding__stays_with_the_one_that_has_it_and_say
 def test_promote__tagged_task__is_stamped_with_the_rule_that_it_is_ranked_by(world: World) -> None:
     task = world.trained(0.9)
     world.promote()
-    stamp = clearml_baseline.stamps(world.clearml, [task])[task]
+    stamp = best_tag.stamps(world.clearml, [task])[task]
     assert stamp is not None
     assert (stamp.rule.mode, stamp.rule.gates) == ("better", (replace(GATE, tolerance=0.0),))
     clone = world.client.call("tasks.clone", task=task)["id"]
-    assert clearml_baseline.stamps(world.clearml, [clone])[clone] is None
+    assert best_tag.stamps(world.clearml, [clone])[clone] is None
 
 
 def test_promote__no_best_yet__is_the_first(world: World) -> None:
@@ -233,7 +237,7 @@ def test_promote__check_that_judged_another_task__takes_that_one(world: World) -
     run = world.run(replace(CHECK, action="check", merge_commit=""), pipeline="pr_check", end="completed")
     step = world.project.step(run.id, "report")
     verdict = {"verdict": {"candidate": {"id": judged}}}
-    clearml_runs.store_result(world.clearml, step, verdict)
+    pipeline_runs.store_result(world.clearml, step, verdict)
     world.promote()
     assert world.tagged() == [judged]
 
@@ -244,10 +248,10 @@ def test_promote__checks_of_several_names__takes_the_task_that_its_own_name_judg
         asked = replace(CHECK, action="check", merge_commit="", name=name)
         run = world.run(asked, pipeline="pr_check", end="completed")
         judged = {"verdict": {"candidate": {"id": task}}}
-        clearml_runs.store_result(world.clearml, world.project.step(run.id, "report"), judged)
+        pipeline_runs.store_result(world.clearml, world.project.step(run.id, "report"), judged)
     world.promote(replace(CHECK, name="digits"))
     assert world.tagged() == [tasks["digits"]]
-    (move,) = clearml_baseline.moves(world.clearml, world.run().project)
+    (move,) = promotion_ledger.moves(world.clearml, world.run().project)
     assert move.name == "digits"
 
 
@@ -258,12 +262,12 @@ def at_the_check(world: World, task: str, asked: Check, *, remote: str = "", com
     )
     run = world.run(asked, pipeline="pr_check")
     found = {"candidate": {"id": task, "project_id": world.project.id}}
-    clearml_runs.store_result(world.clearml, world.project.step(run.id, "find_task"), found)
+    pipeline_runs.store_result(world.clearml, world.project.step(run.id, "find_task"), found)
     if remote:
-        clearml_runs.store_result(world.clearml, world.project.step(run.id, "remote_run"), {"outcome": remote})
+        pipeline_runs.store_result(world.clearml, world.project.step(run.id, "remote_run"), {"outcome": remote})
     if compared and asked.gates:
         step = world.project.step(run.id, "compare")
-        clearml_runs.store_result(world.clearml, step, compare.compare(world.clearml, run))
+        pipeline_runs.store_result(world.clearml, step, compare.compare(world.clearml, run))
     return promote_step.promote(world.clearml, run)
 
 
@@ -308,7 +312,7 @@ def test_promote__judged_task_in_another_project__is_refused_before_anything_is_
     judged = replace(world, project=replace(world.project, id=elsewhere)).trained(0.9)
     checked = world.run(replace(CHECK, action="check", merge_commit=""), pipeline="pr_check", end="completed")
     verdict = {"verdict": {"candidate": {"id": judged}}}
-    clearml_runs.store_result(world.clearml, world.project.step(checked.id, "report"), verdict)
+    pipeline_runs.store_result(world.clearml, world.project.step(checked.id, "report"), verdict)
     with pytest.raises(UsageError) as raised:
         world.promote()
     assert str(raised.value) == (
@@ -348,7 +352,7 @@ def test_compare__promoted_best_that_is_missing__is_an_error_and_no_first_model(
     world.client.call("tasks.update_tags", ids=[best], remove_tags=[TAG])
     run = world.run(replace(CHECK, action="check", merge_commit=""), pipeline="pr_check")
     candidate = {"id": world.trained(0.9), "project_id": world.project.id}
-    clearml_runs.store_result(world.clearml, world.project.step(run.id, "find_task"), {"candidate": candidate})
+    pipeline_runs.store_result(world.clearml, world.project.step(run.id, "find_task"), {"candidate": candidate})
     result = compare.compare(world.clearml, run)
     assert result["outcome"] == "error"
     assert "the best is missing" in result["reason"]
@@ -523,7 +527,7 @@ def test_rollback__by_the_trigger__is_refused_before_anything_is_started(
         world.client.call("tasks.delete", task=old, force=True)
     environ = {"GITHUB_REPOSITORY": "o/n", "CLEARML_CI_PIPELINE_PROJECT": f"{prefix} CI"}
     with pytest.raises(UsageError, match=words):
-        trigger.rollback(environ, began=0.0)
+        start.rollback(environ, began=0.0)
     assert world.tagged() == [by_hand if why == "moved by hand" else new]
 
 
@@ -625,7 +629,7 @@ def test_promote__another_one_in_between__leaves_exactly_one_best(
 def test_rollback__promotion_of_another_one_at_once__leaves_exactly_one_best(
     world: World, monkeypatch: pytest.MonkeyPatch, first: str, interrupted: bool
 ) -> None:
-    monkeypatch.setattr(handover, "PATIENCE", 0)  # the first one stands still while the second one acts
+    monkeypatch.setattr(tag_transfer, "PATIENCE", 0)  # the first one stands still while the second one acts
     for moment in itertools.count(1, 4):
         asked = replace(CHECK, task_name=f"train {moment}")
         old = world.trained(0.8, name=asked.task_name, commit=OLD_COMMIT, tags=(TAG,))
@@ -679,7 +683,7 @@ def test_rollback__of_a_promotion_that_goes_on__waits_until_it_has_settled(world
 
     def begin_to_undo() -> None:
         undoing.start()
-        while "rollback" not in str(clearml_baseline.stamps(world.clearml, [old])):
+        while "rollback" not in str(best_tag.stamps(world.clearml, [old])):
             time.sleep(0.05)
         undoing.join(1.5)
         assert undoing.is_alive()
@@ -720,7 +724,7 @@ def test_promote__tag_taken_by_hand_and_given_to_one_that_is_none__is_told_and_n
 def test_rollback__promotion_that_hangs__is_told_and_leaves_a_best(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handover, "PATIENCE", 0)
+    monkeypatch.setattr(tag_transfer, "PATIENCE", 0)
     old, new = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,)), world.trained(0.9)
 
     @dataclass
@@ -743,7 +747,7 @@ def test_rollback__promotion_that_hangs__is_told_and_leaves_a_best(
 def test_moves__cloned_run__does_not_count_as_a_move(world: World) -> None:
     new = world.trained(0.9)
     run = world.run()
-    moving.promote(world.clearml, run, CHECK, clearml_tasks.recorded_task(world.clearml, new))
+    moving.promote(world.clearml, run, CHECK, task_records.recorded_task(world.clearml, new))
     world.client.call("tasks.clone", task=run.id)
     assert world.ledger() == [("promote", "moved", new)]
 
@@ -751,7 +755,7 @@ def test_moves__cloned_run__does_not_count_as_a_move(world: World) -> None:
 def test_moves__two_requests__find_them_all(world: World) -> None:
     world.move(world.trained(0.9))
     project, before = world.run().project, world.clearml.requests
-    assert len(clearml_baseline.moves(world.clearml, project)) == 1
+    assert len(promotion_ledger.moves(world.clearml, project)) == 1
     assert world.clearml.requests == before + 2
 
 
@@ -759,7 +763,7 @@ def test_record__controllers_own_configuration__stays(world: World) -> None:
     new, run = world.trained(0.9), world.run()
     item = {"name": "Pipeline", "type": "json", "value": "{}"}
     world.client.call("tasks.edit", task=run.id, configuration={"Pipeline": item})
-    moving.promote(world.clearml, run, CHECK, clearml_tasks.recorded_task(world.clearml, new))
+    moving.promote(world.clearml, run, CHECK, task_records.recorded_task(world.clearml, new))
     stored = world.client.call("tasks.get_by_id", task=run.id)["task"]["configuration"]
     assert set(stored) == {"Pipeline", "ledger"}
     assert json.loads(stored["ledger"]["value"])["merge_commit"] == MERGE
@@ -774,12 +778,12 @@ def test_add_tag__server_without_update_tags__writes_what_it_read(world: World) 
             return super().call(endpoint.replace("update_tags", "update_tagz"), **request)
 
     older = Older(world.clearml.session)
-    clearml_baseline.add_tag(older, task, TAG)
+    best_tag.add_tag(older, task, TAG)
     assert world.client.call("tasks.get_by_id", task=task)["task"]["tags"] == sorted([TAG, "mine"])
-    clearml_baseline.remove_tag(older, [task], TAG)
+    best_tag.remove_tag(older, [task], TAG)
     assert world.client.call("tasks.get_by_id", task=task)["task"]["tags"] == ["mine"]
 
 
 def test_add_tag__task_that_is_gone__is_told(world: World) -> None:
     with pytest.raises(ClearMLError, match=r"tasks\.update_tags: the ClearML server refused"):
-        clearml_baseline.add_tag(world.clearml, "0" * 32, TAG)
+        best_tag.add_tag(world.clearml, "0" * 32, TAG)

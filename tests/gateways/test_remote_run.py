@@ -7,9 +7,13 @@ from typing import Any
 import pytest
 from github.PullRequest import PullRequest
 
-from clearml_ci import approval, clearml_runs, github_gateway, pull_code, settings
-from clearml_ci.clearml_gateway import ClearML
-from clearml_ci.settings import Settings
+from clearml_ci.clearml_api import pipeline_runs
+from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.decisions import fork_approval
+from clearml_ci.github_api import session as github_session
+from clearml_ci.job import settings
+from clearml_ci.job.settings import Settings
+from clearml_ci.operations import pull_request_code
 from sandbox import developer, job, story
 from sandbox.clearml_access import Client
 from sandbox.environment import JOB_PERMISSIONS
@@ -47,10 +51,10 @@ def refusal(tale: Story, directory: Path, pull: PullRequest, action: str = "sync
     """Why the code of this pull request must not run now, or None."""
     asked = of_event(tale, directory, pull, action)
     assert asked.remote_run is not None
-    hub = github_gateway.connect(
+    hub = github_session.connect(
         api_url=tale.sandbox.github.api_url, token=agents_token(tale), repository=tale.sandbox.repository
     )
-    return pull_code.refusal(hub, asked.check, asked.remote_run)
+    return pull_request_code.refusal(hub, asked.check, asked.remote_run)
 
 
 def from_fork(tale: Story, login: str = "mallory") -> tuple[Story, PullRequest]:
@@ -104,7 +108,7 @@ def test_refusal__deleted_fork__is_explained(tale: Story, tmp_path: Path) -> Non
     stranger, pull = from_fork(tale)
     story.label(tale, pull)
     stranger.laptop.origin.delete()
-    assert refusal(tale, tmp_path, pull, "labeled") == approval.DELETED
+    assert refusal(tale, tmp_path, pull, "labeled") == fork_approval.DELETED
 
 
 def test_refusal__branch_of_the_repository_itself__needs_no_approval(tale: Story, tmp_path: Path) -> None:
@@ -132,7 +136,7 @@ def stepped(clearml: ClearML, tale: Story, directory: Path, **changed: str) -> d
     run = tale.clearml.call(
         "tasks.create", name="pr_check #1", type="controller", project=where, hyperparams={"Args": section}
     )["id"]
-    return remote_run.remote_run(clearml, clearml_runs.run(clearml, run))
+    return remote_run.remote_run(clearml, pipeline_runs.run(clearml, run))
 
 
 @pytest.fixture

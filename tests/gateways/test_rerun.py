@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
-from clearml_ci import clearml_gateway, clearml_runs, rerun
-from clearml_ci.check import Check, PullRequest
-from clearml_ci.clearml_gateway import ClearML
-from clearml_ci.clearml_runs import Run
-from clearml_ci.errors import UsageError
-from clearml_ci.gate import Gate
+from clearml_ci.clearml_api import pipeline_runs
+from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api.pipeline_runs import Run
+from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.core.errors import UsageError
+from clearml_ci.core.gate import Gate
+from clearml_ci.operations import rerun
+from clearml_ci.parameters.check import Check
+from clearml_ci.parameters.pull_request import PullRequest
 from sandbox.clearml_access import Client
 from steps import report
 from tests.gateways.hub import FULL_NAME, JOB, Hub, git, proposed
@@ -41,7 +44,7 @@ class World:
             "tasks.create", name="pr_check", type="controller", project=self.project, hyperparams={"Args": items}
         )["id"]
         self.client.call("tasks.started", task=run)
-        return clearml_runs.run(self.clearml, run)
+        return pipeline_runs.run(self.clearml, run)
 
     def draft(self) -> None:
         """The template that the first run of a version registers holds that run's own Args."""
@@ -64,8 +67,8 @@ class World:
             step = self.client.call(
                 "tasks.create", name=name, type="data_processing", project=self.project, parent=run.id
             )["id"]
-            clearml_gateway.mark(self.clearml, step, run=run.id, purpose="step")
-            clearml_runs.store_result(self.clearml, step, result)
+            clearml_session.mark(self.clearml, step, run=run.id, purpose="step")
+            pipeline_runs.store_result(self.clearml, step, result)
         return report.report(self.clearml, run)
 
     def said(self) -> list[str]:

@@ -3,11 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
-from clearml_ci.audit import Audit, Home
-from clearml_ci.check import Check, PullRequest
-from clearml_ci.evidence import RecordedTask
-from clearml_ci.gate import Gate
-from clearml_ci.promotion import Move
+from clearml_ci.core.gate import Gate
+from clearml_ci.core.recorded_task import RecordedTask
+from clearml_ci.decisions.promotion import Move
+from clearml_ci.parameters.audit import Audit, Home
+from clearml_ci.parameters.check import Check
+from clearml_ci.parameters.pull_request import PullRequest
 
 COMMIT = "a" * 40
 REPOSITORY = "https://github.com/owner/name.git"

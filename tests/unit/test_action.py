@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from clearml_ci import settings, verdict, workflow
+from clearml_ci.decisions import verdict
+from clearml_ci.job import settings, workflow_output
 
 ROOT = Path(__file__).parents[2]
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
@@ -59,7 +60,7 @@ def test_settings__every_variable_empty__are_those_of_none_set(tmp_path: Path) -
 
 def test_outputs__names__are_those_that_the_program_writes() -> None:
     document: dict[str, Any] = {"outcome": "passed", "exit_reason": "", "candidate": None, "baseline": None}
-    written = workflow.outputs({**document, "pipeline": {"id": "", "url": ""}}, comment_url="")
+    written = workflow_output.outputs({**document, "pipeline": {"id": "", "url": ""}}, comment_url="")
     assert set(ACTION["outputs"]) == set(written)
     for name, output in ACTION["outputs"].items():
         assert output["value"] == f"${{{{ steps.check.outputs.{name} }}}}"

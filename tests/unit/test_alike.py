@@ -3,8 +3,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from clearml_ci import alike
-from clearml_ci.alike import Alike, Difference, Inputs
+from clearml_ci.core import comparability
+from clearml_ci.core.comparability import Alike, Difference, Inputs
 
 
 def inputs(
@@ -58,7 +58,7 @@ def inputs(
     ],
 )
 def test_differences__two_tasks__are_listed(candidate: Inputs, baseline: Inputs, found: list[Difference]) -> None:
-    assert alike.differences(Alike(), candidate, baseline) == found
+    assert comparability.differences(Alike(), candidate, baseline) == found
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_differences__two_tasks__are_listed(candidate: Inputs, baseline: Inputs,
     ],
 )
 def test_differences__policy__says_which_matter_and_they_come_first(policy: Alike, mattering: set[str]) -> None:
-    found = alike.differences(
+    found = comparability.differences(
         policy,
         inputs({"Args/dataset": "a", "Args/lr": "1"}, {"scikit-learn": "1"}, {"Datasets/train": "x"}, "A100"),
         inputs({"Args/dataset": "b", "Args/lr": "2"}, {"scikit-learn": "2"}, {"Datasets/train": "y"}, "T4"),
@@ -91,32 +91,34 @@ SECRET = "hunter2-hunter2"  # noqa: S105  invented for this test
     "name", ["Args/api_key", "Args/AWS_SECRET", "Args/hub-token", "Args/Password", "Args/passwd", "Args/credentials"]
 )
 def test_differences__name_that_looks_secret__shows_no_value(name: str) -> None:
-    found = alike.differences(Alike(hyperparameters=("*",)), inputs({name: SECRET}), inputs({name: "other-" + SECRET}))
+    found = comparability.differences(
+        Alike(hyperparameters=("*",)), inputs({name: SECRET}), inputs({name: "other-" + SECRET})
+    )
     assert [(one.name, one.candidate, one.baseline) for one in found] == [(name, "***", "***")]
-    assert SECRET not in json.dumps(alike.as_documents(found)) + alike.unlike(found)
+    assert SECRET not in json.dumps(comparability.as_documents(found)) + comparability.unlike(found)
 
 
 def test_differences__credentials_in_an_address__are_masked() -> None:
-    ours = alike.packages(f"mine @ git+https://user:{SECRET}@github.com/o/mine.git@1")
-    (found,) = alike.differences(Alike(), inputs(packages=ours), inputs())
+    ours = comparability.packages(f"mine @ git+https://user:{SECRET}@github.com/o/mine.git@1")
+    (found,) = comparability.differences(Alike(), inputs(packages=ours), inputs())
     assert found.candidate == "@ git+https://***@github.com/o/mine.git@1"
 
 
 def test_unlike__what_matters__is_one_sentence() -> None:
     policy = Alike(hyperparameters=("Args/*",))
-    found = alike.differences(policy, inputs({"Args/dataset": "a"}), inputs({"Args/dataset": "b"}))
-    assert alike.unlike(found) == "not like for like: Args/dataset is a, was b"
-    many = alike.differences(policy, inputs({f"Args/{n}": "x" for n in range(5)}), inputs({"Args/0": ""}))
-    assert alike.unlike(many) == (
+    found = comparability.differences(policy, inputs({"Args/dataset": "a"}), inputs({"Args/dataset": "b"}))
+    assert comparability.unlike(found) == "not like for like: Args/dataset is a, was b"
+    many = comparability.differences(policy, inputs({f"Args/{n}": "x" for n in range(5)}), inputs({"Args/0": ""}))
+    assert comparability.unlike(many) == (
         "not like for like: Args/0 is x, was empty; Args/1 is x, was not set; Args/2 is x, was not set; and 2 more"
     )
-    assert alike.unlike(alike.differences(Alike(), inputs({"Args/a": "1"}), inputs())) == ""
+    assert comparability.unlike(comparability.differences(Alike(), inputs({"Args/a": "1"}), inputs())) == ""
 
 
 def test_as_documents__endless_differences__are_cut() -> None:
-    found = alike.differences(Alike(), inputs({f"Args/{n}": "x" * 10_000 for n in range(2_000)}), inputs())
-    documents = alike.as_documents(found)
-    assert (len(found), len(documents), len(json.dumps(documents)) < 50_000) == (2_000, alike.MOST, True)
+    found = comparability.differences(Alike(), inputs({f"Args/{n}": "x" * 10_000 for n in range(2_000)}), inputs())
+    documents = comparability.as_documents(found)
+    assert (len(found), len(documents), len(json.dumps(documents)) < 50_000) == (2_000, comparability.MOST, True)
 
 
 @pytest.mark.parametrize(
@@ -136,4 +138,4 @@ def test_as_documents__endless_differences__are_cut() -> None:
     ],
 )
 def test_packages__line_of_requirements__is_name_and_version(line: str, found: dict[str, str]) -> None:
-    assert alike.packages(f"\n{line}\n") == found
+    assert comparability.packages(f"\n{line}\n") == found

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from clearml_ci import approval, check
-from clearml_ci.check import Check
+from clearml_ci.decisions import fork_approval
+from clearml_ci.parameters import check
+from clearml_ci.parameters.check import Check
 from tests.unit.drawing import CHECK, COMMIT
 
 OTHER = "b" * 40
@@ -49,11 +50,11 @@ def fork(*, labeled_by: str = "") -> Check:
 def test_claims__of_label_and_comments__name_who_approved_this_commit(
     labeled_by: str, comments: list[tuple[str, str]], logins: list[str]
 ) -> None:
-    assert approval.claims(fork(labeled_by=labeled_by), comments) == logins
+    assert fork_approval.claims(fork(labeled_by=labeled_by), comments) == logins
 
 
 def test_advice__for_an_unapproved_fork__names_label_command_and_commit() -> None:
-    text = approval.advice(fork(), label="run-me")
+    text = fork_approval.advice(fork(), label="run-me")
     assert "mallory/name" in text
     assert "'run-me'" in text
     assert f"/run-remote {COMMIT}" in text

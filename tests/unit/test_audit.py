@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from clearml_ci import audit
-from clearml_ci.audit import Audit
-from clearml_ci.errors import UsageError
+from clearml_ci.core.errors import UsageError
+from clearml_ci.parameters import audit
+from clearml_ci.parameters.audit import Audit
 from tests.unit.drawing import AUDIT, COMMIT, GATE
 
 

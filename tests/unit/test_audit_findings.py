@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from clearml_ci import audit_findings
-from clearml_ci.audit_findings import Finding, Queue, Template, Where
-from clearml_ci.evidence import RecordedTask
-from clearml_ci.promotion import Move
+from clearml_ci.core import formatting
+from clearml_ci.core.recorded_task import RecordedTask
+from clearml_ci.decisions import audit_findings
+from clearml_ci.decisions.audit_findings import Finding, Queue, Template, Where
+from clearml_ci.decisions.promotion import Move
 from tests.unit.drawing import COMMIT, MOVE, TASK, task
 
 HOME = Where("project", "owner/name", "")
@@ -222,4 +223,4 @@ def test_summed_up__what_could_not_be_looked_at__is_never_green(
     ("seconds", "text"), [(40, "40 s"), (119, "119 s"), (720, "12 min"), (18_000, "5 h"), (777_600, "9 days")]
 )
 def test_duration__seconds__read_as_people_say(seconds: float, text: str) -> None:
-    assert audit_findings.duration(seconds) == text
+    assert formatting.duration(seconds) == text

@@ -3,9 +3,11 @@ from typing import Any
 
 import pytest
 
-from clearml_ci import audit, audit_findings, audit_report, verdict
-from clearml_ci.audit_findings import Finding, Where
-from clearml_ci.verdict import Document
+from clearml_ci.decisions import audit_findings, verdict
+from clearml_ci.decisions.audit_findings import Finding, Where
+from clearml_ci.decisions.verdict import Document
+from clearml_ci.parameters import audit
+from clearml_ci.report import audit_issue
 from tests.unit.drawing import AUDIT, COMMIT
 
 RUN = {"id": "r" * 32, "url": "https://clearml/pipelines/p/experiments/r"}
@@ -61,7 +63,7 @@ def test_of_audit__step_that_could_not_look__is_never_green(
     told = document(*findings, audit_retrain={"status": "completed", "result": dark})
     assert (told["outcome"], told["exit_code"]) == (outcome, code)
     assert "GitHub could not be asked" in told["exit_reason"]
-    assert audit_report.title(told) == f"ClearML CI audit: {title}"
+    assert audit_issue.title(told) == f"ClearML CI audit: {title}"
 
 
 @pytest.mark.parametrize(
@@ -82,8 +84,8 @@ def test_of_audit__step_without_a_result__is_an_error_and_never_green(broken: di
 
 
 def test_issue__findings__are_a_table_and_notes_are_folded() -> None:
-    text = audit_report.issue(document(FOUND, NOTE))
-    assert text.startswith(audit_report.marker("owner/name") + "\n\n### ❌ ClearML CI audit: 1 finding\n")
+    text = audit_issue.issue(document(FOUND, NOTE))
+    assert text.startswith(audit_issue.marker("owner/name") + "\n\n### ❌ ClearML CI audit: 1 finding\n")
     table, _, folded = text.partition("<details>")
     assert "[ci-code](https://clearml/queues)" in table and "nobody listens" in table
     assert "no best yet" in folded and "no best yet" not in table
@@ -92,22 +94,22 @@ def test_issue__findings__are_a_table_and_notes_are_folded() -> None:
 
 def test_issue__probe_that_failed__shows_the_end_of_its_console() -> None:
     probe = {**PROBED, "outcome": "no_evidence", "phase": "import", "log_tail": ["ImportError: ray"]}
-    assert "ImportError: ray" in audit_report.issue(document(probe=probe))
-    assert "<details open>" not in audit_report.issue(document())
+    assert "ImportError: ray" in audit_issue.issue(document(probe=probe))
+    assert "<details open>" not in audit_issue.issue(document())
 
 
 def test_issue__untrusted_text__is_escaped() -> None:
     hostile = replace(
         FOUND, said="@team [x](http://e) <img> | `a`", where=Where("task", "a|b](http://e)", "https://c/t")
     )
-    text = audit_report.issue(document(hostile))
+    text = audit_issue.issue(document(hostile))
     assert "@team" not in text and "<img>" not in text and "](http://e)" not in text
 
 
 def test_issue__thousands_of_findings__fits_and_says_what_is_left_out() -> None:
     many = [replace(FOUND, said=f"number {number} " + "x" * 400) for number in range(2_000)]
-    text = audit_report.issue(document(*many, NOTE))
-    assert len(text) <= audit_report.LIMIT
+    text = audit_issue.issue(document(*many, NOTE))
+    assert len(text) <= audit_issue.LIMIT
     assert "more findings in the verdict." in text and RUN["url"] in text and "number 0 " in text
 
 
@@ -120,15 +122,15 @@ def test_issue__thousands_of_findings__fits_and_says_what_is_left_out() -> None:
     ],
 )
 def test_title__outcome__is_told_in_a_word(findings: list[Finding], broken: dict[str, Any], expected: str) -> None:
-    assert audit_report.title(document(*findings, **broken)) == f"ClearML CI audit: {expected}"
+    assert audit_issue.title(document(*findings, **broken)) == f"ClearML CI audit: {expected}"
 
 
 def test_issue__of_a_name__is_another_ones_than_that_of_any_other_name() -> None:
     named, hostile = (document(FOUND, name=name) for name in ("digits", "x --> @team <b>"))
-    assert audit_report.title(named) == "ClearML CI audit: digits · 1 finding"
-    assert audit_report.issue(named).startswith(
+    assert audit_issue.title(named) == "ClearML CI audit: digits · 1 finding"
+    assert audit_issue.issue(named).startswith(
         "<!-- clearml-ci audit: owner/name digits -->\n\n### ❌ ClearML CI audit: digits"
     )
-    first, _, rest = audit_report.issue(hostile).partition("\n")
-    assert first.count("-->") == 1 and not first.startswith(audit_report.marker("owner/name", "x"))
+    first, _, rest = audit_issue.issue(hostile).partition("\n")
+    assert first.count("-->") == 1 and not first.startswith(audit_issue.marker("owner/name", "x"))
     assert "@team" not in rest and "<b>" not in rest

@@ -2,17 +2,19 @@ from typing import Any
 
 import pytest
 
-from clearml_ci import audit, audit_settings, policy
-from clearml_ci.audit import Home
-from clearml_ci.errors import UsageError
-from clearml_ci.schedule import Schedule
-from clearml_ci.settings import Settings
+from clearml_ci.core.errors import UsageError
+from clearml_ci.core.schedule import Schedule
+from clearml_ci.job import audit_settings
+from clearml_ci.job.settings import Settings
+from clearml_ci.parameters import audit
+from clearml_ci.parameters.audit import Home
+from clearml_ci.policy import policy_file
 from pipelines import audit as pipeline
 from tests.unit.drawing import COMMIT, REPOSITORY
 
 HOME = Home("owner/name", REPOSITORY, "https://api.github.com", "main", (REPOSITORY,), recent=(COMMIT,))
 METRIC = {"CLEARML_SCALAR_TITLE": "accuracy", "CLEARML_SCALAR_SERIES": "validation"}
-POLICY = policy.load(
+POLICY = policy_file.load(
     """
 version: 1
 project: Digits
@@ -25,7 +27,7 @@ remote_run: {script: train.py, queue: gpu}
 )
 
 
-def settings_of(environ: dict[str, str] | None = None, *, given: policy.Policy | None = None) -> Settings:
+def settings_of(environ: dict[str, str] | None = None, *, given: policy_file.Policy | None = None) -> Settings:
     return audit_settings.from_environment(environ or {}, HOME, given)
 
 

@@ -1,7 +1,7 @@
 import pytest
 
-from clearml_ci import baseline
-from clearml_ci.evidence import RecordedTask
+from clearml_ci.core import baseline
+from clearml_ci.core.recorded_task import RecordedTask
 from tests.unit.drawing import COMMIT, task
 
 TAG = "Best Performance"

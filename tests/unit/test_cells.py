@@ -1,6 +1,6 @@
 import pytest
 
-from clearml_ci import cells
+from clearml_ci.report import markdown
 
 
 @pytest.mark.parametrize(
@@ -19,28 +19,28 @@ from clearml_ci import cells
     ],
 )
 def test_escape__active_text__is_only_text(text: str, escaped: str) -> None:
-    assert cells.escape(text) == escaped
+    assert markdown.escape(text) == escaped
 
 
 @pytest.mark.parametrize(
     ("value", "text"), [(None, "-"), (0.1234567, "0.123457"), (1e9, "1e+09"), (float("nan"), "nan")]
 )
 def test_number__value__has_six_significant_digits(value: float | None, text: str) -> None:
-    assert cells.number(value) == text
+    assert markdown.number(value) == text
 
 
 def test_fitted__rows__as_many_of_the_first_as_there_is_room_for() -> None:
     rows = [str(number) for number in range(100)]
-    assert cells.fitted(rows, 1_000, "\n".join) == "\n".join(rows)
-    kept = cells.fitted(rows, 100, "\n".join)
+    assert markdown.fitted(rows, 1_000, "\n".join) == "\n".join(rows)
+    kept = markdown.fitted(rows, 100, "\n".join)
     assert 80 < len(kept) <= 100
     assert kept.splitlines() == rows[: len(kept.splitlines())]
-    assert cells.fitted(["too long"], 3, "\n".join) == ""
-    assert cells.fitted([], 3, "\n".join) == ""
+    assert markdown.fitted(["too long"], 3, "\n".join) == ""
+    assert markdown.fitted([], 3, "\n".join) == ""
 
 
 def test_afterword__warnings__are_at_most_five_boxes_of_escaped_text() -> None:
-    told = cells.afterword(["<b>@team</b>\n> none", *["x"] * 10])
+    told = markdown.afterword(["<b>@team</b>\n> none", *["x"] * 10])
     assert told.startswith("\n> [!WARNING]\n> &lt;b&gt;@\u2060team&lt;/b&gt; &gt; none\n\n> [!WARNING]\n> x\n")
     assert told.count("[!WARNING]") == 5
-    assert cells.afterword([]) == ""
+    assert markdown.afterword([]) == ""

@@ -5,8 +5,8 @@ import re
 import mermaidx
 import pytest
 
-from clearml_ci import charts
-from clearml_ci.charts import Curves, Points
+from clearml_ci.report import charts
+from clearml_ci.report.charts import Curves, Points
 from tests.unit.drawing import gate_document
 
 

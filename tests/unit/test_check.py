@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-from clearml_ci import check, remote
-from clearml_ci.alike import Alike
-from clearml_ci.errors import UsageError
-from clearml_ci.gate import Gate
+from clearml_ci.core.comparability import Alike
+from clearml_ci.core.errors import UsageError
+from clearml_ci.core.gate import Gate
+from clearml_ci.parameters import check, pull_request, remote_run
 from pipelines import pr_check, promote
 from tests.unit.drawing import CHECK, GATE
 
@@ -127,7 +127,11 @@ def test_from_arguments__run_of_an_older_version__has_the_defaults() -> None:
 
 def test_parameters_of_the_pipeline__name_every_argument_with_its_default() -> None:
     declared = pr_check.PARAMETERS
-    assert {*CHECK.to_arguments(), *remote.VARIABLES} == declared.keys() - {"_steps_queue", "_shared_queue", "_origin"}
+    assert {*CHECK.to_arguments(), *remote_run.VARIABLES} == declared.keys() - {
+        "_steps_queue",
+        "_shared_queue",
+        "_origin",
+    }
     bare = replace(CHECK, gates=(), project="", task_name="").to_arguments()
     assert {name: value for name, value in declared.items() if value and name != "_context"} == {
         name: value for name, value in bare.items() if value and name not in ("commit", "pull_request", "_context")
@@ -255,7 +259,7 @@ def test_check_name__another_branch__is_a_name_of_its_own(base: str, default: st
 
 
 def test_from_arguments__facts__are_of_one_commit() -> None:
-    facts = check.Facts(main_commits=("b" * 40,), reusable_commits=("c" * 40,), approved=True)
+    facts = pull_request.Facts(main_commits=("b" * 40,), reusable_commits=("c" * 40,), approved=True)
     arguments = replace(CHECK, facts=facts).to_arguments()
     assert check.from_arguments(arguments).facts == facts
-    assert check.from_arguments({**arguments, "commit": "d" * 40}).facts == check.Facts()
+    assert check.from_arguments({**arguments, "commit": "d" * 40}).facts == pull_request.Facts()

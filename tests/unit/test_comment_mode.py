@@ -2,7 +2,7 @@
 
 import pytest
 
-from clearml_ci import comment_mode
+from clearml_ci.core import comment_mode
 
 FAILURES = {"regressed", "no_evidence", "error"}
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from clearml_ci import credentials
-from clearml_ci.credentials import App, Credentials
-from clearml_ci.errors import UsageError
+from clearml_ci.core.errors import UsageError
+from clearml_ci.github_api import credentials
+from clearml_ci.github_api.credentials import App, Credentials
 
 KEY = "-----BEGIN RSA PRIVATE KEY-----\nc2VjcmV0\n-----END RSA PRIVATE KEY-----"
 ESCAPED = KEY.replace("\n", "\\n")

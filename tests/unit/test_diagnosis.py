@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from clearml_ci import diagnosis, remote
-from clearml_ci.diagnosis import Ending, Seen
-from clearml_ci.remote import RemoteRun
+from clearml_ci.decisions import launch_outcome
+from clearml_ci.decisions.launch_outcome import Ending, Seen
+from clearml_ci.parameters import remote_run
+from clearml_ci.parameters.remote_run import RemoteRun
 
 CHECKOUT = "/agent/venvs/3.11/task_repository/digits.git"
 CLONED = ("cloning: https://github.com/owner/digits.git", "commit: aaaa", f"root: {CHECKOUT}")
@@ -15,13 +16,13 @@ SEEN = Seen(status="in_progress", progress=False, started=False, queued=1.0, set
 
 
 def launch(**arguments: str) -> RemoteRun:
-    found = remote.from_arguments({"run_until": "first-iteration", "run_script": "train.py", **arguments})
+    found = remote_run.from_arguments({"run_until": "first-iteration", "run_script": "train.py", **arguments})
     assert found is not None
     return found
 
 
 def failed(*console: str) -> Ending:
-    ending = diagnosis.ending(launch(), replace(SEEN, status="failed", console=console, why="exit code 1"))
+    ending = launch_outcome.ending(launch(), replace(SEEN, status="failed", console=console, why="exit code 1"))
     assert ending is not None
     return ending
 
@@ -109,7 +110,7 @@ def test_ending__failed_task__names_phase_and_cause(console: tuple[str, ...], ph
     ids=["queue", "clone", "environment", "progress", "reported", "completed", "published", "aborted", "dequeued"],
 )
 def test_ending__of_a_probe__has_outcome_and_phase(changes: dict[str, object], outcome: str, phase: str) -> None:
-    ending = diagnosis.ending(launch(), replace(SEEN, **changes))  # type: ignore[arg-type]
+    ending = launch_outcome.ending(launch(), replace(SEEN, **changes))  # type: ignore[arg-type]
     assert ending is not None
     assert (ending.outcome, ending.phase) == (outcome, phase)
 
@@ -124,14 +125,14 @@ def test_ending__of_a_probe__has_outcome_and_phase(changes: dict[str, object], o
     ids=["queue", "setup", "progress"],
 )
 def test_ending__within_its_limits__is_waited_for(changes: dict[str, object]) -> None:
-    assert diagnosis.ending(launch(), replace(SEEN, **changes)) is None  # type: ignore[arg-type]
+    assert launch_outcome.ending(launch(), replace(SEEN, **changes)) is None  # type: ignore[arg-type]
 
 
 def test_ending__training_that_reports__is_waited_for_until_it_has_ended() -> None:
     training = launch(run_until="completion", candidate="train", run_progress_limit="3600")
     reporting = replace(SEEN, started=True, progress=True, running=3600.0)
-    assert diagnosis.ending(training, reporting) is None
-    late = diagnosis.ending(training, replace(reporting, running=3601.0))
+    assert launch_outcome.ending(training, reporting) is None
+    late = launch_outcome.ending(training, replace(reporting, running=3601.0))
     assert late == Ending("no_evidence", "progress", "its script had not ended within 3600 s")
 
 
@@ -151,19 +152,19 @@ def test_ending__training_that_reports__is_waited_for_until_it_has_ended() -> No
     ids=["address", "variable", "quoted", "json", "bearer", "github", "aws", "jwt", "clearml"],
 )
 def test_tail__secret_in_the_console__is_masked(line: str, secret: str) -> None:
-    assert secret not in "\n".join(diagnosis.tail([*INSTALLED, line]))
+    assert secret not in "\n".join(launch_outcome.tail([*INSTALLED, line]))
 
 
 def test_tail__long_console__is_its_last_thirty_lines_without_colours_and_progress_bars() -> None:
     console = [f"line {number}" for number in range(100)] + ["\x1b[31mred\x1b[0m", " 10%|#\r 90%|#########", ""]
-    tail = diagnosis.tail(console)
+    tail = launch_outcome.tail(console)
     assert (len(tail), tail[-2:]) == (30, ["red", " 90%|#########"])
 
 
 def test_tail__of_a_script_that_started__is_what_it_printed_itself() -> None:
-    assert diagnosis.tail([*INSTALLED, "ValueError: no"]) == ["Starting Task Execution:", "ValueError: no"]
+    assert launch_outcome.tail([*INSTALLED, "ValueError: no"]) == ["Starting Task Execution:", "ValueError: no"]
 
 
 def test_tail__ordinary_words__stay() -> None:
     line = "epoch 3: loss 0.25, tokens per second: many"
-    assert diagnosis.tail([line])[0].startswith("epoch 3: loss 0.25")
+    assert launch_outcome.tail([line])[0].startswith("epoch 3: loss 0.25")

@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-from clearml_ci import drift
-from clearml_ci.audit_findings import Finding, Tasks
-from clearml_ci.evidence import RecordedTask
-from clearml_ci.gate import Summary
+from clearml_ci.core.gate import Summary
+from clearml_ci.core.recorded_task import RecordedTask
+from clearml_ci.decisions import drift
+from clearml_ci.decisions.audit_findings import Finding, Tasks
 from tests.unit.drawing import GATE, TASK, task
 
 

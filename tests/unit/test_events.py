@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from clearml_ci import events
-from clearml_ci.errors import UsageError
+from clearml_ci.core.errors import UsageError
+from clearml_ci.job import events
 
 PULL: dict[str, Any] = {"number": 7, "merged": True, "base": {"ref": "main"}}
 HOME = {"full_name": "o/n", "default_branch": "main"}

@@ -1,6 +1,7 @@
 import pytest
 
-from clearml_ci import evidence
+from clearml_ci.core import recorded_task
+from clearml_ci.decisions import evidence
 from tests.unit.drawing import CHECK, task
 
 
@@ -57,7 +58,7 @@ def test_choose__several_tasks__takes_the_first_that_fits() -> None:
 
 
 def test_as_document__task_with_changes__does_not_carry_the_diff() -> None:
-    assert "diff" not in evidence.as_document(task(diff="password = 1"))
+    assert "diff" not in recorded_task.as_document(task(diff="password = 1"))
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from clearml_ci import gate
-from clearml_ci.gate import Gate, Judgement, Summary
+from clearml_ci.core import gate
+from clearml_ci.core.gate import Gate, Judgement, Summary
 from tests.unit.drawing import GATE
 
 TABLE = Path(__file__).parents[2] / ".github" / "GATES.md"

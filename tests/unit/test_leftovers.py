@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from clearml_ci import leftovers
-from clearml_ci.leftovers import KnownRun, LiveTask
+from clearml_ci.decisions import leftovers
+from clearml_ci.decisions.leftovers import KnownRun, LiveTask
 
 RUN, OLD = "r" * 32, "d" * 32
 PIPELINES = "CI/owner/name/.pipelines/"

@@ -1,8 +1,9 @@
 import pytest
 
-from clearml_ci import markdown, verdict
-from clearml_ci.charts import Curves
-from clearml_ci.gate import Summary
+from clearml_ci.core.gate import Summary
+from clearml_ci.decisions import verdict
+from clearml_ci.report import comment
+from clearml_ci.report.charts import Curves
 from tests.unit.drawing import CHECK, gate_document, steps
 
 RUN = {"id": "r" * 32, "url": "https://clearml/pipelines/p/experiments/r"}
@@ -14,7 +15,7 @@ def document(outcome: str = "passed", **changes: object) -> verdict.Document:
 
 @pytest.mark.parametrize("outcome", list(verdict.OUTCOMES))
 def test_comment__every_outcome__starts_with_marker_and_names_it(outcome: str) -> None:
-    lines = markdown.comment(document(outcome=outcome, gates=[gate_document(outcome)]), []).splitlines()
+    lines = comment.comment(document(outcome=outcome, gates=[gate_document(outcome)]), []).splitlines()
     assert lines[0] == "<!-- clearml-ci: owner/name#7 -->"
     assert lines[1] == f"<!-- clearml-ci outcome: {outcome} -->"
     assert outcome.replace("_", " ") in lines[3]
@@ -22,30 +23,30 @@ def test_comment__every_outcome__starts_with_marker_and_names_it(outcome: str) -
 
 
 def test_comment__of_a_name__has_a_marker_of_its_own_and_names_it() -> None:
-    lines = markdown.comment(document(name="digits, large"), []).splitlines()
+    lines = comment.comment(document(name="digits, large"), []).splitlines()
     assert lines[0] == "<!-- clearml-ci: owner/name#7 digits%2C%20large -->"
     assert lines[3] == "### ✅ ClearML CI: digits, large · passed · the gate holds"
-    assert markdown.headline(document(name="a*b*")) == "✅ ClearML CI: a*b* · passed"
+    assert comment.headline(document(name="a*b*")) == "✅ ClearML CI: a*b* · passed"
 
 
 @pytest.mark.parametrize("name", ["x -->", "x", "@team", "<b>", "**x**", "x\u200by"])
 def test_comment__name_of_a_stranger__is_text_and_nobody_elses_marker(name: str) -> None:
-    marker, _, rest = markdown.comment(document(name=name), []).partition("\n")
-    others = [markdown.marker("owner/name", 7, other) for other in ("", "y", "x --") if other != name]
+    marker, _, rest = comment.comment(document(name=name), []).partition("\n")
+    others = [comment.marker("owner/name", 7, other) for other in ("", "y", "x --") if other != name]
     assert not any(marker.startswith(other) for other in others)
     assert (marker.count("-->"), marker.isascii()) == (1, True)
     assert not any(odd in rest for odd in ("@team", "<b>", "**x**"))
 
 
 def test_comment__gate__shows_value_best_difference_and_limit() -> None:
-    body = markdown.comment(document(), [])
+    body = comment.comment(document(), [])
     row = next(line for line in body.splitlines() if "accuracy" in line and line.startswith("|"))
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells == ["✅", "accuracy/validation ↑", "0.95", "0.96", "-0.01", "≥ 0.9312 (3 %)"]
 
 
 def test_comment__scalars__has_the_predecessors_table_folded() -> None:
-    body = markdown.comment(document(), [Summary("accuracy", "validation", 0.9, 0.1, 0.95)])
+    body = comment.comment(document(), [Summary("accuracy", "validation", 0.9, 0.1, 0.95)])
     assert "All scalars of this commit's task (1)" in body
     header, rule, row = [line for line in body.splitlines() if line.startswith("|")][-3:]
     assert [cell.strip() for cell in header.strip("|").split("|")] == ["title", "series", "last", "min", "max"]
@@ -55,7 +56,7 @@ def test_comment__scalars__has_the_predecessors_table_folded() -> None:
 
 def test_comment__2000_series__stays_under_the_limit_and_keeps_the_verdict() -> None:
     many = [Summary(f"title {n} " + "x" * 50, "|series|", n, -n, n) for n in range(2000)]
-    body = markdown.comment(document("regressed"), many)
+    body = comment.comment(document("regressed"), many)
     assert 50_000 < len(body) <= 65_536
     assert "regressed" in body
     assert "more are in ClearML" in body
@@ -64,19 +65,19 @@ def test_comment__2000_series__stays_under_the_limit_and_keeps_the_verdict() -> 
 
 def test_comment__dirty_task__says_so_with_its_link() -> None:
     near = {"name": "train digits", "url": "https://clearml/task", "reason": "has uncommitted changes"}
-    body = markdown.comment(document(outcome="no_evidence", gates=[], rejected=[near]), [])
+    body = comment.comment(document(outcome="no_evidence", gates=[], rejected=[near]), [])
     assert "- [train digits](https://clearml/task): has uncommitted changes" in body
 
 
 def test_comment__reason_that_begins_with_the_metric__keeps_its_spelling() -> None:
-    assert "\naccuracy/validation holds. Commit" in markdown.comment(
+    assert "\naccuracy/validation holds. Commit" in comment.comment(
         document(exit_reason="accuracy/validation holds"), []
     )
-    assert "\nNo task ran it. Commit" in markdown.comment(document(exit_reason="no task ran it"), [])
+    assert "\nNo task ran it. Commit" in comment.comment(document(exit_reason="no task ran it"), [])
 
 
 def test_comment__endless_reason__is_cut_and_stays_under_the_limit() -> None:
-    body = markdown.comment(document(exit_reason="y" * 100_000, warnings=["z" * 100_000]), [])
+    body = comment.comment(document(exit_reason="y" * 100_000, warnings=["z" * 100_000]), [])
     assert len(body) <= 65_536
     assert "passed" in body
 
@@ -102,7 +103,7 @@ def row_of(body: str, metric: str) -> list[str]:
 )
 def test_comment__gate__says_goal_value_tolerance_and_bounds(changes: dict[str, object], cells: list[str]) -> None:
     one = gate_document(**{"metric": "loss/train", **changes})  # type: ignore[arg-type]  # fields of the document
-    row = row_of(markdown.comment(document(gates=[gate_document(), one]), []), "loss/train")
+    row = row_of(comment.comment(document(gates=[gate_document(), one]), []), "loss/train")
     assert [row[0], row[1], row[-1]] == cells
 
 
@@ -113,7 +114,7 @@ def remote(outcome: str, *, phase: str, log_tail: list[str]) -> dict[str, object
 
 def test_comment__failed_remote_run__names_phase_and_shows_the_console() -> None:
     ran = remote("no_evidence", phase="import", log_tail=["Traceback", "ModuleNotFoundError: No module named 'einops'"])
-    body = markdown.comment(document("no_evidence", remote_run=ran), [])
+    body = comment.comment(document("no_evidence", remote_run=ran), [])
     assert "phase **import**" in body
     assert "```text\nTraceback\nModuleNotFoundError: No module named 'einops'\n```" in body
     assert "it &lt;b&gt;failed&lt;/b&gt;" in body
@@ -122,35 +123,35 @@ def test_comment__failed_remote_run__names_phase_and_shows_the_console() -> None
 
 def test_comment__console_with_fences__cannot_leave_its_block() -> None:
     ran = remote("no_evidence", phase="script", log_tail=["````", "# not a heading", "</details>"])
-    body = markdown.comment(document("no_evidence", remote_run=ran), [])
+    body = comment.comment(document("no_evidence", remote_run=ran), [])
     assert "`````text\n````\n# not a heading\n</details>\n`````" in body
 
 
 def test_comment__remote_run_that_passed__is_one_line() -> None:
-    body = markdown.comment(document(remote_run=remote("passed", phase="", log_tail=[])), [])
+    body = comment.comment(document(remote_run=remote("passed", phase="", log_tail=[])), [])
     assert "✅ On an agent: [probe" in body
     assert "console" not in body
 
 
 def test_comment__table_of_gates__comes_before_warnings_and_everything_folded() -> None:
-    body = markdown.comment(document(warnings=["mind it"]), [Summary("accuracy", "validation", 0.9, 0.1, 0.95)])
+    body = comment.comment(document(warnings=["mind it"]), [Summary("accuracy", "validation", 0.9, 0.1, 0.95)])
     assert body.index("| accuracy/validation ↑") < body.index("[!WARNING]") < body.index("<details>")
 
 
 def test_comment__main__is_a_column_and_a_link_of_its_own() -> None:
     main = {"id": "m", "name": "train main", "url": "https://clearml/main"}
-    body = markdown.comment(document(main_baseline=main, gates=[gate_document(main=0.91)]), [])
+    body = comment.comment(document(main_baseline=main, gates=[gate_document(main=0.91)]), [])
     assert row_of(body, "metric") == ["", "metric", "this commit", "best", "main", "difference", "allowed"]
     assert row_of(body, "accuracy")[4] == "0.91"
     assert "main: [train main](https://clearml/main)" in body.splitlines()[-1]
-    assert "main" not in row_of(markdown.comment(document(), []), "metric")
+    assert "main" not in row_of(comment.comment(document(), []), "metric")
 
 
 def test_comment__inconclusive_that_the_policy_lets_pass__says_so() -> None:
     kept = document("inconclusive")
-    assert "lets that pass" not in markdown.comment(kept, [])
+    assert "lets that pass" not in comment.comment(kept, [])
     let_pass = {**kept, "state": "success", "exit_code": 0}
-    assert "Why. The policy lets that pass. Commit" in markdown.comment(let_pass, [])
+    assert "Why. The policy lets that pass. Commit" in comment.comment(let_pass, [])
 
 
 def difference(name: str, **changes: object) -> dict[str, object]:
@@ -162,7 +163,7 @@ def test_comment__differences__are_folded_and_what_must_be_alike_is_marked() -> 
         difference("Args/dataset", candidate="b|c", baseline=None, matters=True),
         difference("torch", kind="package", candidate="", baseline="2.0"),
     ]
-    body = markdown.comment(document(differences=found, differences_total=7), [])
+    body = comment.comment(document(differences=found, differences_total=7), [])
     assert "<summary>What else differs from the best (7)</summary>" in body
     assert row_of(body, "Args/dataset") == ["≠", "Args/dataset", "b\\", "c", "-"]  # split at the escaped bar
     assert row_of(body, "torch") == ["", "package torch", "empty", r"2\.0"]
@@ -173,10 +174,10 @@ CURVES = Curves(((0.0, 0.5), (1.0, 0.9)), ((0.0, 0.4), (1.0, 0.8)))
 
 
 def test_comment__curves__are_folded_charts_with_a_legend_in_words() -> None:
-    body = markdown.comment(document(), [], {0: CURVES})
+    body = comment.comment(document(), [], {0: CURVES})
     assert body.count("```mermaid\n%%{init: ") == 1
     assert "**accuracy/validation** ↑ · blue: this commit, ends at 0.9; orange: the best, ends at 0.8\n\n```" in body
-    assert "```mermaid" not in markdown.comment(document(), [], {0: Curves(((0.0, 1.0),))})
+    assert "```mermaid" not in comment.comment(document(), [], {0: Curves(((0.0, 1.0),))})
 
 
 HOSTILE = '"]|`*_<!--@team\n```\n</details># [x](javascript:y) ' * 50
@@ -210,9 +211,9 @@ def huge() -> tuple[verdict.Document, list[Summary], dict[int, Curves]]:
 @pytest.mark.parametrize("outcome", ["regressed", "no_evidence"])
 def test_comment__everything_too_long__stays_under_the_limit_and_keeps_verdict_and_links(outcome: str) -> None:
     long, scalars, curves = huge()
-    body = markdown.comment({**long, "outcome": outcome}, scalars, curves)
-    assert 40_000 < len(body) <= markdown.LIMIT
-    assert body.splitlines()[3].endswith(markdown.HEADLINES[outcome])
+    body = comment.comment({**long, "outcome": outcome}, scalars, curves)
+    assert 40_000 < len(body) <= comment.LIMIT
+    assert body.splitlines()[3].endswith(comment.HEADLINES[outcome])
     assert row_of(body, "the/one")[0] == "❌"
     assert "more gates are in the verdict" in body
     assert body.rstrip().endswith(f"[pipeline run]({RUN['url']})")
@@ -221,18 +222,18 @@ def test_comment__everything_too_long__stays_under_the_limit_and_keeps_verdict_a
 def test_comment__too_long__gives_way_from_the_least_important_part() -> None:
     long, scalars, _ = huge()
     short = {**long, "gates": long["gates"][-1:], "warnings": [], "rejected": []}
-    body = markdown.comment(short, scalars, {0: CURVES})
+    body = comment.comment(short, scalars, {0: CURVES})
     assert ("the/one" in body, "```mermaid" in body, "What else differs" in body) == (True, True, True)
     assert "All scalars" not in body
-    assert len(body) <= markdown.LIMIT
-    full = markdown.comment({**short, "differences": []}, scalars, {0: CURVES})
+    assert len(body) <= comment.LIMIT
+    full = comment.comment({**short, "differences": []}, scalars, {0: CURVES})
     assert "All scalars" in full
-    assert len(full) <= markdown.LIMIT
+    assert len(full) <= comment.LIMIT
 
 
 def test_comment__hostile_text__opens_no_block_of_its_own() -> None:
     long, scalars, curves = huge()
-    body = markdown.comment({**long, "gates": long["gates"][:2]}, scalars[:5], dict(list(curves.items())[:2]))
+    body = comment.comment({**long, "gates": long["gates"][:2]}, scalars[:5], dict(list(curves.items())[:2]))
     assert body.count("<details>") == body.count("</details>")
     assert body.count("```") == 2 * body.count("```mermaid")
     assert [line for line in body.splitlines() if line.startswith("#")] == [body.splitlines()[3]]
@@ -267,7 +268,7 @@ def test_comment__hostile_text__opens_no_block_of_its_own() -> None:
     ids=["gate", "gates", "advisory", "evidence-alone", "probe-alone", "does-not-run", "unapproved", "nobody-ran-it"],
 )
 def test_comment__headline__says_what_the_outcome_means_here(changes: dict[str, object], headline: str) -> None:
-    body = markdown.comment({**document(), **changes}, [])
+    body = comment.comment({**document(), **changes}, [])
     assert body.splitlines()[3].endswith(f"· {headline}")
 
 
@@ -280,8 +281,8 @@ def promoted(reason: str, outcome: str = "passed", **changes: object) -> verdict
 
 
 def test_with_line__promotion__is_added_below_the_check() -> None:
-    body = markdown.comment(document(), [])
-    told = markdown.with_line(body, promoted("the tag moved"))
+    body = comment.comment(document(), [])
+    told = comment.with_line(body, promoted("the tag moved"))
     assert told.startswith(body.rstrip())
     assert told.splitlines()[-2:] == [
         "<!-- clearml-ci promote -->",
@@ -290,14 +291,14 @@ def test_with_line__promotion__is_added_below_the_check() -> None:
 
 
 def test_with_line__repeated_without_a_move__keeps_the_line_of_the_move() -> None:
-    told = markdown.with_line("body", promoted("the tag moved"))
-    assert markdown.with_line(told, promoted("it carries the tag already", moved=False)) == told
+    told = comment.with_line("body", promoted("the tag moved"))
+    assert comment.with_line(told, promoted("it carries the tag already", moved=False)) == told
 
 
 def test_with_line__later_word__replaces_the_earlier_one_and_a_rollback_stands_beside() -> None:
-    told = markdown.with_line("body", promoted("no server", "error", moved=False))
-    told = markdown.with_line(told, promoted("the tag moved"))
-    told = markdown.with_line(told, promoted("it is back", action="rollback"))
+    told = comment.with_line("body", promoted("no server", "error", moved=False))
+    told = comment.with_line(told, promoted("the tag moved"))
+    told = comment.with_line(told, promoted("it is back", action="rollback"))
     assert "no server" not in told
     assert told.count("the tag moved") == 1
     assert told.splitlines()[-1] == f"✅ **Rolled back:** it is back. {RUN_LINK}"
@@ -305,14 +306,14 @@ def test_with_line__later_word__replaces_the_earlier_one_and_a_rollback_stands_b
 
 def test_with_line__longest_comment__still_takes_both_lines() -> None:
     many = [Summary(f"title {n} " + "x" * 50, "|series|", n, -n, n) for n in range(2000)]
-    body = markdown.comment(document("regressed"), many)
-    told = markdown.with_line(body, promoted("x" * 600))
-    told = markdown.with_line(told, promoted("y" * 600, action="rollback"))
-    assert len(told) <= markdown.LIMIT
+    body = comment.comment(document("regressed"), many)
+    told = comment.with_line(body, promoted("x" * 600))
+    told = comment.with_line(told, promoted("y" * 600, action="rollback"))
+    assert len(told) <= comment.LIMIT
     assert "x" * 400 in told
     assert "y" * 400 in told
 
 
 def test_comment__rerun__is_stamped_and_escaped() -> None:
-    body = markdown.comment(document(rerun={"said": "rerun by <Ada> with goal a → b"}), [])
+    body = comment.comment(document(rerun={"said": "rerun by <Ada> with goal a → b"}), [])
     assert "\n↻ Rerun by &lt;Ada&gt; with goal a → b.\n" in body

@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from clearml_ci import policy, policy_schema, policy_text
-from clearml_ci.alike import Alike
-from clearml_ci.errors import UsageError
-from clearml_ci.gate import Gate
-from clearml_ci.policy import Policy
+from clearml_ci.core.comparability import Alike
+from clearml_ci.core.errors import UsageError
+from clearml_ci.core.gate import Gate
+from clearml_ci.policy import policy_file, yaml_reader
+from clearml_ci.policy import schema as policy_schema
+from clearml_ci.policy.policy_file import Policy
 
 GITHUB = Path(__file__).parents[2] / ".github"
 EXAMPLE = (GITHUB / "clearml-ci.example.yml").read_text(encoding="utf-8")
@@ -32,7 +33,7 @@ ONE_ENTRY = "exactly one of script, module"
 
 
 def load(text: str) -> Policy:
-    return policy.load(text, source="p.yml")
+    return policy_file.load(text, source="p.yml")
 
 
 def refusal(text: str) -> str:
@@ -319,19 +320,19 @@ def test_load__long_value__is_cut_in_the_message() -> None:
 
 @pytest.mark.parametrize("name", STRUCTURE)
 def test_schema__bad_structure__is_refused_by_the_schema_alone(name: str) -> None:
-    data = policy_text.read(f"version: 1\n{STRUCTURE[name][0]}\n").data
+    data = yaml_reader.read(f"version: 1\n{STRUCTURE[name][0]}\n").data
     assert data is not None
     assert not Draft202012Validator(policy_schema.SCHEMA).is_valid(data)
 
 
 def test_schema__example__is_valid() -> None:
     Draft202012Validator.check_schema(policy_schema.SCHEMA)
-    Draft202012Validator(policy_schema.SCHEMA).validate(policy_text.read(EXAMPLE).data)
+    Draft202012Validator(policy_schema.SCHEMA).validate(yaml_reader.read(EXAMPLE).data)
 
 
 def test_schema__committed_file__is_the_generated_one() -> None:
     """To write it: `python -c 'from clearml_ci import policy; print(policy.schema_text(), end="")'`."""
-    assert (GITHUB / "clearml-ci.schema.json").read_text(encoding="utf-8") == policy.schema_text()
+    assert (GITHUB / "clearml-ci.schema.json").read_text(encoding="utf-8") == policy_file.schema_text()
 
 
 def keys(schema: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
@@ -358,7 +359,7 @@ def test_example__keys__are_all_that_there_are_but_module() -> None:
         return set()
 
     known = {path[-1] for path in keys(policy_schema.SCHEMA)}
-    assert written(policy_text.read(EXAMPLE).data) == known - {"module"}  # stands for script, in a comment
+    assert written(yaml_reader.read(EXAMPLE).data) == known - {"module"}  # stands for script, in a comment
 
 
 def test_load__example__is_understood() -> None:
@@ -385,9 +386,9 @@ def test_load__version_alone__has_the_defaults() -> None:
         project="",
         task_name="",
         candidate="find",
-        evidence=policy.Evidence(()),
+        evidence=policy_file.Evidence(()),
         gates=(),
-        baselines=policy.Baselines("Best Performance", False),
+        baselines=policy_file.Baselines("Best Performance", False),
         alike=Alike((), (), False, "inconclusive"),
         remote_run=None,
         comment="always",
@@ -442,7 +443,7 @@ def test_load__windows_line_ends_and_byte_order_mark__make_no_difference() -> No
 
 
 def test_summary__example__says_what_was_understood() -> None:
-    assert policy.summary(load(EXAMPLE)).splitlines() == [
+    assert policy_file.summary(load(EXAMPLE)).splitlines() == [
         "name: digits",
         "project: Digits",
         "tasks: train digits",
@@ -459,7 +460,7 @@ def test_summary__example__says_what_was_understood() -> None:
 
 
 def test_summary__nothing_asked__says_so() -> None:
-    told = policy.summary(load("version: 1")).splitlines()
+    told = policy_file.summary(load("version: 1")).splitlines()
     assert told[:4] == [
         "project: the whole workspace",
         "tasks: any",
@@ -471,19 +472,19 @@ def test_summary__nothing_asked__says_so() -> None:
 
 def test_summary__absolute_tolerance_and_main__are_told() -> None:
     found = load("version: 1\ngates: [{metric: a/b, max_regression: 0.01}]\nbaselines: {main: true}")
-    assert "worse by at most 0.01, required" in policy.summary(found)
-    assert "baseline: tag Best Performance, and main at the merge base" in policy.summary(found)
-    assert "main at" not in policy.summary(replace(found, baselines=policy.Baselines("x", False)))
+    assert "worse by at most 0.01, required" in policy_file.summary(found)
+    assert "baseline: tag Best Performance, and main at the merge base" in policy_file.summary(found)
+    assert "main at" not in policy_file.summary(replace(found, baselines=policy_file.Baselines("x", False)))
 
 
 def test_validate_file__good_file__is_summed_up() -> None:
-    assert policy.validate_file(GITHUB / "clearml-ci.example.yml") == policy.summary(load(EXAMPLE))
+    assert policy_file.validate_file(GITHUB / "clearml-ci.example.yml") == policy_file.summary(load(EXAMPLE))
 
 
 def test_validate_file__bad_file__is_named(tmp_path: Path) -> None:
     (tmp_path / "bad.yml").write_text("version: 9", encoding="utf-8")
     with pytest.raises(UsageError, match=r"bad\.yml:1: version: found the number 9; allowed: 1"):
-        policy.validate_file(tmp_path / "bad.yml")
+        policy_file.validate_file(tmp_path / "bad.yml")
 
 
 @pytest.mark.parametrize(
@@ -500,6 +501,6 @@ def test_validate_file__unreadable__is_told(tmp_path: Path, content: bytes | Non
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(UsageError) as raised:
-        policy.validate_file(path)
+        policy_file.validate_file(path)
     assert str(raised.value).startswith(str(path))
     assert str(raised.value).endswith(message)

@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from clearml_ci import promotion
-from clearml_ci.gate import Gate
-from clearml_ci.promotion import Decision, Move
+from clearml_ci.core.gate import Gate
+from clearml_ci.decisions import promotion
+from clearml_ci.decisions.promotion import Decision, Move
 from tests.unit.drawing import GATE
 
 NOT_SAID = "no required gate says which model is better"

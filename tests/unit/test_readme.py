@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from clearml_ci import policy, policy_schema, remote, verdict
+from clearml_ci.decisions import verdict
+from clearml_ci.parameters import remote_run
+from clearml_ci.policy import policy_file, schema
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SETTINGS = (ROOT / "clearml_ci" / "settings.py").read_text(encoding="utf-8")
+SETTINGS = (ROOT / "clearml_ci" / "job" / "settings.py").read_text(encoding="utf-8")
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 
 
@@ -33,7 +35,7 @@ def test_inputs_table__names__are_the_actions_inputs() -> None:
 
 def test_inputs_table__names__are_the_variables_that_the_code_reads() -> None:
     read = set(re.findall(r'environ(?:\.get\(|, )"([A-Z_]+)"', SETTINGS))
-    read |= {name for names in remote.VARIABLES.values() for name in names}
+    read |= {name for names in remote_run.VARIABLES.values() for name in names}
     runner_sets = {"GITHUB_EVENT_NAME", "GITHUB_EVENT_PATH", "GITHUB_API_URL", "GITHUB_REPOSITORY"}
     assert {input_of(name) for name in read - runner_sets} <= names_of_first_column(section("Inputs"))
 
@@ -45,8 +47,8 @@ def test_outputs_table__names__are_the_actions_outputs() -> None:
 
 def test_policy_table__keys__are_those_of_the_schema() -> None:
     told = set(re.findall(r"`([a-z_]+)(?:\.|\[\]|`)", section("The policy file")))
-    assert set(policy_schema.SCHEMA["properties"]) <= told
-    assert set(policy_schema.REMOTE_RUN["properties"]) <= told
+    assert set(schema.SCHEMA["properties"]) <= told
+    assert set(schema.REMOTE_RUN["properties"]) <= told
 
 
 def test_outcomes_table__rows__are_the_codes_and_states_of_the_code() -> None:
@@ -83,12 +85,12 @@ def test_workflow__of_several_models__has_a_policy_and_a_concurrency_group_for_e
     assert set(step["with"]) <= set(ACTION["inputs"])
     assert f"${{{{ matrix.{variable} }}}}" in step["with"]["policy"]
     assert f"${{{{ matrix.{variable} }}}}" in job["concurrency"]["group"]
-    assert policy.FILE in [f".github/{file}" for file in files]
+    assert policy_file.FILE in [f".github/{file}" for file in files]
 
 
 def test_policy__in_the_readme__is_valid() -> None:
     (block,) = re.findall(r"^```yaml\n(version: .*?)^```", README, re.MULTILINE | re.DOTALL)
-    assert [gate.name for gate in policy.load(block, source="README.md").gates] == [
+    assert [gate.name for gate in policy_file.load(block, source="README.md").gates] == [
         "accuracy/validation",
         "loss/validation",
     ]

@@ -2,20 +2,20 @@
 
 import pytest
 
-from clearml_ci import remote
-from clearml_ci.errors import UsageError
-from clearml_ci.remote import RemoteRun
+from clearml_ci.core.errors import UsageError
+from clearml_ci.parameters import remote_run
+from clearml_ci.parameters.remote_run import RemoteRun
 
 
 def launch(**arguments: str) -> RemoteRun:
-    found = remote.from_arguments({"run_until": "first-iteration", "run_script": "train.py", **arguments})
+    found = remote_run.from_arguments({"run_until": "first-iteration", "run_script": "train.py", **arguments})
     assert found is not None
     return found
 
 
 @pytest.mark.parametrize("until", ["", "off", "OFF"])
 def test_from_arguments__nothing_asked_for__is_none(until: str) -> None:
-    assert remote.from_arguments({"run_until": until, "candidate": "find"}) is None
+    assert remote_run.from_arguments({"run_until": until, "candidate": "find"}) is None
 
 
 def test_from_arguments__only_a_script__has_the_documented_defaults() -> None:
@@ -87,10 +87,10 @@ def test_from_arguments__wrong_value__is_named(arguments: dict[str, str], messag
 
 def test_from_arguments__wrong_value_of_a_workflow__is_named_as_the_workflow_does() -> None:
     environ = {"QUEUE_NAME": "gpu", "EXECUTION_ARGS": "epochs"}
-    arguments = remote.arguments_of(environ)
-    names = {argument: remote.variable(argument, environ) for argument in arguments}
+    arguments = remote_run.arguments_of(environ)
+    names = {argument: remote_run.variable(argument, environ) for argument in arguments}
     with pytest.raises(UsageError, match="EXECUTION_ARGS has 'epochs'"):
-        remote.from_arguments(arguments, names=names)
+        remote_run.from_arguments(arguments, names=names)
 
 
 @pytest.mark.parametrize(
@@ -107,15 +107,15 @@ def test_from_arguments__wrong_value_of_a_workflow__is_named_as_the_workflow_doe
 def test_arguments_of__workflows__ask_for_what_their_authors_meant(
     environ: dict[str, str], until: str, candidate: str
 ) -> None:
-    found = remote.arguments_of(environ)
+    found = remote_run.arguments_of(environ)
     assert (found["run_until"], found["candidate"]) == (until, candidate)
 
 
 def test_refuse_shared_queue__steps_and_code_on_one__needs_the_words() -> None:
     with pytest.raises(UsageError, match="could read their credentials"):
-        remote.refuse_shared_queue({"_steps_queue": "one"}, code="one")
-    remote.refuse_shared_queue({"_steps_queue": "one", "_shared_queue": remote.SHARED}, code="one")
-    remote.refuse_shared_queue({"_steps_queue": "one"}, code="two")
+        remote_run.refuse_shared_queue({"_steps_queue": "one"}, code="one")
+    remote_run.refuse_shared_queue({"_steps_queue": "one", "_shared_queue": remote_run.SHARED}, code="one")
+    remote_run.refuse_shared_queue({"_steps_queue": "one"}, code="two")
 
 
 @pytest.mark.parametrize(
@@ -131,19 +131,19 @@ def test_refuse_shared_queue__steps_and_code_on_one__needs_the_words() -> None:
 def test_arguments_of_policy__until__is_what_its_summary_says(
     said: dict[str, object], candidate: str, until: str
 ) -> None:
-    assert remote.arguments_of_policy(said, candidate=candidate)["run_until"] == until
+    assert remote_run.arguments_of_policy(said, candidate=candidate)["run_until"] == until
 
 
 def test_arguments_of_policy__what_it_runs__is_not_mixed_with_the_workflows() -> None:
-    given = remote.arguments_of_policy({"module": "pytest"}, candidate="find")
+    given = remote_run.arguments_of_policy({"module": "pytest"}, candidate="find")
     assert (given["run_script"], given["run_module"]) == ("", "pytest")
     assert "run_queue" not in given
-    assert remote.arguments_of_policy(None, candidate="find") == {"candidate": "find"}
+    assert remote_run.arguments_of_policy(None, candidate="find") == {"candidate": "find"}
 
 
 def test_until__off_for_a_candidate_that_is_trained__is_refused() -> None:
     with pytest.raises(UsageError, match="is 'off', but the candidate is to be trained"):
-        remote.from_arguments({"run_until": "off", "candidate": "find-or-train"})
+        remote_run.from_arguments({"run_until": "off", "candidate": "find-or-train"})
 
 
 @pytest.mark.parametrize(
@@ -155,9 +155,9 @@ def test_until__off_for_a_candidate_that_is_trained__is_refused() -> None:
 )
 def test_refuse_out_of_reach__trained_where_nobody_looks__names_both(edit: dict[str, str], message: str) -> None:
     at_home = {"run_project": "Digits", "run_name": "train digits", "run_until": "completion", "candidate": "train"}
-    remote.refuse_out_of_reach(launch(**at_home), project="Digits", task_name="train digits")
-    remote.refuse_out_of_reach(launch(**{**at_home, **edit}), project="", task_name="")
+    remote_run.refuse_out_of_reach(launch(**at_home), project="Digits", task_name="train digits")
+    remote_run.refuse_out_of_reach(launch(**{**at_home, **edit}), project="", task_name="")
     with pytest.raises(UsageError, match=message):
-        remote.refuse_out_of_reach(launch(**{**at_home, **edit}), project="Digits", task_name="train digits")
+        remote_run.refuse_out_of_reach(launch(**{**at_home, **edit}), project="Digits", task_name="train digits")
     beside = launch(**{**at_home, **edit, "candidate": "find"})
-    remote.refuse_out_of_reach(beside, project="Digits", task_name="train digits")
+    remote_run.refuse_out_of_reach(beside, project="Digits", task_name="train digits")

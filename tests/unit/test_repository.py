@@ -1,6 +1,6 @@
 import pytest
 
-from clearml_ci import repository
+from clearml_ci.core import repository_url
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ from clearml_ci import repository
     ],
 )
 def test_is_one_of__other_spelling_of_the_same_repository__is_equal(url: str) -> None:
-    assert repository.is_one_of(url, ["https://github.com/owner/name.git"])
+    assert repository_url.is_one_of(url, ["https://github.com/owner/name.git"])
 
 
 @pytest.mark.parametrize(
@@ -31,11 +31,11 @@ def test_is_one_of__other_spelling_of_the_same_repository__is_equal(url: str) ->
     ],
 )
 def test_is_one_of__another_repository__differs(url: str) -> None:
-    assert not repository.is_one_of(url, ["https://github.com/owner/name.git", ""])
+    assert not repository_url.is_one_of(url, ["https://github.com/owner/name.git", ""])
 
 
 def test_is_one_of__path_and_file_url_of_a_local_repository__are_equal() -> None:
-    assert repository.is_one_of("/srv/git/name.git", ["file:///srv/git/name"])
+    assert repository_url.is_one_of("/srv/git/name.git", ["file:///srv/git/name"])
 
 
 @pytest.mark.parametrize(
@@ -48,4 +48,4 @@ def test_is_one_of__path_and_file_url_of_a_local_repository__are_equal() -> None
     ],
 )
 def test_without_credentials__address__loses_only_what_is_secret(url: str, clean: str) -> None:
-    assert repository.without_credentials(url) == clean
+    assert repository_url.without_credentials(url) == clean

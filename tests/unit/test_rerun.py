@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-from clearml_ci import rerun
-from clearml_ci.clearml_runs import Run
-from clearml_ci.errors import UsageError
-from clearml_ci.rerun import Rerun
+from clearml_ci.clearml_api.pipeline_runs import Run
+from clearml_ci.core.errors import UsageError
+from clearml_ci.operations import rerun
+from clearml_ci.operations.rerun import Rerun
 
 ARGUMENTS = {"threshold_percent": "3", "goal": "maximize", "run_args": "", "_context": "{}"}
 RUN = Run("r", "", "completed", "", ARGUMENTS, "p", "p", "")

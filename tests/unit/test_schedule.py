@@ -1,8 +1,8 @@
 import pytest
 
-from clearml_ci import schedule
-from clearml_ci.errors import UsageError
-from clearml_ci.schedule import Schedule
+from clearml_ci.core import schedule
+from clearml_ci.core.errors import UsageError
+from clearml_ci.core.schedule import Schedule
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from clearml_ci import secrets_mask
+from clearml_ci.core import redaction
 
 
 @pytest.mark.parametrize(
@@ -18,13 +18,13 @@ from clearml_ci import secrets_mask
     ids=["flag", "flag-with-sign", "passphrase", "account-key", "pem", "long-address"],
 )
 def test_mask__secret__is_gone(text: str, secret: str) -> None:
-    assert secret not in secrets_mask.mask(text)
+    assert secret not in redaction.mask(text)
 
 
 @pytest.mark.parametrize("text", ["x" * 100_000, "token" * 20_000, "a.b-" * 30_000], ids=["letters", "tokens", "words"])
 def test_mask__endless_text__is_cut(text: str) -> None:
-    assert len(secrets_mask.mask(text)) <= 2_000
+    assert len(redaction.mask(text)) <= 2_000
 
 
 def test_mask__ordinary_text__stays() -> None:
-    assert secrets_mask.mask("epoch 3: loss 0.25, basic block 2") == "epoch 3: loss 0.25, basic block 2"
+    assert redaction.mask("epoch 3: loss 0.25, basic block 2") == "epoch 3: loss 0.25, basic block 2"

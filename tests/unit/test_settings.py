@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from clearml_ci import policy, settings
-from clearml_ci.errors import UsageError
+from clearml_ci.core.errors import UsageError
+from clearml_ci.job import settings
+from clearml_ci.policy import policy_file
 
 HEAD = "a" * 40
 
@@ -143,7 +144,7 @@ def test_from_environment__label_of_the_policy__is_the_one_that_approves(
 ) -> None:
     text = "version: 1\nremote_run: {script: train.py, approval_label: safe}\n"
     write(environ, {**event(), "action": "labeled", "label": {"name": label}, "sender": {"login": "maintainer"}})
-    found = settings.from_environment(environ, read_policy=lambda *_: policy.load(text, source="policy"))
+    found = settings.from_environment(environ, read_policy=lambda *_: policy_file.load(text, source="policy"))
     assert found.check.pull_request.labeled_by == approved_by
     assert found.remote_run is not None
     assert (found.remote_run.until, found.remote_run.script) == ("first-iteration", "train.py")
@@ -156,7 +157,7 @@ def test_pipeline_project__too_short_for_clearml__is_refused() -> None:
 
 def governed(environ: dict[str, str], text: str, *, promotes: bool = False) -> settings.Settings:
     """The settings of a job whose base branch has this policy."""
-    found = policy.load(f"version: 1\n{text}", source=".github/clearml-ci.yml of main")
+    found = policy_file.load(f"version: 1\n{text}", source=".github/clearml-ci.yml of main")
     return settings.from_environment(environ, read_policy=lambda *_: found, promotes=promotes)
 
 
@@ -249,9 +250,9 @@ def test_from_environment__policy_that_trains_out_of_reach__names_both_keys(
 ) -> None:
     environ |= {"CLEARML_PROJECT": "Digits", "CLEARML_TASK_NAME": "train digits"}
     with pytest.raises(UsageError, match=message):
-        settings.from_environment(environ, read_policy=lambda *_: policy.load(TRAINS % said, source="policy"))
+        settings.from_environment(environ, read_policy=lambda *_: policy_file.load(TRAINS % said, source="policy"))
     within = TRAINS % "project: Digits"
-    settings.from_environment(environ, read_policy=lambda *_: policy.load(within, source="policy"))
+    settings.from_environment(environ, read_policy=lambda *_: policy_file.load(within, source="policy"))
 
 
 def test_from_environment__inputs_that_train_out_of_reach__names_both_variables(environ: dict[str, str]) -> None:

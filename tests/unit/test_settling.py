@@ -3,9 +3,9 @@ from dataclasses import replace
 
 import pytest
 
-from clearml_ci import settling
-from clearml_ci.gate import Gate, Summary
-from clearml_ci.settling import Rule, Stamp
+from clearml_ci.core.gate import Gate, Summary
+from clearml_ci.decisions import tag_ranking
+from clearml_ci.decisions.tag_ranking import Rule, Stamp
 from tests.unit.drawing import GATE
 
 LOSS = Gate("loss", "validation", goal="minimize")
@@ -17,9 +17,11 @@ def reported(accuracy: float | None = 0.9, loss: float | None = 0.1) -> dict[Gat
     return {g: None if v is None else Summary(g.title, g.series, v, v, v) for g, v in values.items()}
 
 
-def rank(rule: Rule = BETTER, *, stamp: float | None = None, task: str = "a", **values: float | None) -> settling.Rank:
+def rank(
+    rule: Rule = BETTER, *, stamp: float | None = None, task: str = "a", **values: float | None
+) -> tag_ranking.Rank:
     given = None if stamp is None else Stamp(stamp, PASSING)
-    return settling.rank(rule, reported(**values), stamp=given, task=task)
+    return tag_ranking.rank(rule, reported(**values), stamp=given, task=task)
 
 
 @pytest.mark.parametrize(
@@ -36,15 +38,15 @@ def rank(rule: Rule = BETTER, *, stamp: float | None = None, task: str = "a", **
     ],
     ids=["maximize", "minimize", "missing", "nan", "stamp", "tagged-by-hand", "id", "passing-goes-by-stamps"],
 )
-def test_rank__two_tagged_tasks__are_ordered(lower: settling.Rank, higher: settling.Rank) -> None:
+def test_rank__two_tagged_tasks__are_ordered(lower: tag_ranking.Rank, higher: tag_ranking.Rank) -> None:
     assert lower < higher
 
 
 def test_rank__doubtful_zero_of_a_loss__is_not_the_best() -> None:
     diverged = {**reported(), LOSS: Summary("loss", "validation", 0.0, 0.0, 2.0)}
     rule = Rule("better", (LOSS,))
-    of_diverged = settling.rank(rule, diverged, stamp=Stamp(9, rule), task="z")
-    assert of_diverged < settling.rank(rule, reported(loss=0.5), stamp=Stamp(1, rule), task="a")
+    of_diverged = tag_ranking.rank(rule, diverged, stamp=Stamp(9, rule), task="z")
+    assert of_diverged < tag_ranking.rank(rule, reported(loss=0.5), stamp=Stamp(1, rule), task="a")
 
 
 @pytest.mark.parametrize(
@@ -57,31 +59,31 @@ def test_rank__doubtful_zero_of_a_loss__is_not_the_best() -> None:
     ],
     ids=["newest", "newest-first", "same-moment", "all-by-hand"],
 )
-def test_ruling__stamps_of_several_rules__is_the_newest(stamps: settling.Stamps, ruling: Rule) -> None:
-    assert settling.ruling(stamps, otherwise=Rule("own")) == ruling
+def test_ruling__stamps_of_several_rules__is_the_newest(stamps: tag_ranking.Stamps, ruling: Rule) -> None:
+    assert tag_ranking.ruling(stamps, otherwise=Rule("own")) == ruling
 
 
 @pytest.mark.parametrize(("rule", "highest"), [(BETTER, "good"), (PASSING, "new")], ids=["better", "passing"])
 def test_highest__rule__decides_whether_values_or_stamps_count(rule: Rule, highest: str) -> None:
     stamps = {"good": Stamp(1, BETTER), "new": Stamp(2, PASSING)}
     of_each = {"good": reported(accuracy=0.9), "new": reported(accuracy=0.8)}
-    assert settling.highest(stamps, rule, of_each) == highest
+    assert tag_ranking.highest(stamps, rule, of_each) == highest
 
 
 @pytest.mark.parametrize(("highest", "losers"), [("a", ["b", "c"]), ("b", ["a"])], ids=["won", "lost"])
 def test_losers__of_those_that_carry_the_tag__are_all_others_or_ones_own(highest: str, losers: list[str]) -> None:
-    assert settling.losers(["a", "b", "c"], task="a", highest=highest) == losers
+    assert tag_ranking.losers(["a", "b", "c"], task="a", highest=highest) == losers
 
 
 def test_next_stamp__clock_that_is_behind__is_later_all_the_same() -> None:
     present = [Stamp(5.0, BETTER), None, Stamp(100.0, BETTER)]
-    assert settling.next_stamp(PASSING, present, now=50.0).at > 100.0
-    assert settling.next_stamp(PASSING, [], now=50.0) == Stamp(50.0, PASSING)
+    assert tag_ranking.next_stamp(PASSING, present, now=50.0).at > 100.0
+    assert tag_ranking.next_stamp(PASSING, [], now=50.0) == Stamp(50.0, PASSING)
 
 
 def test_stamp_of__what_stamp_text_wrote__is_the_same() -> None:
     stamp = Stamp(1_700_000_000.123456, Rule("better", (GATE, replace(LOSS, minimum=0.5, value="last"))))
-    assert settling.stamp_of(settling.stamp_text(stamp)) == stamp
+    assert tag_ranking.stamp_of(tag_ranking.stamp_text(stamp)) == stamp
 
 
 @pytest.mark.parametrize(
@@ -89,8 +91,8 @@ def test_stamp_of__what_stamp_text_wrote__is_the_same() -> None:
     [
         *("", "soon", "17", "[]", '{"at": 1}', '{"at": "x", "mode": "m", "gates": []}'),
         '{"at": 1, "mode": "m", "gates": 7}',
-        settling.stamp_text(Stamp(math.nan, PASSING)),
+        tag_ranking.stamp_text(Stamp(math.nan, PASSING)),
     ],
 )
 def test_stamp_of__text_that_is_none__is_that_of_a_task_tagged_by_hand(text: str) -> None:
-    assert settling.stamp_of(text) is None
+    assert tag_ranking.stamp_of(text) is None

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import pytest
 
-from clearml_ci import promotion, settling
-from clearml_ci.gate import Gate, Summary
-from clearml_ci.settling import Rule, Stamp
+from clearml_ci.core.gate import Gate, Summary
+from clearml_ci.decisions import promotion, tag_ranking
+from clearml_ci.decisions.tag_ranking import Rule, Stamp
 
 GATE = Gate("accuracy", "validation")
 RULES = {mode: promotion.rule(mode, (GATE,)) for mode in ("better", "passing", "rollback")}
@@ -73,7 +73,7 @@ def ask_stamps(server: Server, mover: Mover, place: Place) -> Following:
 
 
 def stamp(server: Server, mover: Mover, place: Place) -> Following:
-    given = settling.next_stamp(RULES[mover.mode], [Stamp(place.latest, Rule(""))], now=0.0)
+    given = tag_ranking.next_stamp(RULES[mover.mode], [Stamp(place.latest, Rule(""))], now=0.0)
     own = (given.at, mover.mode)
     stamps = tuple(own if task == mover.task else one for task, one in zip(TASKS, server.stamps, strict=True))
     yield server._replace(stamps=stamps), place._replace(step="tag")
@@ -103,7 +103,7 @@ def read(server: Server, mover: Mover, place: Place) -> Following:  # noqa: ARG0
 
 def settle(server: Server, mover: Mover, place: Place) -> Following:
     tagged = {task: kept for task, kept in place.seen if kept}
-    takes = settling.losers(tagged, task=mover.task, highest=highest(tuple(tagged.items()), mover)) if tagged else []
+    takes = tag_ranking.losers(tagged, task=mover.task, highest=highest(tuple(tagged.items()), mover)) if tagged else []
     own = [one for one in takes if one == mover.task]
     yield server, place._replace(step="take", seen=(), takes=frozenset(own if place.gives_up else takes))
 
@@ -111,10 +111,10 @@ def settle(server: Server, mover: Mover, place: Place) -> Following:
 @cache
 def highest(tagged: tuple[tuple[str, Kept], ...], mover: Mover) -> str:
     stamps = {task: Stamp(at, RULES[mode]) if mode else None for task, (at, mode) in tagged}
-    by = settling.ruling(stamps, otherwise=RULES[mover.mode])
+    by = tag_ranking.ruling(stamps, otherwise=RULES[mover.mode])
     values = zip(TASKS, mover.values, strict=True)
     reported = {task: {GATE: Summary(GATE.title, GATE.series, value, value, value)} for task, value in values}
-    return settling.highest(stamps, by, reported)
+    return tag_ranking.highest(stamps, by, reported)
 
 
 def take(server: Server, mover: Mover, place: Place) -> Following:  # noqa: ARG001

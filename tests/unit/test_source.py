@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from clearml_ci import source
-from clearml_ci.errors import UsageError
-from clearml_ci.source import Source
+from clearml_ci.core.errors import UsageError
+from clearml_ci.core.git_source import Source
+from clearml_ci.job import agent_code
 
 PINNED, BASE = "a" * 40, "b" * 40
 OURS, THEIRS, FORK = (f"https://github.com/{name}.git" for name in ("acme/clearml-ci", "team/models", "dev/models"))
@@ -43,7 +43,7 @@ def used_as(name: str, ref: str) -> dict[str, str]:
 
 
 def found(checkout: Path, environ: dict[str, str], *, repository: str = "", commit: str = "") -> Source:
-    return source.of_agents(
+    return agent_code.of_agents(
         configured_repository=repository, configured_commit=commit, environ=environ, checkout=checkout
     )
 

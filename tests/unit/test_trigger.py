@@ -1,7 +1,7 @@
 import pytest
 
-from clearml_ci import trigger
-from clearml_ci.clearml_runs import Run
+from clearml_ci.clearml_api.pipeline_runs import Run
+from clearml_ci.job import start
 from tests.unit.drawing import AUDIT, CHECK
 
 TRAIN = {"run_until": "completion", "candidate": "train", "run_script": "train.py"}
@@ -21,5 +21,5 @@ def test_deadline__of_a_rerun__leaves_time_for_what_it_launches(
     pipeline: str, arguments: dict[str, str], seconds: float
 ) -> None:
     run = Run("r" * 32, "", "completed", "", arguments, f"ClearML CI/owner/name/.pipelines/{pipeline}", "p", "")
-    assert trigger.deadline(run, arguments, {}) == seconds
-    assert trigger.deadline(run, arguments, {"CLEARML_CI_DEADLINE": "90"}) == 90
+    assert start.deadline(run, arguments, {}) == seconds
+    assert start.deadline(run, arguments, {"CLEARML_CI_DEADLINE": "90"}) == 90

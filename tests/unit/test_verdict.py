@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from clearml_ci import verdict
+from clearml_ci.decisions import verdict
 from tests.unit.drawing import CHECK, steps
 
 RUN = {"id": "r" * 32, "url": "https://clearml/pipelines/p/experiments/r"}

@@ -1,0 +1,110 @@
+"""Gates and what must be alike as text: the JSON in which a run's `Args` carry what no single box can hold."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from typing import Any
+
+from clearml_ci.core.comparability import NOTHING, Alike
+from clearml_ci.core.errors import UsageError, nearest
+from clearml_ci.core.gate import Gate
+
+_WORDS = {
+    "goal": ("maximize", "minimize"),
+    "value": ("best", "last"),
+    "difference": ("inconclusive", "warn"),
+}
+
+
+def gates_text(gates: Sequence[Gate]) -> str:
+    """What `gates` reads."""
+    return json.dumps([asdict(gate) for gate in gates]) if gates else ""
+
+
+def gates(text: str) -> tuple[Gate, ...]:
+    """The gates of a JSON list of objects with the fields of Gate. Raises UsageError that names list item and key."""
+    documents = _json("gates", text, list, "a JSON list of gates")
+    return tuple(_gate(f"gates[{index}]", document) for index, document in enumerate(documents))
+
+
+def alike_text(alike: Alike) -> str:
+    """What `alike` reads."""
+    return json.dumps(asdict(alike)) if alike != NOTHING else ""
+
+
+def alike(text: str) -> Alike:
+    """What must be alike, of a JSON object with the fields of Alike; an empty text asks for nothing."""
+    if not text.strip():
+        return NOTHING
+    document = _known("alike", _json("alike", text, dict, "a JSON object"), Alike)
+    for name in {"hyperparameters", "packages"} & document.keys():
+        listed = _typed(f"alike.{name}", document[name], list, "a list of texts")
+        document[name] = tuple(_typed(f"alike.{name}", one, str, "a list of texts") for one in listed)
+    _typed("alike.inputs", document.get("inputs", False), bool, "true or false")
+    _words("alike", document)
+    return Alike(**document)
+
+
+def word(name: str, text: str, known: Mapping[str, Any]) -> Any:
+    """What a word of an Arg stands for; an empty one stands for the first."""
+    said = text.strip().lower() or next(iter(known))
+    if said not in known:
+        raise UsageError(f"{name} is {text[:60]!r}: expected {' or '.join(known)}")
+    return known[said]
+
+
+def _gate(name: str, document: object) -> Gate:
+    read = _known(name, document, Gate)
+    for key in ("title", "series"):
+        if not _typed(f"{name}.{key}", read.get(key, ""), str, "a text").strip():
+            raise UsageError(f"{name}.{key} is empty: a metric has a title and a series")
+    for key in ("relative", "required"):
+        _typed(f"{name}.{key}", read.get(key, True), bool, "true or false")
+    _words(name, read)
+    bounds = {key: _number(f"{name}.{key}", read[key]) for key in ("minimum", "maximum") if read.get(key) is not None}
+    tolerance = _number(f"{name}.tolerance", read.get("tolerance", 0.0))
+    if tolerance < 0:
+        raise UsageError(f"{name}.tolerance is {tolerance:g}: expected 0 or more")
+    if bounds.get("minimum", -math.inf) > bounds.get("maximum", math.inf):
+        raise UsageError(f"{name}.minimum is above its maximum: no value can hold")
+    return Gate(**{**read, **bounds, "tolerance": tolerance})
+
+
+def _json(name: str, text: str, kind: type, expected: str) -> Any:
+    try:
+        read = json.loads(text)
+    except ValueError:
+        read = None
+    if not isinstance(read, kind):
+        raise UsageError(f"{name} is {text[:60]!r}: expected {expected}")
+    return read
+
+
+def _known(name: str, document: object, kind: type[Gate] | type[Alike]) -> dict[str, Any]:
+    keys = [field.name for field in fields(kind)]
+    if not isinstance(document, dict):
+        raise UsageError(f"{name} is {str(document)[:60]!r}: expected an object with the keys {', '.join(keys)}")
+    for key in document:
+        if key not in keys:
+            raise UsageError(f"{name} has the unknown key {key[:60]!r}{nearest(key, keys, what='keys')}")
+    return dict(document)
+
+
+def _words(name: str, document: Mapping[str, Any]) -> None:
+    for key in _WORDS.keys() & document.keys():
+        if document[key] not in _WORDS[key]:
+            raise UsageError(f"{name}.{key} is {str(document[key])[:60]!r}: expected {' or '.join(_WORDS[key])}")
+
+
+def _typed(name: str, read: Any, kind: type, expected: str) -> Any:
+    if not isinstance(read, kind):
+        raise UsageError(f"{name} is {str(read)[:60]!r}: expected {expected}")
+    return read
+
+
+def _number(name: str, read: object) -> float:
+    """A finite number: JSON as Python reads it also knows NaN, and true is an int."""
+    if isinstance(read, bool) or not isinstance(read, int | float) or not math.isfinite(read):
+        raise UsageError(f"{name} is {str(read)[:60]!r}: expected a number")
+    return float(read)

@@ -1,0 +1,117 @@
+"""Which code of this project the agents run: a workflow must not be able to have them run a pull request's.
+
+As configured; else the commit at which a workflow uses this action; else this checkout's origin and HEAD, unless
+the checkout is the workflow's own repository: then the base commit of its pull request.
+"""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from clearml_ci.core import repository_url
+from clearml_ci.core.errors import UsageError
+from clearml_ci.core.git_source import Source
+from clearml_ci.github_api import reads
+from clearml_ci.github_api import session as github_session
+from clearml_ci.github_api.session import GitHubError
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+_HASH = re.compile(r"[0-9a-f]{40}")
+
+
+_FOLDER = re.compile(r"/_actions/(?P<name>[^/]+/[^/]+)/(?P<ref>.+)$")
+
+
+_INSTEAD = "set CLEARML_CI_REPOSITORY and CLEARML_CI_COMMIT to the code that the agents shall run"
+
+
+def of_agents(
+    *,
+    configured_repository: str,
+    configured_commit: str,
+    environ: Mapping[str, str] = os.environ,
+    checkout: Path = ROOT,
+) -> Source:
+    """Raises UsageError where nothing is configured and neither the workflow nor the checkout tells."""
+    if configured_repository and configured_commit:
+        return _clonable(configured_repository, configured_commit)
+    found = _of_action(environ) or _of_checkout(checkout, environ)
+    return _clonable(configured_repository or found.repository, configured_commit or found.commit)
+
+
+def _clonable(address: str, commit: str) -> Source:
+    if "://" not in address and Path(address).exists():
+        address = Path(address).resolve().as_uri()  # Task.create fails on a bare local path
+    return Source(repository_url.without_credentials(address), commit)
+
+
+def _of_action(environ: Mapping[str, str]) -> Source | None:
+    """`uses: owner/name@ref`, which leaves a folder without `.git`; None where this is no such action."""
+    name, ref = _used_as(environ)
+    if not name or not ref:
+        return None
+    if _HASH.fullmatch(ref):  # nothing to ask, and the workflow's token may not see a private action
+        return Source(f"{environ.get('GITHUB_SERVER_URL') or 'https://github.com'}/{name}.git", ref)
+    advice = f"write `uses: {name}@` with a commit's full hash, or {_INSTEAD}"
+    token = environ.get("GITHUB_TOKEN") or environ.get("GH_TOKEN")
+    if not token:
+        raise UsageError(f"without a token the commit of '{name}@{ref}' cannot be asked for: {advice}")
+    try:
+        api = environ.get("GITHUB_API_URL") or "https://api.github.com"
+        hub = github_session.connect(api_url=api, token=token, repository=name)
+        return Source(*reads.revision(hub, ref=ref))
+    except GitHubError as error:
+        raise UsageError(f"the commit of '{name}@{ref}' is not known: {error}. If it stays so, {advice}") from error
+
+
+def _used_as(environ: Mapping[str, str]) -> tuple[str, str]:
+    """Repository and ref of this action. Within an action of somebody's own the runner tells those of the outer one
+    (actions/runner#2473); the folder, `_actions/OWNER/NAME/REF` on its disk, tells the inner one's.
+    """
+    told = environ.get("CLEARML_CI_ACTION_REPOSITORY", ""), environ.get("CLEARML_CI_ACTION_REF", "")
+    folder = _FOLDER.search(environ.get("GITHUB_ACTION_PATH", "").replace("\\", "/"))
+    return (folder["name"], folder["ref"]) if all(told) and folder else told
+
+
+def _of_checkout(checkout: Path, environ: Mapping[str, str]) -> Source:
+    origin, event = _git(checkout, "remote", "get-url", "origin"), _event(environ)
+    if not repository_url.is_one_of(origin, _repositories(event)):
+        return Source(origin, _git(checkout, "rev-parse", "HEAD"))
+    folder = _git(checkout, "rev-parse", "--show-prefix")
+    if folder:
+        raise UsageError(
+            f"ClearML CI lies in '{folder}' of the workflow's own repository, and agents run it from a repository's "
+            f"root: write `uses:` with a repository of its own, or {_INSTEAD}"
+        )
+    base = (event.get("pull_request") or {}).get("base")
+    return Source(event["repository"]["clone_url"], base["sha"] if base else _git(checkout, "rev-parse", "HEAD"))
+
+
+def _event(environ: Mapping[str, str]) -> dict[str, Any]:
+    """The workflow's event; empty outside a workflow. The settings have told what is wrong with it."""
+    try:
+        event = json.loads(Path(environ.get("GITHUB_EVENT_PATH", "")).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return event if isinstance(event, dict) else {}
+
+
+def _repositories(event: Mapping[str, Any]) -> list[str]:
+    """Clone addresses of the workflow's repository and of its pull request's head, which may be a fork's."""
+    pull = event.get("pull_request") or {}
+    sides = [event.get("repository"), (pull.get("head") or {}).get("repo")]
+    return [str(side.get("clone_url") or "") for side in sides if side]
+
+
+def _git(checkout: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(checkout), *arguments]
+    git = subprocess.run(command, capture_output=True, text=True, check=False)
+    if git.returncode:
+        raise UsageError(f"git {' '.join(arguments)} failed where ClearML CI is ({git.stderr.strip()}): {_INSTEAD}")
+    return git.stdout.strip()

@@ -1,0 +1,94 @@
+"""Is this run a rerun, by whom, and what did they change?
+
+The trigger writes a nonce into the Args of each run that it starts, and clones carry it on. The oldest run with the
+nonce is the original, and later ones are shown as a difference to it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from clearml_ci.clearml_api import pipeline_runs
+from clearml_ci.clearml_api.pipeline_runs import Run
+from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.core import redaction
+from clearml_ci.core.errors import UsageError, nearest
+from clearml_ci.parameters.check import ORIGIN
+
+_LONGEST = 40  # characters of a value
+
+
+_MOST = 5  # changes that are named
+
+
+_ONE_GATE = ("scalar_title", "scalar_series", "goal", "threshold_percent")  # ignored where `gates` says something
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """A rerun of `original` by a ClearML user; `changes` are those of its visible parameters."""
+
+    original: Run
+    by: str
+    changes: tuple[str, ...]
+
+    @property
+    def stamp(self) -> str:
+        """`rerun by Ada with threshold_percent 3 → 5`."""
+        more = [f"{len(self.changes) - _MOST} more"] if len(self.changes) > _MOST else []
+        what = f"with {', '.join([*self.changes[:_MOST], *more])}" if self.changes else "with nothing changed"
+        return f"rerun by {self.by or 'an unknown user'} {what}"
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """As a verdict carries it."""
+        return {"by": self.by, "changes": list(self.changes), "original": self.original.id, "said": self.stamp}
+
+
+def of(clearml: ClearML, run: Run) -> Rerun | None:
+    """None where the run is the original itself, or was started by something else than the trigger."""
+    origin = run.arguments.get(ORIGIN, "")
+    original = pipeline_runs.oldest_run(clearml, run, argument=ORIGIN, value=origin) if origin else None
+    if original is None or original.id == run.id:
+        return None
+    return Rerun(original, run.user, tuple(changes(original.arguments, run.arguments)))
+
+
+def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """`name old → new` of each parameter that both runs have and that New run shows."""
+    return [
+        f"{name} {_shown(before[name])} → {_shown(after[name])}"
+        for name in after
+        if not name.startswith("_") and before.get(name, after[name]).strip() != after[name].strip()
+    ]
+
+
+def _shown(value: str) -> str:
+    text = " ".join(redaction.mask(value).split()) or "(empty)"
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def edits(run: Run, given: Sequence[str]) -> dict[str, str]:
+    """`name=value` texts as a rerun's changed parameters.
+
+    Raises UsageError for names that the run does not have, and for those that would change nothing.
+    """
+    known = [name for name in run.arguments if not name.startswith("_")]
+    if "_context" not in run.arguments:
+        raise UsageError(f"{run.id} is no run of ClearML CI: give the id of a pipeline run (`ClearML run: .../<id>`)")
+    found = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"'{text}' is no name=value: write what to change as threshold_percent=5")
+        if name.strip() not in known:
+            raise UsageError(f"no parameter '{name.strip()}'{nearest(name.strip(), known, what='parameters')}")
+        found[name.strip()] = value
+    _refuse_without_effect({**run.arguments, **found}, edited=found)
+    return found
+
+
+def _refuse_without_effect(arguments: Mapping[str, str], *, edited: Iterable[str]) -> None:
+    for name in edited if arguments.get("gates", "").strip() else ():
+        if name in _ONE_GATE:
+            raise UsageError(f"{name} has no effect: this run's gates are in `gates`; edit that")

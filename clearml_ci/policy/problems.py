@@ -1,0 +1,137 @@
+"""What is wrong with a policy, as messages: where it is, what was found, what is allowed."""
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jsonschema import Draft202012Validator, ValidationError
+
+from clearml_ci.core import errors
+from clearml_ci.parameters.remote_run import TRAINING
+from clearml_ci.policy.schema import SCHEMA, title_and_series
+
+MOST = 50  # messages
+
+
+Path = tuple[str | int, ...]
+
+
+_VALIDATOR = Draft202012Validator(SCHEMA)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """`where` is a key's path as people write it."""
+
+    line: int
+    where: str
+    text: str
+
+    @staticmethod
+    def at(path: Path, line: int, text: str) -> "Problem":
+        return Problem(line, _written(path), text)
+
+
+def of(data: object, lines: Mapping[Path, int]) -> list[Problem]:
+    """Everything that does not fit the schema, and what no schema can say."""
+    found = [one for error in _VALIDATOR.iter_errors(data) for one in _of_error(error)]
+    wrong = {path for path, _ in found}
+    conflicts = [*_conflicts(data, wrong), *_out_of_reach(data, wrong)]
+    return [Problem.at(path, _line(path, lines), text) for path, text in [*found, *conflicts]]
+
+
+def told(problems: Iterable[Problem], *, source: str) -> str:
+    """One line each, in the file's order, without doubles."""
+    ordered = sorted(dict.fromkeys(problems), key=lambda one: one.line)
+    shown = [f"{source}:{one.line}: {one.where}: {one.text}" for one in ordered[:MOST]]
+    more = [f"{source}: and more; mend these first"] if len(ordered) > MOST else []
+    return "\n".join([*shown, *more])
+
+
+def _of_error(error: ValidationError) -> Iterator[tuple[Path, str]]:
+    path: Path = tuple(error.absolute_path)
+    schema: Any = error.schema
+    instance: Any = error.instance
+    if error.validator == "additionalProperties":
+        for name in [name for name in instance if name not in schema["properties"]][: MOST + 1]:
+            yield (
+                (*path, name),
+                "found an unknown key" + errors.nearest(name[:60], schema["properties"], what="allowed"),
+            )
+    elif error.validator == "required":
+        for name in [name for name in schema["required"] if name not in instance]:
+            yield (*path, name), f"found nothing; allowed: {schema['properties'][name]['errorMessage']}"
+    else:
+        yield path, f"found {_described(error)}; allowed: {schema['errorMessage']}"
+
+
+def _described(error: ValidationError) -> str:
+    value: Any = error.instance
+    if error.validator == "oneOf":
+        asked: Any = error.validator_value
+        return "both" if all(one["required"][0] in value for one in asked) else "neither"
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return _quoted(value)
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    return "a mapping" if isinstance(value, dict) else f"the number {str(value)[:60]}"
+
+
+def _conflicts(data: Any, wrong: set[Path]) -> Iterator[tuple[Path, str]]:
+    """Between the gates that are in order by themselves."""
+    if not isinstance(data, dict) or not isinstance(data.get("gates"), list):
+        return
+    spoilt = {path[1] for path in wrong if path[:1] == ("gates",) and len(path) > 1}
+    seen: set[tuple[str, str, str]] = set()
+    for index, gate in enumerate(data["gates"]):
+        if index in spoilt:
+            continue
+        title, series = title_and_series(gate["metric"])
+        name = (title, series, gate.get("value", "best"))
+        if name in seen:
+            yield ("gates", index), f"found {_quoted(f'{title}/{series}')} again; allowed: one gate a metric and value"
+        seen.add(name)
+        if gate.get("min", -math.inf) > gate.get("max", math.inf):
+            found = f"the number {gate['min']} with max {gate['max']}"
+            yield ("gates", index, "min"), f"found {found}; allowed: a number that is not above max"
+
+
+def _out_of_reach(data: Any, wrong: set[Path]) -> Iterator[tuple[Path, str]]:
+    """What is trained is judged, so it has to be where the best is looked for; see remote.refuse_out_of_reach."""
+    if (
+        not isinstance(data, dict)
+        or data.get("candidate") not in TRAINING
+        or not isinstance(data.get("remote_run"), dict)
+    ):
+        return
+    for own, other in (("project", "project"), ("name", "task_name")):
+        given, asked = data["remote_run"].get(own), data.get(other)
+        if given and asked and given != asked and not wrong & {("remote_run", own), (other,)}:
+            allowed = f"{_quoted(asked)}, the {other} by which the best is looked for"
+            yield ("remote_run", own), f"found {_quoted(given)}; allowed: {allowed}"
+
+
+def _line(path: Path, lines: Mapping[Path, int]) -> int:
+    """The line of a path, or of the nearest thing around it that is there."""
+    return next(lines[path[:end]] for end in range(len(path), -1, -1) if path[:end] in lines)
+
+
+def _written(path: Path) -> str:
+    """`gates[0].metric`; a key that could be taken for something else is quoted."""
+    written = ""
+    for part in path:
+        if isinstance(part, int):
+            written += f"[{part}]"
+        else:
+            written += "." + (part if re.fullmatch(r"[\w-]{1,60}", part) else _quoted(part))
+    return written.removeprefix(".") or "the file"
+
+
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:57] + "...")

@@ -1,0 +1,166 @@
+"""Curves as Mermaid's `xychart-beta`, which GitHub draws in a comment: the candidate's against the baseline's."""
+
+import itertools
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from clearml_ci.core.gate import SINGLE_VALUES
+
+MOST_CHARTS = 4
+
+
+MOST_POINTS = 40  # what still reads on a phone
+
+
+# Mermaid's own palette begins with a yellow that is nearly invisible on white. These two read on white and on black,
+# and are told apart by people who see no difference between red and green.
+COLOURS = {"blue": "#2f81f7", "orange": "#db6d28"}
+
+
+_STYLE = {
+    # On a narrow page Mermaid measures the labels as small as it draws them, and cuts them by what it lacks then.
+    "xyChart": {"width": 700, "height": 380, "yAxis": {"labelPadding": 25}},
+    "themeVariables": {"xyChart": {"plotColorPalette": ", ".join(COLOURS.values())}},
+}
+
+
+_LONGEST_TITLE = 60
+
+
+_SMALLEST = 1e-12  # what is less is drawn as nothing, once the values have been scaled
+
+
+_NOT_IN_A_TITLE = re.compile(r"[^\w .,/+=-]")  # a quote, a bracket or a line break ends a title, or the chart
+
+
+_SEVERITY = ("regressed", "error", "inconclusive")
+
+
+Points = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The points (iteration, value) of one metric: of this commit's task and of the best's, sorted by iteration."""
+
+    candidate: Points
+    baseline: Points = ()
+
+
+def picked(gates: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Which gates of a verdict get a chart, as their positions: what decided first, each metric once, four at most."""
+    order = sorted(range(len(gates)), key=lambda index: _rank(gates[index]))
+    first_of = {gates[index]["metric"]: index for index in reversed(order)}
+    kept = [index for index in order if first_of[gates[index]["metric"]] == index]
+    return [index for index in kept if not gates[index]["metric"].startswith(f"{SINGLE_VALUES}/")][:MOST_CHARTS]
+
+
+def chart(metric: str, curves: Curves, *, goal: str) -> str:
+    """The text of one chart, or nothing where there is no curve of two points at least."""
+    known = [points for points in (curves.candidate, curves.baseline) if points]
+    if not curves.candidate or max(map(len, known)) < 2:
+        return ""
+    grid = _grid(known)
+    lines = [_sampled(points, grid, goal) for points in known]
+    scale, power = _scale([value for line in lines for value in line])
+    lines = [[value * scale for value in line] for line in lines]
+    low, high = _bounds([value for line in lines for value in line])
+    unit = f" in 10^{-power}" if power else ""
+    return "\n".join(
+        [
+            f"%%{{init: {json.dumps(_STYLE)}}}%%",
+            "xychart-beta",
+            f'    title "{title(metric)}{unit}"',
+            f'    x-axis "iteration" {_decimal(grid[0], 1)} --> {_decimal(grid[-1], 1)}',
+            f"    y-axis {_decimal(low, high - low)} --> {_decimal(high, high - low)}",
+            *(f"    line [{', '.join(_decimal(value, high - low) for value in line)}]" for line in lines),
+        ]
+    )
+
+
+def legend(curves: Curves, *, baseline: str = "the best") -> str:
+    """What the lines are, in words: the chart has no legend, and not everybody sees its colours."""
+    names = [("this commit", curves.candidate), (baseline, curves.baseline)]
+    known = [(colour, name, points) for colour, (name, points) in zip(COLOURS, names, strict=True) if points]
+    said = [f"{colour}: {name}, ends at {points[-1][1]:.6g}" for colour, name, points in known]
+    spans = {(points[0][0], points[-1][0]) for _, _, points in known}
+    return "; ".join(said) + (" (level where a curve has no points)" if len(spans) > 1 else "")
+
+
+def title(text: str) -> str:
+    """A metric's name without what Mermaid could read as more than a name."""
+    clean = " ".join(_NOT_IN_A_TITLE.sub(" ", text).split()) or "metric"  # an empty title is a syntax error
+    return clean if len(clean) <= _LONGEST_TITLE else clean[: _LONGEST_TITLE - 3] + "..."
+
+
+def _rank(gate: Mapping[str, Any]) -> tuple[bool, int]:
+    outcome = gate["outcome"]
+    return not gate["required"], _SEVERITY.index(outcome) if outcome in _SEVERITY else len(_SEVERITY)
+
+
+def _grid(known: Sequence[Points]) -> list[float]:
+    """Evenly spaced iterations, the same for all lines: the chart spreads every line over the whole axis."""
+    start, end = min(points[0][0] for points in known), max(points[-1][0] for points in known)
+    end = end if end > start else start + 1
+    wanted = min(MOST_POINTS, max(len(points) for points in known))
+    count = next((count for count in range(wanted, 2, -1) if _drawn(start, end, count) == count), 2)
+    return [start + (end - start) * step / (count - 1) for step in range(count)]
+
+
+def _drawn(start: float, end: float, count: int) -> int:
+    """How many of so many points Mermaid draws: it adds up the step, and rounding can push the last beyond the end.
+
+    `for (let i = min; i <= max; i += step)` in `transformDataWithoutCategory` of its xychart.
+    """
+    step, at, drawn = (end - start) / (count - 1), start, 0
+    while at <= end and drawn <= count:  # a step smaller than the numbers can tell would go on for ever
+        at, drawn = at + step, drawn + 1
+    return drawn
+
+
+def _sampled(points: Points, grid: Sequence[float], goal: str) -> list[float]:
+    """The curve's values on the grid; its best one, which is what a gate takes, is kept at the nearest place."""
+    values = [_at(points, x) for x in grid]
+    pick = max if goal == "maximize" else min
+    best_x, best = pick(points, key=lambda point: point[1])
+    nearest = min(range(len(grid)), key=lambda index: abs(grid[index] - best_x))
+    values[nearest] = pick(values[nearest], best)
+    return values
+
+
+def _at(points: Points, x: float) -> float:
+    """Between two points on the line that joins them; before the first and after the last, level."""
+    if x <= points[0][0]:
+        return points[0][1]
+    for (x0, y0), (x1, y1) in itertools.pairwise(points):
+        if x0 <= x <= x1 and x1 > x0:
+            part = (x - x0) / (x1 - x0)
+            return y0 * (1 - part) + y1 * part
+    return points[-1][1]
+
+
+def _scale(values: Sequence[float]) -> tuple[float, int]:
+    """A factor, and its power of ten, that makes very large and very small values writable: Mermaid has no 1e-9."""
+    largest = max(map(abs, values))
+    if largest == 0 or 1e-3 <= largest < 1e6:
+        return 1.0, 0
+    power = max(-300, min(300, -math.floor(math.log10(largest))))
+    return 10.0**power, power
+
+
+def _bounds(values: Sequence[float]) -> tuple[float, float]:
+    low, high = min(values), max(values)
+    margin = 0.05 * next((size for size in (high - low, abs(high)) if size > _SMALLEST), 20)
+    return low - margin, high + margin
+
+
+def _decimal(value: float, span: float) -> str:
+    """A number without an exponent, exact to about a thousandth of the span."""
+    places = max(0, min(15, 3 - math.floor(math.log10(span)))) if span > 0 else 6
+    text = f"{value:.{places}f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
