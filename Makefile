@@ -39,8 +39,8 @@ test: $(VENV)/.installed-tests
 	$(RUN) -m pytest --numprocesses 2 --dist loadfile
 
 bench: $(VENV)/.installed
-	@$(RUN) -m sandbox.bench
-	@$(RUN) -m sandbox.bench_audit
+	@$(RUN) -m tools.bench
+	@$(RUN) -m tools.bench_audit
 
 stop:
 	@if [ -x $(RUN) ]; then $(RUN) -m sandbox --stop; else echo "no sandbox is running"; fi

@@ -9,10 +9,10 @@ import sys
 import threading
 from pathlib import Path
 
-from sandbox import environment, leftover
-from sandbox.agents import AgentError
-from sandbox.clearml_access import ClearMLError
-from sandbox.state import Sandbox
+from sandbox.runtime import environment, leftover
+from sandbox.runtime.agents import AgentError
+from sandbox.runtime.clearml_access import ClearMLError
+from sandbox.runtime.state import Sandbox
 
 DIRECTORY = Path(__file__).parent.parent / "build" / "sandbox"
 KEEP = "keep"

@@ -16,18 +16,19 @@ from typing import Any
 
 from tabulate import tabulate
 
-from sandbox import child, developer, environment, job, leftover, scenarios, story
-from sandbox.audit_scenarios import Audited
-from sandbox.child import ChildError
-from sandbox.clearml_access import Access, ClearMLError
-from sandbox.scenarios import Scenario
-from sandbox.state import Sandbox
-from sandbox.story import Checked, Story, StoryError
+from sandbox.runtime import child, environment, leftover
+from sandbox.runtime.child import ChildError
+from sandbox.runtime.clearml_access import Access, ClearMLError
+from sandbox.runtime.state import Sandbox
+from sandbox.scenarios import catalogue, developer, job, story
+from sandbox.scenarios.audits import Audited
+from sandbox.scenarios.catalogue import Scenario
+from sandbox.scenarios.story import Checked, Story, StoryError
 
 BUILD = Path(__file__).parent.parent / "build"
 SANDBOX = BUILD / "sandbox"
 OUTPUT = BUILD / "demo"
-EVERY: dict[str, Scenario[Any]] = {**scenarios.EVERY, **scenarios.AUDITS}
+EVERY: dict[str, Scenario[Any]] = {**catalogue.EVERY, **catalogue.AUDITS}
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def _tell_code() -> None:
 def _chosen(options: argparse.Namespace) -> dict[str, Scenario[Any]]:
     if options.scenario:
         return {options.scenario: EVERY[options.scenario]}
-    return EVERY if options.all else dict(scenarios.SHORT_STORY)
+    return EVERY if options.all else dict(catalogue.SHORT_STORY)
 
 
 def _play(sandbox: Sandbox, chosen: dict[str, Scenario[Any]]) -> list[Played]:
@@ -199,7 +200,7 @@ def _conclude(played: Sequence[Played], total: float) -> None:
 
 def _tell_speed(played: Sequence[Played], total: float) -> None:
     """The limit is for the short story: code of the pull request's own takes as long as it takes."""
-    seconds = [one.checked.job.seconds for one in played if one.name in scenarios.SHORT_STORY]
+    seconds = [one.checked.job.seconds for one in played if one.name in catalogue.SHORT_STORY]
     enqueued = [one.checked.job.enqueued_seconds or 0.0 for one in played]
     requests = [_requests(one.checked) for one in played]
     if seconds:

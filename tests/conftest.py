@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import clearml_server, remote_leftovers
-from sandbox.clearml_access import Access, Client
+from sandbox.runtime import remote_leftovers
+from sandbox.runtime.clearml_access import Access, Client
+from sandbox.servers import clearml_server
 
 PREFIX = f"tests-{secrets.token_hex(4)}"
 

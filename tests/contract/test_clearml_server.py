@@ -20,7 +20,7 @@ import jsonschema
 import pytest
 import requests
 
-from sandbox import clearml_server
+from sandbox.servers import clearml_server
 from tests.contract import replay
 
 Answers = dict[int, tuple[int, replay.Record]]

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import child, environment, scenarios, story
-from sandbox.job import Job
-from sandbox.state import Sandbox
-from sandbox.story import Checked, Story
-from sandbox.story import another_agent as another_agent
+from sandbox.runtime import child, environment
+from sandbox.runtime.state import Sandbox
+from sandbox.scenarios import catalogue, story
+from sandbox.scenarios.job import Job
+from sandbox.scenarios.story import Checked, Story
+from sandbox.scenarios.story import another_agent as another_agent
 
 Play = Callable[[str], Checked]
 BUILD = Path(__file__).parents[2] / "build"
@@ -35,11 +36,11 @@ def tale(sandbox: Sandbox) -> Story:
 @pytest.fixture(scope="session")
 def played(tale: Story) -> Play:
     """`played("worse")`: a scenario of the demo, as it ended. The first model comes before any best is tagged."""
-    ends = {"first-model": scenarios.EVERY["first-model"].play(tale)}
+    ends = {"first-model": catalogue.EVERY["first-model"].play(tale)}
 
     def play(name: str) -> Checked:
         if name not in ends:
-            ends[name] = scenarios.EVERY[name].play(tale)
+            ends[name] = catalogue.EVERY[name].play(tale)
         return ends[name]
 
     return play

@@ -21,9 +21,10 @@ import requests
 import yaml
 from github import Github
 
-from sandbox import developer, job, processes
-from sandbox.processes import Process
-from sandbox.story import Story
+from sandbox.runtime import processes
+from sandbox.runtime.processes import Process
+from sandbox.scenarios import developer, job
+from sandbox.scenarios.story import Story
 
 ACTION = "YOUR-ORG/clearml-ci@v1"
 ACT = Path(sys.executable).with_name("act")

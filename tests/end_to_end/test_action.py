@@ -8,8 +8,8 @@ import pytest
 import yaml
 from github.PullRequest import PullRequest
 
-from sandbox import developer, job
-from sandbox.story import Story
+from sandbox.scenarios import developer, job
+from sandbox.scenarios.story import Story
 from tests.end_to_end import interpreter
 from tests.end_to_end.conftest import Play
 from tests.end_to_end.interpreter import ACTION, Interpreter, Ran

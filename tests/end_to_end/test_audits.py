@@ -4,20 +4,20 @@ from typing import Any
 
 import pytest
 
-from sandbox import audit_scenarios, job, story
-from sandbox.audit_scenarios import Audited, Planted
-from sandbox.story import Story
+from sandbox.scenarios import audits, job, story
+from sandbox.scenarios.audits import Audited, Planted
+from sandbox.scenarios.story import Story
 from tests.end_to_end.conftest import only_line
 
 
 @pytest.fixture(scope="module")
 def green(tale: Story) -> Audited:
-    return audit_scenarios.green(tale)
+    return audits.green(tale)
 
 
 @pytest.fixture(scope="module")
 def found(tale: Story, green: Audited) -> tuple[Planted, Audited]:  # noqa: ARG001  first all is well
-    return audit_scenarios.findings(tale)
+    return audits.findings(tale)
 
 
 def task_of(tale: Story, task: str) -> dict[str, Any]:
@@ -63,8 +63,8 @@ def test_audit_findings__leftovers__only_the_marked_one_was_ended(tale: Story, f
 
 def test_audit_findings__repaired__the_same_issue_is_closed(tale: Story, found: tuple[Planted, Audited]) -> None:
     planted, before = found
-    audit_scenarios.repair(tale, planted)
-    after = audit_scenarios.audit(tale)
+    audits.repair(tale, planted)
+    after = audits.audit(tale)
     assert after.verdict["outcome"] == "passed"
     assert before.issue is not None and after.issue is not None
     assert (after.issue.number, after.issue.state) == (before.issue.number, "closed")
@@ -72,7 +72,7 @@ def test_audit_findings__repaired__the_same_issue_is_closed(tale: Story, found: 
 
 
 def test_audit__main_trained_again__is_within_its_own_spread(tale: Story, green: Audited) -> None:  # noqa: ARG001
-    audited = audit_scenarios.audit(tale, audit_scenarios.RETRAIN)
+    audited = audits.audit(tale, audits.RETRAIN)
     assert "retrained" not in [one["kind"] for one in audited.verdict["findings"]]
     assert audited.verdict["outcome"] == "passed"
     trained = story.tasks_of(tale, tale.repository.get_branch("main").commit.sha)
@@ -84,14 +84,14 @@ def test_rerun__of_an_audit_with_edited_parameters__opens_its_issue_again_and_ne
     tale: Story, green: Audited, found: tuple[Planted, Audited]
 ) -> None:
     planted, told = found
-    worse = audit_scenarios.rerun(tale, green, "run_until=off", f"queues={planted.queue}")
+    worse = audits.rerun(tale, green, "run_until=off", f"queues={planted.queue}")
     assert (worse.job.exit_code, worse.verdict["outcome"], worse.seen("no_workers")) == (
         1,
         "regressed",
         [planted.queue],
     )
     assert "run_until first-iteration → off" in worse.verdict["rerun"]["said"]
-    well = audit_scenarios.rerun(tale, green, "run_until=off", "longest_wait=7200")
+    well = audits.rerun(tale, green, "run_until=off", "longest_wait=7200")
     assert (well.job.exit_code, well.verdict["outcome"]) == (0, "passed")
     assert told.issue is not None and worse.issue is not None and well.issue is not None
     assert {told.issue.number, worse.issue.number, well.issue.number} == {told.issue.number}

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from sandbox import developer, job, story
-from sandbox.job import Job, Running
-from sandbox.story import Checked, Story
+from sandbox.scenarios import developer, job, story
+from sandbox.scenarios.job import Job, Running
+from sandbox.scenarios.story import Checked, Story
 from tests.end_to_end.conftest import Play, another_agent, only_line
 
 REPORTING = {"contents": "read", "pull_requests": "read", "statuses": "write"}

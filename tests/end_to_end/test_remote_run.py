@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
-from sandbox import demo, developer, job, processes, scenarios, story
-from sandbox.job import Running
-from sandbox.remote_scenarios import PROBE, RUNNING
-from sandbox.story import Story
+from sandbox import demo
+from sandbox.runtime import processes
+from sandbox.scenarios import catalogue, developer, job, story
+from sandbox.scenarios.job import Running
+from sandbox.scenarios.remote_runs import PROBE, RUNNING
+from sandbox.scenarios.story import Story
 from tests.end_to_end.conftest import Play, another_agent, only_line
 
 ENDS_WITHIN = 20  # seconds from an abort
@@ -67,9 +69,9 @@ def steps_of(tale: Story, run: str) -> set[str]:
 # --- the demo's scenarios ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", list(scenarios.ON_AGENTS))
+@pytest.mark.parametrize("name", list(catalogue.ON_AGENTS))
 def test_scenario__with_code_on_an_agent__ends_as_the_demo_says(played: Play, tale: Story, name: str) -> None:
-    assert demo.differences(scenarios.EVERY[name], played(name)) == []
+    assert demo.differences(catalogue.EVERY[name], played(name)) == []
     assert story.unfinished(tale) == []
 
 

@@ -13,10 +13,12 @@ from github.PullRequest import PullRequest
 
 from clearml_ci.policy import policy_file
 from clearml_ci.report import comment as markdown
-from sandbox import demo, developer, job, processes, scenarios, story
-from sandbox.job import Running
-from sandbox.report_scenarios import APP, SAME_DATA, SERIES, policy_branch
-from sandbox.story import Checked, Story
+from sandbox import demo
+from sandbox.runtime import processes
+from sandbox.scenarios import catalogue, developer, job, story
+from sandbox.scenarios.job import Running
+from sandbox.scenarios.reports import APP, SAME_DATA, SERIES, policy_branch
+from sandbox.scenarios.story import Checked, Story
 from tests.end_to_end.conftest import Play, only_line
 
 STRICT = """\
@@ -43,9 +45,9 @@ comment: sometimes
 PROBLEMS = [(2, "did you mean 'gates'?"), (5, "allowed: maximize, minimize"), (6, "allowed: always, on-change")]
 
 
-@pytest.mark.parametrize("name", list(scenarios.REPORTS))
+@pytest.mark.parametrize("name", list(catalogue.REPORTS))
 def test_scenario__about_the_report__ends_as_the_demo_says(played: Play, tale: Story, name: str) -> None:
-    assert demo.differences(scenarios.EVERY[name], played(name)) == []
+    assert demo.differences(catalogue.EVERY[name], played(name)) == []
     assert story.unfinished(tale) == []
 
 

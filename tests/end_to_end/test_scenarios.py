@@ -4,16 +4,16 @@ import json
 
 import pytest
 
-from sandbox import job, scenarios, story
-from sandbox.story import Story
+from sandbox.scenarios import catalogue, job, story
+from sandbox.scenarios.story import Story
 from tests.end_to_end.conftest import Play
 
-NAMES = list(scenarios.SHORT_STORY)
+NAMES = list(catalogue.SHORT_STORY)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_scenario__played__has_its_outcome_everywhere(played: Play, name: str) -> None:
-    expected, checked = scenarios.EVERY[name], played(name)
+    expected, checked = catalogue.EVERY[name], played(name)
     outcome = expected.outcome
     assert (checked.job.exit_code, checked.verdict["outcome"]) == (expected.exit_code, outcome)
     assert (checked.job.outputs["outcome"], checked.status) == (outcome, expected.status)

@@ -12,12 +12,13 @@ from github.Issue import Issue
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.job.settings import Queues
-from sandbox import developer, github_server
-from sandbox.clearml_access import Access, Client
-from sandbox.github_server import GitHubServer
-from sandbox.processes import Process
-from sandbox.state import GitHub, Sandbox
-from sandbox.story import Story
+from sandbox.runtime.clearml_access import Access, Client
+from sandbox.runtime.processes import Process
+from sandbox.runtime.state import GitHub, Sandbox
+from sandbox.scenarios import developer
+from sandbox.scenarios.story import Story
+from sandbox.servers import github_server
+from sandbox.servers.github_server import GitHubServer
 from tests.gateways.hub import Hub, proposed
 
 COMMIT = "c" * 40

@@ -11,8 +11,8 @@ from github.Repository import Repository
 
 from clearml_ci.github_api import session as github_session
 from clearml_ci.github_api.session import GitHub
-from sandbox import github_server
-from sandbox.github_server import GitHubServer
+from sandbox.servers import github_server
+from sandbox.servers.github_server import GitHubServer
 
 NAME = "digits"
 FULL_NAME = f"octo-owner/{NAME}"

@@ -7,7 +7,7 @@ import pytest
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.git_source import Source
 from clearml_ci.job import agent_code
-from sandbox import github_server
+from sandbox.servers import github_server
 from tests.gateways import hub
 
 

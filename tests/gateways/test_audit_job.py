@@ -16,8 +16,8 @@ from clearml_ci.core.errors import UsageError
 from clearml_ci.job import audit as audit_job
 from clearml_ci.job import reporter, start
 from clearml_ci.parameters import audit
-from sandbox import github_server
-from sandbox.clearml_access import Client
+from sandbox.runtime.clearml_access import Client
+from sandbox.servers import github_server
 from tests.gateways.hub import FULL_NAME, JOB, Hub, cloned, git
 
 ROLES = ("CONTROLLER", "STEPS", "SERVICES")

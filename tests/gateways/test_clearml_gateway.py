@@ -14,7 +14,7 @@ from clearml_ci.core.comparability import Inputs
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate, Summary
 from clearml_ci.core.git_source import Source
-from sandbox.clearml_access import Client
+from sandbox.runtime.clearml_access import Client
 from tests.gateways.conftest import COMMIT, Project
 
 GATE = Gate("accuracy", "validation")

@@ -14,7 +14,7 @@ from clearml_ci.clearml_api.worker_queues import Queue
 from clearml_ci.core.errors import UsageError
 from clearml_ci.parameters import remote_run
 from clearml_ci.parameters.remote_run import RemoteRun
-from sandbox.clearml_access import Client
+from sandbox.runtime.clearml_access import Client
 from tests.gateways.conftest import COMMIT, Project
 
 CODE = Code("https://github.com/o/n.git", COMMIT, None, inject_task_init=False)

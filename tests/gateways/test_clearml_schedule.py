@@ -13,7 +13,7 @@ from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.clearml_api.worker_queues import Queue
 from clearml_ci.core import schedule
 from clearml_ci.core.git_source import Source
-from sandbox.clearml_access import Client
+from sandbox.runtime.clearml_access import Client
 
 WEDNESDAY = datetime(2026, 7, 1, 10, 0, tzinfo=timezone.utc)
 SOURCE = Source("https://github.com/octo-owner/clearml-ci.git", "f" * 40)

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 import requests
 
-from sandbox import clearml_server
-from sandbox.clearml_server import ClearMLServer
+from sandbox.servers import clearml_server
+from sandbox.servers.clearml_server import ClearMLServer
 
 TRAINING = """
     from clearml import OutputModel, Task

@@ -12,7 +12,7 @@ from clearml_ci.core.comparability import Alike
 from clearml_ci.core.gate import Gate
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
-from sandbox.clearml_access import Client
+from sandbox.runtime.clearml_access import Client
 from steps import compare, report
 
 REPOSITORY = "https://github.com/o/n.git"

@@ -10,7 +10,7 @@ from clearml_ci.github_api import pull_request_comment
 from clearml_ci.github_api import session as github_session
 from clearml_ci.github_api.credentials import App, Credentials
 from clearml_ci.github_api.session import GitHub, GitHubError
-from sandbox.github_server import GitHubServer
+from sandbox.servers.github_server import GitHubServer
 from tests.gateways.between import interrupted
 from tests.gateways.hub import FULL_NAME, JOB, MARKER, Hub, signed_in
 from tests.gateways.hub import connect as as_user

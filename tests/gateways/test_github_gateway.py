@@ -21,7 +21,7 @@ from clearml_ci.operations import github_access
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
 from clearml_ci.report import comment as markdown
-from sandbox.github_server import GitHubServer
+from sandbox.servers.github_server import GitHubServer
 from steps import report
 from tests.gateways.between import served
 from tests.gateways.hub import FULL_NAME, JOB, MARKER, signed_in

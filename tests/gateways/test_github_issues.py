@@ -12,8 +12,8 @@ from github.Requester import Requester
 from clearml_ci.github_api import issues as github_issues
 from clearml_ci.github_api import reads
 from clearml_ci.github_api.session import GitHub, GitHubError
-from sandbox import github_server
-from sandbox.github_server import GitHubServer
+from sandbox.servers import github_server
+from sandbox.servers.github_server import GitHubServer
 from tests.gateways.between import interrupted
 from tests.gateways.hub import FULL_NAME, JOB, Hub, cloned, signed_in
 from tests.gateways.hub import connect as as_user

@@ -10,8 +10,8 @@ import pytest
 import requests
 from github.Repository import Repository
 
-from sandbox import github_server
-from sandbox.github_server import GitHubServer
+from sandbox.servers import github_server
+from sandbox.servers.github_server import GitHubServer
 
 ALL = {"contents": "read", "pull_requests": "write", "issues": "write", "statuses": "write", "checks": "write"}
 

@@ -11,7 +11,7 @@ import jwt
 import pytest
 import requests
 
-from sandbox import github_server
+from sandbox.servers import github_server
 from tests.gateways import hub as hubs
 from tests.gateways.hub import FULL_NAME, JOB, Hub
 

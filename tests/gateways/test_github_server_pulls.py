@@ -8,7 +8,7 @@ import pytest
 import requests
 from github import GithubException
 
-from sandbox import github_server
+from sandbox.servers import github_server
 from tests.gateways import hub as hubs
 from tests.gateways.hub import FULL_NAME, JOB, Hub, git
 

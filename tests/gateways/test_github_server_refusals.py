@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import requests
 
-from sandbox import github_server
+from sandbox.servers import github_server
 from tests.gateways import hub as hubs
 from tests.gateways.hub import FULL_NAME, JOB, Hub
 

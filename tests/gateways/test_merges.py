@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from clearml_ci.job import event_context, reporter
+from clearml_ci.job import event_context
 from tests.gateways.hub import FULL_NAME, JOB, Hub, git, proposed
 
 Told = tuple[list[int], list[str]]
@@ -72,7 +72,7 @@ def test_merges__branch_that_is_new__is_its_head_alone(hub: Hub, told: Callable[
 def test_merges__more_commits_than_are_looked_at__says_what_is_left_out(
     hub: Hub, told: Callable[..., Told], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reporter, "MOST_COMMITS", 2)
+    monkeypatch.setattr(event_context, "MOST_COMMITS", 2)
     before, made = merge(hub, 1, 2)
     numbers, said = told(before=before, after=made[-1])
     assert numbers == [2]

@@ -21,7 +21,7 @@ from clearml_ci.operations import promote as moving
 from clearml_ci.operations import tag_transfer
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
-from sandbox.clearml_access import Client
+from sandbox.runtime.clearml_access import Client
 from steps import compare
 from steps import promote as promote_step
 from tests.gateways.conftest import COMMIT, Project

@@ -17,7 +17,7 @@ from clearml_ci.job.reporter import Voice
 from clearml_ci.operations import publish
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
-from sandbox.clearml_access import Client
+from sandbox.runtime.clearml_access import Client
 from steps import promote, report
 from tests.gateways.conftest import Project
 from tests.gateways.hub import FULL_NAME, JOB, Hub, git, proposed, signed_in

@@ -14,11 +14,11 @@ from clearml_ci.github_api import session as github_session
 from clearml_ci.job import settings
 from clearml_ci.job.settings import Settings
 from clearml_ci.operations import pull_request_code
-from sandbox import developer, job, story
-from sandbox.clearml_access import Client
-from sandbox.environment import JOB_PERMISSIONS
-from sandbox.remote_scenarios import PROBE
-from sandbox.story import Story
+from sandbox.runtime.clearml_access import Client
+from sandbox.runtime.environment import JOB_PERMISSIONS
+from sandbox.scenarios import developer, job, story
+from sandbox.scenarios.remote_runs import PROBE
+from sandbox.scenarios.story import Story
 from steps import remote_run
 
 

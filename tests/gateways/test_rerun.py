@@ -16,7 +16,7 @@ from clearml_ci.core.gate import Gate
 from clearml_ci.operations import rerun
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
-from sandbox.clearml_access import Client
+from sandbox.runtime.clearml_access import Client
 from steps import report
 from tests.gateways.hub import FULL_NAME, JOB, Hub, git, proposed
 

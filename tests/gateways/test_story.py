@@ -4,9 +4,9 @@ import pytest
 from github import GithubException
 from github.PullRequest import PullRequest
 
-from sandbox import developer, job, story
-from sandbox.clearml_access import Client
-from sandbox.story import Story
+from sandbox.runtime.clearml_access import Client
+from sandbox.scenarios import developer, job, story
+from sandbox.scenarios.story import Story
 
 
 def proposed(tale: Story) -> tuple[Story, PullRequest]:

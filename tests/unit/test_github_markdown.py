@@ -2,7 +2,7 @@
 
 import pytest
 
-from sandbox.github_server import rendering
+from sandbox.servers.github_server import rendering
 
 
 @pytest.mark.parametrize(

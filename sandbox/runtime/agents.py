@@ -1,0 +1,155 @@
+"""Real clearml-agent daemons, each with its own configuration and caches, that leave nothing behind."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sandbox.runtime import clearml_conf, processes
+from sandbox.runtime.clearml_access import Access, ClearMLError, Client
+from sandbox.runtime.processes import Process
+
+START_SECONDS = 60
+# An environment that was built once is worth keeping; repositories change under the same address.
+KEPT_CACHES = ("venvs-cache", "pip-download-cache")
+
+
+class AgentError(Exception):
+    """An agent did not come up; the message names its log."""
+
+
+@dataclass(frozen=True)
+class AgentSpec:
+    """One agent to start.
+
+    `environment` reaches the tasks that it runs: give secrets to trusted steps only. `poll_seconds` is how often it
+    looks at its queue, and at the task that it runs.
+    """
+
+    name: str
+    queue: str
+    worker: str
+    builds_environments: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    poll_seconds: float = 1.0
+
+
+@dataclass(frozen=True)
+class Agent:
+    spec: AgentSpec
+    directory: Path
+    popen: subprocess.Popen[bytes]
+    process: Process
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "agent.log"
+
+
+def poll_seconds(prefix: str) -> float:
+    """A server of our own, without a prefix, does not mind being asked three times a second."""
+    return 1.0 if prefix else 0.3
+
+
+def start(
+    access: Access, directory: Path, specs: Sequence[AgentSpec], *, progress: Callable[[str], None]
+) -> list[Agent]:
+    """Starts agents side by side below `directory`; returns when the server lists all their workers."""
+    if " " in str(directory):
+        raise AgentError(f"clearml-agent refuses to work below a path with spaces: {directory}")
+    client = Client(access)
+    _create_queues(client, [spec.queue for spec in specs])
+    agents: list[Agent] = []
+    try:
+        agents.extend(_launch(access, directory / spec.name, spec) for spec in specs)
+        _wait_registered(client, agents, progress)
+    except BaseException:
+        stop(access, agents)
+        raise
+    return agents
+
+
+def stop(access: Access, agents: Sequence[Agent]) -> None:
+    """Ends the daemons and whatever tasks they were running; takes their workers off the server."""
+    processes.end_trees([agent.process for agent in agents])
+    for agent in agents:
+        agent.popen.wait(timeout=5)
+        _unregister(access, agent.spec.worker)
+
+
+def _unregister(access: Access, worker: str) -> None:
+    try:
+        Client(access).call("workers.unregister", worker=worker)
+    except ClearMLError:
+        return  # it did so itself when it was told to end, or the server went first
+
+
+def _create_queues(client: Client, names: Sequence[str]) -> None:
+    queues = client.call("queues.get_all", only_fields=["id", "name"])["queues"]
+    existing = {queue["name"] for queue in queues}
+    for name in dict.fromkeys(names):
+        if name not in existing:
+            client.call("queues.create", name=name)
+
+
+def _launch(access: Access, directory: Path, spec: AgentSpec) -> Agent:
+    _clear(directory)
+    configuration = _configuration(directory)
+    clearml_conf.write_for_agent(configuration, access, worker=spec.worker, environment=spec.environment)
+    command = [sys.executable, "-m", "clearml_agent", "--config-file", str(configuration)]
+    popen = processes.start(
+        [*command, "daemon", "--foreground", "--queue", spec.queue],
+        environment=processes.clean_environment(directory / "home", _variables(configuration, spec)),
+        log=directory / "agent.log",
+    )
+    return Agent(spec, directory, popen, Process.of(popen.pid))
+
+
+def _configuration(directory: Path) -> Path:
+    return directory / "clearml.conf"
+
+
+def _clear(directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    for entry in directory.iterdir():
+        if entry.name in KEPT_CACHES:
+            continue
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+def _variables(configuration: Path, spec: AgentSpec) -> dict[str, str]:
+    variables = {
+        "CLEARML_CONFIG_FILE": str(configuration),
+        "TRAINS_CONFIG_FILE": str(configuration),
+        "CLEARML_WORKER_ID": spec.worker,
+        "CLEARML_WORKER_NAME": spec.worker,
+        "CLEARML_AGENT_QUEUE_POLL_FREQ_SEC": str(spec.poll_seconds),
+        "CLEARML_AGENT_STATUS_REPORT_FREQ_SEC": "5",
+    }
+    skip = {} if spec.builds_environments else {"CLEARML_AGENT_SKIP_PYTHON_ENV_INSTALL": "1"}
+    return variables | skip
+
+
+def _wait_registered(client: Client, agents: Sequence[Agent], progress: Callable[[str], None]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    waiting = {agent.spec.worker: agent for agent in agents}
+    while waiting:
+        _fail_if_ended(waiting.values(), timed_out=time.monotonic() > deadline)
+        time.sleep(0.2)
+        for worker in client.call("workers.get_all", last_seen=60)["workers"]:
+            agent = waiting.pop(worker["id"], None)
+            if agent:
+                progress(f"agent {agent.spec.worker} listens on {agent.spec.queue}")
+
+
+def _fail_if_ended(agents: Iterable[Agent], *, timed_out: bool) -> None:
+    for agent in agents:
+        if timed_out or agent.popen.poll() is not None:
+            reason = f"did not register within {START_SECONDS} s" if timed_out else "ended"
+            tail = agent.log.read_text(errors="replace")[-1500:]
+            raise AgentError(f"agent {agent.spec.worker} {reason}; its log {agent.log} ends with:\n{tail}")

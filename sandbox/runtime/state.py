@@ -1,0 +1,78 @@
+"""What a running sandbox tells its users: a JSON file with its addresses, tokens and processes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from clearml_ci.job.settings import Queues
+from sandbox.runtime.clearml_access import Access
+from sandbox.runtime.processes import Process
+
+FILE = "sandbox.json"
+
+
+@dataclass(frozen=True)
+class GitHub:
+    """The local GitHub: `workflow_token` is what a workflow's job gets, `owner_token` a maintainer's own."""
+
+    url: str
+    api_url: str
+    owner_token: str = field(repr=False)
+    workflow_token: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """One running sandbox. `prefix` is empty on the embedded ClearML server, and unique to the run on any other."""
+
+    process: Process
+    agents: tuple[Process, ...]
+    clearml: Access
+    github: GitHub
+    queues: Queues
+    repository: str
+    project: str
+    pipeline_project: str
+    prefix: str
+    directory: Path
+
+
+def write(sandbox: Sandbox) -> Path:
+    """Writes the file for its owner's eyes only: it holds tokens and keys."""
+    path = sandbox.directory / FILE
+    partial = path.with_suffix(".partial")
+    partial.touch(mode=0o600)
+    partial.write_text(json.dumps(dataclasses.asdict(sandbox), default=str, indent=2))
+    return partial.replace(path)
+
+
+def read(directory: Path) -> Sandbox | None:
+    """The sandbox that the file of `directory` names, running or not; None without a readable file."""
+    try:
+        content = json.loads((directory / FILE).read_text())
+        return Sandbox(
+            **{
+                **content,
+                "process": Process(**content["process"]),
+                "agents": tuple(Process(**agent) for agent in content["agents"]),
+                "clearml": Access(**content["clearml"]),
+                "github": GitHub(**content["github"]),
+                "queues": Queues(**content["queues"]),
+                "directory": directory,
+            }
+        )
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def forget(directory: Path) -> None:
+    """Removes whatever holds keys or tokens: this file, and the configurations of agents and laptops."""
+    (directory / FILE).unlink(missing_ok=True)
+    for configuration in directory.glob("agents/*/clearml.conf"):
+        configuration.unlink()
+    for home in [*directory.glob("agents/*/home"), directory / "developer"]:
+        shutil.rmtree(home, ignore_errors=True)

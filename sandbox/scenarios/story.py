@@ -1,0 +1,323 @@
+"""What happens around a pull request: someone proposes a change, trains or not, CI checks it, and the servers tell."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from github.PullRequest import PullRequest
+from github.Repository import Repository
+
+from sandbox.runtime import agents
+from sandbox.runtime.agents import AgentSpec
+from sandbox.runtime.clearml_access import Client
+from sandbox.runtime.state import Sandbox
+from sandbox.scenarios import developer, job
+from sandbox.scenarios.developer import Laptop
+from sandbox.scenarios.job import Job, OnLine, Running
+
+APPROVAL_LABEL = "run-remote"
+TAKEN_WITHIN = 60  # seconds until an agent has taken a task that nothing hinders
+ENDED_WITHIN = 120  # seconds until a run that nobody stops has ended
+
+
+class StoryError(Exception):
+    """The servers do not hold what a check must have left there."""
+
+
+class NoVerdictError(StoryError):
+    """A pipeline run without a verdict."""
+
+
+@dataclass(frozen=True)
+class Story:
+    """One sandbox in which pull requests come and are checked. `tell` is given each thing that happens."""
+
+    sandbox: Sandbox
+    repository: Repository
+    laptop: Laptop
+    clearml: Client
+    tell: Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A pull request after its last check, read back from the servers; `earlier` are the jobs before that one."""
+
+    pull: PullRequest
+    commit: str
+    event: str
+    job: Job
+    verdict: Mapping[str, Any]
+    comments: tuple[str, ...]
+    status: str
+    earlier: tuple[Job, ...] = ()
+
+    @property
+    def page(self) -> str:
+        """Where a person looks at it."""
+        return self.pull.html_url
+
+
+def begin(sandbox: Sandbox, tell: Callable[[str], None]) -> Story:
+    github = developer.connect(sandbox.github.api_url, sandbox.github.owner_token)
+    repository = github.get_repo(sandbox.repository)
+    laptop = developer.clone(repository, sandbox.directory / "developer" / "laptop", sandbox.clearml)
+    return Story(sandbox, repository, laptop, Client(sandbox.clearml), tell)
+
+
+def outsider(story: Story, login: str) -> Story:
+    """The same story for someone who may not write to the repository: they work on a fork of their own."""
+    hub = story.sandbox.github
+    github = developer.connect(hub.api_url, developer.token(hub, "pat", login=login))
+    repository = github.get_repo(story.sandbox.repository)
+    fork = repository.create_fork()
+    laptop = developer.clone(fork, story.sandbox.directory / "developer" / login, story.sandbox.clearml)
+    return replace(story, repository=repository, laptop=laptop)
+
+
+def propose(
+    story: Story,
+    branch: str,
+    message: str,
+    *,
+    trained: bool = True,
+    files: Mapping[str, str] | None = None,
+    base: str = "main",
+    **training: Any,
+) -> PullRequest:
+    """A branch of `base` with one commit that changes files and training parameters, and its pull request.
+
+    It is trained on the laptop, unless told otherwise.
+    """
+    developer.branch(story.laptop, branch, base=base)
+    push(story, message, trained=trained, files=files, **training)
+    return developer.open_pull_request(story.repository, story.laptop, title=message, branch=branch, base=base)
+
+
+def push(
+    story: Story, message: str, *, trained: bool = True, files: Mapping[str, str] | None = None, **training: Any
+) -> str:
+    """One more commit on the branch of the laptop; its hash."""
+    commit = developer.commit(story.laptop, message, files=files, **training)
+    if trained:
+        train(story)
+    developer.push(story.laptop)
+    return commit
+
+
+def train(story: Story) -> None:
+    story.tell(f"training {developer.head(story.laptop)[:8]} on the developer's machine")
+    developer.train(story.laptop)
+
+
+def label(story: Story, pull: PullRequest, name: str = APPROVAL_LABEL) -> None:
+    """A maintainer puts a label on the pull request, for the first time or anew."""
+    story.tell(f"a maintainer puts the label '{name}' on pull request #{pull.number}")
+    issue = story.repository.get_issue(pull.number)
+    if name in [one.name for one in issue.labels]:
+        issue.remove_from_labels(name)
+    issue.add_to_labels(name)
+
+
+def say(story: Story, pull: PullRequest, text: str) -> None:
+    """A comment by the one whose story this is: a maintainer, or an outsider."""
+    story.repository.get_issue(pull.number).create_comment(text)
+
+
+def check(
+    story: Story,
+    pull: PullRequest,
+    *,
+    action: str = "opened",
+    event_name: str = "pull_request",
+    settings: Mapping[str, str | None] | None = None,
+    command: tuple[str, ...] = ("pr",),
+    on_line: OnLine | None = None,
+) -> Checked:
+    """CI checks the pull request as it stands, to the end of its run. `on_line` as in job.run."""
+    story.tell(f"ci_trigger.py checks pull request #{pull.number} ({action})")
+
+    def told(line: str, running: Running) -> None:
+        story.tell(f"  | {line}")
+        if on_line:
+            on_line(line, running)
+
+    event = job.pull_request_event(story.sandbox, pull, action=action)
+    done = job.run(story.sandbox, event=event, event_name=event_name, settings=settings, command=command, on_line=told)
+    if "outcome" not in done.outputs:  # the job did not wait
+        ended(story, done.outputs["pipeline_id"])
+    return read_back(story, pull, done, event=event_name)
+
+
+def read_back(story: Story, pull: PullRequest, done: Job, *, event: str) -> Checked:
+    """What a job left on the servers. `commit` is the pull request's head; the status may be that of its merge."""
+    verdict = _verdict(story, done)
+    return Checked(
+        pull=pull,
+        commit=story.repository.get_pull(pull.number).head.sha,
+        event=event,
+        job=done,
+        verdict=verdict,
+        comments=comments(pull),
+        status=_status(story, pull, verdict["told_at"]),
+    )
+
+
+def comments(pull: PullRequest) -> tuple[str, ...]:
+    """What CI has said on the pull request: people here comment in commands alone."""
+    return tuple(one.body for one in pull.get_issue_comments() if not one.body.startswith("/"))
+
+
+def ended(story: Story, run: str) -> str:
+    """The status of a pipeline run, once it has ended."""
+    deadline = time.monotonic() + ENDED_WITHIN
+    while time.monotonic() < deadline:
+        [task] = story.clearml.call("tasks.get_all", id=[run], only_fields=["status"], search_hidden=True)["tasks"]
+        if task["status"] not in ("created", "queued", "in_progress"):
+            return str(task["status"])
+        time.sleep(0.3)
+    raise StoryError(f"pipeline run {run} has not ended within {ENDED_WITHIN} s")
+
+
+def _verdict(story: Story, done: Job) -> dict[str, Any]:
+    """The run's own; of a run that was stopped before it had one, what the job said."""
+    try:
+        return verdict(story, done.outputs.get("pipeline_id", ""))
+    except NoVerdictError:
+        said: dict[str, Any] = json.loads(done.outputs["verdict_json"])
+        return said
+
+
+def _status(story: Story, pull: PullRequest, commit: str) -> str:
+    """The state of the check's own status as GitHub shows it, for the branch that the pull request is to go into."""
+    own = "ClearML CI" if pull.base.ref == story.repository.default_branch else f"ClearML CI ({pull.base.ref})"
+    statuses = story.repository.get_commit(commit).get_combined_status().statuses
+    state = next((status.state for status in statuses if status.context == own), "pending")
+    return "failure" if state == "error" else state
+
+
+def verdict(story: Story, pipeline_id: str) -> dict[str, Any]:
+    """The JSON artifact "verdict" of a pipeline run, from the ClearML server and its file server."""
+    if not pipeline_id:
+        raise StoryError("the trigger named no pipeline run; its log is above")
+    task = story.clearml.call("tasks.get_by_id", task=pipeline_id)["task"]
+    artifacts = {artifact["key"]: artifact for artifact in task.get("execution", {}).get("artifacts", [])}
+    if "verdict" not in artifacts:
+        raise NoVerdictError(f"pipeline run {pipeline_id} ({task['status']}) carries no verdict")
+    document: dict[str, Any] = json.loads(story.clearml.download(artifacts["verdict"]["uri"]))
+    return document
+
+
+def ensure_best(story: Story, tag: str = job.BEST_TAG) -> str:
+    """The id of the task with the best tag; where there is none, main is trained and tagged by hand."""
+    best = tagged_best(story, tag)
+    if not best:
+        developer.git(story.laptop, "checkout", "-q", "--detach", "origin/main")
+        train(story)
+        best = tasks_of(story, developer.head(story.laptop))[:1]
+        story.clearml.call("tasks.update_tags", ids=best, add_tags=[tag])
+        story.tell(f'tagged the task of main "{tag}", by hand')
+    return best[0]
+
+
+def tagged_best(story: Story, tag: str = job.BEST_TAG) -> list[str]:
+    """Ids of all tasks of the project that carry the best tag."""
+    return _task_ids(story, tags=[tag])
+
+
+def tasks_of(story: Story, commit: str) -> list[str]:
+    """Ids of the project's tasks that ran a commit, newest first."""
+    return _task_ids(story, _all_=_of(commit), order_by=["-created"])
+
+
+def launched(story: Story, commit: str) -> str:
+    """The id of the task that an agent runs for a commit; returns as soon as there is one."""
+    query = {"_all_": _of(commit), "status": ["in_progress"], "only_fields": ["id"], "search_hidden": True}
+    deadline = time.monotonic() + TAKEN_WITHIN
+    while time.monotonic() < deadline:
+        for task in story.clearml.call("tasks.get_all", **query)["tasks"]:
+            return str(task["id"])
+        time.sleep(0.3)
+    raise StoryError(f"no agent ran commit {commit} within {TAKEN_WITHIN} s")
+
+
+@contextmanager
+def another_agent(
+    story: Story, name: str, *, builds_environments: bool, environment: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """An agent beside those of the sandbox, on a queue of its own; the name of that queue."""
+    sandbox = story.sandbox
+    queue, worker = f"{sandbox.prefix}-{name}".lstrip("-"), f"{sandbox.prefix or 'sandbox'}:{name}"
+    spec = AgentSpec(
+        name,
+        queue,
+        worker,
+        builds_environments=builds_environments,
+        environment=environment or {},
+        poll_seconds=agents.poll_seconds(sandbox.prefix),
+    )
+    running = agents.start(sandbox.clearml, sandbox.directory / "agents", [spec], progress=story.tell)
+    try:
+        yield queue
+    finally:
+        agents.stop(sandbox.clearml, running)
+
+
+def abort(story: Story, run: str, *, include_steps: bool) -> None:
+    """What ClearML's web UI sends when somebody aborts a pipeline run; older servers do not know the steps' field."""
+    story.tell(f"somebody aborts the run {run} in ClearML")
+    steps = {"include_pipeline_steps": True} if include_steps else {}
+    story.clearml.call("tasks.stop", task=run, force=False, status_message="", **steps)
+
+
+def rerun_in_web_ui(story: Story, run: str, **edits: str) -> str:
+    """What ClearML's web UI sends for New run with edited parameters; the id of the new run, once it has ended."""
+    queue = story.clearml.call("queues.get_all", name=f"^{story.sandbox.queues.controllers}$", only_fields=["id"])
+    rerun = story.clearml.call(
+        "pipelines.start_pipeline",
+        task=run,
+        queue=queue["queues"][0]["id"],
+        args=[{"name": name, "value": value} for name, value in edits.items()],
+        verify_watched_queue=True,
+    )["pipeline"]
+    deadline = time.monotonic() + TAKEN_WITHIN
+    while time.monotonic() < deadline:
+        query = {"id": [rerun], "only_fields": ["status"], "search_hidden": True}
+        if story.clearml.call("tasks.get_all", **query)["tasks"][0]["status"] not in ("queued", "in_progress"):
+            return str(rerun)
+        time.sleep(0.5)
+    raise StoryError(f"the rerun {rerun} did not end within {TAKEN_WITHIN} s")
+
+
+def unfinished(story: Story) -> list[str]:
+    """Ids of all tasks of this sandbox that are queued or in progress: runs, steps, and what they launched."""
+    found = story.clearml.call(
+        "tasks.get_all_ex",
+        status=["queued", "in_progress"],
+        only_fields=["id", "name", "project.name"],
+        search_hidden=True,
+    )["tasks"]
+    return [task["id"] for task in found if story.sandbox.prefix in str(task)]
+
+
+def _of(commit: str) -> dict[str, Any]:
+    return {"fields": ["script.version_num"], "pattern": f"^{commit}$"}
+
+
+def _task_ids(story: Story, **query: Any) -> list[str]:
+    projects = story.clearml.call("projects.get_all", name=f"^{story.sandbox.project}$", only_fields=["id"])
+    ids = [project["id"] for project in projects["projects"]]
+    if not ids:
+        return []
+    answer = story.clearml.call("tasks.get_all", project=ids, only_fields=["id"], **query)
+    return [task["id"] for task in answer["tasks"]]
+
+
+def save_comment(comments: Iterable[str], path: Path) -> None:
+    path.write_text("\n\n---\n\n".join(comments) + "\n")

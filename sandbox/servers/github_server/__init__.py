@@ -1,0 +1,124 @@
+"""A small local GitHub for demos and tests: the REST API that PyGithub speaks, and a page for each pull request.
+
+It is a stand-in. It keeps everything in memory, knows only what this project uses, and refuses what the real one
+refuses; code lives in bare git repositories below its directory.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+from flask import Flask
+from werkzeug.exceptions import HTTPException
+
+from sandbox.servers import loopback
+from sandbox.servers.github_server import (
+    access,
+    apps,
+    checks,
+    comments,
+    commits,
+    door,
+    faults,
+    history,
+    issues,
+    labels,
+    pages,
+    pulls,
+    refusals,
+    repositories,
+    shapes,
+)
+from sandbox.servers.github_server.store import OWNER, Store
+from sandbox.servers.loopback import Listener
+
+__all__ = ["GitHubServer", "start"]
+
+_API = (repositories, commits, pulls, issues, history, comments, labels, checks)
+_PATIENCE = 30  # seconds
+
+
+@dataclass(frozen=True)
+class GitHubServer:
+    """A running local GitHub. `url` has the pages, `api_url` is PyGithub's `base_url`."""
+
+    url: str
+    api_url: str
+    owner_token: str = field(repr=False)
+    _store: Store = field(repr=False)
+    _listener: Listener = field(repr=False)
+
+    def token(
+        self,
+        kind: str = "pat",
+        *,
+        repository: str | None = None,
+        login: str = OWNER,
+        permissions: dict[str, str] | None = None,
+    ) -> str:
+        """A new token: `pat` (or `personal`) of `login`, `workflow` (a job's GITHUB_TOKEN), or `app`.
+
+        `permissions` maps a permission to `read` or `write`; None allows everything. Other processes ask
+        `POST /_sandbox/tokens` for one.
+        """
+        return self._store.mint(kind, repository=repository, login=login, permissions=permissions)
+
+    def app(
+        self,
+        slug: str = "clearml-ci-app",
+        *,
+        permissions: dict[str, str] | None = None,
+        repository: str | None = None,
+        token_lifetime: float = apps.LIFETIME,
+    ) -> tuple[int, str]:
+        """A new GitHub App, installed on the owner's repositories or on one: its id and its private key, as PEM.
+
+        Its installation tokens live for `token_lifetime` seconds. Other processes ask `POST /_sandbox/apps` for one.
+        """
+        return apps.register(
+            self._store, slug, permissions=permissions, repository=repository, token_lifetime=token_lifetime
+        )
+
+    def lose_reply(self, method: str, path: str) -> None:
+        """The next such request is carried out, and its connection cut: `path` is how the request's path ends."""
+        headers = {"Authorization": f"Bearer {self.owner_token}"}
+        fault = {"method": method, "path": path}
+        requests.post(f"{self.url}/_sandbox/faults", json=fault, headers=headers, timeout=_PATIENCE).raise_for_status()
+
+    def event(self, repository: str, number: int, action: str) -> dict[str, Any]:
+        """The payload of a `pull_request` event, as GitHub writes it to GITHUB_EVENT_PATH."""
+        asked: dict[str, str | int] = {"repository": repository, "number": number, "action": action}
+        answer = requests.get(f"{self.url}/_sandbox/events/pull_request", params=asked, timeout=_PATIENCE)
+        answer.raise_for_status()
+        payload: dict[str, Any] = answer.json()
+        return payload
+
+    def stop(self) -> None:
+        self._listener.stop()
+
+
+def start(directory: Path, *, port: int = 0) -> GitHubServer:
+    """Serve on loopback until `stop`; bare repositories go below `directory`. Port 0 takes a free one."""
+    directory = directory.resolve()
+    directory.mkdir(parents=True, exist_ok=True)
+    store = Store(directory)
+    listener = loopback.listen(_app(store), port, threads=1)  # one at a time: the store needs no lock
+    owner_token = store.mint("personal", repository=None, login=OWNER, permissions=None)
+    return GitHubServer(listener.url, listener.url + shapes.API, owner_token, store, listener)
+
+
+def _app(store: Store) -> Flask:
+    app = Flask(__name__)
+    app.config["store"] = store
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
+    for module in _API:
+        app.register_blueprint(module.blueprint, url_prefix=shapes.API + (module.blueprint.url_prefix or ""))
+        app.before_request_funcs.setdefault(module.blueprint.name, []).append(access.authenticate)
+    app.register_blueprint(apps.blueprint, url_prefix=shapes.API)
+    app.register_blueprint(pages.blueprint)
+    app.register_blueprint(door.blueprint)
+    app.register_error_handler(refusals.RefusalError, lambda error: error.response())
+    app.register_error_handler(HTTPException, pages.unknown)
+    app.after_request(faults.lose_reply)
+    return app
