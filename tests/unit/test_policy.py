@@ -119,6 +119,9 @@ STRUCTURE = {
     "min-too-large": (gate("min: 1e999"), "4: gates[0].min: found '1e999'; allowed: a finite number"),
     "max-boolean": (gate("max: true"), "4: gates[0].max: found true; allowed: a finite number"),
     "max-quoted": (gate('max: "1"'), "4: gates[0].max: found '1'; allowed: a finite number"),
+    "max-hexadecimal": (gate("max: 0x1F"), "4: gates[0].max: found '0x1F'; allowed: a finite number"),
+    "max-grouped": (gate("max: 1_000"), "4: gates[0].max: found '1_000'; allowed: a finite number"),
+    "max-date": (gate("max: 2026-01-01"), "4: gates[0].max: found '2026-01-01'; allowed: a finite number"),
     "max-time": (gate("max: 1:30"), "4: gates[0].max: found '1:30'; allowed: a finite number"),
     "required-yes": (gate("required: yes"), "4: gates[0].required: found 'yes'; allowed: true, false"),
     "required-number": (gate("required: 1"), "4: gates[0].required: found the number 1; allowed: true, false"),
@@ -212,6 +215,7 @@ STRUCTURE = {
         '"Gates\\n": []',
         "2: 'Gates\\n': found an unknown key; did you mean 'gates'?",
     ),
+    "key-number": ("evidence: {1: {}}", "2: evidence.1: found an unknown key; allowed: ignored_paths"),
     "merge-key": (
         "evidence: {<<: {}}",
         "2: evidence.'<<': found an unknown key; allowed: ignored_paths",
@@ -267,6 +271,10 @@ WHOLE = {
     "later-version": ("version: 2", "1: version: found the number 2; allowed: 1"),
     "quoted-version": ("version: '1'", "1: version: found '1'; allowed: 1"),
     "true-version": ("version: true", "1: version: found true; allowed: 1"),
+    "indented-first-line": (
+        "  version: 1\nname: digits",
+        "2: column 1: this is no YAML: expected '<document start>', but found '<block mapping start>'",
+    ),
     "too-large": ("#" * 65537, "1: the file: found more than 65,536 bytes; allowed: at most 65,536"),
     "too-large-in-bytes": ("#" + "é" * 32768, "1: the file: found more than 65,536 bytes; allowed: at most 65,536"),
 }
@@ -436,6 +444,14 @@ def test_load__same_metric_with_best_and_last__are_two_gates() -> None:
 def test_load__off_without_quotes__is_the_word() -> None:
     found = load("version: 1\ncomment: off\nremote_run:\n  until: off\n")
     assert (found.comment, found.remote_run) == ("off", {"until": "off"})
+
+
+def test_load__texts_that_yaml_1_1_takes_for_something_else__are_texts() -> None:
+    found = load(
+        "version: 1\nname: 2026-01-01\nproject: 1_000\ntask_name: 12:30:45\nbaselines: {tag: =, main: &a true}\n"
+    )
+    assert (found.name, found.project, found.task_name) == ("2026-01-01", "1_000", "12:30:45")
+    assert (found.baselines.tag, found.baselines.main) == ("=", True)
 
 
 def test_load__windows_line_ends_and_byte_order_mark__make_no_difference() -> None:
