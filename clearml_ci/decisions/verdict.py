@@ -64,7 +64,7 @@ def compose(check: Check, *, run: Mapping[str, str], steps: Mapping[str, Mapping
         "repository": check.pull_request.repository,
         "pull_request": check.pull_request.number,
         "commit": check.commit,
-        "told_at": check.told_at,
+        "told_at": check.status_commit,
         "candidate": found.get("candidate") or remote.get("candidate"),
         "baseline": compared.get("baseline"),
         "main_baseline": compared.get("main_baseline"),

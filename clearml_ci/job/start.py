@@ -20,7 +20,7 @@ from clearml_ci.job.reporter import Voice
 from clearml_ci.job.settings import Settings
 from clearml_ci.operations import promote as moving
 from clearml_ci.operations import rerun as reruns
-from clearml_ci.parameters import audit, check, promotion_mode, remote_run
+from clearml_ci.parameters import audit, check, promotion_mode, remote_run, texts
 from clearml_ci.parameters.check import Check
 
 PIPELINES = (check.PIPELINE, promotion_mode.PIPELINE, audit.PIPELINE)
@@ -159,7 +159,7 @@ def _queues(clearml: ClearML, asked: Settings, also: Sequence[str]) -> dict[str,
 def _require_projects(clearml: ClearML, asked: Settings) -> None:
     """Raises UsageError where a project that somebody named does not exist."""
     if asked.pipeline == audit.PIPELINE:
-        audit_queries.named(audit_queries.projects(clearml), audit.names(asked.arguments["projects"]))
+        audit_queries.named(audit_queries.projects(clearml), texts.names(asked.arguments["projects"]))
     elif asked.check.project and asked.check.candidate != "none":
         clearml_session.existing_project_id(clearml, asked.check.project)
 

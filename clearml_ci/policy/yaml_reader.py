@@ -116,8 +116,8 @@ def read(text: str) -> Located:
     return Located(data, lines, list(_problems(data, (), lines, yaml.constructor.left_out)))
 
 
-def _unreadable(line: int, where: str, text: str) -> Located:
-    return Located(None, {}, [Problem(line, where, text)])
+def _unreadable(line: int, place: str, text: str) -> Located:
+    return Located(None, {}, [Problem(line, place, text)])
 
 
 def _reason(error: MarkedYAMLError) -> str:

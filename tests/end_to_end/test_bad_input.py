@@ -92,7 +92,7 @@ def test_trigger__event_that_is_no_pull_request__exits_2(tale: Story) -> None:
 
 
 def test_trigger__threshold_that_is_no_number__exits_2(tale: Story, event: dict[str, Any]) -> None:
-    assert "threshold is 'three'" in only_line(run(tale, event, CLEARML_SCALAR_THRESHOLD="three"), 2)
+    assert "CLEARML_SCALAR_THRESHOLD is 'three'" in only_line(run(tale, event, CLEARML_SCALAR_THRESHOLD="three"), 2)
 
 
 def test_trigger__wrong_input__starts_nothing(tale: Story, event: dict[str, Any]) -> None:

@@ -82,7 +82,7 @@ def test_rerun__while_a_check_of_the_same_pull_request_runs__leaves_that_alone(p
     [
         (("threshold=5",), "no parameter 'threshold'; did you mean 'threshold_percent'?"),
         (("commit=",), "commit is empty: give the full hash"),
-        (("threshold_percent=three",), "threshold is 'three'"),
+        (("threshold_percent=three",), "threshold_percent is 'three'"),
     ],
     ids=["unknown", "empty-commit", "no-number"],
 )

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from clearml_ci.decisions import verdict
-from clearml_ci.parameters import remote_run
+from clearml_ci.parameters import catalogue
 from clearml_ci.policy import policy_file, schema
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +35,7 @@ def test_inputs_table__names__are_the_actions_inputs() -> None:
 
 def test_inputs_table__names__are_the_variables_that_the_code_reads() -> None:
     read = set(re.findall(r'environ(?:\.get\(|, )"([A-Z_]+)"', SETTINGS))
-    read |= {name for names in remote_run.VARIABLES.values() for name in names}
+    read |= {variable for parameter in catalogue.PARAMETERS for variable in parameter.variables}
     runner_sets = {"GITHUB_EVENT_NAME", "GITHUB_EVENT_PATH", "GITHUB_API_URL", "GITHUB_REPOSITORY"}
     assert {input_of(name) for name in read - runner_sets} <= names_of_first_column(section("Inputs"))
 
@@ -90,7 +90,7 @@ def test_workflow__of_several_models__has_a_policy_and_a_concurrency_group_for_e
 
 def test_policy__in_the_readme__is_valid() -> None:
     (block,) = re.findall(r"^```yaml\n(version: .*?)^```", README, re.MULTILINE | re.DOTALL)
-    assert [gate.name for gate in policy_file.load(block, source="README.md").gates] == [
+    assert [gate.name for gate in policy_file.load(block, source="README.md").check.gates] == [
         "accuracy/validation",
         "loss/validation",
     ]
