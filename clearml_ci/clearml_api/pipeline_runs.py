@@ -168,6 +168,15 @@ def mend_names(clearml: ClearML, run_id: str) -> None:
         )
 
 
+def describe_arguments(clearml: ClearML, run_id: str, descriptions: Mapping[str, str]) -> None:
+    """Adds descriptions, by name, to the parameters of a started run; New run and start_pipeline drop them."""
+    given = clearml_session.values(clearml_session.fields_of(clearml, run_id, ["hyperparams.Args"]), "Args")
+    items = clearml_session.section_items("Args", {name: given[name] for name in descriptions if name in given})
+    described = [{**item, "description": descriptions[item["name"]]} for item in items]
+    if described:
+        clearml.call("tasks.edit_hyper_params", task=run_id, hyperparams=described, force=True)
+
+
 def oldest_run(clearml: ClearML, beside: Run, *, argument: str, value: str) -> Run | None:
     """The oldest run of a run's own pipeline that has this value among its `Args`, or None. A draft is no run."""
     found = clearml.call(

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from clearml_ci.parameters import catalogue as parameters
 from sandbox.scenarios import catalogue, job, story
 from sandbox.scenarios.story import Story
 from tests.end_to_end.conftest import Play
@@ -93,6 +94,8 @@ def test_run__of_each_scenario__started_from_one_template(played: Play, tale: St
 def test_run__in_clearml__carries_the_verdict_in_its_properties_and_no_secret(played: Play, tale: Story) -> None:
     checked = played("worse")
     run = tale.clearml.call("tasks.get_by_id", task=checked.job.outputs["pipeline_id"])["task"]
+    described = {name: item["description"] for name, item in run["hyperparams"]["Args"].items()}
+    assert described == parameters.descriptions(described)
     steps = tale.clearml.call("tasks.get_all", parent=run["id"], search_hidden=True)["tasks"]
     assert run["hyperparams"]["properties"]["outcome"]["value"] == "regressed"
     assert {step["name"] for step in steps} == {"find_task", "compare", "report"}
