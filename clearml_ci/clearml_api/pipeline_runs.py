@@ -11,7 +11,9 @@ from clearml_ci import __version__
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.session import ENDED, LIVE, MARKS, PAGE, ClearML, ClearMLError
 from clearml_ci.clearml_api.worker_queues import Queue
+from clearml_ci.core import documents, step_results
 from clearml_ci.core.git_source import Source
+from clearml_ci.core.step_results import StepResult, StepResults
 
 PIPELINES = "/.pipelines/"  # below a project: its pipelines, one project each
 
@@ -120,7 +122,7 @@ class Step:
     id: str
     name: str
     status: str
-    result: dict[str, Any] | None
+    result: StepResult | None
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,16 @@ def steps(clearml: ClearML, run_id: str) -> dict[str, Step]:
     return {task["name"]: Step(task["id"], task["name"], task["status"], _result(task)) for task in own}
 
 
+def typed(steps: Mapping[str, Step]) -> StepResults:
+    """The results of these steps, as `step_results.by_name`."""
+    return step_results.by_name({name: step.result for name, step in steps.items()})
+
+
+def results(clearml: ClearML, run_id: str) -> StepResults:
+    """The results that the run's steps have left so far."""
+    return typed(steps(clearml, run_id))
+
+
 def superseded_by(task: Mapping[str, Any]) -> str:
     """The newer run that took this one's place, or nothing."""
     newer, _, own = clearml_session.values(task, "properties").get(SUPERSEDED, "").partition(" instead of ")
@@ -253,6 +265,6 @@ def own_tasks(clearml: ClearML, run_id: str, fields: Sequence[str]) -> list[dict
     return [child for child in own if clearml_session.is_marked(child, run_id)]
 
 
-def _result(task: Mapping[str, Any]) -> dict[str, Any] | None:
+def _result(task: Mapping[str, Any]) -> StepResult | None:
     item = (task.get("configuration") or {}).get(RESULT)
-    return json.loads(item["value"]) if item else None
+    return documents.from_json(item["value"]) if item else None

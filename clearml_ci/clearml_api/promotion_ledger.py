@@ -8,6 +8,7 @@ from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.best_tag import add_tag, remove_tag
 from clearml_ci.clearml_api.pipeline_runs import PIPELINES, Run
 from clearml_ci.clearml_api.session import LIVE, PAGE, ClearML
+from clearml_ci.core.documents import TaskDocument
 from clearml_ci.decisions import promotion
 from clearml_ci.decisions.promotion import Move
 from clearml_ci.parameters import promotion_mode
@@ -20,7 +21,7 @@ MOVED_TAG = "moved the best"
 LEDGER = "ledger"
 
 
-def judged_candidate(clearml: ClearML, run: Run, *, commit: str, name: str) -> dict[str, Any] | None:
+def judged_candidate(clearml: ClearML, run: Run, *, commit: str, name: str) -> TaskDocument | None:
     """The candidate of the newest completed check of a commit, as its verdict names it; None where there is none.
 
     `name` is that of the check: those of other models of the repository judged other tasks.
@@ -44,10 +45,9 @@ def judged_candidate(clearml: ClearML, run: Run, *, commit: str, name: str) -> d
         asked = clearml_session.values(one, "Args")
         if (asked.get("commit"), asked.get(NAME, "")) != (commit, name):
             continue
-        report = pipeline_runs.steps(clearml, one["id"]).get("report")
-        candidate = (((report.result if report else None) or {}).get("verdict") or {}).get("candidate")
-        if candidate:
-            return dict(candidate)
+        verdict = pipeline_runs.results(clearml, one["id"])["report"].get("verdict")
+        if verdict and verdict["candidate"]:
+            return verdict["candidate"]
     return None
 
 
