@@ -11,7 +11,7 @@ from clearml_ci.core import repository_url
 from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.core.step_results import BaselinesResult
 from clearml_ci.decisions import audit_findings, drift
-from clearml_ci.decisions.audit_findings import Tasks, Where
+from clearml_ci.decisions.audit_findings import Subject, Tasks
 from clearml_ci.decisions.promotion import Move
 from clearml_ci.github_api import reads
 from clearml_ci.github_api.session import GitHub, GitHubError
@@ -36,12 +36,12 @@ def audit_baselines(clearml: ClearML, run: Run) -> BaselinesResult:
         clearml, main.commits, projects=sorted(audited), task_name=wanted.task_name, gates=wanted.gates
     )
     on_main, left_out = _on_main(main, wanted, tagged)
-    places = {project.id: Where("project", project.name, project.url) for project in asked}
+    places = {project.id: Subject("project", project.name, project.url) for project in asked}
     found = [
-        *audit_findings.of_bests(tagged, tag=wanted.best_tag, on_main=on_main),
-        *audit_findings.lost(moves, tagged, tag=wanted.best_tag, task_name=wanted.task_name, places=places),
-        *audit_findings.missing(places.values(), tagged, tag=wanted.best_tag),
-        *drift.from_best(bests, of_main, wanted.gates),
+        *audit_findings.check_baselines(tagged, tag=wanted.best_tag, on_default=on_main),
+        *audit_findings.lost_baselines(moves, tagged, tag=wanted.best_tag, task_name=wanted.task_name, projects=places),
+        *audit_findings.missing_baselines(places.values(), tagged, tag=wanted.best_tag),
+        *drift.from_baselines(bests, of_main, wanted.gates),
     ]
     return {
         "findings": audit_findings.as_documents(found),

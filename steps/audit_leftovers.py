@@ -10,7 +10,7 @@ from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import console, formatting
 from clearml_ci.core.step_results import LeftoversResult
 from clearml_ci.decisions import audit_findings, leftovers
-from clearml_ci.decisions.audit_findings import Finding, Where
+from clearml_ci.decisions.audit_findings import Finding, Subject
 from clearml_ci.decisions.leftovers import Leftover
 from clearml_ci.parameters import audit
 
@@ -23,12 +23,12 @@ def audit_leftovers(clearml: ClearML, run: Run) -> LeftoversResult:
     root = run.project.split(PIPELINES)[0]
     every = audit_queries.projects(clearml)
     url = next((project.url for project in every if project.id == run.project_id), "")
-    home = Where("project", run.project, url)
+    home = Subject("project", run.project, url)
     notes: list[str] = []
     found = [
         *(_cleaned(clearml, one, notes, clean_up=wanted.clean_up) for one in _left(clearml, root)),
-        *audit_findings.of_queues(audit_queries.queues(clearml, wanted.queues), longest_wait=wanted.longest_wait),
-        *audit_findings.of_templates(
+        *audit_findings.check_queues(audit_queries.queues(clearml, wanted.queues), longest_wait=wanted.longest_wait),
+        *audit_findings.check_templates(
             home,
             audit_queries.templates(clearml, every, root=root),
             commit=audit_queries.version_of(clearml, run.id),
@@ -42,7 +42,7 @@ def _left(clearml: ClearML, root: str) -> list[Leftover]:
     first = _look(clearml, root)
     if not first:
         return []
-    console.say(f"{formatting.count(len(first), 'task')} may be left over; looking again in {SECOND_LOOK} s")
+    console.log(f"{formatting.count(len(first), 'task')} may be left over; looking again in {SECOND_LOOK} s")
     time.sleep(SECOND_LOOK)
     seen = {one.task.id for one in first}
     return [one for one in _look(clearml, root) if one.task.id in seen]

@@ -7,7 +7,7 @@ from clearml_ci.core import console
 from clearml_ci.core.outcome import NOT_NEEDED
 from clearml_ci.core.step_results import ProbeResult
 from clearml_ci.decisions import audit_findings, launch_outcome
-from clearml_ci.decisions.audit_findings import Where
+from clearml_ci.decisions.audit_findings import Subject
 from clearml_ci.operations import github_access, main_branch
 from clearml_ci.parameters import audit, remote_run
 
@@ -21,9 +21,9 @@ def audit_probe(clearml: ClearML, run: Run) -> ProbeResult:
     remote_run.refuse_shared_queue(run.arguments, code=asked.queue)
     hub = github_access.github_if_any(audit.as_check(wanted))
     commit = main_branch.head(hub, wanted)
-    result = main_branch.launch(clearml, run, wanted, asked, hub=hub, commit=commit, tell=console.say)
-    home = Where("project", wanted.home.repository, "")
-    return {**result, "findings": audit_findings.as_documents(audit_findings.of_probe(result, home))}
+    result = main_branch.launch(clearml, run, wanted, asked, hub=hub, commit=commit, tell=console.log)
+    home = Subject("project", wanted.home.repository, "")
+    return {**result, "findings": audit_findings.as_documents(audit_findings.check_probe(result, home))}
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from clearml_ci.core.errors import UsageError
 from clearml_ci.core.outcome import Outcome
 from clearml_ci.core.step_results import RetrainResult
 from clearml_ci.decisions import audit_findings, drift
-from clearml_ci.decisions.audit_findings import Finding, Where
+from clearml_ci.decisions.audit_findings import Finding, Subject
 from clearml_ci.operations import github_access, main_branch
 from clearml_ci.operations.main_branch import Main
 from clearml_ci.parameters import audit, remote_run
@@ -34,9 +34,9 @@ def audit_retrain(clearml: ClearML, run: Run) -> RetrainResult:
     commit = main_branch.head(hub, wanted)
     tasks: list[TaskDocument] = []
     for _ in range(wanted.retrain):
-        result = main_branch.launch(clearml, run, wanted, asked, hub=hub, commit=commit, tell=console.say)
+        result = main_branch.launch(clearml, run, wanted, asked, hub=hub, commit=commit, tell=console.log)
         if result["outcome"] != Outcome.PASSED or result["task"] is None:
-            return _told(tasks, audit_findings.of_probe(result, Where("project", wanted.home.repository, "")))
+            return _told(tasks, audit_findings.check_probe(result, Subject("project", wanted.home.repository, "")))
         tasks.append(result["task"])
     main = main_branch.ask(wanted)  # signed in anew: an App's token lives an hour
     return _told(tasks, _judged(clearml, wanted, [commit, *main.commits], tasks), main)
@@ -52,7 +52,7 @@ def _judged(clearml: ClearML, wanted: Audit, commits: Sequence[str], tasks: list
         task_name=tasks[0]["name"],
         gates=wanted.gates,
     )
-    return drift.retrained(list(found.values()), earlier, wanted.gates)
+    return drift.of_retraining(list(found.values()), earlier, wanted.gates)
 
 
 def _told(tasks: list[TaskDocument], findings: list[Finding], main: Main | None = None) -> RetrainResult:

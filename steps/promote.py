@@ -106,7 +106,7 @@ def _candidate(clearml: ClearML, run: Run, wanted: Check) -> tuple[RecordedTask 
             task = task_records.recorded_task(clearml, judged["id"])
         except ClearMLError:  # it was deleted
             task = None
-        if task and not recorded_task.unusable(task):
+        if task and not recorded_task.why_unusable(task):
             return task, ""
     project = clearml_session.existing_project_id(clearml, wanted.project) if wanted.project else None
     tasks = task_records.tasks_of_commit(clearml, commit=wanted.commit, project=project, task_name=wanted.task_name)

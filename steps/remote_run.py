@@ -38,7 +38,7 @@ def remote_run(clearml: ClearML, run: Run) -> RemoteRunResult:
         queue = worker_queues.watched_queues(clearml, [launch.queue])[launch.queue]
     except (UsageError, clearml_session.ClearMLError) as error:
         return _unlaunched(Outcome.ERROR, "queue", str(error))
-    launched = task_launch.run(clearml, launch, code, queue=queue.id, run=run.id, tell=console.say)
+    launched = task_launch.run(clearml, launch, code, queue=queue.id, run=run.id, tell=console.log)
     task = recorded_task.as_document(launched.task)
     document = launch_outcome.as_document(launch, launched.ending, launched.seen, task=task, notes=notes)
     trained = launched.ending.outcome == Outcome.PASSED and launch.purpose == "training"

@@ -78,7 +78,7 @@ def curves(clearml: ClearML, wanted: Check, document: VerdictDocument) -> dict[i
     documents, candidate = document["gates"], document["candidate"]
     tasks = {
         index: (candidate["id"] if candidate else "", documents[index]["baseline_task"] or "")
-        for index in charts.picked(documents)
+        for index in charts.gates_with_chart(documents)
     }
     asked: dict[str, list[Gate]] = {}
     for index, pair in tasks.items():

@@ -13,7 +13,7 @@ from clearml_ci.clearml_api import pipeline_runs
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
-from clearml_ci.core.console import say
+from clearml_ci.core import console
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.step_results import StepResult
 
@@ -39,7 +39,7 @@ def main(decide: Decide) -> None:
             pipeline_runs.store_result(clearml, own_task, result)
     except (ClearMLError, UsageError) as error:
         sys.exit(str(error))
-    say(json.dumps(result, indent=1))
+    console.log(json.dumps(result, indent=1))
     if "fault" in result:
         sys.exit(1)
 

@@ -46,7 +46,7 @@ def _update_tags(clearml: ClearML, tasks: Sequence[str], *, add: list[str], remo
 def stamps(clearml: ClearML, tasks: Sequence[str]) -> dict[str, Stamp | None]:
     """The stamps of tasks, None where one was tagged by hand or never. One request."""
     found = clearml_session.fields_of_all(clearml, tasks, [f"runtime.{STAMP}"])
-    return {task["id"]: tag_ranking.stamp_of(str((task.get("runtime") or {}).get(STAMP) or "")) for task in found}
+    return {task["id"]: tag_ranking.parse_stamp(str((task.get("runtime") or {}).get(STAMP) or "")) for task in found}
 
 
 def stamp(clearml: ClearML, task: str, given: Stamp) -> None:

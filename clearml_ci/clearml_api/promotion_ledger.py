@@ -53,7 +53,7 @@ def judged_candidate(clearml: ClearML, run: Run, *, commit: str, name: str) -> T
 
 def record(clearml: ClearML, move: Move) -> None:
     """Store a move on the run that makes it. The tag, by which all moves are found, is not for one that was lost."""
-    item = {"name": LEDGER, "type": "json", "value": json.dumps(promotion.to_document(move), indent=1)}
+    item = {"name": LEDGER, "type": "json", "value": json.dumps(promotion.as_entry(move), indent=1)}
     clearml.call(
         "tasks.edit_configuration", task=move.run, configuration=[item], replace_configuration=False, force=True
     )
@@ -95,7 +95,7 @@ def moves(clearml: ClearML, project: str, **where: Any) -> list[Move]:
 
 def in_the_way(clearml: ClearML, project: str, of: Move) -> list[Move]:
     """The other moves that this one waits for, while their steps are at it: what was interrupted changes nothing."""
-    found = promotion.in_the_way(moves(clearml, project, status=list(LIVE)), of)
+    found = promotion.concurrent_moves(moves(clearml, project, status=list(LIVE)), of)
     steps = ((move, pipeline_runs.steps(clearml, move.run).get("promote")) for move in found)
     return [move for move, step in steps if step and step.status in LIVE]
 
@@ -119,6 +119,6 @@ def carrying(clearml: ClearML, moves: Sequence[Move]) -> set[str]:
 def _entry(task: dict[str, Any]) -> Move | None:
     item = (task.get("configuration") or {}).get(LEDGER)
     try:
-        return promotion.from_document(json.loads(item["value"])) if item else None
+        return promotion.from_entry(json.loads(item["value"])) if item else None
     except ValueError:  # somebody edited it
         return None

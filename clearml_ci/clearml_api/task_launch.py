@@ -21,7 +21,7 @@ from clearml_ci.clearml_api.session import ENDED, LIVE, ClearML, ClearMLError
 from clearml_ci.core.outcome import Outcome
 from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.decisions import launch_outcome
-from clearml_ci.decisions.launch_outcome import Ending, Seen
+from clearml_ci.decisions.launch_outcome import LaunchOutcome, TaskSnapshot
 from clearml_ci.parameters.remote_run import PROBE, RemoteRun
 
 POLL, LATER_POLL = 0.5, 5.0  # seconds between two looks: in the first minute, and afterwards
@@ -66,8 +66,8 @@ class Code:
 class Launched:
     """What a launch came to, the last look at its task, and the task itself."""
 
-    ending: Ending
-    seen: Seen
+    ending: LaunchOutcome
+    seen: TaskSnapshot
     task: RecordedTask
 
 
@@ -112,14 +112,14 @@ def _ended(clearml: ClearML, task: str, *, run: str, archive: bool, reason: str,
     return True
 
 
-def failed_meanwhile(watch: "Watch", launch: RemoteRun) -> tuple[Ending, Seen] | None:
+def failed_meanwhile(watch: "Watch", launch: RemoteRun) -> tuple[LaunchOutcome, TaskSnapshot] | None:
     """A script that reported something and broke before it was stopped has not passed."""
     seen, _ = watch.look()
-    ending = launch_outcome.ending(launch, seen) if seen.status == "failed" else None
+    ending = launch_outcome.outcome_of(launch, seen) if seen.status == "failed" else None
     return (ending, seen) if ending else None
 
 
-def _follow(watch: "Watch", launch: RemoteRun, tell: Callable[[str], None]) -> tuple[Ending, Seen]:
+def _follow(watch: "Watch", launch: RemoteRun, tell: Callable[[str], None]) -> tuple[LaunchOutcome, TaskSnapshot]:
     began = heard = time.monotonic()
     told = ""
     while True:
@@ -128,8 +128,8 @@ def _follow(watch: "Watch", launch: RemoteRun, tell: Callable[[str], None]) -> t
             heard = time.monotonic()
             seen, aborted = looked
             if aborted:
-                return Ending(Outcome.ERROR, "", f"the check was ended while its task ran: {aborted}"), seen
-            if ending := launch_outcome.ending(launch, seen):
+                return LaunchOutcome(Outcome.ERROR, "", f"the check was ended while its task ran: {aborted}"), seen
+            if ending := launch_outcome.outcome_of(launch, seen):
                 return ending, seen
             runs, reports = ", its script runs" * seen.started, ", it reports" * seen.progress
             state = f"{seen.status}{runs}{reports}"
@@ -139,7 +139,7 @@ def _follow(watch: "Watch", launch: RemoteRun, tell: Callable[[str], None]) -> t
         time.sleep(POLL if time.monotonic() - began < 60 else LATER_POLL)
 
 
-def _look(watch: "Watch", *, patient: bool) -> tuple[Seen, str] | None:
+def _look(watch: "Watch", *, patient: bool) -> tuple[TaskSnapshot, str] | None:
     """None where the server did not answer: one that is restarted must not end a training of hours."""
     try:
         return watch.look()
@@ -204,7 +204,7 @@ class Watch:
         self._started_at: float | None = None
         self._progress = False
 
-    def look(self) -> tuple[Seen, str]:
+    def look(self) -> tuple[TaskSnapshot, str]:
         """The task now, and why the wait has to end although the task has not, if so: somebody aborted the check."""
         found = _by_ids(self._clearml, [self._task, *self._others])
         task, now = found[self._task], time.monotonic()
@@ -220,9 +220,9 @@ class Watch:
             self._started_at = self._started_at or now
         return self._seen(task, console, now), self._aborted(found)
 
-    def _seen(self, task: Mapping[str, Any], console: tuple[str, ...], now: float) -> Seen:
+    def _seen(self, task: Mapping[str, Any], console: tuple[str, ...], now: float) -> TaskSnapshot:
         taken, started = self._taken_at, self._started_at
-        return Seen(
+        return TaskSnapshot(
             status=task["status"],
             progress=self._progress,
             started=started is not None,

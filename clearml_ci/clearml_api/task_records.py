@@ -9,7 +9,7 @@ from typing import Any
 
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.session import MARKS, PAGE, ClearML
-from clearml_ci.core import comparability
+from clearml_ci.core import requirements_file
 from clearml_ci.core.comparability import Inputs
 from clearml_ci.core.gate import Gate, Reported, Summary
 from clearml_ci.core.recorded_task import RecordedTask
@@ -151,7 +151,7 @@ def _inputs(task: Mapping[str, Any]) -> Inputs:
             if section not in _NO_HYPERPARAMETERS
             for name, value in clearml_session.values(task, section).items()
         },
-        packages=comparability.packages(requirements if isinstance(requirements, str) else "\n".join(requirements)),
+        packages=requirements_file.versions(requirements if isinstance(requirements, str) else "\n".join(requirements)),
         inputs={f"{DATASETS}/{name}": value for name, value in clearml_session.values(task, DATASETS).items()} | models,
         gpu=str((task.get("runtime") or {}).get("gpu_type") or ""),
     )

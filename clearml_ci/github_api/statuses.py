@@ -1,5 +1,6 @@
 import github
 
+from clearml_ci.core.formatting import shorten
 from clearml_ci.github_api.session import GitHub, told
 
 _DESCRIPTION_LIMIT = 140  # characters, https://docs.github.com/rest/commits/statuses
@@ -16,7 +17,7 @@ def set_status(hub: GitHub, *, commit: str, name: str, state: str, description: 
             .create_status(
                 state=state,
                 target_url=url or github.GithubObject.NotSet,
-                description=description[:_DESCRIPTION_LIMIT],
+                description=shorten(description, _DESCRIPTION_LIMIT),
                 context=name,
             )
             .url

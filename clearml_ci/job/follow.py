@@ -16,8 +16,7 @@ from clearml_ci.job import wait, workflow_output
 from clearml_ci.job.reporter import Voice
 from clearml_ci.operations import publish
 from clearml_ci.parameters import audit
-from clearml_ci.report import audit_issue, comment
-from clearml_ci.report import markdown as cells
+from clearml_ci.report import audit_issue, comment, markdown
 
 REPORTS = ("report", "audit_report")  # the step that tells, of checks and promotions, and of audits
 
@@ -58,7 +57,7 @@ def through(
             _supersede(clearml, job, run)
         if not job.check.waited_for:
             status = "" if job.check.action == audit.PIPELINE else job.check.check_name
-            workflow_output.handed_over(run, status=status, notes=cells.afterword(job.warnings))
+            workflow_output.handed_over(run, status=status, notes=markdown.warnings_block(job.warnings))
             return 0
         job.started(run["url"])
         return _wait(clearml, job, run, deadline=began + deadline)
@@ -131,5 +130,7 @@ def _conclude(job: Voice, document: VerdictDocument, *, comment_url: str = "", b
     else:
         title, text = comment.headline(document), body or comment.comment(document, [])
     job.ended(document, text)
-    workflow_output.conclude(document, title=title, comment_url=comment_url, body=text + cells.afterword(job.warnings))
+    workflow_output.conclude(
+        document, title=title, comment_url=comment_url, body=text + markdown.warnings_block(job.warnings)
+    )
     return document["exit_code"]

@@ -36,7 +36,7 @@ class Voice:
         """The commit status, by default of the commit that the check tells of; of none, where it is about none."""
         if self.hub is None or not self.check.has_status:
             return
-        commit = commit or self.check.told_at
+        commit = commit or self.check.status_commit
         try:
             statuses.set_status(
                 self.hub,
@@ -75,7 +75,7 @@ class Voice:
             return
         try:
             name = check_runs.NAME.format(self.check.check_name)
-            self.check_run = check_runs.start(self.hub, commit=self.check.told_at, name=name, url=url)
+            self.check_run = check_runs.start(self.hub, commit=self.check.status_commit, name=name, url=url)
         except GitHubError as error:
             self.warn(str(error))
 

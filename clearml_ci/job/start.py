@@ -114,7 +114,7 @@ def rollback(environ: Mapping[str, str], *, began: float) -> int:
     repository = settings.github_repository(environ)
     project = f"{settings.pipeline_project(environ)}/{repository}{pipeline_runs.PIPELINES}{promotion_mode.PIPELINE}"
     name = settings.name(environ)
-    last = moving.last(clearml, promotion.of_name(promotion_ledger.moves(clearml, project), name))
+    last = moving.last(clearml, promotion.moves_of_check(promotion_ledger.moves(clearml, project), name))
     if last is None:
         of = f"{repository} and the name '{name}'" if name else repository
         raise UsageError(f"no promotion is recorded for {of}: there is nothing to roll back")

@@ -14,6 +14,7 @@ from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import baseline, comparability, errors, gate, recorded_task, repository_url
 from clearml_ci.core.comparability import Difference
 from clearml_ci.core.documents import TaskDocument
+from clearml_ci.core.formatting import capitalize_first
 from clearml_ci.core.gate import Gate, Judgement, Reported
 from clearml_ci.core.outcome import Outcome
 from clearml_ci.core.recorded_task import RecordedTask
@@ -44,7 +45,7 @@ def with_best(
     own = candidate["project_id"]
     every = tagged_tasks(clearml, wanted, own) if beside else _bests(clearml, wanted, candidate)
     tagged = [(task, metrics) for task, metrics in every if task.id != candidate["id"]]
-    lost = baseline.lost([task for task, _ in tagged], tag=wanted.best_tag)
+    lost = baseline.why_unusable([task for task, _ in tagged], tag=wanted.best_tag)
     lost = lost or _missing(clearml, run, wanted, candidate, every)
     judged = _judge(wanted, candidate["id"], reported, tagged, lost)
     counted = {one.baseline_id: None for _, one in judged if one.baseline_id}
@@ -102,7 +103,7 @@ def _missing(
     """Why it is no first model that no task carries the tag: a promotion once gave it to one."""
     if any(baseline.usable(task) for task, _ in tagged):
         return None
-    moves = promotion.of_tag(
+    moves = promotion.moves_of_tag(
         promotion_ledger.moves(clearml, run.project),
         tag=wanted.best_tag,
         project_id=candidate["project_id"],
@@ -151,11 +152,12 @@ def _like_for_like(
     wanted: Check, judged: Judged, differences: Mapping[str, list[Difference]]
 ) -> tuple[Judged, list[str]]:
     """The judgements, void where the policy says so, and the warnings where it only wants to be told."""
-    unlike = {best: said for best, found in differences.items() if (said := comparability.unlike(found))}
+    unlike = {best: said for best, found in differences.items() if (said := comparability.violation(found))}
     if wanted.alike.difference == "warn":
-        return judged, [f"{said[:1].upper()}{said[1:]}." for said in dict.fromkeys(unlike.values())]
+        return judged, [f"{capitalize_first(said)}." for said in dict.fromkeys(unlike.values())]
     return [
-        (one, gate.void(told, unlike[told.baseline_id]) if told.baseline_id in unlike else told) for one, told in judged
+        (one, gate.without_comparison(told, unlike[told.baseline_id]) if told.baseline_id in unlike else told)
+        for one, told in judged
     ], []
 
 

@@ -1,6 +1,6 @@
 import os
 
-from clearml_ci.core.console import say
+from clearml_ci.core import console
 from clearml_ci.core.errors import UsageError
 from clearml_ci.github_api import credentials
 from clearml_ci.github_api import session as github_session
@@ -36,7 +36,7 @@ def voice(wanted: Check) -> tuple[GitHub | None, str]:
     try:
         return github(wanted), ""
     except GitHubError as error:
-        say(f"nothing is told on GitHub by this step: {error}")
+        console.log(f"nothing is told on GitHub by this step: {error}")
         in_order = isinstance(error, NoCredentialsError) and wanted.waited_for
         return None, "" if in_order else str(error)
 

@@ -18,7 +18,7 @@ from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.core.step_results import CompareResult, PromoteResult
 from clearml_ci.decisions import promotion
 from clearml_ci.decisions.promotion import Move
-from clearml_ci.decisions.tag_ranking import Rule
+from clearml_ci.decisions.tag_ranking import RankingPolicy
 from clearml_ci.operations import compare, tag_transfer
 from clearml_ci.parameters import promotion_mode
 from clearml_ci.parameters.check import Check
@@ -67,14 +67,14 @@ def promote(
 
     `judged`: the comparison's result, where it was made just now. Raises ClearMLError; repeated, it goes on.
     """
-    wanted = replace(wanted, gates=promotion.gates(wanted.promote, wanted.gates))
+    wanted = replace(wanted, gates=promotion.gates_of(wanted.promote, wanted.gates))
     asked = _Asked(clearml, run, wanted)
     moves = _moves(clearml, run.project, wanted, candidate.project_id)
     tagged = [task.id for task, _ in compare.tagged_tasks(clearml, wanted, candidate.project_id)]
     if tagged == [candidate.id]:
         _finish(asked, moves, candidate)
         return _result(asked, candidate, _UNJUDGED, Outcome.PASSED, "it carries the tag already")
-    if candidate.id not in tagged and (refused := promotion.had_its_turn(moves, candidate.id)):
+    if candidate.id not in tagged and (refused := promotion.already_promoted(moves, candidate.id)):
         return _result(asked, candidate, _UNJUDGED, Outcome.PASSED, f"{_STAYS}: {refused}")
     judged = judged or _judge(asked, candidate)
     outcome = judged["outcome"] if any(gate.required for gate in wanted.gates) else None
@@ -89,7 +89,7 @@ def promote(
 
 def _moves(clearml: ClearML, pipelines: str, wanted: Check, project_id: str) -> list[Move]:
     found = promotion_ledger.moves(clearml, pipelines)
-    return promotion.of_tag(found, tag=wanted.best_tag, project_id=project_id, task_name=wanted.task_name)
+    return promotion.moves_of_tag(found, tag=wanted.best_tag, project_id=project_id, task_name=wanted.task_name)
 
 
 def _judge(asked: _Asked, candidate: RecordedTask) -> CompareResult:
@@ -114,9 +114,9 @@ def _move(
     return _result(asked, candidate, judged, Outcome.PASSED, f"{_STAYS}: the task {highest} {how}")
 
 
-def _rule(asked: _Asked) -> Rule:
+def _rule(asked: _Asked) -> RankingPolicy:
     mode = promotion_mode.ROLLBACK if asked.wanted.action == promotion_mode.ROLLBACK else asked.wanted.promote
-    return promotion.rule(mode, asked.wanted.gates)
+    return promotion.ranking_policy(mode, asked.wanted.gates)
 
 
 def _entry(asked: _Asked, *, to: RecordedTask, previous: Sequence[str], reason: str, undoes: str = "") -> Move:
@@ -124,7 +124,7 @@ def _entry(asked: _Asked, *, to: RecordedTask, previous: Sequence[str], reason: 
     return Move(
         run=asked.run.id,
         action=promotion_mode.ROLLBACK if undoes else promotion_mode.PROMOTE,
-        state=promotion.MOVING,
+        state=promotion.STARTED,
         at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         tag=wanted.best_tag,
         project_id=to.project_id,
@@ -152,7 +152,7 @@ def last(clearml: ClearML, moves: Sequence[Move]) -> Move | None:
     where its task carries the tag. None where there is none.
     """
     begun = [one for one in moves if one.state in promotion.UNFINISHED]
-    return promotion.last(moves, carrying=promotion_ledger.carrying(clearml, begun))
+    return promotion.last_undoable_promotion(moves, carrying=promotion_ledger.carrying(clearml, begun))
 
 
 def to_undo(clearml: ClearML, pipelines: str, wanted: Check) -> Undoing:
@@ -206,7 +206,7 @@ def _previous(clearml: ClearML, undone: Move) -> RecordedTask:
             continue
         if baseline.usable(found):
             return found
-        reasons.append(f"{found.name} ({task}) {recorded_task.unfinished(found)}")
+        reasons.append(f"{found.name} ({task}) {recorded_task.why_unfinished(found)}")
     why = "; ".join(reasons) or "there was none before"
     raise UsageError(f"{_STAYS}: no earlier best can take it back ({why})")
 

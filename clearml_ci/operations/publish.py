@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from clearml_ci.core.documents import AuditVerdict, VerdictDocument
+from clearml_ci.core.formatting import shorten
 from clearml_ci.decisions.verdict import is_let_pass
 from clearml_ci.github_api import check_runs, issues, pull_request_comment, reads, statuses
 from clearml_ci.github_api.reads import Pull
 from clearml_ci.github_api.session import GitHub, GitHubError
 from clearml_ci.parameters import promotion_mode
 from clearml_ci.parameters.check import Check
-from clearml_ci.report import audit_issue, comment
-from clearml_ci.report import markdown as cells
+from clearml_ci.report import audit_issue, comment, markdown
 
 T = TypeVar("T")
 
@@ -101,8 +101,8 @@ def check_run(
         one = started or check_runs.start(hub, commit=document["told_at"], name=name, url=url)
         if one is not None:
             conclusion = "neutral" if is_let_pass(document) else CONCLUSIONS[document["state"]]
-            end = cells.afterword(warnings)
-            title = f"{document['outcome'].words}: {document['exit_reason']}"[:200]
+            end = markdown.warnings_block(warnings)
+            title = shorten(f"{document['outcome'].words}: {document['exit_reason']}", 200)
             check_runs.finish(hub, one, conclusion=conclusion, title=title, summary=body, url=url, end=end)
         return ""
 

@@ -1,7 +1,7 @@
 """The pull request's code, as GitHub knows it: may it run on an agent, and what does it need there?"""
 
 from clearml_ci.clearml_api.task_launch import Code
-from clearml_ci.core import entry_script
+from clearml_ci.core import entry_script, requirements_file
 from clearml_ci.core.errors import UsageError
 from clearml_ci.decisions import fork_approval
 from clearml_ci.github_api import reads
@@ -26,7 +26,7 @@ def refusal(hub: GitHub | None, check: Check, launch: RemoteRun) -> str | None:
 def is_approved(hub: GitHub, check: Check) -> bool:
     """Did someone who may write to the repository approve this commit? Raises GitHubError."""
     said = reads.comments(hub, check.pull_request.number)
-    claims = fork_approval.claims(check, said)
+    claims = fork_approval.approvers(check, said)
     return any(reads.permission(hub, login) in fork_approval.WRITERS for login in claims)
 
 
@@ -51,7 +51,7 @@ def _packages(hub: GitHub | None, check: Check, launch: RemoteRun, *, inject: bo
     text = _read(hub, check, launch.requirements or _FOUND_BY_AGENTS)
     if chosen and text is None:
         raise GitHubError(f"the requirements file '{launch.requirements}' could not be read at this commit")
-    return [*entry_script.packages(text or ""), *launch.packages] or None
+    return [*requirements_file.lines(text or ""), *launch.packages] or None
 
 
 def _read(hub: GitHub | None, check: Check, path: str) -> str | None:

@@ -13,13 +13,13 @@ from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import baseline
 from clearml_ci.decisions import promotion, tag_ranking
 from clearml_ci.decisions.promotion import Move
-from clearml_ci.decisions.tag_ranking import Rule, Stamps
+from clearml_ci.decisions.tag_ranking import RankingPolicy, Stamps
 
 PATIENCE = 60.0  # seconds that another move may take to end
 
 
 def give(
-    clearml: ClearML, pipelines: str, move: Move, rule: Rule, *, tagged: Sequence[str]
+    clearml: ClearML, pipelines: str, move: Move, rule: RankingPolicy, *, tagged: Sequence[str]
 ) -> tuple[str, tuple[str, ...]]:
     """The tag for `move.to` alone, unless another one ranks higher: who keeps it, and those that had it before.
 
@@ -38,7 +38,7 @@ def give(
             f"the tag '{move.tag}' was set on the task {move.to} but cannot be read back: nothing was taken from any "
             "other task; run this again"
         )
-    losers = tag_ranking.losers(stamps, task=move.to, highest=highest)
+    losers = tag_ranking.tags_to_remove(stamps, task=move.to, winner=highest)
     best_tag.remove_tag(clearml, losers, move.tag)
     if highest != move.to:
         promotion_ledger.record(clearml, replace(move, state=promotion.LOST))
@@ -48,7 +48,7 @@ def give(
     return highest, previous
 
 
-def give_up(clearml: ClearML, move: Move, rule: Rule) -> None:
+def give_up(clearml: ClearML, move: Move, rule: RankingPolicy) -> None:
     """`move.to` was tagged before its move was interrupted, and is not to be the best any more: as give."""
     _, highest = _settle(clearml, move, rule)
     if highest != move.to:
@@ -80,16 +80,16 @@ def _wait_for_others(clearml: ClearML, pipelines: str, move: Move) -> bool:
     return waited
 
 
-def _settle(clearml: ClearML, move: Move, rule: Rule) -> tuple[Stamps, str]:
+def _settle(clearml: ClearML, move: Move, rule: RankingPolicy) -> tuple[Stamps, str]:
     """All that carry the tag now, and the one that keeps it: empty where none of them can be compared with."""
-    promotion_ledger.record(clearml, replace(move, state=promotion.SETTLING))
+    promotion_ledger.record(clearml, replace(move, state=promotion.READS_BACK))
     found = task_records.best_tasks(clearml, project=move.project_id, task_name=move.task_name, tag=move.tag, gates=())
-    stamps = {task.id: tag_ranking.stamp_of(task.stamp) for task, _ in found}
+    stamps = {task.id: tag_ranking.parse_stamp(task.stamp) for task, _ in found}
     usable = {task.id: stamps[task.id] for task, _ in found if baseline.usable(task)}
-    by = tag_ranking.ruling(usable, otherwise=rule)
+    by = tag_ranking.ruling_policy(usable, default=rule)
     metrics = task_records.metrics_of(clearml, list(usable), by.gates) if usable and by.gates else {}
     reported = {task: values for task, (_, values) in metrics.items()}
-    return stamps, tag_ranking.highest(usable, by, reported) if usable else ""
+    return stamps, tag_ranking.winner(usable, by, reported) if usable else ""
 
 
 def _taken(stamps: Stamps, present: Stamps) -> bool:

@@ -135,7 +135,7 @@ AUDITS = {
         "regressed",
         1,
         "",
-        says=("several bests", "archived best", "leftover", "unmarked leftover", "no workers"),
+        says=("several baselines", "archived baseline", "leftover", "unmarked leftover", "no workers"),
     ),
     "scheduled-audit": Scenario(audits.scheduled, "passed", 0, "", comments=0, waits=False),
 }

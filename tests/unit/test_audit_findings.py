@@ -7,11 +7,11 @@ import pytest
 from clearml_ci.core import formatting
 from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.decisions import audit_findings
-from clearml_ci.decisions.audit_findings import Finding, Queue, Template, Where
+from clearml_ci.decisions.audit_findings import Finding, Queue, Subject, Template
 from clearml_ci.decisions.promotion import Move
 from tests.unit.drawing import COMMIT, MOVE, TASK, as_read, task
 
-HOME = Where("project", "owner/name", "")
+HOME = Subject("project", "owner/name", "")
 QUEUE = Queue("ci-code", "https://clearml/queues", exists=True, workers=1, entries=0, waits=0.0)
 TAG = "Best Performance"
 
@@ -20,8 +20,8 @@ def kinds(found: list[Finding]) -> list[tuple[str, str]]:
     return [(one.kind, one.severity) for one in found]
 
 
-def of_bests(*tagged: RecordedTask, on_main: Mapping[str, bool | None] | None = None) -> list[Finding]:
-    return audit_findings.of_bests(tagged, tag=TAG, on_main={COMMIT: True} if on_main is None else on_main)
+def check_baselines(*tagged: RecordedTask, on_main: Mapping[str, bool | None] | None = None) -> list[Finding]:
+    return audit_findings.check_baselines(tagged, tag=TAG, on_default={COMMIT: True} if on_main is None else on_main)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def of_bests(*tagged: RecordedTask, on_main: Mapping[str, bool | None] | None = 
 def test_of_bests__tagged_tasks__are_one_for_each_project_and_name(
     tagged: list[RecordedTask], expected: list[tuple[str, str]]
 ) -> None:
-    assert kinds(of_bests(*tagged)) == expected
+    assert kinds(check_baselines(*tagged)) == expected
 
 
 @pytest.mark.parametrize(
@@ -59,13 +59,13 @@ def test_of_bests__tagged_tasks__are_one_for_each_project_and_name(
 def test_of_bests__commit__is_told_only_where_it_is_known_to_be_off_main(
     on_main: Mapping[str, bool | None], expected: list[tuple[str, str]]
 ) -> None:
-    assert kinds(of_bests(TASK, on_main=on_main)) == expected
+    assert kinds(check_baselines(TASK, on_main=on_main)) == expected
 
 
 def test_of_bests__two__names_both_and_says_what_to_do() -> None:
-    (found,) = of_bests(TASK, task(id="2" * 32))
-    assert TASK.id in found.said and "2" * 32 in found.said
-    assert (found.where.name, found.where.url) == ("Digits/train digits", TASK.url)
+    (found,) = check_baselines(TASK, task(id="2" * 32))
+    assert TASK.id in found.message and "2" * 32 in found.message
+    assert (found.subject.name, found.subject.url) == ("Digits/train digits", TASK.url)
 
 
 def move(**changes: Any) -> Move:
@@ -112,7 +112,7 @@ def test_lost__ledger__is_held_against_the_tag(
 
 
 def lost(moves: list[Move], tagged: list[RecordedTask], *, task_name: str = "") -> list[Finding]:
-    return audit_findings.lost(moves, tagged, tag=TAG, task_name=task_name, places={TASK.project_id: HOME})
+    return audit_findings.lost_baselines(moves, tagged, tag=TAG, task_name=task_name, projects={TASK.project_id: HOME})
 
 
 @pytest.mark.parametrize(("name", "expected"), [(TASK.name, 1), ("other", 0)])
@@ -122,14 +122,14 @@ def test_lost__audit_of_one_name__leaves_the_others_alone(name: str, expected: i
 
 def test_lost__best_that_is_gone__names_the_task_and_its_pull_request() -> None:
     (found,) = lost([move()], [])
-    assert found.where == HOME
-    assert TASK.id in found.said and "#7" in found.said and "ci_trigger.py rollback" in found.do
+    assert found.subject == HOME
+    assert TASK.id in found.message and "#7" in found.message and "ci_trigger.py rollback" in found.remedy
 
 
 def test_missing__project_without_a_best__is_a_note() -> None:
-    asked = [Where("project", TASK.project, ""), Where("project", "Empty", "")]
-    found = audit_findings.missing(asked, [TASK], tag=TAG)
-    assert [(one.severity, one.where.name) for one in found] == [("note", "Empty")]
+    asked = [Subject("project", TASK.project, ""), Subject("project", "Empty", "")]
+    found = audit_findings.missing_baselines(asked, [TASK], tag=TAG)
+    assert [(one.severity, one.subject.name) for one in found] == [("note", "Empty")]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_missing__project_without_a_best__is_a_note() -> None:
     ],
 )
 def test_of_queues__queue__is_served_in_time(changes: dict[str, Any], expected: list[str]) -> None:
-    found = audit_findings.of_queues([replace(QUEUE, **changes)], longest_wait=3600.0)
+    found = audit_findings.check_queues([replace(QUEUE, **changes)], longest_wait=3600.0)
     assert [one.kind for one in found] == expected
 
 
@@ -171,8 +171,8 @@ DAY = 86_400.0
 def test_of_templates__drafts_older_than_the_running_versions_own__are_a_note(
     templates: list[Template], said: str | None
 ) -> None:
-    found = audit_findings.of_templates(HOME, templates, commit="own")
-    assert [(one.severity, one.said) for one in found] == ([("note", said)] if said else [])
+    found = audit_findings.check_templates(HOME, templates, commit="own")
+    assert [(one.severity, one.message) for one in found] == ([("note", said)] if said else [])
 
 
 @pytest.mark.parametrize(
@@ -185,16 +185,16 @@ def test_of_templates__drafts_older_than_the_running_versions_own__are_a_note(
     ],
 )
 def test_of_probe__result__is_a_finding_unless_it_runs(result: dict[str, Any], expected: int) -> None:
-    found = audit_findings.of_probe(as_read({"commit": COMMIT, "task": None, **result}), HOME)
+    found = audit_findings.check_probe(as_read({"commit": COMMIT, "task": None, **result}), HOME)
     assert len(found) == expected
-    assert all(result["reason"] in one.said and result["phase"] in one.said for one in found)
+    assert all(result["reason"] in one.message and result["phase"] in one.message for one in found)
 
 
 @pytest.mark.parametrize(
     ("severities", "expected"),
     [
-        pytest.param([], ("passed", "nothing was found"), id="nothing"),
-        pytest.param(["note"], ("passed", "nothing was found; 1 note"), id="notes alone"),
+        pytest.param([], ("passed", "no findings"), id="nothing"),
+        pytest.param(["note"], ("passed", "no findings; 1 note"), id="notes alone"),
         pytest.param(["finding", "finding"], ("regressed", "2 findings: no workers"), id="findings"),
         pytest.param(["finding", "note"], ("regressed", "1 finding: no workers; 1 note"), id="both"),
     ],
@@ -209,7 +209,7 @@ def test_summarize__findings__turn_the_outcome_and_notes_do_not(
 @pytest.mark.parametrize(
     ("severities", "expected"),
     [
-        pytest.param(["note"], ("inconclusive", "nothing was found, but it is dark; 1 note"), id="nothing found"),
+        pytest.param(["note"], ("inconclusive", "no findings, but it is dark; 1 note"), id="nothing found"),
         pytest.param(["finding"], ("regressed", "1 finding: no workers; it is dark"), id="findings"),
     ],
 )

@@ -61,7 +61,7 @@ def test_chart__baseline_that_ended_earlier__is_level_from_there_and_the_legend_
     curves = Curves(curve(0.1, 0.2, 0.3, 0.4), curve(0.5, 0.6))
     assert lines(charts.chart("a/b", curves, goal="maximize")) == [[0.1, 0.2, 0.3, 0.4], [0.5, 0.6, 0.6, 0.6]]
     assert charts.legend(curves) == (
-        "blue: this commit, ends at 0.4; orange: the best, ends at 0.6 (level where a curve has no points)"
+        "blue: this commit, ends at 0.4; orange: the baseline, ends at 0.6 (flat where a curve has no points)"
     )
     assert charts.legend(Curves(curve(0.1, 0.2))) == "blue: this commit, ends at 0.2"
 
@@ -130,7 +130,7 @@ def test_chart__nearly_equal_values__stay_apart() -> None:
         ("a;b#c<d>&e", "a b c d e"),
         ("Genauigkeit für Bäume", "Genauigkeit für Bäume"),
         ("mAP@0.5 (val)", "mAP 0.5 val"),
-        ("x" * 100, "x" * 57 + "..."),
+        ("x" * 100, "x" * 59 + "…"),
         ('"[]"', "metric"),
     ],
 )
@@ -149,7 +149,7 @@ def test_title__anything__is_only_a_name(name: str, title: str) -> None:
 def test_chart__drawn_by_mermaid_itself__has_every_point_of_both_lines(name: str, values: list[float]) -> None:
     text = charts.chart(name, Curves(curve(*values), curve(values[0])), goal="maximize")
     svg = mermaidx.render(text).svg()
-    found = [re.findall(rf'<path[^>]* d="(M[^"]*)"[^>]*stroke="{colour}"', svg) for colour in charts.COLOURS.values()]
+    found = [re.findall(rf'<path[^>]* d="(M[^"]*)"[^>]*stroke="{colour}"', svg) for colour in charts.COLORS.values()]
     drawn = [len(re.split("[ML]", path)) - 1 for (path,) in found]
     assert drawn == [len(line) for line in lines(text)]
     assert "NaN" not in svg
@@ -174,7 +174,7 @@ def gates(*drawn: str) -> list[GateRow]:
     ],
 )
 def test_picked__gates__are_those_that_decided_each_metric_once(documents: list[GateRow], indexes: list[int]) -> None:
-    assert charts.picked(documents) == indexes
+    assert charts.gates_with_chart(documents) == indexes
 
 
 def test_chart__iterations_too_large_to_be_told_apart__comes_to_an_end() -> None:

@@ -41,21 +41,21 @@ MAIN = task(id="m" * 32)
 def test_from_best__newest_task_of_main__is_held_against_the_best(
     main: list[tuple[RecordedTask, float | None]], expected: list[tuple[str, str]]
 ) -> None:
-    assert kinds(drift.from_best(with_values((TASK, 0.92)), with_values(*main), [GATE])) == expected
+    assert kinds(drift.from_baselines(with_values((TASK, 0.92)), with_values(*main), [GATE])) == expected
 
 
 @pytest.mark.parametrize(("main", "found"), [(0.90, 0), (0.85, 1)], ids=["as good as the best of them", "as the worse"])
 def test_from_best__several_bests__the_best_of_them_counts(main: float, found: int) -> None:
     bests = with_values((task(id="w" * 32), 0.85), (TASK, 0.92), (task(id="x" * 32, archived=True), 0.99))
-    drifted = drift.from_best(bests, with_values((MAIN, main)), [GATE])
+    drifted = drift.from_baselines(bests, with_values((MAIN, main)), [GATE])
     assert len(drifted) == found
-    assert all("(0.85, best 0.92)" in one.said for one in drifted)
+    assert all("(0.85, baseline 0.92)" in one.message for one in drifted)
 
 
 def test_from_best__advisory_gate__is_a_note() -> None:
     advisory = replace(GATE, required=False)
     bests, main = [(TASK, {advisory: summary(0.9)})], [(MAIN, {advisory: summary(0.5)})]
-    assert kinds(drift.from_best(bests, main, [advisory])) == [("drift", "note")]
+    assert kinds(drift.from_baselines(bests, main, [advisory])) == [("drift", "note")]
 
 
 def summary(value: float) -> Summary:
@@ -84,10 +84,10 @@ def test_retrained__main_trained_again__is_held_against_its_own_spread(
 ) -> None:
     new = with_values(*zip(AGAIN, again, strict=False))
     old = with_values(*((task(id=f"{number}"), value) for number, value in enumerate(earlier)))
-    assert kinds(drift.retrained(new, [*new, *old], [GATE])) == expected
+    assert kinds(drift.of_retraining(new, [*new, *old], [GATE])) == expected
 
 
 def test_retrained__worse__names_the_median_and_the_worst_of_before() -> None:
     new, old = with_values((AGAIN[0], 0.5)), with_values((TASK, 0.95), (MAIN, 0.9))
-    (found,) = drift.retrained(new, old, [GATE])
-    assert "accuracy/validation is 0.5 (median), worse than in any of 2 earlier runs: 0.9 or better" in found.said
+    (found,) = drift.of_retraining(new, old, [GATE])
+    assert "accuracy/validation is 0.5 (median), worse than in any of 2 earlier runs: 0.9 or better" in found.message

@@ -77,18 +77,18 @@ def judge(value: float | None, baseline: float | None, **changes: object) -> Jud
 @pytest.mark.parametrize(
     ("judged", "reason"),
     [
-        (judge(0.9, 0.8), "accuracy/validation is better than the best"),
-        (judge(0.8, 0.8), "accuracy/validation holds within 3 % of the best"),
-        (judge(0.7, 0.8), "accuracy/validation is worse than the best by more than 3 %"),
-        (judge(0.7, 0.8, relative=False, tolerance=0.02), "is worse than the best by more than 0.02"),
-        (judge(0.8, 0.8, tolerance=0.0), "accuracy/validation is as good as the best"),
-        (judge(0.7, 0.8, tolerance=0.0), "accuracy/validation is worse than the best"),
+        (judge(0.9, 0.8), "accuracy/validation is better than the baseline"),
+        (judge(0.8, 0.8), "accuracy/validation is within 3 % of the baseline"),
+        (judge(0.7, 0.8), "accuracy/validation is worse than the baseline by more than 3 %"),
+        (judge(0.7, 0.8, relative=False, tolerance=0.02), "is worse than the baseline by more than 0.02"),
+        (judge(0.8, 0.8, tolerance=0.0), "accuracy/validation is as good as the baseline"),
+        (judge(0.7, 0.8, tolerance=0.0), "accuracy/validation is worse than the baseline"),
         (judge(0.7, 0.8, minimum=0.9), "accuracy/validation is 0.7, below the minimum of 0.9"),
         (judge(0.7, None, maximum=0.5), "accuracy/validation is 0.7, above the maximum of 0.5"),
         (judge(None, 0.8), "the task of this commit reported no accuracy/validation"),
-        (judge(math.nan, 0.8), "accuracy/validation of this commit is nan, which is no finite number"),
-        (judge(0.7, math.inf), "the best task has no finite accuracy/validation that can be trusted"),
-        (judge(0.7, None), "there is no best model yet to compare with"),
+        (judge(math.nan, 0.8), "accuracy/validation of this commit is nan, which is not a finite number"),
+        (judge(0.7, math.inf), "the baseline has no finite accuracy/validation that can be trusted"),
+        (judge(0.7, None), "there is no baseline yet"),
     ],
 )
 def test_judge__any_outcome__says_why(judged: Judgement, reason: str) -> None:
@@ -130,9 +130,9 @@ def test_judge__accepted_small_losses__do_not_add_up() -> None:
     ],
 )
 def test_void__comparison_that_means_nothing__keeps_what_holds_without_it(judged: Judgement, outcome: str) -> None:
-    voided = gate.void(judged, "not like for like")
+    voided = gate.without_comparison(judged, "not comparable")
     assert (voided.outcome, voided.value) == (outcome, judged.value)
-    assert (voided.reason == "not like for like") == (outcome == "inconclusive")
+    assert (voided.reason == "not comparable") == (outcome == "inconclusive")
 
 
 def judged_gates(required: str, advisory: str = "") -> list[tuple[Gate, Judgement]]:
@@ -190,7 +190,7 @@ def test_as_row__gate__has_what_the_comment_shows() -> None:
         "maximum": None,
         "required": False,
         "outcome": "improved",
-        "reason": "accuracy/validation is better than the best",
+        "reason": "accuracy/validation is better than the baseline",
         "baseline_task": "best",
         "value": 1.0,
         "baseline": 0.8,

@@ -49,13 +49,19 @@ def test_find__living_task__is_ours_by_its_mark_alone(
 @pytest.mark.parametrize(
     ("live", "stopped", "kind", "says"),
     [
-        pytest.param(MARKED, True, "leftover", "carries our mark and was stopped", id="stopped"),
-        pytest.param(MARKED, False, "leftover", "it was left alone", id="not cleaned up"),
-        pytest.param(UNMARKED, False, "unmarked_leftover", "does not carry our mark and was left alone", id="unmarked"),
+        pytest.param(MARKED, True, "leftover", "the audit stopped it, because it carries our mark", id="stopped"),
+        pytest.param(MARKED, False, "leftover", "the audit did not stop it", id="not cleaned up"),
+        pytest.param(
+            UNMARKED,
+            False,
+            "unmarked_leftover",
+            "the audit did not stop it, because it does not carry our mark",
+            id="unmarked",
+        ),
     ],
 )
 def test_finding__leftover__says_what_was_done(live: LiveTask, stopped: bool, kind: str, says: str) -> None:
     (left,) = leftovers.find([live], RUNS, pipelines=PIPELINES)
     found = leftovers.finding(left, stopped=stopped)
-    assert (found.kind, found.severity, found.where.url) == (kind, "finding", live.url)
-    assert says in found.said
+    assert (found.kind, found.severity, found.subject.url) == (kind, "finding", live.url)
+    assert says in found.message

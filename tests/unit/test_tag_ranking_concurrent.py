@@ -12,10 +12,10 @@ import pytest
 
 from clearml_ci.core.gate import Gate, Summary
 from clearml_ci.decisions import promotion, tag_ranking
-from clearml_ci.decisions.tag_ranking import Rule, Stamp
+from clearml_ci.decisions.tag_ranking import RankingPolicy, Stamp
 
 GATE = Gate("accuracy", "validation")
-RULES = {mode: promotion.rule(mode, (GATE,)) for mode in ("better", "passing", "rollback")}
+RULES = {mode: promotion.ranking_policy(mode, (GATE,)) for mode in ("better", "passing", "rollback")}
 OLD, ONE, TWO = TASKS = ("old", "one", "two")
 Kept = tuple[float, str]  # a stamp: its moment, and the mode of its rule
 BY_HAND: Kept = (0.0, "")  # the one of a task that somebody tagged by hand
@@ -73,7 +73,7 @@ def ask_stamps(server: Server, mover: Mover, place: Place) -> Following:
 
 
 def stamp(server: Server, mover: Mover, place: Place) -> Following:
-    given = tag_ranking.next_stamp(RULES[mover.mode], [Stamp(place.latest, Rule(""))], now=0.0)
+    given = tag_ranking.next_stamp(RULES[mover.mode], [Stamp(place.latest, RankingPolicy(""))], now=0.0)
     own = (given.at, mover.mode)
     stamps = tuple(own if task == mover.task else one for task, one in zip(TASKS, server.stamps, strict=True))
     yield server._replace(stamps=stamps), place._replace(step="tag")
@@ -103,7 +103,11 @@ def read(server: Server, mover: Mover, place: Place) -> Following:  # noqa: ARG0
 
 def settle(server: Server, mover: Mover, place: Place) -> Following:
     tagged = {task: kept for task, kept in place.seen if kept}
-    takes = tag_ranking.losers(tagged, task=mover.task, highest=highest(tuple(tagged.items()), mover)) if tagged else []
+    takes = (
+        tag_ranking.tags_to_remove(tagged, task=mover.task, winner=highest(tuple(tagged.items()), mover))
+        if tagged
+        else []
+    )
     own = [one for one in takes if one == mover.task]
     yield server, place._replace(step="take", seen=(), takes=frozenset(own if place.gives_up else takes))
 
@@ -111,10 +115,10 @@ def settle(server: Server, mover: Mover, place: Place) -> Following:
 @cache
 def highest(tagged: tuple[tuple[str, Kept], ...], mover: Mover) -> str:
     stamps = {task: Stamp(at, RULES[mode]) if mode else None for task, (at, mode) in tagged}
-    by = tag_ranking.ruling(stamps, otherwise=RULES[mover.mode])
+    by = tag_ranking.ruling_policy(stamps, default=RULES[mover.mode])
     values = zip(TASKS, mover.values, strict=True)
     reported = {task: {GATE: Summary(GATE.title, GATE.series, value, value, value)} for task, value in values}
-    return tag_ranking.highest(stamps, by, reported)
+    return tag_ranking.winner(stamps, by, reported)
 
 
 def take(server: Server, mover: Mover, place: Place) -> Following:  # noqa: ARG001

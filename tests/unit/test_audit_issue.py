@@ -5,14 +5,16 @@ import pytest
 
 from clearml_ci.core.documents import AuditVerdict
 from clearml_ci.decisions import audit_findings, verdict
-from clearml_ci.decisions.audit_findings import Finding, Where
+from clearml_ci.decisions.audit_findings import Finding, Subject
 from clearml_ci.parameters import audit
 from clearml_ci.report import audit_issue
 from tests.unit.drawing import AUDIT, COMMIT, RUN, as_read
 
 PLANNED = ("audit_baselines", "audit_leftovers", "audit_probe", "audit_report")
-FOUND = Finding("no_workers", "finding", Where("queue", "ci-code", "https://clearml/queues"), "nobody listens", "start")
-NOTE = replace(FOUND, kind="no_best", severity="note", said="no best yet")
+FOUND = Finding(
+    "no_workers", "finding", Subject("queue", "ci-code", "https://clearml/queues"), "nobody listens", "start"
+)
+NOTE = replace(FOUND, kind="no_best", severity="note", message="no best yet")
 PROBED: dict[str, Any] = {
     "outcome": "passed",
     "phase": "",
@@ -41,7 +43,7 @@ def document(*findings: Finding, probe: dict[str, Any] | None = None, name: str 
 @pytest.mark.parametrize(
     ("findings", "expected"),
     [
-        pytest.param([], ("passed", 0, "success"), id="all is well"),
+        pytest.param([], ("passed", 0, "success"), id="no findings"),
         pytest.param([NOTE], ("passed", 0, "success"), id="a note"),
         pytest.param([FOUND, NOTE], ("regressed", 1, "failure"), id="a finding"),
     ],
@@ -64,7 +66,7 @@ def test_error__audit_that_could_not_be_done__has_no_promotion_and_no_pull_reque
 @pytest.mark.parametrize(
     ("findings", "outcome", "code", "title"),
     [
-        pytest.param([NOTE], "inconclusive", 3, "it could not look at everything", id="nothing found"),
+        pytest.param([NOTE], "inconclusive", 3, "incomplete", id="nothing found"),
         pytest.param([FOUND], "regressed", 1, "1 finding", id="findings"),
     ],
 )
@@ -101,7 +103,7 @@ def test_issue__findings__are_a_table_and_notes_are_folded() -> None:
     table, _, folded = text.partition("<details>")
     assert "[ci-code](https://clearml/queues)" in table and "nobody listens" in table
     assert "no best yet" in folded and "no best yet" not in table
-    assert "Looked at 2 bests in 3 projects." in table and f"`{COMMIT[:10]}`" in table
+    assert "Checked 2 baselines in 3 projects." in table and f"`{COMMIT[:10]}`" in table
 
 
 def test_issue__probe_that_failed__shows_the_end_of_its_console() -> None:
@@ -112,14 +114,14 @@ def test_issue__probe_that_failed__shows_the_end_of_its_console() -> None:
 
 def test_issue__untrusted_text__is_escaped() -> None:
     hostile = replace(
-        FOUND, said="@team [x](http://e) <img> | `a`", where=Where("task", "a|b](http://e)", "https://c/t")
+        FOUND, message="@team [x](http://e) <img> | `a`", subject=Subject("task", "a|b](http://e)", "https://c/t")
     )
     text = audit_issue.issue(document(hostile))
     assert "@team" not in text and "<img>" not in text and "](http://e)" not in text
 
 
 def test_issue__thousands_of_findings__fits_and_says_what_is_left_out() -> None:
-    many = [replace(FOUND, said=f"number {number} " + "x" * 400) for number in range(2_000)]
+    many = [replace(FOUND, message=f"number {number} " + "x" * 400) for number in range(2_000)]
     text = audit_issue.issue(document(*many, NOTE))
     assert len(text) <= audit_issue.LIMIT
     assert "more findings in the verdict." in text and RUN["url"] in text and "number 0 " in text
@@ -128,9 +130,9 @@ def test_issue__thousands_of_findings__fits_and_says_what_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("findings", "broken", "expected"),
     [
-        pytest.param([], {}, "all is well", id="nothing"),
+        pytest.param([], {}, "no findings", id="nothing"),
         pytest.param([FOUND, FOUND], {}, "2 findings", id="findings"),
-        pytest.param([FOUND], {"audit_probe": {}}, "it could not be done", id="fault"),
+        pytest.param([FOUND], {"audit_probe": {}}, "could not run", id="fault"),
     ],
 )
 def test_title__outcome__is_told_in_a_word(findings: list[Finding], broken: dict[str, Any], expected: str) -> None:

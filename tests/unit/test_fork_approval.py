@@ -50,7 +50,7 @@ def fork(*, labeled_by: str = "") -> Check:
 def test_claims__of_label_and_comments__name_who_approved_this_commit(
     labeled_by: str, comments: list[tuple[str, str]], logins: list[str]
 ) -> None:
-    assert fork_approval.claims(fork(labeled_by=labeled_by), comments) == logins
+    assert fork_approval.approvers(fork(labeled_by=labeled_by), comments) == logins
 
 
 def test_advice__for_an_unapproved_fork__names_label_command_and_commit() -> None:
