@@ -199,7 +199,7 @@ def from_json(text: str) -> Any:
     return json.loads(text, object_hook=_with_outcome)
 
 
-def _with_outcome(document: dict[str, Any]) -> dict[str, Any]:
+def _with_outcome(document: dict[str, object]) -> dict[str, object]:
     outcome = document.get("outcome")
     if isinstance(outcome, str) and outcome in _OUTCOMES:
         document["outcome"] = Outcome(outcome)

@@ -31,7 +31,7 @@ def test_comment__of_a_name__has_a_marker_of_its_own_and_names_it() -> None:
 
 
 @pytest.mark.parametrize("name", ["x -->", "x", "@team", "<b>", "**x**", "x\u200by"])
-def test_comment__name_of_a_stranger__is_text_and_nobody_elses_marker(name: str) -> None:
+def test_comment__untrusted_name__is_text_and_no_other_marker(name: str) -> None:
     marker, _, rest = comment.comment(document(name=name), []).partition("\n")
     others = [comment.marker("owner/name", 7, other) for other in ("", "y", "x --") if other != name]
     assert not any(marker.startswith(other) for other in others)
@@ -41,9 +41,15 @@ def test_comment__name_of_a_stranger__is_text_and_nobody_elses_marker(name: str)
 
 def test_comment__gate__shows_value_best_difference_and_limit() -> None:
     body = comment.comment(document(), [])
-    row = next(line for line in body.splitlines() if "accuracy" in line and line.startswith("|"))
-    cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells == ["✅", "accuracy/validation ↑", "0.95", "0.96", "-0.01", "≥ 0.9312 (3 %)"]
+    line = next(line for line in body.splitlines() if "accuracy" in line and line.startswith("|"))
+    assert [cell.strip() for cell in line.strip("|").split("|")] == [
+        "✅",
+        "accuracy/validation ↑",
+        "0.95",
+        "0.96",
+        "-0.01",
+        "≥ 0.9312 (3 %)",
+    ]
 
 
 def test_comment__scalars__has_the_predecessors_table_folded() -> None:
@@ -64,7 +70,7 @@ def test_comment__2000_series__stays_under_the_limit_and_keeps_the_verdict() -> 
     assert body.rstrip().endswith(f"[pipeline run]({RUN['url']})")
 
 
-def test_comment__dirty_task__says_so_with_its_link() -> None:
+def test_comment__dirty_task__is_named_with_its_link() -> None:
     near = {"name": "train digits", "url": "https://clearml/task", "reason": "has uncommitted changes"}
     body = comment.comment(document(outcome="no_evidence", gates=[], rejected=[near]), [])
     assert "- [train digits](https://clearml/task): has uncommitted changes" in body
@@ -89,7 +95,7 @@ def row_of(body: str, metric: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("changes", "cells"),
+    ("changes", "expected"),
     [
         ({}, ["✅", "loss/train ↑", "≥ 0.9312 (3 %)"]),
         ({"goal": "minimize"}, ["✅", "loss/train ↓", "≤ 0.9312 (3 %)"]),
@@ -102,10 +108,10 @@ def row_of(body: str, metric: str) -> list[str]:
         ({"required": False, "outcome": "regressed"}, ["❌", "loss/train ↑ (advisory)", "≥ 0.9312 (3 %)"]),
     ],
 )
-def test_comment__gate__says_goal_value_tolerance_and_bounds(changes: dict[str, object], cells: list[str]) -> None:
-    one = gate_row(**{"metric": "loss/train", **changes})  # type: ignore[arg-type]  # fields of the document
-    row = row_of(comment.comment(document(gates=[gate_row(), one]), []), "loss/train")
-    assert [row[0], row[1], row[-1]] == cells
+def test_comment__gate__shows_goal_value_tolerance_and_bounds(changes: dict[str, object], expected: list[str]) -> None:
+    changed = gate_row(**{"metric": "loss/train", **changes})  # type: ignore[arg-type]  # fields of the document
+    row = row_of(comment.comment(document(gates=[gate_row(), changed]), []), "loss/train")
+    assert [row[0], row[1], row[-1]] == expected
 
 
 def remote(outcome: str, *, phase: str, log_tail: list[str]) -> dict[str, object]:
@@ -139,7 +145,7 @@ def test_comment__table_of_gates__comes_before_warnings_and_everything_folded() 
     assert body.index("| accuracy/validation ↑") < body.index("[!WARNING]") < body.index("<details>")
 
 
-def test_comment__main__is_a_column_and_a_link_of_its_own() -> None:
+def test_comment__base_branch__is_a_column_and_a_link_of_its_own() -> None:
     main = {"id": "m", "name": "train main", "url": "https://clearml/main"}
     body = comment.comment(document(main_baseline=main, gates=[gate_row(main=0.91)]), [])
     assert row_of(body, "metric") == ["", "metric", "this commit", "baseline", "base branch", "difference", "allowed"]
@@ -148,7 +154,7 @@ def test_comment__main__is_a_column_and_a_link_of_its_own() -> None:
     assert "base branch" not in row_of(comment.comment(document(), []), "metric")
 
 
-def test_comment__inconclusive_that_the_policy_lets_pass__says_so() -> None:
+def test_comment__inconclusive_that_the_policy_lets_pass__states_it() -> None:
     kept = document("inconclusive")
     assert "lets that pass" not in comment.comment(kept, [])
     let_pass: Any = {**kept, "state": "success", "exit_code": 0}
@@ -159,7 +165,7 @@ def difference(name: str, **changes: object) -> dict[str, object]:
     return {"kind": "hyperparameter", "name": name, "candidate": "1", "baseline": "2", "matters": False, **changes}
 
 
-def test_comment__differences__are_folded_and_what_must_be_alike_is_marked() -> None:
+def test_comment__differences__are_folded_and_what_must_match_is_marked() -> None:
     found = [
         difference("Args/dataset", candidate="b|c", baseline=None, matters=True),
         difference("torch", kind="package", candidate="", baseline="2.0"),
@@ -268,9 +274,9 @@ def test_comment__hostile_text__opens_no_block_of_its_own() -> None:
         ),
         ({"outcome": "no_evidence"}, "no clean, finished run of this commit"),
     ],
-    ids=["gate", "gates", "advisory", "evidence-alone", "probe-alone", "does-not-run", "unapproved", "nobody-ran-it"],
+    ids=["gate", "gates", "advisory", "evidence-alone", "probe-alone", "does-not-run", "unapproved", "no-run"],
 )
-def test_comment__headline__says_what_the_outcome_means_here(changes: dict[str, object], headline: str) -> None:
+def test_comment__headline__describes_the_outcome(changes: dict[str, object], headline: str) -> None:
     body = comment.comment(as_read({**document(), **changes}), [])
     assert body.splitlines()[3].endswith(f"· {headline}")
 
@@ -285,36 +291,36 @@ def promoted(reason: str, outcome: str = "passed", **changes: object) -> Any:
 
 def test_with_line__promotion__is_added_below_the_check() -> None:
     body = comment.comment(document(), [])
-    told = comment.with_line(body, promoted("the tag moved"))
-    assert told.startswith(body.rstrip())
-    assert told.splitlines()[-2:] == [
+    body = comment.with_line(body, promoted("the tag moved"))
+    assert body.startswith(body.rstrip())
+    assert body.splitlines()[-2:] == [
         "<!-- clearml-ci promote -->",
         f"✅ **Merged as `dddddddddd`:** the tag moved. {RUN_LINK}",
     ]
 
 
 def test_with_line__repeated_without_a_move__keeps_the_line_of_the_move() -> None:
-    told = comment.with_line("body", promoted("the tag moved"))
-    assert comment.with_line(told, promoted("it carries the tag already", moved=False)) == told
+    body = comment.with_line("body", promoted("the tag moved"))
+    assert comment.with_line(body, promoted("it carries the tag already", moved=False)) == body
 
 
-def test_with_line__later_word__replaces_the_earlier_one_and_a_rollback_stands_beside() -> None:
-    told = comment.with_line("body", promoted("no server", "error", moved=False))
-    told = comment.with_line(told, promoted("the tag moved"))
-    told = comment.with_line(told, promoted("it is back", action="rollback"))
-    assert "no server" not in told
-    assert told.count("the tag moved") == 1
-    assert told.splitlines()[-1] == f"✅ **Rolled back:** it is back. {RUN_LINK}"
+def test_with_line__later_line__replaces_the_earlier_one_and_a_rollback_stands_beside() -> None:
+    body = comment.with_line("body", promoted("no server", "error", moved=False))
+    body = comment.with_line(body, promoted("the tag moved"))
+    body = comment.with_line(body, promoted("it is back", action="rollback"))
+    assert "no server" not in body
+    assert body.count("the tag moved") == 1
+    assert body.splitlines()[-1] == f"✅ **Rolled back:** it is back. {RUN_LINK}"
 
 
 def test_with_line__longest_comment__still_takes_both_lines() -> None:
     many = [Summary(f"title {n} " + "x" * 50, "|series|", n, -n, n) for n in range(2000)]
     body = comment.comment(document("regressed"), many)
-    told = comment.with_line(body, promoted("x" * 600))
-    told = comment.with_line(told, promoted("y" * 600, action="rollback"))
-    assert len(told) <= comment.LIMIT
-    assert "x" * 400 in told
-    assert "y" * 400 in told
+    body = comment.with_line(body, promoted("x" * 600))
+    body = comment.with_line(body, promoted("y" * 600, action="rollback"))
+    assert len(body) <= comment.LIMIT
+    assert "x" * 400 in body
+    assert "y" * 400 in body
 
 
 def test_comment__rerun__is_stamped_and_escaped() -> None:

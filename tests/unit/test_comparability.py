@@ -73,15 +73,15 @@ def test_differences__two_tasks__are_listed(candidate: Inputs, baseline: Inputs,
         (MatchRules(inputs=True), {"Datasets/train"}),
     ],
 )
-def test_differences__policy__says_which_matter_and_they_come_first(policy: MatchRules, mattering: set[str]) -> None:
+def test_differences__policy__names_what_matters_and_they_come_first(policy: MatchRules, mattering: set[str]) -> None:
     found = comparability.differences(
         policy,
         inputs({"Args/dataset": "a", "Args/lr": "1"}, {"scikit-learn": "1"}, {"Datasets/train": "x"}, "A100"),
         inputs({"Args/dataset": "b", "Args/lr": "2"}, {"scikit-learn": "2"}, {"Datasets/train": "y"}, "T4"),
     )
     assert len(found) == 5
-    assert {one.name for one in found[: len(mattering)]} == mattering
-    assert {one.name for one in found if one.matters} == mattering
+    assert {difference.name for difference in found[: len(mattering)]} == mattering
+    assert {difference.name for difference in found if difference.matters} == mattering
 
 
 SECRET = "hunter2-hunter2"  # noqa: S105  invented for this test
@@ -94,7 +94,9 @@ def test_differences__name_that_looks_secret__shows_no_value(name: str) -> None:
     found = comparability.differences(
         MatchRules(hyperparameters=("*",)), inputs({name: SECRET}), inputs({name: "other-" + SECRET})
     )
-    assert [(one.name, one.candidate, one.baseline) for one in found] == [(name, "***", "***")]
+    assert [(difference.name, difference.candidate, difference.baseline) for difference in found] == [
+        (name, "***", "***")
+    ]
     assert SECRET not in json.dumps(comparability.as_documents(found)) + comparability.violation(found)
 
 

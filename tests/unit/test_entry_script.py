@@ -1,4 +1,4 @@
-"""Does a script call Task.init itself?"""
+"""Scripts that call Task.init themselves."""
 
 import pytest
 

@@ -29,7 +29,7 @@ def test_number__value__has_six_significant_digits(value: float | None, text: st
     assert markdown.number(value) == text
 
 
-def test_fitted__rows__as_many_of_the_first_as_there_is_room_for() -> None:
+def test_fit_rows__rows__as_many_of_the_first_as_there_is_room_for() -> None:
     rows = [str(number) for number in range(100)]
     assert markdown.fit_rows(rows, 1_000, "\n".join) == "\n".join(rows)
     kept = markdown.fit_rows(rows, 100, "\n".join)
@@ -39,8 +39,8 @@ def test_fitted__rows__as_many_of_the_first_as_there_is_room_for() -> None:
     assert markdown.fit_rows([], 3, "\n".join) == ""
 
 
-def test_afterword__warnings__are_at_most_five_boxes_of_escaped_text() -> None:
-    told = markdown.warnings_block(["<b>@team</b>\n> none", *["x"] * 10])
-    assert told.startswith("\n> [!WARNING]\n> &lt;b&gt;@\u2060team&lt;/b&gt; &gt; none\n\n> [!WARNING]\n> x\n")
-    assert told.count("[!WARNING]") == 5
+def test_warnings_block__warnings__are_at_most_five_boxes_of_escaped_text() -> None:
+    block = markdown.warnings_block(["<b>@team</b>\n> none", *["x"] * 10])
+    assert block.startswith("\n> [!WARNING]\n> &lt;b&gt;@\u2060team&lt;/b&gt; &gt; none\n\n> [!WARNING]\n> x\n")
+    assert block.count("[!WARNING]") == 5
     assert markdown.warnings_block([]) == ""

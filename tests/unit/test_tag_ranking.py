@@ -59,29 +59,29 @@ def test_rank__doubtful_zero_of_a_loss__is_not_the_best() -> None:
     ],
     ids=["newest", "newest-first", "same-moment", "all-by-hand"],
 )
-def test_ruling__stamps_of_several_rules__is_the_newest(stamps: tag_ranking.Stamps, ruling: RankingPolicy) -> None:
+def test_ruling_policy__stamps_of_several__is_the_newest(stamps: tag_ranking.Stamps, ruling: RankingPolicy) -> None:
     assert tag_ranking.ruling_policy(stamps, default=RankingPolicy("own")) == ruling
 
 
 @pytest.mark.parametrize(("rule", "highest"), [(BETTER, "good"), (PASSING, "new")], ids=["better", "passing"])
-def test_highest__rule__decides_whether_values_or_stamps_count(rule: RankingPolicy, highest: str) -> None:
+def test_winner__policy__decides_whether_values_or_stamps_count(rule: RankingPolicy, highest: str) -> None:
     stamps = {"good": Stamp(1, BETTER), "new": Stamp(2, PASSING)}
     of_each = {"good": reported(accuracy=0.9), "new": reported(accuracy=0.8)}
     assert tag_ranking.winner(stamps, rule, of_each) == highest
 
 
 @pytest.mark.parametrize(("highest", "losers"), [("a", ["b", "c"]), ("b", ["a"])], ids=["won", "lost"])
-def test_losers__of_those_that_carry_the_tag__are_all_others_or_ones_own(highest: str, losers: list[str]) -> None:
+def test_tags_to_remove__of_tagged_tasks__are_all_others_or_the_own(highest: str, losers: list[str]) -> None:
     assert tag_ranking.tags_to_remove(["a", "b", "c"], task="a", winner=highest) == losers
 
 
-def test_next_stamp__clock_that_is_behind__is_later_all_the_same() -> None:
+def test_next_stamp__clock_that_is_behind__is_later_nevertheless() -> None:
     present = [Stamp(5.0, BETTER), None, Stamp(100.0, BETTER)]
     assert tag_ranking.next_stamp(PASSING, present, now=50.0).at > 100.0
     assert tag_ranking.next_stamp(PASSING, [], now=50.0) == Stamp(50.0, PASSING)
 
 
-def test_stamp_of__what_stamp_text_wrote__is_the_same() -> None:
+def test_parse_stamp__what_stamp_text_wrote__is_the_same() -> None:
     stamp = Stamp(1_700_000_000.123456, RankingPolicy("better", (GATE, replace(LOSS, minimum=0.5, value="last"))))
     assert tag_ranking.parse_stamp(tag_ranking.stamp_text(stamp)) == stamp
 
@@ -94,5 +94,5 @@ def test_stamp_of__what_stamp_text_wrote__is_the_same() -> None:
         tag_ranking.stamp_text(Stamp(math.nan, PASSING)),
     ],
 )
-def test_stamp_of__text_that_is_none__is_that_of_a_task_tagged_by_hand(text: str) -> None:
+def test_parse_stamp__other_text__is_none(text: str) -> None:
     assert tag_ranking.parse_stamp(text) is None

@@ -57,10 +57,10 @@ def steps(results: dict[str, Any]) -> Any:
 
 
 def problems(document: object, hint: Any, at: str = "") -> list[str]:
-    """Where a document has other keys or types than its TypedDict."""
+    """The places at which a document has other keys or types than its TypedDict."""
     kind, parts = get_origin(hint) or hint, get_args(hint)
     if kind in (Union, UnionType):
-        each = [problems(document, one, at) for one in parts]
+        each = [problems(document, part, at) for part in parts]
         return [] if [] in each else each[0]
     if kind is Literal:
         return [] if document in parts else [f"{at}: {document!r} is none of {parts}"]
@@ -113,7 +113,7 @@ def test_from_json__verdict__is_the_same_document_with_outcomes_at_every_level()
     read: VerdictDocument = documents.from_json(json.dumps(document))
     assert read == document
     assert read["remote_run"] is not None
-    assert all(isinstance(one, Outcome) for one in (read["outcome"], read["remote_run"]["outcome"]))
+    assert all(isinstance(outcome, Outcome) for outcome in (read["outcome"], read["remote_run"]["outcome"]))
     assert all(isinstance(row["outcome"], Outcome) for row in read["gates"])
 
 
