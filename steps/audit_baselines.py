@@ -13,7 +13,7 @@ from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.decisions import audit_findings, drift
 from clearml_ci.decisions.audit_findings import Tasks, Where
 from clearml_ci.decisions.promotion import Move
-from clearml_ci.github_api import reads
+from clearml_ci.github_api import git_history
 from clearml_ci.github_api.session import GitHub, GitHubError
 from clearml_ci.operations import commit_history, main_branch
 from clearml_ci.operations.main_branch import Main
@@ -92,7 +92,7 @@ def _is_on_main(hub: GitHub | None, wanted: Audit, commit: str) -> bool | None:
         return None
     found = commit_history.is_on_base(hub, audit.as_check(wanted), commit)
     try:
-        return False if found is None and not reads.has_commit(hub, commit) else found
+        return False if found is None and not git_history.exists(hub, commit) else found
     except GitHubError:
         return None
 

@@ -11,7 +11,7 @@ from clearml_ci.core import recorded_task
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.decisions import evidence
-from clearml_ci.github_api import reads, session
+from clearml_ci.github_api import pull_requests, session
 from clearml_ci.github_api.session import GitHubError
 from clearml_ci.operations import github_access, publish, rerun
 from clearml_ci.operations import promote as moving
@@ -73,7 +73,7 @@ def _require_merged(clearml: ClearML, run: Run, wanted: Check) -> list[str]:
     this commit, or not as this one.
     """
     try:
-        pull = reads.pull(github_access.github(wanted), wanted.pull_request.number)
+        pull = pull_requests.read(github_access.github(wanted), wanted.pull_request.number)
     except GitHubError as error:
         _require_as_the_job_said(clearml, run, error)
         return [] if isinstance(error, session.NoCredentialsError) else [str(error)]

@@ -1,7 +1,7 @@
 from collections.abc import Mapping
 
 from clearml_ci.core.errors import UsageError
-from clearml_ci.github_api import reads
+from clearml_ci.github_api import file_contents, git_history, pull_requests, repository_info
 from clearml_ci.github_api import session as github_session
 from clearml_ci.github_api.session import GitHub
 from clearml_ci.job import events, settings
@@ -35,7 +35,7 @@ def merges(environ: Mapping[str, str]) -> tuple[list[Event], list[str]]:
         api_url=events.api_url(environ), token=token, repository=event["repository"]["full_name"]
     )
     commits = _commits(hub, push)
-    pulls = reads.merged_pulls(hub, commits[-MOST_COMMITS:])
+    pulls = pull_requests.merges_of(hub, commits[-MOST_COMMITS:])
     found = [one for one in (events.of_merge(event, pull, branch=push.branch) for pull in pulls) if one]
     said = [] if found else [f"{pushed} merged no pull request: nothing is promoted"]
     if len(commits) > MOST_COMMITS:
@@ -46,7 +46,7 @@ def merges(environ: Mapping[str, str]) -> tuple[list[Event], list[str]]:
 def _commits(hub: GitHub, push: Push) -> list[str]:
     """What was pushed, oldest first. An event lists a part at most, and then not the newest."""
     complete = push.commits and push.commits[-1] == push.after
-    listed = push.commits if complete else reads.pushed_commits(hub, before=push.before, after=push.after)
+    listed = push.commits if complete else git_history.pushed_commits(hub, before=push.before, after=push.after)
     return list(dict.fromkeys([*listed, push.after]))
 
 
@@ -56,14 +56,14 @@ def home(environ: Mapping[str, str]) -> Home:
     if not token:
         raise UsageError("GITHUB_TOKEN is not set: an audit asks GitHub which commits the main branch has")
     hub = github_session.connect(api_url=events.api_url(environ), token=token, repository=name)
-    url, base = reads.home(hub)
+    url, base = repository_info.clone_url_and_default_branch(hub)
     return Home(
         repository=name,
         clone_url=url,
         github_api=events.api_url(environ),
         base=base,
         repositories=(url,),
-        recent=tuple(reads.recent_commits(hub, base)),
+        recent=tuple(git_history.recent_commits(hub, base)),
     )
 
 
@@ -78,9 +78,9 @@ def read_policy(pull: PullRequest, token: str, path: str = "") -> Policy | None:
             "in a workflow to ${{ github.token }}"
         )
     hub = github_session.connect(api_url=pull.github_api, token=token, repository=pull.repository)
-    head = reads.branch_head(hub, pull.base)
+    head = git_history.branch_head(hub, pull.base)
     file = path or policy_file.FILE
-    text = reads.file_at(hub, path=file, commit=head)
+    text = file_contents.read(hub, path=file, commit=head)
     if text is None and path:
         raise UsageError(
             f"the branch '{pull.base}' of {pull.repository} has no {path}: a policy is read from the base branch, so "

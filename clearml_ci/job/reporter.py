@@ -38,7 +38,7 @@ class Voice:
             return
         commit = commit or self.check.told_at
         try:
-            statuses.set_status(
+            statuses.create(
                 self.hub,
                 commit=commit,
                 name=self.check.check_name,

@@ -6,7 +6,7 @@ Where an agent has no credentials to ask GitHub (`hub` is None), what the job re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
-from clearml_ci.github_api import reads
+from clearml_ci.github_api import git_history, pull_requests
 from clearml_ci.github_api.session import GitHub, GitHubError
 from clearml_ci.parameters.check import Check
 
@@ -20,10 +20,10 @@ def still_valid(hub: GitHub | None, check: Check) -> Iterator[str]:
     if hub is None:
         yield from check.facts.reusable_commits
         return
-    commits = reads.commits_of(hub, check.pull_request.number)
+    commits = pull_requests.commits(hub, check.pull_request.number)
     earlier = commits[: commits.index(check.commit)] if check.commit in commits else []
     for commit in reversed(earlier[-_MOST:]):
-        changed = reads.changed_files(hub, base=commit, head=check.commit)
+        changed = git_history.changed_files(hub, base=commit, head=check.commit)
         if changed is None or not all(_ignored(path, check.ignored_paths) for path in changed):
             return
         yield commit
@@ -39,13 +39,13 @@ def of_main(hub: GitHub | None, check: Check) -> list[str]:
         return list(check.facts.main_commits)
     if not check.pull_request.base:
         return []
-    base = reads.merge_base(hub, base=check.pull_request.base, head=check.commit)
-    return [base, *reads.merged_heads(hub, base)]
+    base = git_history.merge_base(hub, base=check.pull_request.base, head=check.commit)
+    return [base, *pull_requests.merged_heads(hub, base)]
 
 
 def is_on_base(hub: GitHub, check: Check, commit: str) -> bool | None:
     """Is a commit on the base branch? None where GitHub cannot tell: it may be a commit that nobody ever pushed."""
     try:
-        return reads.is_on(hub, branch=check.pull_request.base, commit=commit)
+        return git_history.is_on_branch(hub, branch=check.pull_request.base, commit=commit)
     except GitHubError:
         return None

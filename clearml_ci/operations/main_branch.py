@@ -10,7 +10,7 @@ from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import recorded_task
 from clearml_ci.core.errors import UsageError
 from clearml_ci.decisions import launch_outcome
-from clearml_ci.github_api import reads, session
+from clearml_ci.github_api import git_history, session
 from clearml_ci.github_api.session import GitHub, GitHubError
 from clearml_ci.operations import github_access, pull_request_code
 from clearml_ci.parameters import audit
@@ -41,7 +41,7 @@ def ask(wanted: Audit) -> Main:
     """Main as it is now, or as the job read it."""
     try:
         hub = github_access.github(audit.as_check(wanted))
-        return Main(hub, tuple(reads.recent_commits(hub, wanted.home.base)))
+        return Main(hub, tuple(git_history.recent_commits(hub, wanted.home.base)))
     except GitHubError as error:
         if not wanted.home.recent:
             return Main(None, (), unseen=(f"{_DARK}: {error}",))
@@ -58,7 +58,7 @@ def head(hub: GitHub | None, wanted: Audit) -> str:
     if hub is None:
         raise UsageError("commit is empty, and the steps' agent has no GITHUB_TOKEN to ask for main's head: give one")
     try:
-        return reads.branch_head(hub, wanted.home.base)
+        return git_history.branch_head(hub, wanted.home.base)
     except GitHubError as error:
         raise UsageError(f"{error}; or give the commit") from error
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from clearml_ci.decisions.verdict import Document
-from clearml_ci.github_api import check_runs, issues, pull_request_comment, reads, statuses
-from clearml_ci.github_api.reads import Pull
+from clearml_ci.github_api import check_runs, issues, pull_request_comment, pull_requests, statuses
+from clearml_ci.github_api.pull_requests import PullRequestState
 from clearml_ci.github_api.session import GitHub, GitHubError
 from clearml_ci.parameters import promotion_mode
 from clearml_ci.parameters.check import Check
@@ -53,7 +53,7 @@ def outdated(hub: GitHub | None, wanted: Check) -> str:
     if hub is None or not wanted.has_status:  # a rollback's line is about the promotion that it undid
         return ""
     number = wanted.pull_request.number
-    pull, refused = _attempt(lambda: reads.pull(hub, number), None)
+    pull, refused = _attempt(lambda: pull_requests.read(hub, number), None)
     if pull is None:
         return refused
     if wanted.action == promotion_mode.PROMOTE:
@@ -63,7 +63,7 @@ def outdated(hub: GitHub | None, wanted: Check) -> str:
     return f"pull request #{number} has moved on to {pull.head_sha[:10]}" if pull.head_sha != wanted.commit else ""
 
 
-def not_the_merge(pull: Pull, wanted: Check) -> str:
+def not_the_merge(pull: PullRequestState, wanted: Check) -> str:
     """Why this pull request is not the merge that a promotion is asked for, or nothing."""
     name, default = f"pull request #{pull.number}", wanted.pull_request.default_branch
     if not pull.merged:
@@ -118,10 +118,10 @@ def _comment(hub: GitHub, wanted: Check, document: Document, body: str) -> tuple
     pull = wanted.pull_request
     if wanted.action != "check":
         return _line(hub, wanted, document, body), ""
-    head = reads.pull(hub, pull.number).head_sha
+    head = pull_requests.read(hub, pull.number).head_sha
     if head != wanted.commit:
         return "", f"pull request #{pull.number} has moved on to {head[:10]}: its comment is left to the new head"
-    url = pull_request_comment.upsert_comment(
+    url = pull_request_comment.upsert(
         hub,
         pull_request=pull.number,
         commit=wanted.commit,
@@ -136,11 +136,11 @@ def _comment(hub: GitHub, wanted: Check, document: Document, body: str) -> tuple
 def _line(hub: GitHub, wanted: Check, document: Document, body: str) -> str:
     """What happened after the merge is a line of the check's own comment, which stays as it is."""
     pull = wanted.pull_request
-    return pull_request_comment.add_to_comment(
+    return pull_request_comment.edit(
         hub,
         pull_request=pull.number,
         marker=comment.marker(pull.repository, pull.number, wanted.name),
-        edit=lambda earlier: comment.with_line(earlier or body, document),
+        change=lambda earlier: comment.with_line(earlier or body, document),
         mode=wanted.comment,
         failure=document["exit_code"] != 0,
     )
@@ -150,7 +150,7 @@ def _status(hub: GitHub, wanted: Check, document: Document) -> str:
     """The status' address; empty where the verdict is about no commit."""
     if not wanted.has_status:
         return ""
-    return statuses.set_status(
+    return statuses.create(
         hub,
         commit=document["told_at"],
         name=wanted.check_name,

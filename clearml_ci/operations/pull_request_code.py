@@ -4,7 +4,7 @@ from clearml_ci.clearml_api.task_launch import Code
 from clearml_ci.core import entry_script
 from clearml_ci.core.errors import UsageError
 from clearml_ci.decisions import fork_approval
-from clearml_ci.github_api import reads
+from clearml_ci.github_api import file_contents, pull_requests, repository_info
 from clearml_ci.github_api.session import GitHub, GitHubError
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.remote_run import RemoteRun
@@ -25,9 +25,9 @@ def refusal(hub: GitHub | None, check: Check, launch: RemoteRun) -> str | None:
 
 def is_approved(hub: GitHub, check: Check) -> bool:
     """Did someone who may write to the repository approve this commit? Raises GitHubError."""
-    said = reads.comments(hub, check.pull_request.number)
+    said = pull_requests.comments(hub, check.pull_request.number)
     claims = fork_approval.claims(check, said)
-    return any(reads.permission(hub, login) in fork_approval.WRITERS for login in claims)
+    return any(repository_info.permission(hub, login) in fork_approval.WRITERS for login in claims)
 
 
 def of(hub: GitHub | None, check: Check, launch: RemoteRun) -> tuple[Code, list[str]]:
@@ -59,6 +59,6 @@ def _read(hub: GitHub | None, check: Check, path: str) -> str | None:
     if hub is None or not path:
         return None
     try:
-        return reads.file_at(hub, path=path, commit=check.commit)
+        return file_contents.read(hub, path=path, commit=check.commit)
     except (GitHubError, UsageError):
         return None
