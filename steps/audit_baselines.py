@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from clearml_ci.agent import step
-from clearml_ci.clearml_api import audit_queries, promotion_ledger
-from clearml_ci.clearml_api.audit_queries import Project
-from clearml_ci.clearml_api.pipeline_runs import PIPELINES, Run
+from clearml_ci.clearml_api import check_history, project_lookup, promotion_ledger, task_records
+from clearml_ci.clearml_api.pipeline_runs import Run
+from clearml_ci.clearml_api.project_lookup import PIPELINES, Project
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core import repository_url
 from clearml_ci.core.recorded_task import RecordedTask
@@ -32,7 +32,7 @@ def audit_baselines(clearml: ClearML, run: Run) -> dict[str, Any]:
     tagged = [task for task, _ in bests]
     audited = {*(project.id for project in asked), *(task.project_id for task in tagged)}
     main = main_branch.ask(wanted)
-    of_main = audit_queries.of_commits(
+    of_main = task_records.of_commits(
         clearml, main.commits, projects=sorted(audited), task_name=wanted.task_name, gates=wanted.gates
     )
     on_main, left_out = _on_main(main, wanted, tagged)
@@ -54,17 +54,17 @@ def audit_baselines(clearml: ClearML, run: Run) -> dict[str, Any]:
 
 def _asked(clearml: ClearML, wanted: Audit, moves: Sequence[Move], *, root: str) -> list[Project]:
     """The projects of the list; without one, those that the repository's own checks and promotions are about."""
-    every = audit_queries.projects(clearml)
+    every = project_lookup.all_projects(clearml)
     if wanted.projects:
-        return audit_queries.named(every, wanted.projects)
-    checked, promoted = audit_queries.checked_projects(clearml, every, root=root), {move.project_id for move in moves}
+        return project_lookup.named(every, wanted.projects)
+    checked, promoted = check_history.checked_projects(clearml, every, root=root), {move.project_id for move in moves}
     return [project for project in every if project in checked or project.id in promoted]
 
 
 def _bests(clearml: ClearML, wanted: Audit, asked: Sequence[Project]) -> Tasks:
     """Without a list: the bests of those projects, and those of any project that ran this repository's code."""
     ids = [project.id for project in asked]
-    found = audit_queries.bests(
+    found = task_records.tagged(
         clearml,
         projects=ids if wanted.projects else None,
         task_name=wanted.task_name,

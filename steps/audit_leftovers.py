@@ -4,8 +4,15 @@ import time
 from typing import Any
 
 from clearml_ci.agent import step
-from clearml_ci.clearml_api import audit_queries
-from clearml_ci.clearml_api.pipeline_runs import PIPELINES, Run
+from clearml_ci.clearml_api import (
+    live_tasks,
+    pipeline_runs,
+    pipeline_templates,
+    project_lookup,
+    worker_queues,
+)
+from clearml_ci.clearml_api.pipeline_runs import Run
+from clearml_ci.clearml_api.project_lookup import PIPELINES
 from clearml_ci.clearml_api.run_cancellation import STOPS_WITHIN
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import console, formatting
@@ -21,17 +28,17 @@ def audit_leftovers(clearml: ClearML, run: Run) -> dict[str, Any]:
     """`{"findings", "notes"}`."""
     wanted = audit.from_arguments(run.arguments)
     root = run.project.split(PIPELINES)[0]
-    every = audit_queries.projects(clearml)
+    every = project_lookup.all_projects(clearml)
     url = next((project.url for project in every if project.id == run.project_id), "")
     home = Where("project", run.project, url)
     notes: list[str] = []
     found = [
         *(_cleaned(clearml, one, notes, clean_up=wanted.clean_up) for one in _left(clearml, root)),
-        *audit_findings.of_queues(audit_queries.queues(clearml, wanted.queues), longest_wait=wanted.longest_wait),
+        *audit_findings.of_queues(worker_queues.backlog(clearml, wanted.queues), longest_wait=wanted.longest_wait),
         *audit_findings.of_templates(
             home,
-            audit_queries.templates(clearml, every, root=root),
-            commit=audit_queries.version_of(clearml, run.id),
+            pipeline_templates.registered(clearml, every, root=root),
+            commit=pipeline_runs.commit_of(clearml, run.id),
         ),
     ]
     return {"findings": audit_findings.as_documents(found), "notes": notes}
@@ -49,15 +56,15 @@ def _left(clearml: ClearML, root: str) -> list[Leftover]:
 
 
 def _look(clearml: ClearML, root: str) -> list[Leftover]:
-    live = audit_queries.live_tasks(clearml)
-    return leftovers.find(live, audit_queries.runs_of(clearml, live, root=root), pipelines=f"{root}{PIPELINES}")
+    live = live_tasks.read(clearml)
+    return leftovers.find(live, live_tasks.runs_of(clearml, live, root=root), pipelines=f"{root}{PIPELINES}")
 
 
 def _cleaned(clearml: ClearML, left: Leftover, notes: list[str], *, clean_up: bool) -> Finding:
     if not (clean_up and left.marked):
         return leftovers.finding(left, stopped=False)
     try:
-        audit_queries.stop(clearml, left.task)
+        live_tasks.stop(clearml, left.task)
     except ClearMLError as error:
         notes.append(str(error))
         return leftovers.finding(left, stopped=False)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from clearml_ci.agent import step
-from clearml_ci.clearml_api import pipeline_runs
+from clearml_ci.clearml_api import run_results
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.errors import UsageError
@@ -29,7 +29,7 @@ def audit_report(clearml: ClearML, run: Run) -> dict[str, Any]:
     if again:  # no job waits for what somebody started in ClearML
         wanted = replace(wanted, waited_for=False)
     step.require_own_repository(wanted.home.repository, run)
-    steps = pipeline_runs.steps(clearml, run.id)
+    steps = run_results.steps(clearml, run.id)
     document = verdict.of_audit(
         wanted,
         run={"id": run.id, "url": run.url},
@@ -66,7 +66,7 @@ def _told(
     if silence and not wanted.waited_for:
         document = {**document, "warnings": [*document["warnings"], f"Nothing was told on GitHub: {silence}."]}
     document = {**document, "rerun": again.document if again else None}
-    pipeline_runs.publish_verdict(clearml, run.id, document)
+    run_results.publish_verdict(clearml, run.id, document)
     body = audit_issue.issue(document)
     return {"verdict": document, "markdown": body, **_post(None if silence else hub, silence, asked, document, body)}
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from clearml_ci.agent import step
-from clearml_ci.clearml_api import audit_queries, task_records
+from clearml_ci.clearml_api import task_records
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core import console
@@ -42,8 +42,8 @@ def audit_retrain(clearml: ClearML, run: Run) -> dict[str, Any]:
 
 def _judged(clearml: ClearML, wanted: Audit, commits: Sequence[str], tasks: list[dict[str, str]]) -> list[Finding]:
     """`tasks` are the trainings, all of one project and name. Main's head alone is enough to have earlier runs."""
-    found = task_records.metrics_of(clearml, [task["id"] for task in tasks], wanted.gates)
-    earlier = audit_queries.of_commits(
+    found = task_records.with_metrics(clearml, [task["id"] for task in tasks], wanted.gates)
+    earlier = task_records.of_commits(
         clearml,
         commits,
         projects=[tasks[0]["project_id"]],

@@ -3,7 +3,7 @@
 from typing import Any
 
 from clearml_ci.agent import step
-from clearml_ci.clearml_api import pipeline_runs
+from clearml_ci.clearml_api import run_results
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.operations import compare as comparison
@@ -13,7 +13,7 @@ from clearml_ci.parameters import check
 def compare(clearml: ClearML, run: Run) -> dict[str, Any]:
     """`{"outcome", "reason", "baseline": task or None, "main_baseline", "gates", "differences", "warnings"}`."""
     wanted = check.from_arguments(run.arguments)
-    steps = pipeline_runs.steps(clearml, run.id)
+    steps = run_results.steps(clearml, run.id)
     results = [steps[name].result or {} for name in ("find_task", "remote_run") if name in steps]
     candidate = next((result["candidate"] for result in results if result.get("candidate")), None)
     if not candidate or not wanted.gates:

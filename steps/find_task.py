@@ -4,8 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from clearml_ci.agent import step
-from clearml_ci.clearml_api import session as clearml_session
-from clearml_ci.clearml_api import task_records
+from clearml_ci.clearml_api import project_lookup, task_records
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core import recorded_task
@@ -25,7 +24,7 @@ def find_task(clearml: ClearML, run: Run) -> dict[str, Any]:
     `main_baseline` is the id of main's own task where the branch left it, or None.
     """
     wanted = check.from_arguments(run.arguments)
-    project = clearml_session.existing_project_id(clearml, wanted.project) if wanted.project else None
+    project = project_lookup.existing_id(clearml, wanted.project) if wanted.project else None
     choice, hub, main = _choose(clearml, wanted, project), github_access.github_if_any(wanted), None
     notes: list[str] = []
     try:
@@ -48,7 +47,7 @@ def find_task(clearml: ClearML, run: Run) -> dict[str, Any]:
 
 def _choose(clearml: ClearML, wanted: Check, project: str | None, *, commit: str = "") -> Choice:
     asked = replace(wanted, commit=commit or wanted.commit)
-    tasks = task_records.tasks_of_commit(clearml, commit=asked.commit, project=project, task_name=wanted.task_name)
+    tasks = task_records.of_commit(clearml, commit=asked.commit, project=project, task_name=wanted.task_name)
     return evidence.choose(asked, tasks)
 
 

@@ -3,8 +3,13 @@
 from typing import Any
 
 from clearml_ci.agent import step
-from clearml_ci.clearml_api import best_tag, pipeline_runs, promotion_ledger, task_records
-from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api import (
+    best_tag,
+    check_history,
+    project_lookup,
+    run_results,
+    task_records,
+)
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import recorded_task
@@ -47,7 +52,7 @@ def promote(clearml: ClearML, run: Run) -> dict[str, Any]:
 
 def _at_the_check(clearml: ClearML, run: Run, wanted: Check) -> dict[str, Any]:
     """The predecessor's way: the tag moves as soon as a pull request passes, merged or not."""
-    results = {name: one.result or {} for name, one in pipeline_runs.steps(clearml, run.id).items()}
+    results = {name: one.result or {} for name, one in run_results.steps(clearml, run.id).items()}
     found = (results.get(name, {}).get("candidate") for name in ("find_task", "remote_run"))
     candidate = next(filter(None, found), None)
     planned = [name for name in _PASSES if name in check.plan(run.arguments)]
@@ -55,7 +60,7 @@ def _at_the_check(clearml: ClearML, run: Run, wanted: Check) -> dict[str, Any]:
         return {"outcome": "passed", "reason": "the tag stays where it is: the check does not pass"}
     if rerun.of(clearml, run) and (outdated := _outdated(wanted)):
         return {"outcome": "passed", "reason": f"the tag stays where it is: {outdated}"}
-    task = task_records.recorded_task(clearml, candidate["id"])
+    task = task_records.read(clearml, candidate["id"])
     moving.refuse_out_of_reach(wanted, task)
     return moving.promote(clearml, run, wanted, task, judged=results.get("compare"))
 
@@ -94,16 +99,16 @@ def _require_as_the_job_said(clearml: ClearML, run: Run, refused: GitHubError) -
 
 def _candidate(clearml: ClearML, run: Run, wanted: Check) -> tuple[RecordedTask | None, str]:
     """The task that was judged for this commit, else the one that a check would judge; and what is to be said of it."""
-    judged = promotion_ledger.judged_candidate(clearml, run, commit=wanted.commit, name=wanted.name)
+    judged = check_history.judged_candidate(clearml, run, commit=wanted.commit, name=wanted.name)
     if judged:
         try:
-            task = task_records.recorded_task(clearml, judged["id"])
+            task = task_records.read(clearml, judged["id"])
         except ClearMLError:  # it was deleted
             task = None
         if task and not recorded_task.unusable(task):
             return task, ""
-    project = clearml_session.existing_project_id(clearml, wanted.project) if wanted.project else None
-    tasks = task_records.tasks_of_commit(clearml, commit=wanted.commit, project=project, task_name=wanted.task_name)
+    project = project_lookup.existing_id(clearml, wanted.project) if wanted.project else None
+    tasks = task_records.of_commit(clearml, commit=wanted.commit, project=project, task_name=wanted.task_name)
     choice = evidence.choose(wanted, tasks)
     if choice.candidate is None:
         return None, ("" if judged else "it was never checked, and ") + evidence.explain(wanted, choice)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from clearml_ci.agent import step
-from clearml_ci.clearml_api import pipeline_runs, task_launch, worker_queues
+from clearml_ci.clearml_api import run_results, task_launch, worker_queues
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
@@ -38,7 +38,7 @@ def remote_run(clearml: ClearML, run: Run) -> dict[str, Any]:
     except (UsageError, GitHubError) as error:
         return _unlaunched(Ending("error", "settings", str(error)))
     try:
-        queue = worker_queues.watched_queues(clearml, [launch.queue])[launch.queue]
+        queue = worker_queues.served(clearml, [launch.queue])[launch.queue]
     except (UsageError, clearml_session.ClearMLError) as error:
         return _unlaunched(Ending("error", "queue", str(error)))
     launched = task_launch.run(clearml, launch, code, queue=queue.id, run=run.id, tell=console.say)
@@ -46,7 +46,7 @@ def remote_run(clearml: ClearML, run: Run) -> dict[str, Any]:
 
 
 def _was_run_already(clearml: ClearML, run: Run, launch: RemoteRun) -> bool:
-    found = pipeline_runs.steps(clearml, run.id).get("find_task")
+    found = run_results.steps(clearml, run.id).get("find_task")
     return launch.candidate == "find-or-train" and bool(found and (found.result or {}).get("candidate"))
 
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from clearml_ci.agent import step
-from clearml_ci.clearml_api import pipeline_runs, task_records
-from clearml_ci.clearml_api.pipeline_runs import Run, Step
+from clearml_ci.clearml_api import run_results, task_metrics
+from clearml_ci.clearml_api.pipeline_runs import Run
+from clearml_ci.clearml_api.run_results import Step
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
@@ -31,7 +32,7 @@ def report(clearml: ClearML, run: Run) -> dict[str, Any]:
     if again:  # no job waits for what somebody started in ClearML
         wanted = replace(wanted, waited_for=False)
     step.require_own_repository(wanted.pull_request.repository, run)
-    steps = pipeline_runs.steps(clearml, run.id)
+    steps = run_results.steps(clearml, run.id)
     wanted = _about(wanted, steps)
     document = verdict.compose(
         wanted,
@@ -67,9 +68,9 @@ def _told(clearml: ClearML, run: Run, wanted: Check, document: Document, again: 
         silence = silence or publish.outdated(hub, wanted)
         warnings = [*document["warnings"], *([f"Nothing was told on GitHub: {silence}."] if silence else [])]
         document = {**document, "warnings": warnings, "rerun": again.document}
-    scalars = task_records.scalars(clearml, document["candidate"]["id"]) if document["candidate"] else []
+    scalars = task_metrics.scalars(clearml, document["candidate"]["id"]) if document["candidate"] else []
     body = comment.comment(document, scalars, curves(clearml, wanted, document))
-    pipeline_runs.publish_verdict(clearml, run.id, document)
+    run_results.publish_verdict(clearml, run.id, document)
     return {"verdict": document, "markdown": body, **post(None if silence else hub, silence, wanted, document, body)}
 
 
@@ -85,7 +86,7 @@ def curves(clearml: ClearML, wanted: Check, document: Document) -> dict[int, Cur
         for task in filter(None, pair):
             asked.setdefault(task, []).append(wanted.gates[index])
     try:
-        found = task_records.curves(clearml, asked)
+        found = task_metrics.curves(clearml, asked)
     except ClearMLError:
         return {}
     return {

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
 
-from clearml_ci.clearml_api import pipeline_runs
+from clearml_ci.clearml_api import pipeline_runs, project_lookup, run_results, task_parameters, task_status
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
@@ -31,11 +31,11 @@ def main(decide: Decide) -> None:
         sys.exit(f"usage: python {sys.argv[0]} <id of a pipeline run>")
     try:
         clearml = clearml_session.connect()
-        run_id = sys.argv[1] if len(sys.argv) == 2 else clearml_session.argument(clearml, own_task, "run")
+        run_id = sys.argv[1] if len(sys.argv) == 2 else task_parameters.argument(clearml, own_task, "run")
         result = _result(decide, clearml, run_id, on_agent=bool(own_task))
         if own_task:
             result["requests"] = clearml.requests + 1  # and the one that stores it
-            pipeline_runs.store_result(clearml, own_task, result)
+            run_results.store(clearml, own_task, result)
     except (ClearMLError, UsageError) as error:
         sys.exit(str(error))
     say(json.dumps(result, indent=1))
@@ -45,10 +45,8 @@ def main(decide: Decide) -> None:
 
 def _result(decide: Decide, clearml: ClearML, run_id: str, *, on_agent: bool) -> dict[str, Any]:
     try:
-        run = pipeline_runs.run(clearml, run_id)
-        if (
-            on_agent and run.status in clearml_session.ENDED
-        ):  # an older server leaves the steps of an aborted run queued
+        run = pipeline_runs.read(clearml, run_id)
+        if on_agent and run.status in task_status.ENDED:  # an older server leaves the steps of an aborted run queued
             return {"fault": f"the run {run_id} has ended already (status '{run.status}')"}
         if on_agent and run.superseded_by:
             return {"fault": f"the run {run_id} was superseded by the newer run {run.superseded_by}"}
@@ -62,7 +60,7 @@ def _result(decide: Decide, clearml: ClearML, run_id: str, *, on_agent: bool) ->
 
 def require_own_repository(repository: str, run: Run) -> None:
     """A run's parameters can be edited by anyone on the ClearML server; its project says whose checks it holds."""
-    if not repository or f"/{repository}{pipeline_runs.PIPELINES}" not in f"/{run.project}/":
+    if not repository or f"/{repository}{project_lookup.PIPELINES}" not in f"/{run.project}/":
         raise UsageError(f"a run in the project '{run.project}' must not report to the repository '{repository}'")
 
 

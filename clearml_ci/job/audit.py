@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from clearml_ci.clearml_api import audit_scheduler
+from clearml_ci.clearml_api import audit_schedules
 from clearml_ci.clearml_api import session as clearml_session
-from clearml_ci.clearml_api.audit_scheduler import Wanted
+from clearml_ci.clearml_api.audit_schedules import AuditSchedule
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.schedule import Schedule
 from clearml_ci.job import agent_code, audit_settings, event_context, settings, start, workflow_output
@@ -28,7 +28,7 @@ def schedule(environ: Mapping[str, str], text: str) -> int:
     if when:
         return _register(clearml_session.connect(), asked(environ, lasting=True), when, environ)
     project = f"{settings.pipeline_project(environ)}/{settings.github_repository(environ)}"
-    ended = audit_scheduler.unregister(clearml_session.connect(), project, name=settings.name(environ))
+    ended = audit_schedules.unregister(clearml_session.connect(), project, name=settings.name(environ))
     workflow_output.say(f"ended the schedule {', '.join(ended)}" if ended else f"there was no schedule in '{project}'")
     return 0
 
@@ -39,8 +39,8 @@ def _register(clearml: ClearML, audit: Settings, when: Schedule, environ: Mappin
     code = agent_code.of_agents(configured_repository=audit.repository, configured_commit=audit.commit)
     # Each audit that it starts is an original, with an origin of its own.
     arguments = {name: value for name, value in audit.arguments.items() if name != check.ORIGIN}
-    wanted = Wanted(audit.pipeline_project, when, audit.queues.controllers, code, arguments)
-    made = audit_scheduler.register(clearml, wanted, queue=queues[services])
+    wanted = AuditSchedule(audit.pipeline_project, when, audit.queues.controllers, code, arguments)
+    made = audit_schedules.register(clearml, wanted, queue=queues[services])
     news = "registered" if made.new else "registered already"
     workflow_output.say(f"{news}: the audit runs {when.text} UTC, started by {made.url}")
     return 0

@@ -5,8 +5,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from clearml_ci.clearml_api import pipeline_runs, run_cancellation
-from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api import ownership, pipeline_runs, run_cancellation
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.clearml_api.worker_queues import Queue
 from clearml_ci.decisions import verdict
@@ -49,9 +48,9 @@ def through(
     run = {"id": run_id, "url": ""}
     began, deadline = ends
     try:
-        clearml_session.mark(clearml, run_id, run=run_id, purpose="run")
+        ownership.mark(clearml, run_id, run=run_id, purpose="run")
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        run["url"] = pipeline_runs.run(clearml, run_id).url
+        run["url"] = pipeline_runs.read(clearml, run_id).url
         workflow_output.say(f"ClearML run: {run['url']} (enqueued after {time.monotonic() - began:.1f} s)")
         if supersedes:
             _supersede(clearml, job, run)

@@ -7,7 +7,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from clearml_ci.clearml_api import audit_queries, pipeline_runs, promotion_ledger, worker_queues
+from clearml_ci.clearml_api import (
+    pipeline_runs,
+    pipeline_templates,
+    project_lookup,
+    promotion_ledger,
+    worker_queues,
+)
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
@@ -80,12 +86,12 @@ def _promote(environ: Mapping[str, str], event: Event, *, began: float) -> int:
 def rerun(run_id: str, given: Sequence[str], environ: Mapping[str, str], *, began: float) -> int:
     """The very call of the web UI's New run, with `name=value` texts edited, and its verdict. As run."""
     clearml = clearml_session.connect()
-    earlier = pipeline_runs.run(clearml, run_id)
+    earlier = pipeline_runs.read(clearml, run_id)
     edits = reruns.edits(earlier, given)
     arguments = {**earlier.arguments, **edits}
     wanted = replace(_asked(earlier, arguments), waited_for=True)
     name = settings.controller_queue(environ)
-    queue = worker_queues.watched_queues(clearml, [name])[name]
+    queue = worker_queues.served(clearml, [name])[name]
     ends = (began, deadline(earlier, arguments, environ))
     job = Voice(None, wanted)  # the run's own agent tells it, as after New run
     return follow.through(clearml, job, template=run_id, queue=queue, arguments=edits, ends=ends, supersedes=False)
@@ -104,20 +110,20 @@ def deadline(run: Run, arguments: Mapping[str, str], environ: Mapping[str, str])
 
 
 def _is_audit(run: Run) -> bool:
-    return run.project.endswith(f"{pipeline_runs.PIPELINES}{audit.PIPELINE}")
+    return run.project.endswith(f"{project_lookup.PIPELINES}{audit.PIPELINE}")
 
 
 def rollback(environ: Mapping[str, str], *, began: float) -> int:
     """Undo the last promotion of this GitHub repository, of the checks of one name where one is set. As run."""
     clearml = clearml_session.connect()
     repository = settings.github_repository(environ)
-    project = f"{settings.pipeline_project(environ)}/{repository}{pipeline_runs.PIPELINES}{promotion_mode.PIPELINE}"
+    project = f"{settings.pipeline_project(environ)}/{repository}{project_lookup.PIPELINES}{promotion_mode.PIPELINE}"
     name = settings.name(environ)
     last = moving.last(clearml, promotion.of_name(promotion_ledger.moves(clearml, project), name))
     if last is None:
         of = f"{repository} and the name '{name}'" if name else repository
         raise UsageError(f"no promotion is recorded for {of}: there is nothing to roll back")
-    asked = check.from_arguments(pipeline_runs.run(clearml, last.run).arguments)
+    asked = check.from_arguments(pipeline_runs.read(clearml, last.run).arguments)
     moving.to_undo(clearml, project, asked)  # what it would refuse is refused before a start
     return run(settings.for_rollback(environ, asked), began=began)
 
@@ -148,7 +154,7 @@ def _queues(clearml: ClearML, asked: Settings, also: Sequence[str]) -> dict[str,
     names = asked.queues
     needed = [*also, names.controllers, names.steps, *([names.code] if asked.remote_run else [])]
     audits = asked.pipeline == audit.PIPELINE and audit.launches(asked.arguments)
-    queues = worker_queues.watched_queues(clearml, needed, if_any=[names.code] if audits else [])
+    queues = worker_queues.served(clearml, needed, if_any=[names.code] if audits else [])
     used = [*needed, *([names.code] if audits and names.code in queues else [])]
     worker_queues.refuse_deadlock([queues[name] for name in used])
     if names.code in used and asked.arguments.get("_shared_queue", "") != remote_run.SHARED:
@@ -159,9 +165,9 @@ def _queues(clearml: ClearML, asked: Settings, also: Sequence[str]) -> dict[str,
 def _require_projects(clearml: ClearML, asked: Settings) -> None:
     """Raises UsageError where a project that somebody named does not exist."""
     if asked.pipeline == audit.PIPELINE:
-        audit_queries.named(audit_queries.projects(clearml), audit.names(asked.arguments["projects"]))
+        project_lookup.named(project_lookup.all_projects(clearml), audit.names(asked.arguments["projects"]))
     elif asked.check.project and asked.check.candidate != "none":
-        clearml_session.existing_project_id(clearml, asked.check.project)
+        project_lookup.existing_id(clearml, asked.check.project)
 
 
 def _template(
@@ -175,7 +181,9 @@ def _template(
 ) -> str:
     """The draft of this version; told where it was registered just now, or `always`."""
     found = agent_code.of_agents(configured_repository=code["repository"], configured_commit=code["commit"])
-    draft, registered = pipeline_runs.template(clearml, project=project, name=name, source=found, arguments=arguments)
+    draft, registered = pipeline_templates.find_or_register(
+        clearml, project=project, name=name, source=found, arguments=arguments
+    )
     if registered:
         workflow_output.say(f"registered the pipeline '{project}/{name}' for this version")
     elif always:

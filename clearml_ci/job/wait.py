@@ -3,9 +3,11 @@
 import time
 from collections.abc import Callable
 
-from clearml_ci.clearml_api import pipeline_runs
-from clearml_ci.clearml_api.pipeline_runs import Run, Step
-from clearml_ci.clearml_api.session import ENDED, ClearML, ClearMLError
+from clearml_ci.clearml_api import pipeline_runs, run_results
+from clearml_ci.clearml_api.pipeline_runs import Run
+from clearml_ci.clearml_api.run_results import Step
+from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.clearml_api.task_status import ENDED
 
 POLL, LATER_POLL = 0.5, 3.0  # seconds: soon after the start, and once the run has shown that it takes longer
 
@@ -37,7 +39,7 @@ def until_ended(
     began = changed = heard = time.monotonic()
     while time.monotonic() < deadline:
         try:
-            run, steps = pipeline_runs.run(clearml, run_id), pipeline_runs.steps(clearml, run_id)
+            run, steps = pipeline_runs.read(clearml, run_id), run_results.steps(clearml, run_id)
             heard = time.monotonic()
         except ClearMLError:
             if time.monotonic() - heard > PATIENCE:

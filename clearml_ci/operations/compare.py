@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from clearml_ci.clearml_api import promotion_ledger, task_records
-from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api import project_lookup, promotion_ledger, task_inputs, task_metrics, task_records
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import baseline, comparability, errors, gate, recorded_task, repository_url
@@ -38,7 +37,7 @@ def with_best(
     carries the tag itself is compared with the others that do. `beside`: only with those of the candidate's project,
     from which a promotion would take the tag.
     """
-    _, reported = task_records.metrics_of(clearml, [candidate["id"]], wanted.gates)[candidate["id"]]
+    _, reported = task_records.with_metrics(clearml, [candidate["id"]], wanted.gates)[candidate["id"]]
     own = candidate["project_id"]
     every = tagged_tasks(clearml, wanted, own) if beside else _bests(clearml, wanted, candidate)
     tagged = [(task, metrics) for task, metrics in every if task.id != candidate["id"]]
@@ -74,7 +73,7 @@ def _bests(clearml: ClearML, wanted: Check, candidate: Mapping[str, str]) -> lis
     Without a project, the bests of the same repository count, wherever they are, and those beside the candidate.
     """
     if wanted.project:
-        return tagged_tasks(clearml, wanted, clearml_session.existing_project_id(clearml, wanted.project))
+        return tagged_tasks(clearml, wanted, project_lookup.existing_id(clearml, wanted.project))
     return [
         (task, metrics)
         for task, metrics in tagged_tasks(clearml, wanted, None)
@@ -85,8 +84,12 @@ def _bests(clearml: ClearML, wanted: Check, candidate: Mapping[str, str]) -> lis
 
 def tagged_tasks(clearml: ClearML, wanted: Check, project_id: str | None) -> list[tuple[RecordedTask, Reported]]:
     """All tasks of a project (None: the workspace) and of the check's name that carry the tag, with their metrics."""
-    return task_records.best_tasks(
-        clearml, project=project_id, task_name=wanted.task_name, tag=wanted.best_tag, gates=wanted.gates
+    return task_records.tagged(
+        clearml,
+        projects=[project_id] if project_id else None,
+        task_name=wanted.task_name,
+        tag=wanted.best_tag,
+        gates=wanted.gates,
     )
 
 
@@ -137,7 +140,7 @@ def _differences(
     """What differs from each of the bests, by their ids."""
     if not bests:
         return {}
-    inputs = task_records.task_inputs(clearml, [candidate, *(best.id for best in bests)])
+    inputs = task_inputs.read(clearml, [candidate, *(best.id for best in bests)])
     return {best.id: comparability.differences(wanted.alike, inputs[candidate], inputs[best.id]) for best in bests}
 
 
@@ -156,7 +159,7 @@ def _like_for_like(
 def _with_names(clearml: ClearML, candidate: str, judged: Judged) -> Judged:
     """Reasons that name the nearest metric where one was not reported."""
     missing = [one for one, told in judged if told.outcome == "inconclusive" and told.value is None]
-    known = task_records.series_names(clearml, candidate) if missing else []
+    known = task_metrics.series_names(clearml, candidate) if missing else []
     return [
         (one, replace(told, reason=told.reason + errors.nearest(one.name, known, what="it reported")))
         if one in missing and one.name not in known
@@ -169,7 +172,7 @@ def _main(clearml: ClearML, task: str | None, gates: Sequence[Gate]) -> tuple[Re
     """main's own task, which is only shown: where it is gone, the check goes on without it."""
     if task:
         with contextlib.suppress(ClearMLError):
-            return task_records.metrics_of(clearml, [task], gates)[task]
+            return task_records.with_metrics(clearml, [task], gates)[task]
     return None, {}
 
 

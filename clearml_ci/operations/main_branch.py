@@ -79,7 +79,7 @@ def launch(
     """
     try:
         code, notes = pull_request_code.of(hub, audit.as_check(wanted, commit=commit), asked)
-        queue = worker_queues.watched_queues(clearml, [asked.queue])[asked.queue]
+        queue = worker_queues.served(clearml, [asked.queue])[asked.queue]
     except GitHubError as error:
         return {"outcome": "error", "phase": "settings", "reason": str(error), "commit": commit, **NOTHING}
     except (UsageError, ClearMLError) as error:

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from clearml_ci.clearml_api import promotion_ledger, task_records
-from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api import project_lookup, promotion_ledger, task_records
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import baseline, recorded_task
@@ -150,7 +149,7 @@ def last(clearml: ClearML, moves: Sequence[Move]) -> Move | None:
     where its task carries the tag. None where there is none.
     """
     begun = [one for one in moves if one.state in promotion.UNFINISHED]
-    return promotion.last(moves, carrying=promotion_ledger.carrying(clearml, begun))
+    return promotion.last(moves, carrying=promotion_ledger.still_tagged(clearml, begun))
 
 
 def to_undo(clearml: ClearML, pipelines: str, wanted: Check) -> Undoing:
@@ -158,7 +157,7 @@ def to_undo(clearml: ClearML, pipelines: str, wanted: Check) -> Undoing:
 
     Refused where there was no best before, where it is gone, and where somebody moved the tag by hand since.
     """
-    project = clearml_session.existing_project_id(clearml, wanted.project) if wanted.project else ""
+    project = project_lookup.existing_id(clearml, wanted.project) if wanted.project else ""
     undone = last(clearml, _moves(clearml, pipelines, wanted, project))
     if undone is None:
         raise UsageError(f"no promotion of the tag '{wanted.best_tag}' is recorded: there is nothing to roll back")
@@ -198,7 +197,7 @@ def _previous(clearml: ClearML, undone: Move) -> RecordedTask:
     reasons = []
     for task in undone.previous:
         try:
-            found = task_records.recorded_task(clearml, task)
+            found = task_records.read(clearml, task)
         except ClearMLError:
             reasons.append(f"{task} is gone")
             continue

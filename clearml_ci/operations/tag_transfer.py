@@ -69,7 +69,7 @@ def done(clearml: ClearML, move: Move) -> None:
 def _wait_for_others(clearml: ClearML, pipelines: str, move: Move) -> bool:
     """Those who may take the tag from this task, by what it was before, are through; was there anybody?"""
     deadline, waited = time.monotonic() + PATIENCE, False
-    while others := promotion_ledger.in_the_way(clearml, pipelines, move):
+    while others := promotion_ledger.concurrent_moves(clearml, pipelines, move):
         if time.monotonic() > deadline:
             raise ClearMLError(
                 f"the run {others[0].run} is moving the tag '{move.tag}' as well, and does not end: nothing was taken "
@@ -83,11 +83,11 @@ def _wait_for_others(clearml: ClearML, pipelines: str, move: Move) -> bool:
 def _settle(clearml: ClearML, move: Move, rule: Rule) -> tuple[Stamps, str]:
     """All that carry the tag now, and the one that keeps it: empty where none of them can be compared with."""
     promotion_ledger.record(clearml, replace(move, state=promotion.SETTLING))
-    found = task_records.best_tasks(clearml, project=move.project_id, task_name=move.task_name, tag=move.tag, gates=())
+    found = task_records.tagged(clearml, projects=[move.project_id], task_name=move.task_name, tag=move.tag, gates=())
     stamps = {task.id: tag_ranking.stamp_of(task.stamp) for task, _ in found}
     usable = {task.id: stamps[task.id] for task, _ in found if baseline.usable(task)}
     by = tag_ranking.ruling(usable, otherwise=rule)
-    metrics = task_records.metrics_of(clearml, list(usable), by.gates) if usable and by.gates else {}
+    metrics = task_records.with_metrics(clearml, list(usable), by.gates) if usable and by.gates else {}
     reported = {task: values for task, (_, values) in metrics.items()}
     return stamps, tag_ranking.highest(usable, by, reported) if usable else ""
 

@@ -9,8 +9,12 @@ from typing import Any
 
 import pytest
 
-from clearml_ci.clearml_api import audit_queries, audit_scheduler, pipeline_runs
-from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api import (
+    audit_schedules,
+    pipeline_runs,
+    pipeline_templates,
+    project_lookup,
+)
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.errors import UsageError
 from clearml_ci.job import audit as audit_job
@@ -144,7 +148,7 @@ def test_run__controllers_worker_is_the_only_one_for_code__would_wait_for_ever(
 ) -> None:
     listen("CONTROLLER", "CODE")
     listen("STEPS")
-    with pytest.raises(UsageError, match="a run would wait for itself for ever"):
+    with pytest.raises(UsageError, match="deadlock"):
         start.run(audit_job.asked({**environ, **settings, **HANDED_OVER}), began=time.monotonic())
     assert start.run(audit_job.asked({**environ, **HANDED_OVER}), began=time.monotonic()) == 0  # nothing is run
 
@@ -166,7 +170,7 @@ def test_schedule__services_worker_is_the_only_one_for_code__is_refused(
 def test_schedule__registered__so_is_the_template_of_its_version(clearml: ClearML, environ: dict[str, str]) -> None:
     audit_job.schedule(environ, "daily 22:30")
     root = f"{environ['CLEARML_CI_PIPELINE_PROJECT']}/{FULL_NAME}"
-    (template,) = audit_queries.templates(clearml, audit_queries.projects(clearml), root=root)
+    (template,) = pipeline_templates.registered(clearml, project_lookup.all_projects(clearml), root=root)
     assert template.commit == environ["CLEARML_CI_COMMIT"]
     audit_job.schedule(environ, "off")
 
@@ -180,15 +184,15 @@ def test_run__not_waited_for__starts_the_audit_and_says_who_tells_its_verdict(
     said = capsys.readouterr().out
     assert "The verdict comes in the repository's one issue, which the steps' agent writes" in said
     (run,) = re.findall(r"ClearML run: \S+/([0-9a-f]{32})", said)
-    assert audit.from_arguments(pipeline_runs.run(clearml, run).arguments).waited_for is False
+    assert audit.from_arguments(pipeline_runs.read(clearml, run).arguments).waited_for is False
 
 
 @pytest.mark.usefixtures("agents")
 def test_schedule__audits_that_it_starts__have_no_job_that_waits(clearml: ClearML, environ: dict[str, str]) -> None:
     audit_job.schedule(environ, "daily 22:30")
-    project = clearml_session.project_id(clearml, f"{environ['CLEARML_CI_PIPELINE_PROJECT']}/{FULL_NAME}")
+    project = project_lookup.id_of(clearml, f"{environ['CLEARML_CI_PIPELINE_PROJECT']}/{FULL_NAME}")
     (task,) = clearml.call("tasks.get_all", project=[project], type=["service"], only_fields=["id"])["tasks"]
-    wanted = audit_scheduler.from_arguments(pipeline_runs.run(clearml, task["id"]).arguments)
+    wanted = audit_schedules.from_arguments(pipeline_runs.read(clearml, task["id"]).arguments)
     assert audit.from_arguments(wanted.arguments).waited_for is False
     audit_job.schedule(environ, "off")
 

@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from clearml_ci.clearml_api import audit_queries, pipeline_runs, promotion_ledger
+from clearml_ci.clearml_api import (
+    ownership,
+    pipeline_runs,
+    pipeline_templates,
+    project_lookup,
+    promotion_ledger,
+    run_results,
+    task_parameters,
+)
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
@@ -67,11 +75,11 @@ class World:
             "tasks.create", name="audit", type="controller", project=project, hyperparams={"Args": items},
             script={"repository": CODE, "version_num": "f" * 40},
         )["id"]  # fmt: skip
-        clearml_session.mark(self.clearml, made, run=made, purpose="run")
+        ownership.mark(self.clearml, made, run=made, purpose="run")
         self.client.call("tasks.started", task=made)
         if ended:
             self.client.call("tasks.completed", task=made)
-        return pipeline_runs.run(self.clearml, made)
+        return pipeline_runs.read(self.clearml, made)
 
     def status(self, task: str) -> str:
         return str(self.client.call("tasks.get_by_id", task=task)["task"]["status"])
@@ -272,16 +280,16 @@ def test_audit_baselines__no_list__takes_this_repositorys_bests_and_the_projects
 
 
 def test_named__unknown_project__names_the_nearest(world: World) -> None:
-    every = audit_queries.projects(world.clearml)
+    every = project_lookup.all_projects(world.clearml)
     with pytest.raises(UsageError) as raised:
-        audit_queries.named(every, [f"{world.prefix} digit"])
+        project_lookup.named(every, [f"{world.prefix} digit"])
     assert f"did you mean '{world.prefix} digits'?" in str(raised.value)
 
 
 def test_named__star__is_all_below_and_no_pipelines(world: World) -> None:
     for name in ("a", "a/b", ".pipelines/x"):
         world.client.call("projects.create", name=f"{world.prefix} digits/{name}")
-    found = audit_queries.named(audit_queries.projects(world.clearml), [f"{world.prefix} digits/*"])
+    found = project_lookup.named(project_lookup.all_projects(world.clearml), [f"{world.prefix} digits/*"])
     assert sorted(one.name.removeprefix(world.models_name) for one in found) == ["/a", "/a/b"]
 
 
@@ -292,7 +300,7 @@ def test_named__star__is_all_below_and_no_pipelines(world: World) -> None:
 def test_audit_leftovers__probe_of_a_dead_run__is_ended_and_its_unmarked_clone_is_not(world: World) -> None:
     dead = world.run(ended=True)
     probe, clone = world.task(end="started", parent=dead.id), world.task(end="started", parent=dead.id)
-    clearml_session.mark(world.clearml, probe, run=dead.id, purpose="probe")
+    ownership.mark(world.clearml, probe, run=dead.id, purpose="probe")
     result = audit_leftovers.audit_leftovers(world.clearml, world.run(queues=()))
     told = {one["where"]["url"]: one["kind"] for one in result["findings"] if "leftover" in one["kind"]}
     assert sorted(told.values()) == ["leftover", "unmarked_leftover"]
@@ -307,7 +315,7 @@ def test_audit_leftovers__queued_step_of_a_run__is_taken_off_its_queue(world: Wo
     queue = world.client.call("queues.create", name=f"{world.prefix} steps")["id"]
     dead = world.run(ended=True)
     step, clone = (world.task(end=None, parent=dead.id, project=world.pipelines) for _ in range(2))
-    clearml_session.mark(world.clearml, step, run=dead.id, purpose="step")
+    ownership.mark(world.clearml, step, run=dead.id, purpose="step")
     for task in (step, clone):
         world.client.call("tasks.enqueue", task=task, queue=queue)
     if deleted:
@@ -325,7 +333,7 @@ def test_audit_leftovers__queued_step_of_a_run__is_taken_off_its_queue(world: Wo
 def test_audit_leftovers__clean_up_is_off__only_names_them(world: World) -> None:
     dead = world.run(ended=True)
     probe = world.task(end="started", parent=dead.id)
-    clearml_session.mark(world.clearml, probe, run=dead.id, purpose="probe")
+    ownership.mark(world.clearml, probe, run=dead.id, purpose="probe")
     result = audit_leftovers.audit_leftovers(world.clearml, world.run(queues=(), clean_up=False))
     assert ("leftover", "finding") in kinds(result)
     assert world.status(probe) == "in_progress"
@@ -338,7 +346,7 @@ def test_audit_leftovers__living_runs_and_other_repositories__are_not_touched(wo
     dead_elsewhere, alive = world.run(ended=True, pipeline=others), world.run()
     tasks = [world.task(end="started", parent=run.id) for run in (dead_elsewhere, alive)]
     for task, run in zip(tasks, (dead_elsewhere, alive), strict=True):
-        clearml_session.mark(world.clearml, task, run=run.id, purpose="probe")
+        ownership.mark(world.clearml, task, run=run.id, purpose="probe")
     result = audit_leftovers.audit_leftovers(world.clearml, world.run(queues=()))
     assert [one for one in result["findings"] if "leftover" in one["kind"]] == []
     assert [world.status(task) for task in tasks] == ["in_progress", "in_progress"]
@@ -350,7 +358,7 @@ def test_audit_leftovers__living_runs_and_other_repositories__are_not_touched(wo
 def test_audit_leftovers__superseded_controller_that_lives_on__is_ended_with_its_steps(world: World) -> None:
     stale, newer = world.run(), world.run()
     step = world.task(end="started", parent=stale.id, project=world.pipelines)
-    clearml_session.mark(world.clearml, step, run=stale.id, purpose="step")
+    ownership.mark(world.clearml, step, run=stale.id, purpose="step")
     superseded(world, stale.id, f"{newer.id} instead of {stale.id}")
     result = audit_leftovers.audit_leftovers(world.clearml, world.run(queues=()))
     (found,) = (one for one in result["findings"] if stale.id in one["where"]["url"])
@@ -359,7 +367,7 @@ def test_audit_leftovers__superseded_controller_that_lives_on__is_ended_with_its
 
 
 def superseded(world: World, run: str, by: str) -> None:
-    clearml_session.set_properties(world.clearml, run, {pipeline_runs.SUPERSEDED: by})
+    task_parameters.set_properties(world.clearml, run, {pipeline_runs.SUPERSEDED: by})
 
 
 @pytest.mark.usefixtures("quick")
@@ -391,7 +399,7 @@ def test_audit_leftovers__drafts_of_older_versions__are_a_note_and_newer_ones_ar
         script = {"repository": CODE, "version_num": commit}
         draft = world.task(end=None, type="controller", project=world.pipelines, script=script)
         if mark:
-            world.client.call("tasks.edit", task=draft, runtime={pipeline_runs.TEMPLATE_MARK: draft})
+            world.client.call("tasks.edit", task=draft, runtime={pipeline_templates.TEMPLATE_MARK: draft})
     result = audit_leftovers.audit_leftovers(world.clearml, world.run(queues=()))
     (found,) = (one for one in result["findings"] if one["kind"] == "old_templates")
     assert (found["severity"], found["said"][:26]) == ("note", "1 draft of old versions of")
@@ -429,8 +437,8 @@ def reported(world: World, run: Run, *findings: dict[str, Any]) -> dict[str, Any
     """The report of a run whose two steps found the same."""
     for name in ("audit_baselines", "audit_leftovers"):
         step = world.task(end="completed", name=name, parent=run.id, project=world.pipelines)
-        clearml_session.mark(world.clearml, step, run=run.id, purpose="step")
-        pipeline_runs.store_result(world.clearml, step, {"findings": findings, "notes": []})
+        ownership.mark(world.clearml, step, run=run.id, purpose="step")
+        run_results.store(world.clearml, step, {"findings": findings, "notes": []})
     return audit_report.audit_report(world.clearml, run)
 
 
@@ -449,7 +457,7 @@ def test_audit_report__findings_then_none__opens_the_issue_and_closes_it(world: 
         ("regressed", "open", "ClearML CI audit: 2 findings", True),
         ("passed", "closed", "ClearML CI audit: all is well", True),
     ]
-    artifact = pipeline_runs.run(world.clearml, run.id)
+    artifact = pipeline_runs.read(world.clearml, run.id)
     assert json.loads(json.dumps(result["verdict"]))["pipeline"]["id"] == artifact.id
 
 
@@ -514,8 +522,8 @@ def test_audit_report__nobody_could_look__leaves_the_issue_open(world: World, hu
     reported(world, world.run(home=home), FOUND)
     run = world.run(home=home)
     step = world.task(end="completed", name="audit_probe", parent=run.id, project=world.pipelines)
-    clearml_session.mark(world.clearml, step, run=run.id, purpose="step")
-    pipeline_runs.store_result(world.clearml, step, {"findings": [], "notes": [], "unseen": ["it is dark"]})
+    ownership.mark(world.clearml, step, run=run.id, purpose="step")
+    run_results.store(world.clearml, step, {"findings": [], "notes": [], "unseen": ["it is dark"]})
     assert reported(world, run)["verdict"]["outcome"] == "inconclusive"
     assert issues(hub) == [("open", "ClearML CI audit: it could not look at everything")]
 

@@ -136,7 +136,7 @@ def stepped(clearml: ClearML, tale: Story, directory: Path, **changed: str) -> d
     run = tale.clearml.call(
         "tasks.create", name="pr_check #1", type="controller", project=where, hyperparams={"Args": section}
     )["id"]
-    return remote_run.remote_run(clearml, pipeline_runs.run(clearml, run))
+    return remote_run.remote_run(clearml, pipeline_runs.read(clearml, run))
 
 
 @pytest.fixture

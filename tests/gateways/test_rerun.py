@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from clearml_ci.clearml_api import pipeline_runs
-from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api import ownership, pipeline_runs, run_results
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.errors import UsageError
@@ -44,7 +43,7 @@ class World:
             "tasks.create", name="pr_check", type="controller", project=self.project, hyperparams={"Args": items}
         )["id"]
         self.client.call("tasks.started", task=run)
-        return pipeline_runs.run(self.clearml, run)
+        return pipeline_runs.read(self.clearml, run)
 
     def draft(self) -> None:
         """The template that the first run of a version registers holds that run's own Args."""
@@ -67,8 +66,8 @@ class World:
             step = self.client.call(
                 "tasks.create", name=name, type="data_processing", project=self.project, parent=run.id
             )["id"]
-            clearml_session.mark(self.clearml, step, run=run.id, purpose="step")
-            pipeline_runs.store_result(self.clearml, step, result)
+            ownership.mark(self.clearml, step, run=run.id, purpose="step")
+            run_results.store(self.clearml, step, result)
         return report.report(self.clearml, run)
 
     def said(self) -> list[str]:
