@@ -1,7 +1,6 @@
 """Audit the bests: is there one for each project and task name, is it what it should be, and is main still as good?"""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from clearml_ci.agent import step
 from clearml_ci.clearml_api import check_history, project_lookup, promotion_ledger, task_records
@@ -10,6 +9,7 @@ from clearml_ci.clearml_api.project_lookup import PIPELINES, Project
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core import repository_url
 from clearml_ci.core.recorded_task import RecordedTask
+from clearml_ci.core.step_results import BaselinesResult
 from clearml_ci.decisions import audit_findings, drift
 from clearml_ci.decisions.audit_findings import Tasks, Where
 from clearml_ci.decisions.promotion import Move
@@ -23,8 +23,8 @@ from clearml_ci.parameters.audit import Audit
 MOST_ASKED = 50  # older commits of bests that GitHub is asked about, in two or three requests each
 
 
-def audit_baselines(clearml: ClearML, run: Run) -> dict[str, Any]:
-    """`{"findings", "projects": how many, "bests": how many, "notes", "unseen": what nobody could look at}`."""
+def audit_baselines(clearml: ClearML, run: Run) -> BaselinesResult:
+    """The findings, and how many `projects` and `bests` were looked at."""
     wanted = audit.from_arguments(run.arguments)
     moves = promotion_ledger.moves(clearml, run.project)
     asked = _asked(clearml, wanted, moves, root=run.project.split(PIPELINES)[0])

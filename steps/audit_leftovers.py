@@ -1,7 +1,6 @@
 """Audit what is left over: tasks of dead runs, queues that nobody serves, templates that nobody starts."""
 
 import time
-from typing import Any
 
 from clearml_ci.agent import step
 from clearml_ci.clearml_api import (
@@ -16,6 +15,7 @@ from clearml_ci.clearml_api.project_lookup import PIPELINES
 from clearml_ci.clearml_api.run_cancellation import STOPS_WITHIN
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import console, formatting
+from clearml_ci.core.step_results import LeftoversResult
 from clearml_ci.decisions import audit_findings, leftovers
 from clearml_ci.decisions.audit_findings import Finding, Where
 from clearml_ci.decisions.leftovers import Leftover
@@ -24,8 +24,8 @@ from clearml_ci.parameters import audit
 SECOND_LOOK = STOPS_WITHIN + 5  # seconds: what a run that has just ended needs to end its own tasks
 
 
-def audit_leftovers(clearml: ClearML, run: Run) -> dict[str, Any]:
-    """`{"findings", "notes"}`."""
+def audit_leftovers(clearml: ClearML, run: Run) -> LeftoversResult:
+    """The findings about leftovers, queues and templates."""
     wanted = audit.from_arguments(run.arguments)
     root = run.project.split(PIPELINES)[0]
     every = project_lookup.all_projects(clearml)

@@ -1,13 +1,13 @@
 """Find the task that ran exactly this commit, cleanly and to the end, or say why there is none."""
 
 from dataclasses import replace
-from typing import Any
 
 from clearml_ci.agent import step
 from clearml_ci.clearml_api import project_lookup, task_records
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core import recorded_task
+from clearml_ci.core.step_results import FindTaskResult
 from clearml_ci.decisions import evidence
 from clearml_ci.decisions.evidence import Choice
 from clearml_ci.github_api.session import GitHub, GitHubError
@@ -18,8 +18,8 @@ from clearml_ci.parameters.check import Check
 REUSED = "The evidence is that of commit {commit}: only paths changed since that no run depends on."
 
 
-def find_task(clearml: ClearML, run: Run) -> dict[str, Any]:
-    """`{"candidate": task or None, "reason": why none, "rejected": [task with its reason], "main_baseline", "notes"}`.
+def find_task(clearml: ClearML, run: Run) -> FindTaskResult:
+    """The candidate, if any, and the tasks that are none.
 
     `main_baseline` is the id of main's own task where the branch left it, or None.
     """

@@ -1,6 +1,6 @@
 """After a merge: the best tag moves to the task that was judged for the pull request, where it is as good or better."""
 
-from typing import Any
+from collections.abc import Collection
 
 from clearml_ci.agent import step
 from clearml_ci.clearml_api import (
@@ -14,7 +14,9 @@ from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import recorded_task
 from clearml_ci.core.errors import UsageError
+from clearml_ci.core.outcome import HOLDS, NOT_NEEDED, Outcome
 from clearml_ci.core.recorded_task import RecordedTask
+from clearml_ci.core.step_results import PromoteResult, StepResults
 from clearml_ci.decisions import evidence
 from clearml_ci.github_api import pull_requests, session
 from clearml_ci.github_api.session import GitHubError
@@ -24,13 +26,12 @@ from clearml_ci.parameters import check, promotion_mode
 from clearml_ci.parameters.check import Check
 
 UNCHECKED = "Pull request #{} was never checked: its model was judged only now."
-_PASSES = {"compare": ("passed", "improved", "no_baseline"), "remote_run": ("passed", "not_needed")}
 _OF_THE_MERGE = ("commit", "pull_request", "merge_commit")
 AT_THE_CHECK = "the tag is moved by the check itself (promote: on-pass); this merge was recorded"
 
 
-def promote(clearml: ClearML, run: Run) -> dict[str, Any]:
-    """`{"outcome", "reason", "candidate", "baseline", "gates", "promotion", "notes", ...}`."""
+def promote(clearml: ClearML, run: Run) -> PromoteResult:
+    """What became of the tag, and the comparison that decided it."""
     wanted = check.from_arguments(run.arguments)
     if wanted.action == "rollback":
         return moving.rollback(clearml, run, wanted)
@@ -40,29 +41,34 @@ def promote(clearml: ClearML, run: Run) -> dict[str, Any]:
     candidate, said = _candidate(clearml, run, wanted)
     if candidate is None:
         why = f"the tag stays where it is: pull request #{wanted.pull_request.number} was merged, but {said}"
-        return {"outcome": "no_evidence", "reason": why, "candidate": None, "notes": notes}
+        return {"outcome": Outcome.NO_EVIDENCE, "reason": why, "candidate": None, "notes": notes}
     moving.refuse_out_of_reach(wanted, candidate)
     notes += [said] if said else []
     best_tag.add_tag(clearml, candidate.id, best_tag.MAIN_TAG)
     if wanted.promote == promotion_mode.ON_PASS:
         document = recorded_task.as_document(candidate)
-        return {"outcome": "passed", "reason": AT_THE_CHECK, "candidate": document, "notes": notes}
+        return {"outcome": Outcome.PASSED, "reason": AT_THE_CHECK, "candidate": document, "notes": notes}
     return {**moving.promote(clearml, run, wanted, candidate), "notes": notes}
 
 
-def _at_the_check(clearml: ClearML, run: Run, wanted: Check) -> dict[str, Any]:
+def _at_the_check(clearml: ClearML, run: Run, wanted: Check) -> PromoteResult:
     """The predecessor's way: the tag moves as soon as a pull request passes, merged or not."""
-    results = {name: one.result or {} for name, one in run_results.steps(clearml, run.id).items()}
-    found = (results.get(name, {}).get("candidate") for name in ("find_task", "remote_run"))
-    candidate = next(filter(None, found), None)
-    planned = [name for name in _PASSES if name in check.plan(run.arguments)]
-    if candidate is None or any(results.get(name, {}).get("outcome") not in _PASSES[name] for name in planned):
-        return {"outcome": "passed", "reason": "the tag stays where it is: the check does not pass"}
+    results = run_results.results(clearml, run.id)
+    candidate = results["find_task"].get("candidate") or results["remote_run"].get("candidate")
+    if candidate is None or not _passes(check.plan(run.arguments), results):
+        return {"outcome": Outcome.PASSED, "reason": "the tag stays where it is: the check does not pass"}
     if rerun.of(clearml, run) and (outdated := _outdated(wanted)):
-        return {"outcome": "passed", "reason": f"the tag stays where it is: {outdated}"}
+        return {"outcome": Outcome.PASSED, "reason": f"the tag stays where it is: {outdated}"}
     task = task_records.read(clearml, candidate["id"])
     moving.refuse_out_of_reach(wanted, task)
-    return moving.promote(clearml, run, wanted, task, judged=results.get("compare"))
+    return moving.promote(clearml, run, wanted, task, judged=results["compare"] or None)
+
+
+def _passes(planned: Collection[str], results: StepResults) -> bool:
+    compared, launched = results["compare"].get("outcome"), results["remote_run"].get("outcome")
+    return ("compare" not in planned or compared in HOLDS) and (
+        "remote_run" not in planned or launched in (Outcome.PASSED, NOT_NEEDED)
+    )
 
 
 def _outdated(wanted: Check) -> str:

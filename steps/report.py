@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from clearml_ci.agent import step
 from clearml_ci.clearml_api import run_results, task_metrics
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.run_results import Step
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.core.documents import VerdictDocument
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
+from clearml_ci.core.step_results import Posted, ReportResult
 from clearml_ci.decisions import verdict
-from clearml_ci.decisions.verdict import Document
 from clearml_ci.github_api.session import GitHub
 from clearml_ci.operations import github_access, publish, rerun
 from clearml_ci.operations.rerun import Rerun
@@ -22,7 +22,7 @@ from clearml_ci.report import charts, comment
 from clearml_ci.report.charts import Curves
 
 
-def report(clearml: ClearML, run: Run) -> dict[str, Any]:
+def report(clearml: ClearML, run: Run) -> ReportResult:
     """`{"verdict", "markdown", "posted", "comment_url", "status_set", "warnings"}`; `posted`: GitHub took a part."""
     again = rerun.of(clearml, run)
     try:
@@ -34,7 +34,7 @@ def report(clearml: ClearML, run: Run) -> dict[str, Any]:
     step.require_own_repository(wanted.pull_request.repository, run)
     steps = run_results.steps(clearml, run.id)
     wanted = _about(wanted, steps)
-    document = verdict.compose(
+    document = verdict.for_check(
         wanted,
         run={"id": run.id, "url": run.url},
         steps={name: {"status": one.status, "result": one.result} for name, one in steps.items()},
@@ -44,14 +44,14 @@ def report(clearml: ClearML, run: Run) -> dict[str, Any]:
 
 def _about(wanted: Check, steps: Mapping[str, Step]) -> Check:
     """A rollback is about the pull request whose promotion it undid, whichever run it was started from."""
-    promoted = (steps["promote"].result or {}).get("promotion") if "promote" in steps else None
+    promoted = run_results.typed(steps)["promote"].get("promotion")
     if wanted.action != promotion_mode.ROLLBACK or not promoted:
         return wanted
     pull = replace(wanted.pull_request, number=promoted["pull_request"])
     return replace(wanted, pull_request=pull, commit=promoted["commit"], merge_commit=promoted["merge_commit"])
 
 
-def _unreadable(clearml: ClearML, run: Run, again: Rerun | None, error: UsageError) -> dict[str, Any]:
+def _unreadable(clearml: ClearML, run: Run, again: Rerun | None, error: UsageError) -> ReportResult:
     """A rerun whose parameters make no sense is told about the commit of its original."""
     if again is None:
         raise error
@@ -62,7 +62,7 @@ def _unreadable(clearml: ClearML, run: Run, again: Rerun | None, error: UsageErr
     return {**_told(clearml, run, wanted, document, again), "fault": str(error)}
 
 
-def _told(clearml: ClearML, run: Run, wanted: Check, document: Document, again: Rerun | None) -> dict[str, Any]:
+def _told(clearml: ClearML, run: Run, wanted: Check, document: VerdictDocument, again: Rerun | None) -> ReportResult:
     hub, silence = github_access.voice(wanted)
     if again:
         silence = silence or publish.outdated(hub, wanted)
@@ -74,11 +74,11 @@ def _told(clearml: ClearML, run: Run, wanted: Check, document: Document, again: 
     return {"verdict": document, "markdown": body, **post(None if silence else hub, silence, wanted, document, body)}
 
 
-def curves(clearml: ClearML, wanted: Check, document: Document) -> dict[int, Curves]:
+def curves(clearml: ClearML, wanted: Check, document: VerdictDocument) -> dict[int, Curves]:
     """The curves of the gates that get a chart. They only illustrate: without them the report is the same."""
-    documents = document["gates"]
+    documents, candidate = document["gates"], document["candidate"]
     tasks = {
-        index: ((document["candidate"] or {}).get("id") or "", documents[index]["baseline_task"] or "")
+        index: (candidate["id"] if candidate else "", documents[index]["baseline_task"] or "")
         for index in charts.picked(documents)
     }
     asked: dict[str, list[Gate]] = {}
@@ -94,7 +94,7 @@ def curves(clearml: ClearML, wanted: Check, document: Document) -> dict[int, Cur
     }
 
 
-def post(hub: GitHub | None, silence: str, wanted: Check, document: Document, body: str) -> dict[str, Any]:
+def post(hub: GitHub | None, silence: str, wanted: Check, document: VerdictDocument, body: str) -> Posted:
     """Comment, status and check run; without `hub` nothing, and `silence` may say why."""
     if hub is None:
         return {"posted": False, "comment_url": "", "status_set": False, "warnings": [silence] if silence else []}

@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from clearml_ci.clearml_api import pipeline_runs, project_lookup, run_results, task_parameters, task_status
 from clearml_ci.clearml_api import session as clearml_session
@@ -15,8 +15,9 @@ from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core.console import say
 from clearml_ci.core.errors import UsageError
+from clearml_ci.core.step_results import StepResult
 
-Decide = Callable[[ClearML, Run], dict[str, Any]]
+Decide = Callable[[ClearML, Run], StepResult]
 
 
 def main(decide: Decide) -> None:
@@ -43,7 +44,7 @@ def main(decide: Decide) -> None:
         sys.exit(1)
 
 
-def _result(decide: Decide, clearml: ClearML, run_id: str, *, on_agent: bool) -> dict[str, Any]:
+def _result(decide: Decide, clearml: ClearML, run_id: str, *, on_agent: bool) -> StepResult:
     try:
         run = pipeline_runs.read(clearml, run_id)
         if on_agent and run.status in task_status.ENDED:  # an older server leaves the steps of an aborted run queued

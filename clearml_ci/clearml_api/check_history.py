@@ -9,10 +9,11 @@ from clearml_ci.clearml_api.paging import MOST, Record
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.project_lookup import PIPELINES, Project
 from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.core.documents import TaskDocument
 from clearml_ci.parameters.check import NAME, PIPELINE
 
 
-def judged_candidate(clearml: ClearML, run: Run, *, commit: str, name: str) -> dict[str, Any] | None:
+def judged_candidate(clearml: ClearML, run: Run, *, commit: str, name: str) -> TaskDocument | None:
     """The candidate of the newest completed check of a commit, as its verdict names it, or None.
 
     `run` is one of the repository's runs, `name` the check's: checks of another name judged tasks of other models.
@@ -30,10 +31,9 @@ def judged_candidate(clearml: ClearML, run: Run, *, commit: str, name: str) -> d
     return None
 
 
-def _candidate(clearml: ClearML, check: str) -> dict[str, Any] | None:
-    report = run_results.steps(clearml, check).get("report")
-    verdict = (report.result if report else None) or {}
-    return (verdict.get("verdict") or {}).get("candidate")
+def _candidate(clearml: ClearML, check: str) -> TaskDocument | None:
+    verdict = run_results.results(clearml, check)["report"].get("verdict")
+    return verdict["candidate"] if verdict else None
 
 
 def checked_projects(clearml: ClearML, projects: Sequence[Project], *, root: str) -> list[Project]:

@@ -9,6 +9,9 @@ from clearml import Task
 
 from clearml_ci.clearml_api import ownership, pipeline_runs, task_fields, task_parameters
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.core import documents, step_results
+from clearml_ci.core.documents import VerdictDocument
+from clearml_ci.core.step_results import StepResult, StepResults
 
 RESULT = "result"  # a configuration object
 
@@ -20,7 +23,7 @@ class Step:
     id: str
     name: str
     status: str
-    result: dict[str, Any] | None
+    result: StepResult | None
 
 
 def steps(clearml: ClearML, run_id: str) -> dict[str, Step]:
@@ -30,23 +33,41 @@ def steps(clearml: ClearML, run_id: str) -> dict[str, Step]:
     return {task["name"]: Step(task["id"], task["name"], task["status"], _result(task)) for task in own}
 
 
-def _result(task: Mapping[str, Any]) -> dict[str, Any] | None:
+def _result(task: Mapping[str, Any]) -> StepResult | None:
     item = (task.get("configuration") or {}).get(RESULT)
-    return json.loads(item["value"]) if item else None
+    return documents.from_json(item["value"]) if item else None
 
 
-def store(clearml: ClearML, task: str, result: Mapping[str, Any]) -> None:
+def typed(steps: Mapping[str, Step]) -> StepResults:
+    """The results of these steps, as `step_results.by_name`."""
+    return step_results.by_name({name: step.result for name, step in steps.items()})
+
+
+def results(clearml: ClearML, run_id: str) -> StepResults:
+    """The results that the run's steps have left so far."""
+    return typed(steps(clearml, run_id))
+
+
+def store(clearml: ClearML, task: str, result: Mapping[str, object]) -> None:
     """Store a step's result on its own task, in a form that people can read in the web UI."""
     item = {"name": RESULT, "type": "json", "value": json.dumps(result, indent=1)}
     clearml.call("tasks.edit", task=task, configuration={RESULT: item}, force=True)
 
 
-def publish_verdict(clearml: ClearML, run_id: str, verdict: Mapping[str, Any]) -> None:
+def publish_verdict(clearml: ClearML, run_id: str, verdict: VerdictDocument) -> None:
     """Store the verdict as an artifact of the run, and its summary in the user properties. Raises ClearMLError."""
     task = Task.get_task(task_id=task_fields.require_id(run_id))
     if not task.upload_artifact("verdict", dict(verdict), wait_on_upload=True):
         raise ClearMLError(f"the verdict could not be stored on the run {run_id}: check ClearML's file server")
-    summary = {key: str(verdict[key] or "") for key in ("outcome", "exit_reason", "commit", "pull_request")}
-    if verdict["rerun"]:
-        summary["rerun"] = verdict["rerun"]["said"]
-    task_parameters.set_properties(clearml, run_id, summary)
+    task_parameters.set_properties(clearml, run_id, _summary(verdict))
+
+
+def _summary(verdict: VerdictDocument) -> dict[str, str]:
+    rerun = {"rerun": verdict["rerun"]["said"]} if verdict["rerun"] else {}
+    return {
+        "outcome": str(verdict["outcome"]),
+        "exit_reason": verdict["exit_reason"],
+        "commit": verdict["commit"],
+        "pull_request": str(verdict["pull_request"] or ""),
+        **rerun,
+    }

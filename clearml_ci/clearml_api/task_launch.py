@@ -18,6 +18,7 @@ from clearml_ci.clearml_api.pipeline_runs import SUPERSEDED
 from clearml_ci.clearml_api.run_cancellation import STOPS_WITHIN
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.clearml_api.task_status import ENDED, LIVE
+from clearml_ci.core.outcome import Outcome
 from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.decisions import launch_outcome
 from clearml_ci.decisions.launch_outcome import Ending, Seen
@@ -87,7 +88,7 @@ def run(
         finally:
             over = f"ClearML CI: the {launch.purpose} of run {run} is over"
             _end_patiently(clearml, task, run=run, archive=launch.until == PROBE, reason=over)
-        if ending.outcome == "passed":
+        if ending.outcome == Outcome.PASSED:
             ending, seen = failed_meanwhile(watch, launch) or (ending, seen)
         return Launched(ending, seen, task_records.read(clearml, task))
 
@@ -127,7 +128,7 @@ def _follow(watch: "Watch", launch: RemoteRun, tell: Callable[[str], None]) -> t
             heard = time.monotonic()
             seen, aborted = looked
             if aborted:
-                return Ending("error", "", f"the check was ended while its task ran: {aborted}"), seen
+                return Ending(Outcome.ERROR, "", f"the check was ended while its task ran: {aborted}"), seen
             if ending := launch_outcome.ending(launch, seen):
                 return ending, seen
             runs, reports = ", its script runs" * seen.started, ", it reports" * seen.progress

@@ -3,13 +3,14 @@
 import signal
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import cast
 
 from clearml_ci.clearml_api import ownership, pipeline_runs, run_cancellation
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.clearml_api.worker_queues import Queue
+from clearml_ci.core.documents import RunDocument, VerdictDocument
+from clearml_ci.core.step_results import ReportResult
 from clearml_ci.decisions import verdict
-from clearml_ci.decisions.verdict import Document
 from clearml_ci.job import wait, workflow_output
 from clearml_ci.job.reporter import Voice
 from clearml_ci.operations import publish
@@ -45,7 +46,7 @@ def through(
     except ClearMLError as error:
         job.status(state="error", description=str(error), url="")
         raise
-    run = {"id": run_id, "url": ""}
+    run: RunDocument = {"id": run_id, "url": ""}
     began, deadline = ends
     try:
         ownership.mark(clearml, run_id, run=run_id, purpose="run")
@@ -67,7 +68,7 @@ def through(
         return _give_up(clearml, job, run, str(error) if told else f"{type(error).__name__}: {error}")
 
 
-def _supersede(clearml: ClearML, job: Voice, run: dict[str, str]) -> None:
+def _supersede(clearml: ClearML, job: Voice, run: RunDocument) -> None:
     """Stop the older checks of this pull request, and tell so where GitHub would wait for them for ever."""
     for older in run_cancellation.supersede(clearml, run["id"]):
         workflow_output.say(f"superseded an older check of pull request #{job.check.pull_request.number}: {older.url}")
@@ -76,24 +77,24 @@ def _supersede(clearml: ClearML, job: Voice, run: dict[str, str]) -> None:
             job.status(state="error", description="superseded by a newer commit", url=run["url"], commit=commit)
 
 
-def _wait(clearml: ClearML, job: Voice, run: dict[str, str], *, deadline: float) -> int:
+def _wait(clearml: ClearML, job: Voice, run: RunDocument, *, deadline: float) -> int:
     """The exit code, once the run has ended and its verdict is told."""
     ended, steps = wait.until_ended(clearml, run["id"], deadline=deadline, tell=workflow_output.say)
-    report = next((steps[name].result for name in REPORTS if name in steps), None) or {}
+    left = next((steps[name].result for name in REPORTS if name in steps), None)
+    report = cast(ReportResult, left or {})
     for warning in report.get("warnings", []):
         job.warn(warning)
     if ended.superseded_by:
         document = verdict.error(job.check, run=run, reason=f"superseded by the newer run {ended.superseded_by}")
         return _conclude(job, document)
     states = ", ".join(f"{step.name} {step.status}" for step in steps.values()) or f"no step: {ended.message}"
-    fault = verdict.doubt(job.check, run=run, status=ended.status, states=states, report=report)
+    fault = verdict.why_invalid(job.check, run=run, status=ended.status, states=states, report=report)
     return _unreported(job, run, fault) if fault else _reported(job, report)
 
 
-def _reported(job: Voice, report: dict[str, Any]) -> int:
+def _reported(job: Voice, report: ReportResult) -> int:
     """The run's own verdict; what its agent could not say on GitHub, the job says."""
-    document: Document = report["verdict"]
-    comment_url: str = report["comment_url"]
+    document, comment_url = report["verdict"], report["comment_url"]
     if document["rerun"]:  # whoever starts one speaks for no workflow
         return _conclude(job, document, comment_url=comment_url, body=report["markdown"])
     if not report["posted"]:
@@ -103,7 +104,7 @@ def _reported(job: Voice, report: dict[str, Any]) -> int:
     return _conclude(job, document, comment_url=comment_url, body=report["markdown"])
 
 
-def _give_up(clearml: ClearML, job: Voice, run: dict[str, str], reason: str) -> int:
+def _give_up(clearml: ClearML, job: Voice, run: RunDocument, reason: str) -> int:
     """Stop the run. A runner kills a cancelled job after seconds, so the word is told before the end is awaited."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
@@ -116,18 +117,18 @@ def _give_up(clearml: ClearML, job: Voice, run: dict[str, str], reason: str) -> 
     return told
 
 
-def _unreported(job: Voice, run: dict[str, str], reason: str) -> int:
+def _unreported(job: Voice, run: RunDocument, reason: str) -> int:
     """The verdict of a run that could not tell it itself."""
     document = verdict.error(job.check, run=run, reason=reason)
     job.status(state="error", description=reason, url=run["url"])
     return _conclude(job, document)
 
 
-def _conclude(job: Voice, document: Document, *, comment_url: str = "", body: str = "") -> int:
-    if job.check.action == audit.PIPELINE:
+def _conclude(job: Voice, document: VerdictDocument, *, comment_url: str = "", body: str = "") -> int:
+    if verdict.is_audit(document):
         title, text = audit_issue.title(document), body or audit_issue.issue(document)
     else:
         title, text = comment.headline(document), body or comment.comment(document, [])
     job.ended(document, text)
     workflow_output.conclude(document, title=title, comment_url=comment_url, body=text + cells.afterword(job.warnings))
-    return int(document["exit_code"])
+    return document["exit_code"]

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, field
 
-from clearml_ci.decisions.verdict import Document
+from clearml_ci.core.documents import AuditVerdict, VerdictDocument
+from clearml_ci.decisions import verdict
 from clearml_ci.github_api import check_runs, statuses
 from clearml_ci.github_api import session as github_session
 from clearml_ci.github_api.session import GitHub, GitHubError
 from clearml_ci.job import workflow_output
 from clearml_ci.operations import commit_history, publish, pull_request_code
-from clearml_ci.parameters import audit
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import Facts
 
@@ -79,7 +79,7 @@ class Voice:
         except GitHubError as error:
             self.warn(str(error))
 
-    def ended(self, document: Document, body: str) -> None:
+    def ended(self, document: VerdictDocument, body: str) -> None:
         """The check run's conclusion."""
         if self.hub is not None and self.check_run is not None:
             refused = publish.check_run(
@@ -88,19 +88,19 @@ class Voice:
             if refused:
                 self.warn(refused)
 
-    def verdict(self, document: Document, body: str) -> str:
+    def verdict(self, document: VerdictDocument, body: str) -> str:
         """Comment and status, or an audit's issue, for steps whose agent holds no credentials; the address."""
         if self.hub is None:
             self.warn("neither the steps' agent nor this job has a GITHUB_TOKEN: nothing is told on GitHub")
             return ""
-        if self.check.action == audit.PIPELINE:
+        if verdict.is_audit(document):
             return self._issue(self.hub, document, body)
         posted = publish.verdict(self.hub, self.check, document, body)
         for warning in posted.warnings:
             self.warn(warning)
         return posted.comment_url
 
-    def _issue(self, hub: GitHub, document: Document, body: str) -> str:
+    def _issue(self, hub: GitHub, document: AuditVerdict, body: str) -> str:
         try:
             return publish.audit(hub, self.check, document, body)
         except GitHubError as error:

@@ -19,7 +19,8 @@ from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.clearml_api.worker_queues import Queue
 from clearml_ci.core.errors import UsageError
-from clearml_ci.decisions import promotion, verdict
+from clearml_ci.core.outcome import Outcome
+from clearml_ci.decisions import promotion
 from clearml_ci.job import agent_code, audit_settings, event_context, follow, reporter, settings, workflow_output
 from clearml_ci.job.events import Event
 from clearml_ci.job.reporter import Voice
@@ -65,7 +66,7 @@ def promote(environ: Mapping[str, str], *, began: float) -> int:
     for text in said:
         workflow_output.note(text)
     codes = [0]
-    while merged and codes[-1] != verdict.OUTCOMES["error"].exit_code:
+    while merged and codes[-1] != Outcome.ERROR.exit_code:
         codes.append(_promote(environ, merged.pop(0), began=began))
         began = time.monotonic()
     if merged:

@@ -3,10 +3,9 @@
 import json
 import os
 import traceback
-from collections.abc import Mapping
 from pathlib import Path
 
-from clearml_ci.decisions.verdict import Document
+from clearml_ci.core.documents import RunDocument, VerdictDocument
 
 
 def say(line: str) -> None:
@@ -36,7 +35,7 @@ def fault(error: Exception) -> None:
     fail(f"a fault of ClearML CI itself: {type(error).__name__}: {error}; please report it with the lines above")
 
 
-def conclude(verdict: Document, *, title: str, comment_url: str, body: str) -> None:
+def conclude(verdict: VerdictDocument, *, title: str, comment_url: str, body: str) -> None:
     """The verdict in the log, in the job's outputs and, as `body`, in its summary."""
     level = "notice" if verdict["exit_code"] == 0 else "error"
     _annotate(level, f"{title}: {verdict['exit_reason']}")
@@ -45,7 +44,7 @@ def conclude(verdict: Document, *, title: str, comment_url: str, body: str) -> N
     _append("GITHUB_STEP_SUMMARY", body)
 
 
-def handed_over(run: Mapping[str, str], *, status: str, notes: str) -> None:
+def handed_over(run: RunDocument, *, status: str, notes: str) -> None:
     """A run that nobody waits for. `notes` end the job's summary.
 
     `status` is the name of the commit status that will tell its verdict; empty for an audit, which has none.
@@ -60,15 +59,15 @@ def handed_over(run: Mapping[str, str], *, status: str, notes: str) -> None:
     _append("GITHUB_STEP_SUMMARY", f"Runs in ClearML: [pipeline run]({run['url']})\n{notes}")
 
 
-def outputs(verdict: Document, *, comment_url: str) -> dict[str, str]:
+def outputs(verdict: VerdictDocument, *, comment_url: str) -> dict[str, str]:
     """The job's outputs: one line each, so that no text can add an output of its own."""
-    candidate, baseline = verdict["candidate"] or {}, verdict["baseline"] or {}
+    candidate, baseline = verdict["candidate"], verdict["baseline"]
     values = {
-        "outcome": verdict["outcome"],
+        "outcome": str(verdict["outcome"]),
         "exit_reason": verdict["exit_reason"],
-        "task_id": candidate.get("id", ""),
-        "task_url": candidate.get("url", ""),
-        "baseline_task_id": baseline.get("id", ""),
+        "task_id": candidate["id"] if candidate else "",
+        "task_url": candidate["url"] if candidate else "",
+        "baseline_task_id": baseline["id"] if baseline else "",
         "pipeline_id": verdict["pipeline"]["id"],
         "pipeline_url": verdict["pipeline"]["url"],
         "comment_url": comment_url,

@@ -6,15 +6,17 @@ What the step `compare` asks before a merge, and `promote` once more after it.
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from clearml_ci.clearml_api import project_lookup, promotion_ledger, task_inputs, task_metrics, task_records
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import baseline, comparability, errors, gate, recorded_task, repository_url
 from clearml_ci.core.comparability import Difference
+from clearml_ci.core.documents import TaskDocument
 from clearml_ci.core.gate import Gate, Judgement, Reported
+from clearml_ci.core.outcome import Outcome
 from clearml_ci.core.recorded_task import RecordedTask
+from clearml_ci.core.step_results import CompareResult
 from clearml_ci.decisions import promotion
 from clearml_ci.operations import commit_history, github_access
 from clearml_ci.parameters.check import Check
@@ -26,11 +28,11 @@ def with_best(
     clearml: ClearML,
     run: Run,
     wanted: Check,
-    candidate: Mapping[str, str],
+    candidate: TaskDocument,
     *,
     main: str | None = None,
     beside: bool = False,
-) -> dict[str, Any]:
+) -> CompareResult:
     """`{"outcome", "reason", "baseline": task or None, "main_baseline", "gates", "differences", "warnings"}`.
 
     `main`: the id of the task that main's own merge base was judged by, where somebody found it. A candidate that
@@ -56,7 +58,7 @@ def with_best(
         "reason": reason,
         "baseline": recorded_task.as_document(bests[0]) if bests else None,
         "main_baseline": recorded_task.as_document(main_task) if main_task else None,
-        "gates": [gate.as_document(one, told) | _value_of_main(one, of_main) for one, told in judged],
+        "gates": [gate.as_row(one, told, main=_value_of_main(one, of_main)) for one, told in judged],
         "differences": comparability.as_documents(differences[bests[0].id]) if bests else [],
         "differences_total": len(differences[bests[0].id]) if bests else 0,
         "warnings": [
@@ -67,7 +69,7 @@ def with_best(
     }
 
 
-def _bests(clearml: ClearML, wanted: Check, candidate: Mapping[str, str]) -> list[tuple[RecordedTask, Reported]]:
+def _bests(clearml: ClearML, wanted: Check, candidate: TaskDocument) -> list[tuple[RecordedTask, Reported]]:
     """Where the policy looks, not only where the candidate is: a pull request can change its task's project.
 
     Without a project, the bests of the same repository count, wherever they are, and those beside the candidate.
@@ -97,7 +99,7 @@ def _missing(
     clearml: ClearML,
     run: Run,
     wanted: Check,
-    candidate: Mapping[str, str],
+    candidate: TaskDocument,
     tagged: Sequence[tuple[RecordedTask, Reported]],
 ) -> str | None:
     """Why it is no first model that no task carries the tag: a promotion once gave it to one."""
@@ -131,7 +133,11 @@ def _judge(
         (one, gate.judge(one, {candidate: reported[one]}, {task.id: metrics[one] for task, metrics in usable}))
         for one in wanted.gates
     ]
-    return [(one, replace(told, outcome="error", reason=lost, warning="")) for one, told in judged] if lost else judged
+    return (
+        [(one, replace(told, outcome=Outcome.ERROR, reason=lost, warning="")) for one, told in judged]
+        if lost
+        else judged
+    )
 
 
 def _differences(
@@ -158,7 +164,7 @@ def _like_for_like(
 
 def _with_names(clearml: ClearML, candidate: str, judged: Judged) -> Judged:
     """Reasons that name the nearest metric where one was not reported."""
-    missing = [one for one, told in judged if told.outcome == "inconclusive" and told.value is None]
+    missing = [one for one, told in judged if told.outcome == Outcome.INCONCLUSIVE and told.value is None]
     known = task_metrics.series_names(clearml, candidate) if missing else []
     return [
         (one, replace(told, reason=told.reason + errors.nearest(one.name, known, what="it reported")))
@@ -176,6 +182,6 @@ def _main(clearml: ClearML, task: str | None, gates: Sequence[Gate]) -> tuple[Re
     return None, {}
 
 
-def _value_of_main(one: Gate, reported: Reported) -> dict[str, float | None]:
+def _value_of_main(one: Gate, reported: Reported) -> float | None:
     summary = reported.get(one)
-    return {"main": gate.finite(gate.value_of(one, summary)) if summary else None}
+    return gate.value_of(one, summary) if summary else None

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from clearml_ci.clearml_api import task_launch, worker_queues
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import recorded_task
 from clearml_ci.core.errors import UsageError
+from clearml_ci.core.outcome import Outcome
+from clearml_ci.core.step_results import MainLaunchDocument
 from clearml_ci.decisions import launch_outcome
 from clearml_ci.github_api import git_history, session
 from clearml_ci.github_api.session import GitHub, GitHubError
@@ -16,9 +17,6 @@ from clearml_ci.operations import github_access, pull_request_code
 from clearml_ci.parameters import audit
 from clearml_ci.parameters.audit import Audit
 from clearml_ci.parameters.remote_run import RemoteRun
-
-NOTHING: dict[str, Any] = {"log_tail": [], "task": None, "until": None, "seconds": {}, "notes": []}
-
 
 _DARK = "GitHub could not be asked which commits main has, so nothing is known of what drifts or is not on it"
 
@@ -72,30 +70,20 @@ def launch(
     hub: GitHub | None,
     commit: str,
     tell: Callable[[str], None],
-) -> dict[str, Any]:
-    """`{"outcome", "phase", "reason", "log_tail", "task", "commit", "until", "seconds", "notes"}`.
+) -> MainLaunchDocument:
+    """The result of the launch.
 
-    What a person has to mend is an outcome with the phase in which it failed; raises ClearMLError for the rest.
-    """
+    What a person has to mend is an outcome with the phase in which it failed; raises ClearMLError for the rest."""
     try:
         code, notes = pull_request_code.of(hub, audit.as_check(wanted, commit=commit), asked)
         queue = worker_queues.served(clearml, [asked.queue])[asked.queue]
     except GitHubError as error:
-        return {"outcome": "error", "phase": "settings", "reason": str(error), "commit": commit, **NOTHING}
+        return {**launch_outcome.not_launched(Outcome.ERROR, phase="settings", reason=str(error)), "commit": commit}
     except (UsageError, ClearMLError) as error:
-        return {"outcome": "error", "phase": "queue", "reason": str(error), "commit": commit, **NOTHING}
+        return {**launch_outcome.not_launched(Outcome.ERROR, phase="queue", reason=str(error)), "commit": commit}
     launched = task_launch.run(clearml, asked, code, queue=queue.id, run=run.id, tell=tell)
-    ending, seen = launched.ending, launched.seen
-    if ending.outcome == "error" and not ending.phase:
+    ending, task = launched.ending, recorded_task.as_document(launched.task)
+    if ending.outcome == Outcome.ERROR and not ending.phase:
         raise ClearMLError(ending.reason)
-    return {
-        "outcome": ending.outcome,
-        "phase": ending.phase,
-        "reason": ending.reason,
-        "log_tail": [] if ending.outcome == "passed" else launch_outcome.tail(seen.console),
-        "task": recorded_task.as_document(launched.task),
-        "commit": commit,
-        "until": asked.until,
-        "seconds": {name: round(getattr(seen, name), 1) for name in ("queued", "setup", "running")},
-        "notes": notes,
-    }
+    document = launch_outcome.as_document(asked, ending, launched.seen, task=task, notes=notes)
+    return {**document, "commit": commit}

@@ -3,17 +3,18 @@
 What is judged is judged against the best of now; how the tag then changes hands is in `handover`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from typing import Any
 
 from clearml_ci.clearml_api import project_lookup, promotion_ledger, task_records
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import baseline, recorded_task
 from clearml_ci.core.errors import UsageError
+from clearml_ci.core.outcome import Outcome
 from clearml_ci.core.recorded_task import RecordedTask
+from clearml_ci.core.step_results import CompareResult, PromoteResult
 from clearml_ci.decisions import promotion
 from clearml_ci.decisions.promotion import Move
 from clearml_ci.decisions.tag_ranking import Rule
@@ -27,7 +28,7 @@ _STAYS = "the tag stays where it is"
 _LOOKED_FOR = "and the best is looked for"
 
 
-_UNJUDGED: dict[str, Any] = {"outcome": None, "reason": "", "baseline": None, "gates": [], "warnings": []}
+_UNJUDGED: CompareResult = {"outcome": None, "reason": "", "baseline": None, "gates": [], "warnings": []}
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,8 @@ def refuse_out_of_reach(wanted: Check, candidate: RecordedTask) -> None:
 
 
 def promote(
-    clearml: ClearML, run: Run, wanted: Check, candidate: RecordedTask, *, judged: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
+    clearml: ClearML, run: Run, wanted: Check, candidate: RecordedTask, *, judged: CompareResult | None = None
+) -> PromoteResult:
     """The tag goes to the candidate where the policy says so: what the comparison found, and `{"promotion"}`.
 
     `judged`: the comparison's result, where it was made just now. Raises ClearMLError; repeated, it goes on.
@@ -71,9 +72,9 @@ def promote(
     tagged = [task.id for task, _ in compare.tagged_tasks(clearml, wanted, candidate.project_id)]
     if tagged == [candidate.id]:
         _finish(asked, moves, candidate)
-        return _result(asked, candidate, _UNJUDGED, "passed", "it carries the tag already")
+        return _result(asked, candidate, _UNJUDGED, Outcome.PASSED, "it carries the tag already")
     if candidate.id not in tagged and (refused := promotion.had_its_turn(moves, candidate.id)):
-        return _result(asked, candidate, _UNJUDGED, "passed", f"{_STAYS}: {refused}")
+        return _result(asked, candidate, _UNJUDGED, Outcome.PASSED, f"{_STAYS}: {refused}")
     judged = judged or _judge(asked, candidate)
     outcome = judged["outcome"] if any(gate.required for gate in wanted.gates) else None
     decision = promotion.decide(wanted.promote, outcome=outcome, reason=judged["reason"])
@@ -90,7 +91,7 @@ def _moves(clearml: ClearML, pipelines: str, wanted: Check, project_id: str) -> 
     return promotion.of_tag(found, tag=wanted.best_tag, project_id=project_id, task_name=wanted.task_name)
 
 
-def _judge(asked: _Asked, candidate: RecordedTask) -> dict[str, Any]:
+def _judge(asked: _Asked, candidate: RecordedTask) -> CompareResult:
     if not asked.wanted.gates:
         return _UNJUDGED
     document = recorded_task.as_document(candidate)
@@ -98,17 +99,18 @@ def _judge(asked: _Asked, candidate: RecordedTask) -> dict[str, Any]:
 
 
 def _move(
-    asked: _Asked, candidate: RecordedTask, judged: Mapping[str, Any], tagged: Sequence[str], reason: str
-) -> dict[str, Any]:
-    first = (judged["baseline"] or {}).get("id", "")
+    asked: _Asked, candidate: RecordedTask, judged: CompareResult, tagged: Sequence[str], reason: str
+) -> PromoteResult:
+    best = judged["baseline"]
+    first = best["id"] if best else ""
     others = sorted((task for task in tagged if task != candidate.id), key=lambda task: task != first)
     move = _entry(asked, to=candidate, previous=others, reason=reason)
     highest, previous = tag_transfer.give(asked.clearml, asked.run.project, move, _rule(asked), tagged=tagged)
     if highest == candidate.id:
         moved = f"the tag '{move.tag}' moved to this commit's task ({candidate.name}, {candidate.id[:8]}): {reason}"
-        return _result(asked, candidate, judged, "passed", moved, previous=previous)
+        return _result(asked, candidate, judged, Outcome.PASSED, moved, previous=previous)
     how = "has it, and is as good" if highest in tagged else "became the best at the same time"
-    return _result(asked, candidate, judged, "passed", f"{_STAYS}: the task {highest} {how}")
+    return _result(asked, candidate, judged, Outcome.PASSED, f"{_STAYS}: the task {highest} {how}")
 
 
 def _rule(asked: _Asked) -> Rule:
@@ -171,7 +173,7 @@ def to_undo(clearml: ClearML, pipelines: str, wanted: Check) -> Undoing:
     return Undoing(undone, target, tuple(carrying))
 
 
-def rollback(clearml: ClearML, run: Run, wanted: Check) -> dict[str, Any]:
+def rollback(clearml: ClearML, run: Run, wanted: Check) -> PromoteResult:
     """The last promotion is undone: the tag goes back to the task that had it before. Raises as to_undo, ClearMLError.
 
     What is noted and told is about the pull request of that promotion, whichever run this one was started from.
@@ -186,11 +188,11 @@ def rollback(clearml: ClearML, run: Run, wanted: Check) -> dict[str, Any]:
     highest, previous = tag_transfer.give(clearml, run.project, move, _rule(asked), tagged=found.carrying)
     if highest == target.id:
         said = f"the tag '{move.tag}' is back on {target.name} ({target.id[:8]}): {reason}"
-        return _result(asked, target, _UNJUDGED, "passed", said, previous=previous)
+        return _result(asked, target, _UNJUDGED, Outcome.PASSED, said, previous=previous)
     lost = (
         f"nothing was rolled back: the task {highest} became the best at the same time; look at it, and run this again"
     )
-    return _result(asked, target, _UNJUDGED, "error", lost)
+    return _result(asked, target, _UNJUDGED, Outcome.ERROR, lost)
 
 
 def _previous(clearml: ClearML, undone: Move) -> RecordedTask:
@@ -211,28 +213,19 @@ def _previous(clearml: ClearML, undone: Move) -> RecordedTask:
 def _result(
     asked: _Asked,
     task: RecordedTask,
-    judged: Mapping[str, Any],
-    outcome: str,
+    judged: CompareResult,
+    outcome: Outcome,
     reason: str,
     *,
     previous: Sequence[str] | None = None,
-) -> dict[str, Any]:
+) -> PromoteResult:
     """`previous`: the ids of those that had the tag before, None where it did not move."""
-    wanted = asked.wanted
     return {
         **judged,
         "outcome": outcome,
         "reason": reason,
         "candidate": recorded_task.as_document(task),
-        "promotion": {
-            "action": promotion_mode.ROLLBACK if wanted.action == promotion_mode.ROLLBACK else promotion_mode.PROMOTE,
-            "mode": wanted.promote,
-            "moved": previous is not None,
-            "tag": wanted.best_tag,
-            "to": task.id if previous is not None else None,
-            "from": list(previous or ()),
-            "pull_request": wanted.pull_request.number,
-            "commit": wanted.commit,
-            "merge_commit": wanted.merge_commit,
-        },
+        "promotion": promotion.as_document(
+            asked.wanted, to=None if previous is None else task.id, previous=previous or ()
+        ),
     }

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from clearml_ci.decisions.verdict import Document
+from clearml_ci.core.documents import AuditVerdict, VerdictDocument
+from clearml_ci.decisions.verdict import is_let_pass
 from clearml_ci.github_api import check_runs, issues, pull_request_comment, pull_requests, statuses
 from clearml_ci.github_api.pull_requests import PullRequestState
 from clearml_ci.github_api.session import GitHub, GitHubError
@@ -28,7 +29,7 @@ class Posted:
     warnings: tuple[str, ...]
 
 
-def verdict(hub: GitHub, wanted: Check, document: Document, body: str) -> Posted:
+def verdict(hub: GitHub, wanted: Check, document: VerdictDocument, body: str) -> Posted:
     """Comment, and status where there is one. What is refused becomes a warning: it does not turn the verdict."""
     url, refused = _attempt(lambda: _comment(hub, wanted, document, body), ("", ""))
     comment_url, moved = url
@@ -37,7 +38,7 @@ def verdict(hub: GitHub, wanted: Check, document: Document, body: str) -> Posted
     return Posted(comment_url, bool(status_url), tuple(dict.fromkeys(warnings)))
 
 
-def audit(hub: GitHub, wanted: Check, document: Document, body: str) -> str:
+def audit(hub: GitHub, wanted: Check, document: AuditVerdict, body: str) -> str:
     """The address of the repository's one issue, which is closed when all is well. Raises GitHubError."""
     return issues.upsert(
         hub,
@@ -79,7 +80,13 @@ def not_the_merge(pull: PullRequestState, wanted: Check) -> str:
 
 
 def check_run(
-    hub: GitHub, wanted: Check, document: Document, body: str, *, started: int | None, warnings: Sequence[str] = ()
+    hub: GitHub,
+    wanted: Check,
+    document: VerdictDocument,
+    body: str,
+    *,
+    started: int | None,
+    warnings: Sequence[str] = (),
 ) -> str:
     """The check run's conclusion; the one that was started, or a new one where the token may. A warning, or nothing.
 
@@ -93,9 +100,9 @@ def check_run(
         name = check_runs.NAME.format(wanted.check_name)
         one = started or check_runs.start(hub, commit=document["told_at"], name=name, url=url)
         if one is not None:
-            conclusion = "neutral" if _let_pass(document) else CONCLUSIONS[document["state"]]
+            conclusion = "neutral" if is_let_pass(document) else CONCLUSIONS[document["state"]]
             end = cells.afterword(warnings)
-            title = f"{document['outcome'].replace('_', ' ')}: {document['exit_reason']}"[:200]
+            title = f"{document['outcome'].words}: {document['exit_reason']}"[:200]
             check_runs.finish(hub, one, conclusion=conclusion, title=title, summary=body, url=url, end=end)
         return ""
 
@@ -103,17 +110,13 @@ def check_run(
     return refused
 
 
-def described(document: Document) -> str:
+def described(document: VerdictDocument) -> str:
     """The verdict in a commit status's few words."""
     stamp = f" ({document['rerun']['said']})" if document["rerun"] else ""
-    return f"{document['outcome'].replace('_', ' ')}{stamp}: {document['exit_reason']}"
+    return f"{document['outcome'].words}{stamp}: {document['exit_reason']}"
 
 
-def _let_pass(document: Document) -> bool:
-    return (document["outcome"], document["exit_code"]) == ("inconclusive", 0)
-
-
-def _comment(hub: GitHub, wanted: Check, document: Document, body: str) -> tuple[str, str]:
+def _comment(hub: GitHub, wanted: Check, document: VerdictDocument, body: str) -> tuple[str, str]:
     """The comment's address, and why there is none where that has to be told."""
     pull = wanted.pull_request
     if wanted.action != "check":
@@ -133,7 +136,7 @@ def _comment(hub: GitHub, wanted: Check, document: Document, body: str) -> tuple
     return url, ""
 
 
-def _line(hub: GitHub, wanted: Check, document: Document, body: str) -> str:
+def _line(hub: GitHub, wanted: Check, document: VerdictDocument, body: str) -> str:
     """What happened after the merge is a line of the check's own comment, which stays as it is."""
     pull = wanted.pull_request
     return pull_request_comment.edit(
@@ -146,7 +149,7 @@ def _line(hub: GitHub, wanted: Check, document: Document, body: str) -> str:
     )
 
 
-def _status(hub: GitHub, wanted: Check, document: Document) -> str:
+def _status(hub: GitHub, wanted: Check, document: VerdictDocument) -> str:
     """The status' address; empty where the verdict is about no commit."""
     if not wanted.has_status:
         return ""

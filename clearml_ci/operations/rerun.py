@@ -6,12 +6,12 @@ nonce is the original, and later ones are shown as a difference to it.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from clearml_ci.clearml_api import pipeline_runs
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core import redaction
+from clearml_ci.core.documents import RerunDocument
 from clearml_ci.core.errors import UsageError, nearest
 from clearml_ci.parameters.check import ORIGIN
 
@@ -40,7 +40,7 @@ class Rerun:
         return f"rerun by {self.by or 'an unknown user'} {what}"
 
     @property
-    def document(self) -> dict[str, Any]:
+    def document(self) -> RerunDocument:
         """As a verdict carries it."""
         return {"by": self.by, "changes": list(self.changes), "original": self.original.id, "said": self.stamp}
 

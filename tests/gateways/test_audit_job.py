@@ -82,11 +82,12 @@ def test_verdict__agents_without_credentials__the_job_opens_and_closes_the_issue
 ) -> None:
     asked = audit_job.asked(environ)
     job = reporter.connect(asked.check, asked.github_token)
-    document: dict[str, Any] = {"repository": FULL_NAME, "outcome": "regressed", "exit_code": 1, "findings": []}
+    document: Any = {"repository": FULL_NAME, "outcome": "regressed", "exit_code": 1, "findings": []}
     url = job.verdict(document, f"<!-- clearml-ci audit: {FULL_NAME} -->\nfound")
     (issue,) = hub.repository.get_issues(state="open")
     assert (issue.html_url, issue.user.login) == (url, "github-actions[bot]")
-    job.verdict({**document, "outcome": "passed", "exit_code": 0}, f"<!-- clearml-ci audit: {FULL_NAME} -->\nwell")
+    passed: Any = {**document, "outcome": "passed", "exit_code": 0}
+    job.verdict(passed, f"<!-- clearml-ci audit: {FULL_NAME} -->\nwell")
     assert hub.repository.get_issue(issue.number).state == "closed"
 
 

@@ -22,6 +22,7 @@ from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
+from clearml_ci.core.step_results import BaselinesResult, LeftoversResult, RetrainResult
 from clearml_ci.decisions.promotion import Move
 from clearml_ci.parameters.audit import Audit, Home
 from sandbox.runtime.clearml_access import Client
@@ -111,7 +112,7 @@ def at_home(world: World, hub: Hub) -> Home:
     return replace(world.audit.home, github_api=hub.server.api_url)
 
 
-def kinds(result: dict[str, Any]) -> list[tuple[str, str]]:
+def kinds(result: BaselinesResult | LeftoversResult | RetrainResult) -> list[tuple[str, str]]:
     return [(one["kind"], one["severity"]) for one in result["findings"]]
 
 
@@ -433,7 +434,7 @@ def test_audit_retrain__without_a_gate__says_what_is_missing(world: World) -> No
         audit_retrain.audit_retrain(world.clearml, world.run(gates=(), edits=TRAIN))
 
 
-def reported(world: World, run: Run, *findings: dict[str, Any]) -> dict[str, Any]:
+def reported(world: World, run: Run, *findings: dict[str, Any]) -> Any:
     """The report of a run whose two steps found the same."""
     for name in ("audit_baselines", "audit_leftovers"):
         step = world.task(end="completed", name=name, parent=run.id, project=world.pipelines)
@@ -502,7 +503,7 @@ def test_audit_report__rerun_whose_parameters_cannot_be_read__leaves_an_error_an
     home = at_home(world, hub)
     reported(world, world.run(home=home, edits=ORIGIN), FOUND)
     again = world.run(home=home, edits={**ORIGIN, "retrain": "ten"})
-    result = audit_report.audit_report(world.clearml, again)
+    result: Any = audit_report.audit_report(world.clearml, again)
     verdict = result["verdict"]
     assert (verdict["outcome"], verdict["exit_code"]) == ("error", 4)
     assert "the parameters of this rerun cannot be read: retrain is 'ten'" in verdict["exit_reason"]

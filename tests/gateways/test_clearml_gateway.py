@@ -3,7 +3,7 @@
 import re
 import socket
 import time
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -23,6 +23,7 @@ from clearml_ci.clearml_api import (
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core.comparability import Inputs
+from clearml_ci.core.documents import VerdictDocument
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate, Summary
 from clearml_ci.core.git_source import Source
@@ -283,7 +284,7 @@ def test_publish_verdict__run__carries_artifact_and_properties(
         "pull_request": 7,
         "rerun": {"said": "rerun by Ada"},
     }
-    run_results.publish_verdict(clearml, run, verdict)
+    run_results.publish_verdict(clearml, run, cast("VerdictDocument", verdict))
     found = client.call("tasks.get_by_id", task=run)["task"]
     (artifact,) = [one for one in found["execution"]["artifacts"] if one["key"] == "verdict"]
     assert b'"outcome": "passed"' in client.download(artifact["uri"])

@@ -52,7 +52,7 @@ class World:
     def best(self, accuracy: list[float], **more: Any) -> str:
         return self.task(accuracy, tags=["Best"], **more)
 
-    def compare(self, *gates: Gate, main: str | None = None, **changes: Any) -> dict[str, Any]:
+    def compare(self, *gates: Gate, main: str | None = None, **changes: Any) -> Any:
         asked = replace(CHECK, project=self.name, gates=gates or CHECK.gates, **changes)
         items = {n: {"section": "Args", "name": n, "value": v} for n, v in asked.to_arguments().items()}
         run = self.client.call(
@@ -163,13 +163,15 @@ def test_compare__main__is_shown_beside_the_best_and_decides_nothing(world: Worl
 def test_curves__of_the_report__are_the_candidates_and_its_gates_bests(world: World) -> None:
     best = world.best([0.7, 0.8], latency=19.0)
     asked = replace(CHECK, gates=(LATENCY, ACCURACY))
-    document = {"candidate": {"id": world.candidate}, "gates": world.compare(*asked.gates)["gates"]}
+    document: Any = {"candidate": {"id": world.candidate}, "gates": world.compare(*asked.gates)["gates"]}
     (drawn,) = report.curves(world.clearml, asked, document).items()
     assert document["gates"][1]["baseline_task"] == best
     assert [round(value, 6) for _, value in drawn[1].candidate] == [0.5, 0.9, 0.85]
     assert (drawn[0], [round(value, 6) for _, value in drawn[1].baseline]) == (1, [0.7, 0.8])
-    assert report.curves(world.clearml, asked, {**document, "candidate": {"id": "0" * 32}}) == {}
-    assert report.curves(world.clearml, asked, {"candidate": None, "gates": []}) == {}
+    gone: Any = {**document, "candidate": {"id": "0" * 32}}
+    none: Any = {"candidate": None, "gates": []}
+    assert report.curves(world.clearml, asked, gone) == {}
+    assert report.curves(world.clearml, asked, none) == {}
 
 
 def test_compare__best_above_last__is_warned_about(world: World) -> None:

@@ -11,6 +11,9 @@ from flask import Flask, Response, request
 from github.Issue import Issue
 from github.Repository import Repository
 
+from clearml_ci.core.documents import RunDocument
+from clearml_ci.core.outcome import Outcome
+from clearml_ci.core.step_results import Posted
 from clearml_ci.decisions import verdict
 from clearml_ci.github_api import session as github_session
 from clearml_ci.github_api import statuses
@@ -168,7 +171,8 @@ def test_connect__app_key_that_was_cut__is_told_and_not_shown(server: GitHubServ
 # --- what the report makes of refusals ------------------------------------------------------------------------
 
 
-PASSED = {"outcome": "passed", "state": "success", "exit_code": 0}
+PASSED = {"outcome": Outcome.PASSED, "state": "success", "exit_code": 0}
+RUN: RunDocument = {"id": "r", "url": "https://c"}
 
 
 def summaries(issue: Issue, commit: str) -> list[str]:
@@ -183,13 +187,13 @@ def check_of(server: GitHubServer) -> Check:
 
 def publish(
     server: GitHubServer, monkeypatch: pytest.MonkeyPatch, *, waited_for: bool = True, **environment: str
-) -> dict[str, Any]:
+) -> Posted:
     for name in ("GITHUB_TOKEN", "GH_TOKEN", "GITHUB_API_URL"):
         monkeypatch.delenv(name, raising=False)
     for name, value in {"GITHUB_API_URL": server.api_url, **environment}.items():
         monkeypatch.setenv(name, value)
     check = replace(check_of(server), waited_for=waited_for)
-    passed = {**verdict.error(check, run={"id": "r", "url": "https://c"}, reason="fine"), **PASSED}
+    passed: Any = {**verdict.error(check, run=RUN, reason="fine"), **PASSED}
     return report.post(*github_access.voice(check), check, passed, f"{MARKER}\nfine")
 
 
@@ -219,7 +223,7 @@ def test_publish__checks_of_several_names__have_a_comment_a_status_and_a_check_r
     for name in ("digits", "letters", "digits", ""):
         job = reporter.connect(replace(check_of(server), name=name), server.token("workflow", permissions=JOB))
         job.started("https://c")
-        document = verdict.error(job.check, run={"id": "r", "url": "https://c"}, reason="fine")
+        document = verdict.error(job.check, run=RUN, reason="fine")
         job.verdict(document, markdown.comment(document, []))
         job.ended(document, "fine")
     commit = issue.repository.get_commit(head(server))
@@ -233,12 +237,12 @@ def test_publish__checks_of_several_names__have_a_comment_a_status_and_a_check_r
 
 
 def test_publish__merge_of_a_name__is_a_line_of_its_own_comment(server: GitHubServer, issue: Issue) -> None:
-    token, run = server.token("workflow", permissions=JOB), {"id": "r", "url": "https://c"}
+    token = server.token("workflow", permissions=JOB)
     for name in ("digits", "letters"):
         check = replace(check_of(server), name=name)
         for one in (check, replace(check, action="promote", merge_commit=check.commit)):
             if (name, one.action) != ("digits", "promote"):
-                document = verdict.error(one, run=run, reason="fine")
+                document = verdict.error(one, run=RUN, reason="fine")
                 reporter.connect(one, token).verdict(document, markdown.comment(document, []))
     assert ["**Merged as" in comment.body for comment in issue.get_comments()] == [False, True]
 
@@ -258,7 +262,7 @@ def test_verdict__job_that_may_not_comment__is_told_in_the_check_run_and_once_in
     token = server.token("workflow", permissions={**JOB, "issues": "read", "pull_requests": "read"})
     job = reporter.connect(check_of(server), token)
     job.started("https://c")
-    passed = {**verdict.error(job.check, run={"id": "r", "url": "https://c"}, reason="fine"), **PASSED}
+    passed: Any = {**verdict.error(job.check, run=RUN, reason="fine"), **PASSED}
     for _ in range(2):
         assert job.verdict(passed, MARKER) == ""
     job.ended(passed, f"{MARKER}\nfine\n")
@@ -302,8 +306,8 @@ def test_publish__run_that_names_another_github__does_not_get_the_token(
         monkeypatch.setenv("GITHUB_API_URL", server.api_url)
         check = check_of(server)
         moved = replace(check, pull_request=replace(check.pull_request, github_api=elsewhere))
-        document = verdict.error(check, run={"id": "r", "url": "https://c"}, reason="fine")
-        published = report.post(*github_access.voice(moved), moved, {**document, **PASSED}, MARKER)
+        document: Any = {**verdict.error(check, run=RUN, reason="fine"), **PASSED}
+        published = report.post(*github_access.voice(moved), moved, document, MARKER)
     assert published["posted"] is False
     assert seen == []
 

@@ -43,7 +43,7 @@ class Watched(ClearML):
     before: Callable[[int], None] = lambda number: None  # noqa: ARG005
     sent: int = 0
 
-    def call(self, endpoint: str, **request: Any) -> dict[str, Any]:
+    def call(self, endpoint: str, **request: Any) -> Any:
         self.before(self.sent)
         self.sent += 1
         return super().call(endpoint, **request)
@@ -82,22 +82,20 @@ class World:
             self.client.call(f"tasks.{end}", task=run)
         return pipeline_runs.read(self.clearml, run)
 
-    def promote(self, asked: Check = CHECK) -> dict[str, Any]:
+    def promote(self, asked: Check = CHECK) -> Any:
         return promote_step.promote(self.clearml, self.run(asked))
 
-    def move(
-        self, task: str, asked: Check = CHECK, *, session: ClearML | None = None, goes_on: bool = False
-    ) -> dict[str, Any]:
+    def move(self, task: str, asked: Check = CHECK, *, session: ClearML | None = None, goes_on: bool = False) -> Any:
         """`goes_on`: an agent is at its step, as far as anyone else can see."""
         recorded, run = task_records.read(self.clearml, task), self.run(asked)
         for started in [run.id, self.project.step(run.id, "promote")] if goes_on else []:
             self.client.call("tasks.started", task=started)
         return moving.promote(session or self.clearml, run, asked, recorded)
 
-    def rollback(self) -> dict[str, Any]:
+    def rollback(self) -> Any:
         return self.promote(replace(CHECK, action="rollback"))
 
-    def undo(self, asked: Check = CHECK, *, session: ClearML | None = None) -> dict[str, Any]:
+    def undo(self, asked: Check = CHECK, *, session: ClearML | None = None) -> Any:
         asked = replace(asked, action="rollback", project=self.project.name)
         return moving.rollback(session or self.clearml, self.run(asked), asked)
 
@@ -255,7 +253,7 @@ def test_promote__checks_of_several_names__takes_the_task_that_its_own_name_judg
     assert move.name == "digits"
 
 
-def at_the_check(world: World, task: str, asked: Check, *, remote: str = "", compared: bool = True) -> dict[str, Any]:
+def at_the_check(world: World, task: str, asked: Check, *, remote: str = "", compared: bool = True) -> Any:
     """The step `promote` of a check whose other steps have ended; `remote` is the outcome of its remote run."""
     asked = replace(
         asked, action="check", merge_commit="", promote="on-pass", until="first-iteration" if remote else "off"
@@ -408,7 +406,7 @@ def test_promote__tag_that_cannot_be_read_back__takes_nothing_from_the_old_best(
 
     @dataclass
     class Forgetful(ClearML):
-        def call(self, endpoint: str, **request: Any) -> dict[str, Any]:
+        def call(self, endpoint: str, **request: Any) -> Any:
             return {} if endpoint == "tasks.update_tags" else super().call(endpoint, **request)
 
     with pytest.raises(ClearMLError, match="cannot be read back: nothing was taken from any other task"):
@@ -692,7 +690,7 @@ def test_rollback__of_a_promotion_that_goes_on__waits_until_it_has_settled(world
 
     @dataclass
     class Watching(ClearML):
-        def call(self, endpoint: str, **request: Any) -> dict[str, Any]:
+        def call(self, endpoint: str, **request: Any) -> Any:
             if request.get("remove_tags") == [TAG] and not act.done:
                 act()
             return super().call(endpoint, **request)
@@ -710,7 +708,7 @@ def test_promote__tag_taken_by_hand_and_given_to_one_that_is_none__is_told_and_n
 
     @dataclass
     class Meddled(ClearML):
-        def call(self, endpoint: str, **request: Any) -> dict[str, Any]:
+        def call(self, endpoint: str, **request: Any) -> Any:
             if request.get("tags") == [TAG] and new in world.tagged():
                 world.client.call("tasks.update_tags", ids=[old, new], remove_tags=[TAG])
                 world.client.call("tasks.update_tags", ids=[draft], add_tags=[TAG])
@@ -729,7 +727,7 @@ def test_rollback__promotion_that_hangs__is_told_and_leaves_a_best(
 
     @dataclass
     class Dies(ClearML):
-        def call(self, endpoint: str, **request: Any) -> dict[str, Any]:
+        def call(self, endpoint: str, **request: Any) -> Any:
             if request.get("remove_tags") == [TAG]:
                 raise DiedError
             return super().call(endpoint, **request)
@@ -774,7 +772,7 @@ def test_add_tag__server_without_update_tags__writes_what_it_read(world: World) 
 
     @dataclass
     class Older(ClearML):
-        def call(self, endpoint: str, **request: Any) -> dict[str, Any]:
+        def call(self, endpoint: str, **request: Any) -> Any:
             return super().call(endpoint.replace("update_tags", "update_tagz"), **request)
 
     older = Older(world.clearml.session)

@@ -12,6 +12,7 @@ from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
+from clearml_ci.core.step_results import StepResult
 from clearml_ci.job.reporter import Voice
 from clearml_ci.operations import publish
 from clearml_ci.parameters.check import Check
@@ -53,14 +54,14 @@ class World:
         self.client.call("tasks.started", task=run)
         return pipeline_runs.read(self.clearml, run)
 
-    def promoted(self, run: Run) -> dict[str, Any]:
+    def promoted(self, run: Run) -> Any:
         """The two steps of a run; what the second one says."""
         step = self.client.call(
             "tasks.create", name="promote", type="data_processing", project=self.pipeline, parent=run.id
         )["id"]
         ownership.mark(self.clearml, step, run=run.id, purpose="step")
         try:
-            result = promote.promote(self.clearml, run)
+            result: StepResult = promote.promote(self.clearml, run)
         except UsageError as error:
             result = {"fault": str(error)}
         run_results.store(self.clearml, step, result)

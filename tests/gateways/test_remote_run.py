@@ -2,13 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from github.PullRequest import PullRequest
 
 from clearml_ci.clearml_api import pipeline_runs
 from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.core.step_results import RemoteRunResult
 from clearml_ci.decisions import fork_approval
 from clearml_ci.github_api import session as github_session
 from clearml_ci.job import settings
@@ -127,7 +127,7 @@ def clearml(clearml: ClearML, tale: Story, monkeypatch: pytest.MonkeyPatch) -> C
     return clearml
 
 
-def stepped(clearml: ClearML, tale: Story, directory: Path, **changed: str) -> dict[str, Any]:
+def stepped(clearml: ClearML, tale: Story, directory: Path, **changed: str) -> RemoteRunResult:
     """The result of the step for a pull request of our own, with some of the run's arguments edited."""
     pull = story.propose(tale, "ours", "Ours", trained=False, epochs=3)
     arguments = {**of_event(tale, directory, pull, "opened").arguments, **changed}
@@ -153,6 +153,7 @@ def test_remote_run__nobody_takes_the_task_in_time__is_told_and_leaves_nothing_i
     result = stepped(clearml, tale, tmp_path, run_queue=busy_queue, run_queue_limit="1")
     assert (result["outcome"], result["phase"]) == ("error", "queue")
     assert f"no agent took the task from the queue '{busy_queue}' within 1 s" in result["reason"]
+    assert result["task"] is not None
     task = tale.clearml.call("tasks.get_by_id", task=result["task"]["id"])["task"]
     assert (task["status"], "archived" in task["system_tags"]) == ("stopped", True)
     (queue,) = tale.clearml.call("queues.get_all", name=f"^{busy_queue}$")["queues"]

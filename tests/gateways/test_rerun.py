@@ -57,7 +57,7 @@ class World:
         self.run(arguments)
         return self.run({**arguments, **edits})
 
-    def report(self, run: Run, outcome: str = "passed") -> dict[str, Any]:
+    def report(self, run: Run, outcome: str = "passed") -> Any:
         results: dict[str, dict[str, Any]] = {
             "find_task": {"candidate": None, "reason": "nobody ran it", "rejected": []},
             "compare": {"outcome": outcome, "reason": "why", "gates": [], "warnings": []},
