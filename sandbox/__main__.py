@@ -9,13 +9,12 @@ import sys
 import threading
 from pathlib import Path
 
-from sandbox.runtime import environment, leftover
+from sandbox.runtime import child, environment, leftover
 from sandbox.runtime.agents import AgentError
 from sandbox.runtime.clearml_access import ClearMLError
 from sandbox.runtime.state import Sandbox
 
 DIRECTORY = Path(__file__).parent.parent / "build" / "sandbox"
-KEEP = "keep"
 
 
 def main() -> int:
@@ -78,7 +77,7 @@ def _wait(*, child: bool) -> None:
 
 def _end_with_parent() -> None:
     for line in sys.stdin:
-        if line.strip() == KEEP:
+        if line.strip() == child.KEEP:
             return
     os.kill(os.getpid(), signal.SIGTERM)
 

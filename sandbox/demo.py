@@ -19,8 +19,9 @@ from tabulate import tabulate
 from sandbox.runtime import child, environment, leftover
 from sandbox.runtime.child import ChildError
 from sandbox.runtime.clearml_access import Access, ClearMLError
+from sandbox.runtime.laptop import LaptopError
 from sandbox.runtime.state import Sandbox
-from sandbox.scenarios import catalogue, developer, job, story
+from sandbox.scenarios import catalogue, job, story
 from sandbox.scenarios.audits import Audited
 from sandbox.scenarios.catalogue import Scenario
 from sandbox.scenarios.story import Checked, Story, StoryError
@@ -46,7 +47,7 @@ def main() -> int:
         signal.signal(number, _interrupt)  # SIGINT too: a shell's background jobs are started with it ignored
     try:
         return _demo(options)
-    except (job.CheckoutError, ChildError, ClearMLError, StoryError, developer.DeveloperError) as error:
+    except (job.CheckoutError, ChildError, ClearMLError, StoryError, LaptopError) as error:
         say(f"error: {error}")
         return 1
     except KeyboardInterrupt:

@@ -18,8 +18,8 @@ from tabulate import tabulate
 
 from clearml_ci.core.gate import Gate
 from clearml_ci.parameters.audit import Audit, Home
+from sandbox.runtime import github_access, sample_repository
 from sandbox.runtime.clearml_access import Access, Client
-from sandbox.scenarios import developer
 from sandbox.servers import clearml_server, github_server
 from tools import bench
 
@@ -59,8 +59,8 @@ def _measured(projects: int, tasks: int) -> Measurement:
         hub = github_server.start(Path(directory) / "github")
         server = clearml_server.start(Path(directory) / "clearml")
         try:
-            owner = developer.connect(hub.api_url, hub.owner_token)
-            repository = developer.create_repository(owner, Path(directory) / "developer", project="Digits")
+            owner = github_access.connect(hub.api_url, hub.owner_token)
+            repository = sample_repository.create(owner, Path(directory) / "developer", project="Digits")
             github = {"GITHUB_TOKEN": hub.owner_token, "GITHUB_API_URL": hub.api_url}
             space = _workspace(repository, hub.api_url, {**server.environment(), **github})
             bench.say(f"making {tasks} tasks in {projects} projects")

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sandbox.__main__ import KEEP
 from sandbox.runtime import leftover, processes, state
 from sandbox.runtime.state import Sandbox
 
 START_SECONDS = 90
 STOP_SECONDS = 60
+KEEP = "keep"  # on its standard input: the sandbox stays up when that ends
 
 
 class ChildError(Exception):

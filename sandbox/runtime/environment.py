@@ -9,13 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from clearml_ci.job.settings import Queues
-from sandbox.runtime import agents, processes, remote_leftovers, state
+from sandbox.runtime import agents, github_access, processes, remote_leftovers, sample_repository, state
 from sandbox.runtime.agents import AgentSpec
 from sandbox.runtime.clearml_access import Access, Client
 from sandbox.runtime.processes import Process
-from sandbox.runtime.state import GitHub, Sandbox
-from sandbox.scenarios import developer
+from sandbox.runtime.state import GitHub, Queues, Sandbox
 from sandbox.servers import clearml_server, github_server
 
 PROJECT = "Digits"
@@ -91,8 +89,8 @@ def _sandbox(
     progress: Progress,
 ) -> Sandbox:
     project = f"{prefix}/{PROJECT}" if prefix else PROJECT
-    owner = developer.connect(github.api_url, github.owner_token)
-    repository = developer.create_repository(owner, directory / "developer", project=project)
+    owner = github_access.connect(github.api_url, github.owner_token)
+    repository = sample_repository.create(owner, directory / "developer", project=project)
     queues = Queues(*(f"{prefix}-{name}" if prefix else name for name in ("ci-controllers", "ci-steps", "ci-code")))
     agent_token = github.token("personal", repository=repository.full_name, permissions=JOB_PERMISSIONS)
     reporting = {"GITHUB_TOKEN": agent_token, "GITHUB_API_URL": github.api_url}

@@ -67,7 +67,7 @@ def dirty(tale: Story) -> Checked:
     pull = story.propose(tale, "dirty", "Longer training", trained=False, epochs=12)
     developer.edit(tale.laptop, hidden_units=64)
     story.train(tale)
-    developer.git(tale.laptop, "checkout", "-q", "--", ".")
+    tale.laptop.git("checkout", "-q", "--", ".")
     return story.check(tale, pull)
 
 

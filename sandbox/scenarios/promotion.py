@@ -11,7 +11,8 @@ from typing import Any
 
 from github.PullRequest import PullRequest
 
-from sandbox.scenarios import developer, job, story
+from sandbox.runtime import laptop
+from sandbox.scenarios import job, story
 from sandbox.scenarios.job import Job
 from sandbox.scenarios.story import Checked, Story, StoryError
 
@@ -132,14 +133,14 @@ def _any_pull(tale: Story) -> PullRequest:
 
 def _beginning(tale: Story) -> tuple[Story, str]:
     """The story from main as it is now, and its best."""
-    laptop = developer.clone(tale.repository, tale.sandbox.directory / "developer" / "merges", tale.sandbox.clearml)
-    own = replace(tale, laptop=laptop)
+    clone = laptop.clone(tale.repository, tale.sandbox.directory / "developer" / "merges", tale.sandbox.clearml)
+    own = replace(tale, laptop=clone)
     return own, story.ensure_best(own, TAG)
 
 
 def _checked(own: Story, branch: str, message: str, **change: Any) -> PullRequest:
     """A pull request that passed its check, from a branch of main as it is now."""
-    developer.git(own.laptop, "fetch", "-q", "origin")
+    own.laptop.git("fetch", "-q", "origin")
     pull = story.propose(own, branch, message, **change)
     checked = story.check(own, pull, settings=OWN)
     if checked.job.exit_code:

@@ -10,11 +10,12 @@ from typing import Any
 
 import requests
 
-from clearml_ci.policy import policy_file
+from sandbox.runtime import github_access
 from sandbox.scenarios import developer, story
 from sandbox.scenarios.story import Checked, Story, StoryError
 
 READING = {"contents": "read", "pull_requests": "read"}
+POLICY_FILE = ".github/clearml-ci.yml"
 APP = "digits-model-check"
 SERIES = 2_000  # as many as ClearML keeps of one task
 OTHER_SERIES = 4  # those that every training reports
@@ -51,7 +52,7 @@ gates:
 def policy_branch(tale: Story, name: str, text: str) -> str:
     """A branch of main with this policy, to open pull requests against; its name."""
     developer.branch(tale.laptop, name)
-    story.push(tale, f"Say what {name} asks", trained=False, files={policy_file.FILE: text})
+    story.push(tale, f"Say what {name} asks", trained=False, files={POLICY_FILE: text})
     return name
 
 
@@ -98,7 +99,7 @@ def app_token(tale: Story) -> Checked:
     story.ensure_best(tale)
     pull = story.propose(tale, "app-token", "Even more hidden units", hidden_units=56)
     hub = tale.sandbox.github
-    reading = developer.token(hub, "workflow", repository=tale.sandbox.repository, permissions=READING)
+    reading = github_access.token(hub, "workflow", repository=tale.sandbox.repository, permissions=READING)
     with _agent_of_app(tale) as queue:
         checked = story.check(tale, pull, settings={"CLEARML_CI_STEPS_QUEUE": queue, "GITHUB_TOKEN": reading})
     return _said_by(checked, f"{APP}[bot]")

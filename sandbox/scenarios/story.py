@@ -13,12 +13,12 @@ from typing import Any
 from github.PullRequest import PullRequest
 from github.Repository import Repository
 
-from sandbox.runtime import agents
+from sandbox.runtime import agents, github_access, laptop
 from sandbox.runtime.agents import AgentSpec
 from sandbox.runtime.clearml_access import Client
+from sandbox.runtime.laptop import Laptop
 from sandbox.runtime.state import Sandbox
 from sandbox.scenarios import developer, job
-from sandbox.scenarios.developer import Laptop
 from sandbox.scenarios.job import Job, OnLine, Running
 
 APPROVAL_LABEL = "run-remote"
@@ -65,20 +65,20 @@ class Checked:
 
 
 def begin(sandbox: Sandbox, tell: Callable[[str], None]) -> Story:
-    github = developer.connect(sandbox.github.api_url, sandbox.github.owner_token)
+    github = github_access.connect(sandbox.github.api_url, sandbox.github.owner_token)
     repository = github.get_repo(sandbox.repository)
-    laptop = developer.clone(repository, sandbox.directory / "developer" / "laptop", sandbox.clearml)
-    return Story(sandbox, repository, laptop, Client(sandbox.clearml), tell)
+    clone = laptop.clone(repository, sandbox.directory / "developer" / "laptop", sandbox.clearml)
+    return Story(sandbox, repository, clone, Client(sandbox.clearml), tell)
 
 
 def outsider(story: Story, login: str) -> Story:
     """The same story for someone who may not write to the repository: they work on a fork of their own."""
     hub = story.sandbox.github
-    github = developer.connect(hub.api_url, developer.token(hub, "pat", login=login))
+    github = github_access.connect(hub.api_url, github_access.token(hub, "pat", login=login))
     repository = github.get_repo(story.sandbox.repository)
     fork = repository.create_fork()
-    laptop = developer.clone(fork, story.sandbox.directory / "developer" / login, story.sandbox.clearml)
-    return replace(story, repository=repository, laptop=laptop)
+    clone = laptop.clone(fork, story.sandbox.directory / "developer" / login, story.sandbox.clearml)
+    return replace(story, repository=repository, laptop=clone)
 
 
 def propose(
@@ -218,7 +218,7 @@ def ensure_best(story: Story, tag: str = job.BEST_TAG) -> str:
     """The id of the task with the best tag; where there is none, main is trained and tagged by hand."""
     best = tagged_best(story, tag)
     if not best:
-        developer.git(story.laptop, "checkout", "-q", "--detach", "origin/main")
+        story.laptop.git("checkout", "-q", "--detach", "origin/main")
         train(story)
         best = tasks_of(story, developer.head(story.laptop))[:1]
         story.clearml.call("tasks.update_tags", ids=best, add_tags=[tag])

@@ -11,11 +11,10 @@ from github.Issue import Issue
 
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.session import ClearML
-from clearml_ci.job.settings import Queues
+from sandbox.runtime import github_access, laptop, sample_repository
 from sandbox.runtime.clearml_access import Access, Client
 from sandbox.runtime.processes import Process
-from sandbox.runtime.state import GitHub, Sandbox
-from sandbox.scenarios import developer
+from sandbox.runtime.state import GitHub, Queues, Sandbox
 from sandbox.scenarios.story import Story
 from sandbox.servers import github_server
 from sandbox.servers.github_server import GitHubServer
@@ -81,8 +80,8 @@ def project(client: Client, prefix: str) -> Project:
 def tale(tmp_path: Path, access: Access, client: Client, prefix: str) -> Iterator[Story]:
     server = github_server.start(tmp_path / "github")
     github = GitHub(server.url, server.api_url, server.owner_token, workflow_token="")
-    owner = developer.connect(github.api_url, github.owner_token)
-    repository = developer.create_repository(owner, tmp_path / "developer", project=prefix)
+    owner = github_access.connect(github.api_url, github.owner_token)
+    repository = sample_repository.create(owner, tmp_path / "developer", project=prefix)
     sandbox = Sandbox(
         process=Process.of(os.getpid()),
         agents=(),
@@ -95,8 +94,8 @@ def tale(tmp_path: Path, access: Access, client: Client, prefix: str) -> Iterato
         prefix=prefix,
         directory=tmp_path,
     )
-    laptop = developer.clone(repository, tmp_path / "developer" / "laptop", access)
-    yield Story(sandbox, repository, laptop, client, print)
+    clone = laptop.clone(repository, tmp_path / "developer" / "laptop", access)
+    yield Story(sandbox, repository, clone, client, print)
     server.stop()
 
 

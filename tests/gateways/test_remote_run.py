@@ -14,9 +14,10 @@ from clearml_ci.github_api import session as github_session
 from clearml_ci.job import settings
 from clearml_ci.job.settings import Settings
 from clearml_ci.operations import pull_request_code
+from sandbox.runtime import github_access
 from sandbox.runtime.clearml_access import Client
 from sandbox.runtime.environment import JOB_PERMISSIONS
-from sandbox.scenarios import developer, job, story
+from sandbox.scenarios import job, story
 from sandbox.scenarios.remote_runs import PROBE
 from sandbox.scenarios.story import Story
 from steps import remote_run
@@ -39,7 +40,7 @@ def of_event(tale: Story, directory: Path, pull: PullRequest, action: str, **var
 
 def agents_token(tale: Story) -> str:
     """What the steps' agent has."""
-    return developer.token(
+    return github_access.token(
         tale.sandbox.github, "personal", repository=tale.sandbox.repository, permissions=JOB_PERMISSIONS
     )
 

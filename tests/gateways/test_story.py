@@ -5,7 +5,7 @@ from github import GithubException
 from github.PullRequest import PullRequest
 
 from sandbox.runtime.clearml_access import Client
-from sandbox.scenarios import developer, job, story
+from sandbox.scenarios import job, story
 from sandbox.scenarios.story import Story
 
 
@@ -21,7 +21,7 @@ def test_propose__from_a_fork__event_names_the_fork_and_its_address_has_the_comm
     head = event["pull_request"]["head"]
     assert (head["repo"]["full_name"], event["pull_request"]["user"]["login"]) == ("mallory/digits", "mallory")
     assert (event["repository"]["full_name"], event["sender"]["login"]) == (tale.sandbox.repository, "mallory")
-    refs = developer.git(stranger.laptop, "ls-remote", head["repo"]["clone_url"], "mine")
+    refs = stranger.laptop.git("ls-remote", head["repo"]["clone_url"], "mine")
     assert refs.split()[0] == head["sha"]
     assert {file.filename for file in pull.get_files()} == {"new.py", "config.json"}
 
