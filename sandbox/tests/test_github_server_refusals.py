@@ -7,8 +7,8 @@ import pytest
 import requests
 
 from sandbox.servers import github_server
-from tests.gateways import hub as hubs
-from tests.gateways.hub import FULL_NAME, JOB, Hub
+from sandbox.testing import hub as hubs
+from sandbox.testing.hub import FULL_NAME, JOB, Hub
 
 INTEGRATION = "Resource not accessible by integration"
 PERSONAL = "Resource not accessible by personal access token"

@@ -21,7 +21,7 @@ import pytest
 import requests
 
 from sandbox.servers import clearml_server
-from tests.contract import replay
+from sandbox.tests.contract import replay
 
 Answers = dict[int, tuple[int, replay.Record]]
 ALL = replay.exchanges()

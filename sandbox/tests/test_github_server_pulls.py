@@ -9,8 +9,8 @@ import requests
 from github import GithubException
 
 from sandbox.servers import github_server
-from tests.gateways import hub as hubs
-from tests.gateways.hub import FULL_NAME, JOB, Hub, git
+from sandbox.testing import hub as hubs
+from sandbox.testing.hub import FULL_NAME, JOB, Hub, git
 
 
 @pytest.fixture
