@@ -1,68 +1,26 @@
 """The local GitHub, as PyGithub and git see it: shapes, pages, and the refusals of the real one."""
 
-import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import github
 import pytest
 import requests
-from github.Repository import Repository
 
 from sandbox.servers import github_server
-from sandbox.servers.github_server import GitHubServer
+from sandbox.testing import hub as hubs
+from sandbox.testing.hub import Hub, git
 
 ALL = {"contents": "read", "pull_requests": "write", "issues": "write", "statuses": "write", "checks": "write"}
 
 
-@dataclass(frozen=True)
-class Hub:
-    """A repository with `main` and the branch `feature`, and a pull request of it."""
-
-    server: GitHubServer
-    repository: Repository
-    clone: Path
-
-    def client(self, token: str) -> github.Github:
-        return github.Github(
-            auth=github.Auth.Token(token), base_url=self.server.api_url, retry=None, seconds_between_writes=None
-        )
-
-    def seen_by(self, kind: str, permissions: dict[str, str] | None = None) -> Repository:
-        token = self.server.token(kind, repository=self.repository.full_name, permissions=permissions)
-        return self.client(token).get_repo(self.repository.full_name)
-
-    def commit(self, name: str) -> str:
-        (self.clone / name).write_text(name)
-        git(self.clone, "add", ".")
-        git(self.clone, "commit", "-q", "-m", f"add {name}")
-        return git(self.clone, "rev-parse", "HEAD")
-
-
-def git(path: Path, *arguments: str) -> str:
-    author = ["-c", "user.name=A", "-c", "user.email=a@example.com"]
-    done = subprocess.run(["git", "-C", str(path), *author, *arguments], capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[Hub]:
+    """A repository with `main` and the branch `feature`, and a pull request of it."""
     server = github_server.start(tmp_path / "github")
-    client = github.Github(
-        auth=github.Auth.Token(server.owner_token), base_url=server.api_url, retry=None, seconds_between_writes=None
-    )
-    repository = client.get_user().create_repo("digits")
-    clone = tmp_path / "clone"
-    subprocess.run(["git", "clone", "-q", repository.clone_url, str(clone)], check=True, capture_output=True)
-    made = Hub(server, repository, clone)
-    git(clone, "checkout", "-q", "-b", "main")
-    made.commit("a.txt")
-    git(clone, "push", "-q", "origin", "main")
-    git(clone, "checkout", "-q", "-b", "feature")
-    made.commit("b.txt")
-    git(clone, "push", "-q", "origin", "feature")
-    repository.create_pull(title="A feature", head="feature", base="main", body="Why not?")
+    made = hubs.cloned(server, tmp_path)
+    made.commit("feature", file="b.txt", text="b.txt")
+    made.repository.create_pull(title="A feature", head="feature", base="main", body="Why not?")
     yield made
     server.stop()
 
@@ -77,8 +35,7 @@ def test_pull__pushed_to__has_the_new_head_and_keeps_its_ref(hub: Hub) -> None:
     pull = hub.repository.get_pull(1)
     assert (pull.head.sha, pull.base.ref) == (git(hub.clone, "rev-parse", "feature"), "main")
     assert pull.head.repo.clone_url == hub.repository.clone_url
-    pushed = hub.commit("c.txt")
-    git(hub.clone, "push", "-q", "origin", "feature")
+    pushed = hub.commit("feature", file="c.txt")
     assert hub.repository.get_pull(1).head.sha == pushed
     assert git(hub.clone, "ls-remote", "origin", "refs/pull/1/head").split()[0] == pushed
 
@@ -122,7 +79,7 @@ def test_comment__edited_and_deleted__is_changed_in_place(hub: Hub) -> None:
 
 
 def test_comment__by_a_workflow__is_the_bots(hub: Hub) -> None:
-    hub.seen_by("workflow", ALL).get_issue(1).create_comment("hello")
+    hub.seen_by("workflow", permissions=ALL).get_issue(1).create_comment("hello")
     (comment,) = hub.repository.get_issue(1).get_comments()
     assert (comment.user.login, comment.user.type) == ("github-actions[bot]", "Bot")
 
@@ -155,7 +112,7 @@ def test_user__token_that_is_no_users__is_403(hub: Hub, kind: str) -> None:
     ],
 )
 def test_permission__missing__is_403_in_the_kinds_own_words(hub: Hub, kind: str, message: str) -> None:
-    repository = hub.seen_by(kind, {"contents": "read", "issues": "read"})
+    repository = hub.seen_by(kind, permissions={"contents": "read", "issues": "read"})
     sha = hub.repository.get_pull(1).head.sha
     assert refused(lambda: repository.get_issue(1).create_comment("x")) == (403, message)
     assert refused(lambda: repository.get_commit(sha).create_status("success")) == (403, message)
@@ -196,7 +153,7 @@ def test_status__unknown_commit_or_state__is_422(hub: Hub) -> None:
 
 
 def test_check_run__workflow_token__is_created_and_concluded(hub: Hub) -> None:
-    repository, sha = hub.seen_by("workflow", ALL), hub.repository.get_pull(1).head.sha
+    repository, sha = hub.seen_by("workflow", permissions=ALL), hub.repository.get_pull(1).head.sha
     run = repository.create_check_run("ClearML CI", sha, status="in_progress")
     run.edit(conclusion="success", output={"title": "passed", "summary": "all good"})
     (found,) = repository.get_commit(sha).get_check_runs()
@@ -216,7 +173,7 @@ def test_contents__at_a_ref__are_the_files_of_that_ref(hub: Hub) -> None:
     assert refused(lambda: hub.repository.get_contents("b.txt", ref="main"))[0] == 404
     listed = hub.repository.get_contents("", ref="feature")
     assert isinstance(listed, list)
-    assert [one.path for one in listed] == ["a.txt", "b.txt"]
+    assert [one.path for one in listed] == ["b.txt", "train.py"]
 
 
 def test_compare__branch_ahead__lists_its_commits_and_files(hub: Hub) -> None:
