@@ -9,7 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
-from sandbox.runtime import child, environment, leftover
+from sandbox.runtime import child, environment, stop_previous
 from sandbox.runtime.agents import AgentError
 from sandbox.runtime.clearml_access import ClearMLError
 from sandbox.runtime.state import Sandbox
@@ -19,7 +19,7 @@ DIRECTORY = Path(__file__).parent.parent / "build" / "sandbox"
 
 def main() -> int:
     options = _options()
-    ended = leftover.end(options.directory)
+    ended = stop_previous.stop(options.directory)
     if options.stop:
         say("the sandbox was stopped" if ended else "no sandbox is running")
         return 0

@@ -16,7 +16,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from sandbox.runtime import child, environment, leftover
+from sandbox.runtime import child, environment, stop_previous
 from sandbox.runtime.child import ChildError
 from sandbox.runtime.clearml_access import Access, ClearMLError
 from sandbox.runtime.laptop import LaptopError
@@ -79,7 +79,7 @@ def _demo(options: argparse.Namespace) -> int:
     _tell_code()
     if options.server == environment.OF_THE_ENVIRONMENT:
         Access.from_environment()  # before a sandbox that stays up is ended for nothing
-    if leftover.end(SANDBOX):
+    if stop_previous.stop(SANDBOX):
         say("ended a sandbox that was still running")
     shutil.rmtree(OUTPUT, ignore_errors=True)
     OUTPUT.mkdir(parents=True)

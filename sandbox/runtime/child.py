@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sandbox.runtime import leftover, processes, state
+from sandbox.runtime import processes, state, stop_previous
 from sandbox.runtime.state import Sandbox
 
 START_SECONDS = 90
@@ -87,4 +87,4 @@ def _stop(process: subprocess.Popen[str], directory: Path) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait(timeout=5)
-    leftover.end(directory)
+    stop_previous.stop(directory)

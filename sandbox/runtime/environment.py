@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from sandbox.runtime import agents, github_access, processes, remote_leftovers, sample_repository, state
+from sandbox.runtime import agents, github_access, processes, remote_cleanup, sample_repository, state
 from sandbox.runtime.agents import AgentSpec
 from sandbox.runtime.clearml_access import Access, Client
 from sandbox.runtime.processes import Process
@@ -65,7 +65,7 @@ def _clearml(stack: ExitStack, directory: Path, server: str, progress: Progress)
         access = Access.from_environment(os.environ)
         prefix = f"sandbox-{secrets.token_hex(4)}"
         client = Client(access)
-        stack.callback(remote_leftovers.delete, client, prefix, progress)
+        stack.callback(remote_cleanup.delete, client, prefix, progress)
         progress(f"ClearML server {access.api_url}; all that is made there begins with {prefix}")
         return access, prefix
     embedded = clearml_server.start(directory / "clearml")

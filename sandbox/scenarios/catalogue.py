@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from sandbox.scenarios import audits, developer, promotion, remote_runs, reports, story
+from sandbox.scenarios import audits, developer, promotions, remote_runs, reports, story
 from sandbox.scenarios.audits import Audited
 from sandbox.scenarios.story import Checked, Story, StoryError
 
@@ -104,12 +104,12 @@ ON_AGENTS = {
     "superseded": Scenario(remote_runs.superseded, "passed", 0, "success"),
 }
 PROMOTIONS = {
-    "merge-promotes": Scenario(promotion.merge_promotes, "passed", 0, "success", says=("Merged as",)),
-    "merge-squash": Scenario(promotion.merge_squash, "passed", 0, "success", says=("Merged as",)),
-    "merge-not-better": Scenario(promotion.merge_not_better, "passed", 0, "success", says=("the tag stays",)),
-    "promote-twice": Scenario(promotion.promote_twice, "passed", 0, "success", says=("Merged as",)),
-    "rollback": Scenario(promotion.rollback, "passed", 0, "success", says=("Rolled back", "is back on")),
-    "rerun-edited": Scenario(promotion.rerun_edited, "passed", 0, "success", says=("threshold_percent 3 → 50",)),
+    "merge-promotes": Scenario(promotions.merge_promotes, "passed", 0, "success", says=("Merged as",)),
+    "merge-squash": Scenario(promotions.merge_squash, "passed", 0, "success", says=("Merged as",)),
+    "merge-not-better": Scenario(promotions.merge_not_better, "passed", 0, "success", says=("the tag stays",)),
+    "promote-twice": Scenario(promotions.promote_twice, "passed", 0, "success", says=("Merged as",)),
+    "rollback": Scenario(promotions.rollback, "passed", 0, "success", says=("Rolled back", "is back on")),
+    "rerun-edited": Scenario(promotions.rerun_edited, "passed", 0, "success", says=("threshold_percent 3 → 50",)),
 }
 REPORTS = {
     "multi-metric": Scenario(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from github.Issue import Issue
 
-from sandbox.runtime import github_access, laptop, remote_leftovers, sample_repository
+from sandbox.runtime import github_access, laptop, remote_cleanup, sample_repository
 from sandbox.runtime.clearml_access import Access, Client
 from sandbox.runtime.processes import Process
 from sandbox.runtime.state import GitHub, Queues, Sandbox
@@ -29,7 +29,7 @@ def access(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Access]:
     if os.environ.get("SERVER") == "env":
         access = Access.from_environment()
         yield access
-        remote_leftovers.delete(Client(access), PREFIX, print)
+        remote_cleanup.delete(Client(access), PREFIX, print)
         return
     server = clearml_server.start(tmp_path_factory.mktemp("clearml"))
     yield Access.from_environment(server.environment())

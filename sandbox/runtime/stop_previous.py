@@ -7,14 +7,14 @@ from pathlib import Path
 
 import psutil
 
-from sandbox.runtime import processes, remote_leftovers, state
+from sandbox.runtime import processes, remote_cleanup, state
 from sandbox.runtime.clearml_access import ClearMLError, Client
 from sandbox.runtime.state import Sandbox
 
 PATIENCE_SECONDS = 30
 
 
-def end(directory: Path) -> bool:
+def stop(directory: Path) -> bool:
     """True when something was left. A process counts as ours only with the birth that the file recorded."""
     left = state.read(directory)
     if left is None:
@@ -40,6 +40,6 @@ def _ask(process: psutil.Process) -> None:
 
 def _delete_remote(left: Sandbox) -> None:
     try:
-        remote_leftovers.delete(Client(left.clearml), left.prefix)
+        remote_cleanup.delete(Client(left.clearml), left.prefix)
     except ClearMLError as error:
         print(f"what begins with {left.prefix} on {left.clearml.api_url} was not deleted: {error}")  # noqa: T201
