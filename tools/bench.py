@@ -52,7 +52,7 @@ def _print(line: str) -> None:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.bench", description=__doc__)
     parser.add_argument("--small", action="store_true", help="only the smallest size of each, which takes seconds")
-    parser.add_argument("--output", type=Path, default=OUTPUT, help="where the figures go (%(default)s)")
+    parser.add_argument("--output", type=Path, default=OUTPUT, help="file of the figures (%(default)s)")
     return parser.parse_args(arguments)
 
 

@@ -1,4 +1,4 @@
-"""The sandbox as a child process, that ends with the program that started it, unless it is told to stay."""
+"""The sandbox as a child process, which ends with the program that started it, unless that keeps it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def running(directory: Path, *, server: str, keep: bool = False, progress: Calla
     try:
         yield _wait_ready(process, directory, log, progress)
         if keep:
-            _tell(process, KEEP)
+            _send(process, KEEP)
     except BaseException:
         _stop(process, directory)
         raise
@@ -57,12 +57,12 @@ def _start(directory: Path, server: str, log: Path) -> subprocess.Popen[str]:
 
 def _wait_ready(process: subprocess.Popen[str], directory: Path, log: Path, progress: Callable[[str], None]) -> Sandbox:
     deadline = time.monotonic() + START_SECONDS
-    told = 0
+    shown = 0
     while time.monotonic() < deadline:
         lines = log.read_text(errors="replace").splitlines()
-        for line in lines[told:]:
+        for line in lines[shown:]:
             progress(f"  {line}")
-        told = len(lines)
+        shown = len(lines)
         sandbox = state.read(directory)
         if sandbox and sandbox.process.pid == process.pid:
             return sandbox
@@ -72,14 +72,14 @@ def _wait_ready(process: subprocess.Popen[str], directory: Path, log: Path, prog
     raise ChildError(f"the sandbox was not ready after {START_SECONDS} s; see {log}")
 
 
-def _tell(process: subprocess.Popen[str], word: str) -> None:
+def _send(process: subprocess.Popen[str], line: str) -> None:
     assert process.stdin is not None  # noqa: S101  Popen was asked for a pipe
-    process.stdin.write(word + "\n")
+    process.stdin.write(line + "\n")
     process.stdin.flush()
 
 
 def _stop(process: subprocess.Popen[str], directory: Path) -> None:
-    """The end of its standard input ends it; what it could not end itself, or was killed before, is ended here."""
+    """Close its standard input, which ends it; then end the processes that it left."""
     assert process.stdin is not None  # noqa: S101  Popen was asked for a pipe
     process.stdin.close()
     try:

@@ -57,7 +57,7 @@ def _clear(directory: Path) -> None:
     for name in ("clearml", "github", "developer", "trigger"):
         shutil.rmtree(directory / name, ignore_errors=True)
     directory.mkdir(parents=True, exist_ok=True)
-    directory.chmod(0o700)  # agents write their configuration, keys and all, where everybody may read
+    directory.chmod(0o700)  # agents write their configuration, with its keys, readable by all users
 
 
 def _clearml(stack: ExitStack, directory: Path, server: str, progress: Progress) -> tuple[Access, str]:

@@ -1,4 +1,4 @@
-"""What a running sandbox tells its users: a JSON file with its addresses, tokens and processes."""
+"""The state of a running sandbox, in a JSON file: addresses, tokens and processes."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def client(access: Access) -> Client:
 
 @pytest.fixture
 def prefix() -> str:
-    """What every name that a test makes on the ClearML server begins with; unique to the test."""
+    """The prefix of every name that a test makes on the ClearML server; unique to the test."""
     return f"{PREFIX}-{secrets.token_hex(3)}"
 
 

@@ -36,7 +36,7 @@ class Hub:
         return self.client(self.server.token("pat", login=login))
 
     def commit(self, branch: str, *, file: str = "train.py", text: str = "", onto: str = "main") -> str:
-        """A commit pushed to the branch, which begins at `onto` where it is new; its hash."""
+        """Push a commit to the branch, which begins at `onto` if it is new; return its hash."""
         if git(self.clone, "branch", "--list", branch):
             git(self.clone, "checkout", "-q", branch)
         else:

@@ -41,7 +41,7 @@ def test_label__by_a_maintainer__is_what_the_event_tells(tale: Story) -> None:
 def test_say__a_command__is_by_who_said_it_and_none_of_the_comments_of_ci(tale: Story) -> None:
     stranger, pull = proposed(tale)
     for person in (stranger, tale):
-        story.say(person, pull, f"/run-remote {pull.head.sha}")
+        story.comment(person, pull, f"/run-remote {pull.head.sha}")
     assert [said.user.login for said in pull.get_issue_comments()] == ["mallory", tale.repository.owner.login]
     assert story.comments(pull) == ()
     tale.repository.get_issue(pull.number).create_comment("passed")

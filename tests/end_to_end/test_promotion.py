@@ -21,7 +21,7 @@ def test_scenario__played__has_its_outcome_everywhere_and_one_comment(played: Pl
     assert checked.commit[:10] in comment
     told = checked.earlier[0] if name == "promote-twice" else checked.job  # what moved nothing has nothing to add
     assert told.outputs["pipeline_url"] in comment
-    for words in expected.says:
+    for words in expected.mentions:
         assert words in comment.replace("\\", "")
 
 

@@ -27,7 +27,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     return Ran(printed.getvalue(), json.loads(output.read_text()))
 
 
-def cells(line: str) -> list[str]:
+def split_row(line: str) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
@@ -48,7 +48,7 @@ def test_bench__of_an_audit__has_requests_and_seconds_of_each_size(ran: Ran) -> 
 
 
 def test_bench__tables__are_the_figures_of_the_file(ran: Ran) -> None:
-    tables = [cells(line) for line in ran.printed.splitlines() if line.startswith("|")]
+    tables = [split_row(line) for line in ran.printed.splitlines() if line.startswith("|")]
     (size,) = ran.figures["requests"]
     (audit,) = ran.figures["audit"]
     assert [row for row in tables if "---" not in row[0]] == [

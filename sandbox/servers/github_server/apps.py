@@ -158,7 +158,7 @@ def _repositories(app: App, names: list[str] | None) -> frozenset[str] | None:
         return app.repositories
     requested = frozenset(f"{app.owner}/{name}".lower() for name in names)
     if not requested <= (access.store().repositories.keys() if app.repositories is None else app.repositories):
-        message = "There is at least app repository that does not exist or is not accessible to the parent installation"
+        message = "There is at least one repository that does not exist or is not accessible to the parent installation"
         raise errors.ApiError(422, f"{message}.")
     return requested
 
