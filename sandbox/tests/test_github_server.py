@@ -41,13 +41,13 @@ def test_pull__pushed_to__has_the_new_head_and_keeps_its_ref(hub: Hub) -> None:
 
 
 def test_pull__from_a_fork_that_is_deleted__has_no_head_repository(hub: Hub) -> None:
-    token = hub.server.token("personal", login="stranger")
+    token = hub.server.token("personal", login="outsider")
     fork = hub.client(token).get_repo(hub.repository.full_name).create_fork()
-    assert (fork.full_name, fork.fork) == ("stranger/digits", True)
-    pull = hub.repository.create_pull(title="From outside", head="stranger:feature", base="main")
-    assert pull.head.repo.full_name == "stranger/digits"
+    assert (fork.full_name, fork.fork) == ("outsider/digits", True)
+    pull = hub.repository.create_pull(title="From outside", head="outsider:feature", base="main")
+    assert pull.head.repo.full_name == "outsider/digits"
     head = pull.head.sha
-    hub.client(token).get_repo("stranger/digits").delete()
+    hub.client(token).get_repo("outsider/digits").delete()
     after = hub.repository.get_pull(pull.number)
     assert after.raw_data["head"]["repo"] is None
     assert after.head.sha == head
@@ -73,7 +73,7 @@ def test_comment__edited_and_deleted__is_changed_in_place(hub: Hub) -> None:
     issue = hub.repository.get_issue(1)
     comment = issue.create_comment("old")
     comment.edit("new")
-    assert [one.body for one in issue.get_comments()] == ["new"]
+    assert [listed.body for listed in issue.get_comments()] == ["new"]
     comment.delete()
     assert issue.get_comments().totalCount == 0
 
@@ -93,7 +93,7 @@ def test_comment__length__is_limited(hub: Hub, length: int, status: int) -> None
 
 def test_comment__of_somebody_else__cannot_be_edited_without_write_access(hub: Hub) -> None:
     comment = hub.repository.get_issue(1).create_comment("mine")
-    token = hub.server.token("personal", login="stranger", permissions=ALL)
+    token = hub.server.token("personal", login="outsider", permissions=ALL)
     theirs = hub.client(token).get_repo(hub.repository.full_name).get_issue(1).get_comment(comment.id)
     assert refused(lambda: theirs.edit("yours"))[0] == 403
 
@@ -135,7 +135,7 @@ def test_status__set_twice__the_newest_of_a_context_counts(hub: Hub) -> None:
     commit.create_status("pending", context="ClearML CI")
     commit.create_status("success", "https://clearml", "fine", "ClearML CI")
     combined = commit.get_combined_status()
-    assert (combined.state, [(one.context, one.description) for one in combined.statuses]) == (
+    assert (combined.state, [(status.context, status.description) for status in combined.statuses]) == (
         "success",
         [("ClearML CI", "fine")],
     )
@@ -173,7 +173,7 @@ def test_contents__at_a_ref__are_the_files_of_that_ref(hub: Hub) -> None:
     assert refused(lambda: hub.repository.get_contents("b.txt", ref="main"))[0] == 404
     listed = hub.repository.get_contents("", ref="feature")
     assert isinstance(listed, list)
-    assert [one.path for one in listed] == ["b.txt", "train.py"]
+    assert [entry.path for entry in listed] == ["b.txt", "train.py"]
 
 
 def test_compare__branch_ahead__lists_its_commits_and_files(hub: Hub) -> None:
@@ -185,12 +185,12 @@ def test_compare__branch_ahead__lists_its_commits_and_files(hub: Hub) -> None:
 
 def test_issues__opened_labelled_and_closed__are_found_by_state_and_label(hub: Hub) -> None:
     issue = hub.repository.create_issue("Audit", body="findings", labels=["clearml-ci"])
-    assert [one.number for one in hub.repository.get_issues(labels=["clearml-ci"])] == [issue.number]
+    assert [found.number for found in hub.repository.get_issues(labels=["clearml-ci"])] == [issue.number]
     issue.add_to_labels("extra")
     issue.remove_from_labels("clearml-ci")
     assert [label.name for label in issue.get_labels()] == ["extra"]
     issue.edit(state="closed")
-    assert [one.number for one in hub.repository.get_issues(state="closed")] == [issue.number]
+    assert [found.number for found in hub.repository.get_issues(state="closed")] == [issue.number]
 
 
 def test_page__pull_request__shows_comment_chart_and_status_and_runs_nothing_foreign(hub: Hub) -> None:
