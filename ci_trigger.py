@@ -28,7 +28,7 @@ on a schedule it audits what main promises.
 
 Inside a GitHub workflow no command is needed, the event decides: a pull request is checked (`on: pull_request`), its
 merge into the default branch (`types: [closed]`, or the push to it) promotes its model, and `on: schedule` starts the
-audit. Everything is read from the environment; README.md has the table. From a shell, with the CLEARML_*
+audit. Everything is read from the environment; docs/inputs.md has the table. From a shell, with the CLEARML_*
 variables of your server, and GITHUB_REPOSITORY=owner/name and GITHUB_TOKEN where GitHub is asked:
 
   python ci_trigger.py validate                         is the policy file in order?
