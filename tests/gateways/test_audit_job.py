@@ -22,7 +22,7 @@ from clearml_ci.job import reporter, start
 from clearml_ci.parameters import audit
 from sandbox.runtime.clearml_access import Client
 from sandbox.servers import github_server
-from tests.gateways.hub import FULL_NAME, JOB, Hub, cloned, git
+from sandbox.testing.hub import FULL_NAME, JOB, Hub, cloned, git
 
 ROLES = ("CONTROLLER", "STEPS", "SERVICES")
 HANDED_OVER = {"CLEARML_CI_WAIT": "false"}

@@ -27,8 +27,8 @@ from clearml_ci.decisions.promotion import Move
 from clearml_ci.parameters.audit import Audit, Home
 from sandbox.runtime.clearml_access import Client
 from sandbox.servers import github_server
+from sandbox.testing.hub import FULL_NAME, JOB, Hub, cloned
 from steps import audit_baselines, audit_leftovers, audit_probe, audit_report, audit_retrain
-from tests.gateways.hub import FULL_NAME, JOB, Hub, cloned
 from tests.unit.drawing import MOVE
 
 ACCURACY = Gate("accuracy", "validation", tolerance=3.0)

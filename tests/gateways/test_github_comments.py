@@ -11,9 +11,10 @@ from clearml_ci.github_api import session as github_session
 from clearml_ci.github_api.credentials import App, Credentials
 from clearml_ci.github_api.session import GitHub, GitHubError
 from sandbox.servers.github_server import GitHubServer
+from sandbox.testing.hub import FULL_NAME, JOB, Hub
+from sandbox.testing.hub import connect as as_user
 from tests.gateways.between import interrupted
-from tests.gateways.hub import FULL_NAME, JOB, MARKER, Hub, signed_in
-from tests.gateways.hub import connect as as_user
+from tests.gateways.job_session import MARKER, signed_in
 
 
 def upsert(hub: GitHub, text: str, *, outcome: str = "passed", mode: str = "always", failure: bool = False) -> str:

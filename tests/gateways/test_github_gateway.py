@@ -25,10 +25,11 @@ from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
 from clearml_ci.report import comment as markdown
 from sandbox.servers.github_server import GitHubServer
+from sandbox.testing.hub import FULL_NAME, JOB
+from sandbox.testing.hub import connect as as_user
 from steps import report
 from tests.gateways.between import served
-from tests.gateways.hub import FULL_NAME, JOB, MARKER, signed_in
-from tests.gateways.hub import connect as as_user
+from tests.gateways.job_session import MARKER, signed_in
 
 TOKEN = "ghs_that-must-not-be-shown"  # noqa: S105  nobody's
 

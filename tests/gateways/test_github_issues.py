@@ -14,9 +14,10 @@ from clearml_ci.github_api import issues as github_issues
 from clearml_ci.github_api.session import GitHub, GitHubError
 from sandbox.servers import github_server
 from sandbox.servers.github_server import GitHubServer
+from sandbox.testing.hub import FULL_NAME, JOB, Hub, cloned
+from sandbox.testing.hub import connect as as_user
 from tests.gateways.between import interrupted
-from tests.gateways.hub import FULL_NAME, JOB, Hub, cloned, signed_in
-from tests.gateways.hub import connect as as_user
+from tests.gateways.job_session import signed_in
 
 MARKER = f"<!-- clearml-ci audit: {FULL_NAME} -->"
 

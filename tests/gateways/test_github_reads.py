@@ -6,7 +6,8 @@ from clearml_ci.core.errors import UsageError
 from clearml_ci.github_api import file_contents, git_history, pull_requests, repository_info
 from clearml_ci.github_api import session as github_session
 from clearml_ci.github_api.session import GitHub, GitHubError
-from tests.gateways.hub import FULL_NAME, JOB, Hub, git, signed_in
+from sandbox.testing.hub import FULL_NAME, JOB, Hub, git
+from tests.gateways.job_session import signed_in
 
 POLICY = ".github/clearml-ci.yml"
 

@@ -22,10 +22,10 @@ from clearml_ci.operations import tag_transfer
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
 from sandbox.runtime.clearml_access import Client
+from sandbox.testing.hub import FULL_NAME, JOB, proposed
 from steps import compare
 from steps import promote as promote_step
 from tests.gateways.conftest import COMMIT, Project
-from tests.gateways.hub import FULL_NAME, JOB, proposed
 
 TAG = "Best"
 GATE = Gate("accuracy", "validation", tolerance=3.0)

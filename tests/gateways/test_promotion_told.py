@@ -18,9 +18,10 @@ from clearml_ci.operations import publish
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
 from sandbox.runtime.clearml_access import Client
+from sandbox.testing.hub import FULL_NAME, JOB, Hub, git, proposed
 from steps import promote, report
 from tests.gateways.conftest import Project
-from tests.gateways.hub import FULL_NAME, JOB, Hub, git, proposed, signed_in
+from tests.gateways.job_session import signed_in
 
 NONCE = "0123456789abcdef" * 2
 ADDRESS = "https://github.com/o/n.git"

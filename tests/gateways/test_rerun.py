@@ -16,8 +16,8 @@ from clearml_ci.operations import rerun
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
 from sandbox.runtime.clearml_access import Client
+from sandbox.testing.hub import FULL_NAME, JOB, Hub, git, proposed
 from steps import report
-from tests.gateways.hub import FULL_NAME, JOB, Hub, git, proposed
 
 NONCE = "0123456789abcdef" * 2
 

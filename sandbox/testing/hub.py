@@ -9,8 +9,6 @@ from github import Auth, Github
 from github.PullRequest import PullRequest
 from github.Repository import Repository
 
-from clearml_ci.github_api import session as github_session
-from clearml_ci.github_api.session import GitHub
 from sandbox.servers import github_server
 from sandbox.servers.github_server import GitHubServer
 
@@ -38,7 +36,7 @@ class Hub:
         return self.client(self.server.token("pat", login=login))
 
     def commit(self, branch: str, *, file: str = "train.py", text: str = "", onto: str = "main") -> str:
-        """A commit pushed to the branch, which begins at `onto` where it is new; its hash."""
+        """Push a commit to the branch, which begins at `onto` if it is new; return its hash."""
         if git(self.clone, "branch", "--list", branch):
             git(self.clone, "checkout", "-q", branch)
         else:
@@ -104,19 +102,8 @@ def git(directory: Path, *arguments: str) -> str:
 _ME = {"NAME": "A Developer", "EMAIL": "developer@users.noreply.github.com"}
 
 
-MARKER = f"<!-- clearml-ci: {FULL_NAME}#1 -->"
-
-
 def proposed(directory: Path) -> Hub:
     """A new local GitHub whose repository has pull request 1."""
     hub = cloned(github_server.start(directory / "github"), directory)
     hub.pull()
     return hub
-
-
-def signed_in(
-    server: GitHubServer, kind: str = "workflow", *, permissions: dict[str, str] | None = None, api_url: str = ""
-) -> GitHub:
-    """The product's own connection, with a token of this kind."""
-    token = server.token(kind, repository=FULL_NAME, permissions=permissions or JOB)
-    return github_session.connect(api_url=api_url or server.api_url, token=token, repository=FULL_NAME)

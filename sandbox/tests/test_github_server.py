@@ -1,68 +1,26 @@
 """The local GitHub, as PyGithub and git see it: shapes, pages, and the refusals of the real one."""
 
-import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import github
 import pytest
 import requests
-from github.Repository import Repository
 
 from sandbox.servers import github_server
-from sandbox.servers.github_server import GitHubServer
+from sandbox.testing import hub as hubs
+from sandbox.testing.hub import Hub, git
 
 ALL = {"contents": "read", "pull_requests": "write", "issues": "write", "statuses": "write", "checks": "write"}
 
 
-@dataclass(frozen=True)
-class Hub:
-    """A repository with `main` and the branch `feature`, and a pull request of it."""
-
-    server: GitHubServer
-    repository: Repository
-    clone: Path
-
-    def client(self, token: str) -> github.Github:
-        return github.Github(
-            auth=github.Auth.Token(token), base_url=self.server.api_url, retry=None, seconds_between_writes=None
-        )
-
-    def seen_by(self, kind: str, permissions: dict[str, str] | None = None) -> Repository:
-        token = self.server.token(kind, repository=self.repository.full_name, permissions=permissions)
-        return self.client(token).get_repo(self.repository.full_name)
-
-    def commit(self, name: str) -> str:
-        (self.clone / name).write_text(name)
-        git(self.clone, "add", ".")
-        git(self.clone, "commit", "-q", "-m", f"add {name}")
-        return git(self.clone, "rev-parse", "HEAD")
-
-
-def git(path: Path, *arguments: str) -> str:
-    author = ["-c", "user.name=A", "-c", "user.email=a@example.com"]
-    done = subprocess.run(["git", "-C", str(path), *author, *arguments], capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[Hub]:
+    """A repository with `main` and the branch `feature`, and a pull request of it."""
     server = github_server.start(tmp_path / "github")
-    client = github.Github(
-        auth=github.Auth.Token(server.owner_token), base_url=server.api_url, retry=None, seconds_between_writes=None
-    )
-    repository = client.get_user().create_repo("digits")
-    clone = tmp_path / "clone"
-    subprocess.run(["git", "clone", "-q", repository.clone_url, str(clone)], check=True, capture_output=True)
-    made = Hub(server, repository, clone)
-    git(clone, "checkout", "-q", "-b", "main")
-    made.commit("a.txt")
-    git(clone, "push", "-q", "origin", "main")
-    git(clone, "checkout", "-q", "-b", "feature")
-    made.commit("b.txt")
-    git(clone, "push", "-q", "origin", "feature")
-    repository.create_pull(title="A feature", head="feature", base="main", body="Why not?")
+    made = hubs.cloned(server, tmp_path)
+    made.commit("feature", file="b.txt", text="b.txt")
+    made.repository.create_pull(title="A feature", head="feature", base="main", body="Why not?")
     yield made
     server.stop()
 
@@ -77,20 +35,19 @@ def test_pull__pushed_to__has_the_new_head_and_keeps_its_ref(hub: Hub) -> None:
     pull = hub.repository.get_pull(1)
     assert (pull.head.sha, pull.base.ref) == (git(hub.clone, "rev-parse", "feature"), "main")
     assert pull.head.repo.clone_url == hub.repository.clone_url
-    pushed = hub.commit("c.txt")
-    git(hub.clone, "push", "-q", "origin", "feature")
+    pushed = hub.commit("feature", file="c.txt")
     assert hub.repository.get_pull(1).head.sha == pushed
     assert git(hub.clone, "ls-remote", "origin", "refs/pull/1/head").split()[0] == pushed
 
 
 def test_pull__from_a_fork_that_is_deleted__has_no_head_repository(hub: Hub) -> None:
-    token = hub.server.token("personal", login="stranger")
+    token = hub.server.token("personal", login="outsider")
     fork = hub.client(token).get_repo(hub.repository.full_name).create_fork()
-    assert (fork.full_name, fork.fork) == ("stranger/digits", True)
-    pull = hub.repository.create_pull(title="From outside", head="stranger:feature", base="main")
-    assert pull.head.repo.full_name == "stranger/digits"
+    assert (fork.full_name, fork.fork) == ("outsider/digits", True)
+    pull = hub.repository.create_pull(title="From outside", head="outsider:feature", base="main")
+    assert pull.head.repo.full_name == "outsider/digits"
     head = pull.head.sha
-    hub.client(token).get_repo("stranger/digits").delete()
+    hub.client(token).get_repo("outsider/digits").delete()
     after = hub.repository.get_pull(pull.number)
     assert after.raw_data["head"]["repo"] is None
     assert after.head.sha == head
@@ -116,13 +73,13 @@ def test_comment__edited_and_deleted__is_changed_in_place(hub: Hub) -> None:
     issue = hub.repository.get_issue(1)
     comment = issue.create_comment("old")
     comment.edit("new")
-    assert [one.body for one in issue.get_comments()] == ["new"]
+    assert [listed.body for listed in issue.get_comments()] == ["new"]
     comment.delete()
     assert issue.get_comments().totalCount == 0
 
 
 def test_comment__by_a_workflow__is_the_bots(hub: Hub) -> None:
-    hub.seen_by("workflow", ALL).get_issue(1).create_comment("hello")
+    hub.seen_by("workflow", permissions=ALL).get_issue(1).create_comment("hello")
     (comment,) = hub.repository.get_issue(1).get_comments()
     assert (comment.user.login, comment.user.type) == ("github-actions[bot]", "Bot")
 
@@ -136,7 +93,7 @@ def test_comment__length__is_limited(hub: Hub, length: int, status: int) -> None
 
 def test_comment__of_somebody_else__cannot_be_edited_without_write_access(hub: Hub) -> None:
     comment = hub.repository.get_issue(1).create_comment("mine")
-    token = hub.server.token("personal", login="stranger", permissions=ALL)
+    token = hub.server.token("personal", login="outsider", permissions=ALL)
     theirs = hub.client(token).get_repo(hub.repository.full_name).get_issue(1).get_comment(comment.id)
     assert refused(lambda: theirs.edit("yours"))[0] == 403
 
@@ -155,7 +112,7 @@ def test_user__token_that_is_no_users__is_403(hub: Hub, kind: str) -> None:
     ],
 )
 def test_permission__missing__is_403_in_the_kinds_own_words(hub: Hub, kind: str, message: str) -> None:
-    repository = hub.seen_by(kind, {"contents": "read", "issues": "read"})
+    repository = hub.seen_by(kind, permissions={"contents": "read", "issues": "read"})
     sha = hub.repository.get_pull(1).head.sha
     assert refused(lambda: repository.get_issue(1).create_comment("x")) == (403, message)
     assert refused(lambda: repository.get_commit(sha).create_status("success")) == (403, message)
@@ -178,7 +135,7 @@ def test_status__set_twice__the_newest_of_a_context_counts(hub: Hub) -> None:
     commit.create_status("pending", context="ClearML CI")
     commit.create_status("success", "https://clearml", "fine", "ClearML CI")
     combined = commit.get_combined_status()
-    assert (combined.state, [(one.context, one.description) for one in combined.statuses]) == (
+    assert (combined.state, [(status.context, status.description) for status in combined.statuses]) == (
         "success",
         [("ClearML CI", "fine")],
     )
@@ -196,7 +153,7 @@ def test_status__unknown_commit_or_state__is_422(hub: Hub) -> None:
 
 
 def test_check_run__workflow_token__is_created_and_concluded(hub: Hub) -> None:
-    repository, sha = hub.seen_by("workflow", ALL), hub.repository.get_pull(1).head.sha
+    repository, sha = hub.seen_by("workflow", permissions=ALL), hub.repository.get_pull(1).head.sha
     run = repository.create_check_run("ClearML CI", sha, status="in_progress")
     run.edit(conclusion="success", output={"title": "passed", "summary": "all good"})
     (found,) = repository.get_commit(sha).get_check_runs()
@@ -216,7 +173,7 @@ def test_contents__at_a_ref__are_the_files_of_that_ref(hub: Hub) -> None:
     assert refused(lambda: hub.repository.get_contents("b.txt", ref="main"))[0] == 404
     listed = hub.repository.get_contents("", ref="feature")
     assert isinstance(listed, list)
-    assert [one.path for one in listed] == ["a.txt", "b.txt"]
+    assert [entry.path for entry in listed] == ["b.txt", "train.py"]
 
 
 def test_compare__branch_ahead__lists_its_commits_and_files(hub: Hub) -> None:
@@ -228,12 +185,12 @@ def test_compare__branch_ahead__lists_its_commits_and_files(hub: Hub) -> None:
 
 def test_issues__opened_labelled_and_closed__are_found_by_state_and_label(hub: Hub) -> None:
     issue = hub.repository.create_issue("Audit", body="findings", labels=["clearml-ci"])
-    assert [one.number for one in hub.repository.get_issues(labels=["clearml-ci"])] == [issue.number]
+    assert [found.number for found in hub.repository.get_issues(labels=["clearml-ci"])] == [issue.number]
     issue.add_to_labels("extra")
     issue.remove_from_labels("clearml-ci")
     assert [label.name for label in issue.get_labels()] == ["extra"]
     issue.edit(state="closed")
-    assert [one.number for one in hub.repository.get_issues(state="closed")] == [issue.number]
+    assert [found.number for found in hub.repository.get_issues(state="closed")] == [issue.number]
 
 
 def test_page__pull_request__shows_comment_chart_and_status_and_runs_nothing_foreign(hub: Hub) -> None:

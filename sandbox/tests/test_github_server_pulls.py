@@ -9,8 +9,8 @@ import requests
 from github import GithubException
 
 from sandbox.servers import github_server
-from tests.gateways import hub as hubs
-from tests.gateways.hub import FULL_NAME, JOB, Hub, git
+from sandbox.testing import hub as hubs
+from sandbox.testing.hub import FULL_NAME, JOB, Hub, git
 
 
 @pytest.fixture
@@ -24,18 +24,18 @@ def test_pull__pushed_again__head_and_its_ref_follow(hub: Hub) -> None:
     first = hub.commit("better", text="one\n")
     pull = hub.repository.create_pull(title="Better", head="better", base="main", body="Why")
     second = hub.commit("better", text="two\n")
-    again = hub.repository.get_pull(pull.number)
-    assert (pull.head.sha, again.head.sha) == (first, second)
+    updated = hub.repository.get_pull(pull.number)
+    assert (pull.head.sha, updated.head.sha) == (first, second)
     assert hub.repository.get_git_ref(f"pull/{pull.number}/head").object.sha == second
-    assert (again.base.ref, again.body, again.user.login, again.draft, again.merged) == (
+    assert (updated.base.ref, updated.body, updated.user.login, updated.draft, updated.merged) == (
         "main",
         "Why",
         "octo-owner",
         False,
         False,
     )
-    assert again.mergeable is True
-    assert again.raw_data["author_association"] == "OWNER"
+    assert updated.mergeable is True
+    assert updated.raw_data["author_association"] == "OWNER"
 
 
 def test_pull__fork_deleted__head_repository_is_null_and_commit_stays(hub: Hub) -> None:
@@ -72,7 +72,7 @@ def test_merge__each_method__main_moves_and_both_commits_find_the_pull_request(h
     assert after.merged_at is not None
     assert len(main.commit.parents) == (2 if method == "merge" else 1)
     for sha in (pull.head.sha, main.sha):
-        assert [one.number for one in hub.repository.get_commit(sha).get_pulls()] == [pull.number]
+        assert [found.number for found in hub.repository.get_commit(sha).get_pulls()] == [pull.number]
     assert [event.event for event in after.get_issue_events()] == ["merged", "closed"]
     assert after.commits == 1
 
@@ -107,16 +107,16 @@ def test_closed_pull__branch_moves_on__head_stays(hub: Hub) -> None:
 def test_list_pulls__filters__only_those(hub: Hub) -> None:
     numbers = [hub.pull(name).number for name in ("one", "two", "three")]
     hub.repository.get_pull(numbers[0]).edit(state="closed")
-    assert [one.number for one in hub.repository.get_pulls()] == [numbers[2], numbers[1]]
-    assert [one.number for one in hub.repository.get_pulls(state="all", head="octo-owner:one")] == [numbers[0]]
-    assert [one.number for one in hub.repository.get_pulls(state="closed")] == [numbers[0]]
+    assert [found.number for found in hub.repository.get_pulls()] == [numbers[2], numbers[1]]
+    assert [found.number for found in hub.repository.get_pulls(state="all", head="octo-owner:one")] == [numbers[0]]
+    assert [found.number for found in hub.repository.get_pulls(state="closed")] == [numbers[0]]
 
 
 def test_comments__more_than_a_page__all_of_them_in_order(hub: Hub) -> None:
     issue = hub.repository.get_issue(hub.pull().number)
     for number in range(31):
-        issue.create_comment(f"said {number}")
-    assert [comment.body for comment in issue.get_comments()] == [f"said {number}" for number in range(31)]
+        issue.create_comment(f"comment {number}")
+    assert [comment.body for comment in issue.get_comments()] == [f"comment {number}" for number in range(31)]
     headers = {"Authorization": f"Bearer {hub.server.owner_token}"}
     answer = requests.get(f"{issue.url}/comments?per_page=10&page=2", headers=headers, timeout=30)
     assert {rel: link["url"][-1] for rel, link in ((rel, answer.links[rel]) for rel in answer.links)} == {
@@ -131,7 +131,7 @@ def test_statuses__two_contexts__combined_is_the_worst_of_the_newest(hub: Hub) -
     commit = hub.repository.get_commit(hub.pull().head.sha)
     assert commit.get_combined_status().state == "pending"
     for context, state in (("ci", "failure"), ("ci", "success"), ("lint", "success")):
-        commit.create_status(state=state, context=context, description="told", target_url="http://127.0.0.1/run")
+        commit.create_status(state=state, context=context, description="judged", target_url="http://127.0.0.1/run")
     combined = commit.get_combined_status()
     assert (combined.state, combined.total_count) == ("success", 2)
     assert [status.state for status in commit.get_statuses()] == ["success", "success", "failure"]
@@ -154,21 +154,23 @@ def test_labels__added_and_removed__events_tell(hub: Hub) -> None:
     pull.add_to_labels("approved", "bug")
     pull.remove_from_labels("bug")
     assert [label.name for label in hub.repository.get_pull(pull.number).labels] == ["approved"]
-    told = [(event.event, event.label and event.label.name) for event in pull.as_issue().get_events()]
-    assert told == [("labeled", "approved"), ("labeled", "bug"), ("unlabeled", "bug")]
+    events = [(event.event, event.label and event.label.name) for event in pull.as_issue().get_events()]
+    assert events == [("labeled", "approved"), ("labeled", "bug"), ("unlabeled", "bug")]
     assert hub.repository.get_label("approved").color == "ededed"
 
 
 def test_issues__filters_and_order__by_label_state_creator_and_change(hub: Hub) -> None:
     audit = hub.repository.create_issue("Audit", body="- [ ] one", labels=["audit"])
     hub.user("visitor").get_repo(FULL_NAME).create_issue("Question")
-    assert [one.title for one in hub.repository.get_issues(labels=["audit"])] == ["Audit"]
-    assert [one.title for one in hub.repository.get_issues(creator=hub.repository.get_issue(2).user)] == ["Question"]
-    assert [one.title for one in hub.repository.get_issues()] == ["Question", "Audit"]
-    time.sleep(1.1)  # GitHub tells seconds
+    assert [found.title for found in hub.repository.get_issues(labels=["audit"])] == ["Audit"]
+    assert [found.title for found in hub.repository.get_issues(creator=hub.repository.get_issue(2).user)] == [
+        "Question"
+    ]
+    assert [found.title for found in hub.repository.get_issues()] == ["Question", "Audit"]
+    time.sleep(1.1)  # GitHub's times have seconds
     audit.edit(state="closed")
-    assert [one.title for one in hub.repository.get_issues(state="closed")] == ["Audit"]
-    assert [one.title for one in hub.repository.get_issues(state="all", sort="updated")] == ["Audit", "Question"]
+    assert [found.title for found in hub.repository.get_issues(state="closed")] == ["Audit"]
+    assert [found.title for found in hub.repository.get_issues(state="all", sort="updated")] == ["Audit", "Question"]
     assert audit.closed_by is not None
     assert audit.closed_by.login == "octo-owner"
 
@@ -182,7 +184,7 @@ def test_contents__at_a_ref__file_directory_or_missing(hub: Hub) -> None:
     assert isinstance(listed, list)
     assert {entry.path: entry.type for entry in listed} == {".github": "dir", "train.py": "file"}
     for path, ref in ((".github/clearml-ci.yml", "main"), ("train.py", "nowhere")):
-        with pytest.raises(GithubException) as refusal:  # an UnknownObjectException only where it says "Not Found"
+        with pytest.raises(GithubException) as refusal:  # an UnknownObjectException only with the text "Not Found"
             hub.repository.get_contents(path, ref=ref)
         assert refusal.value.status == 404
 
@@ -239,14 +241,14 @@ def test_event__synchronize__before_and_after(hub: Hub) -> None:
 
 
 def test_tokens__asked_for_over_http__work_and_only_the_owner_gets_them(hub: Hub) -> None:
-    asked = {"kind": "workflow", "repository": FULL_NAME, "permissions": {"pull-requests": "write"}}
+    request = {"kind": "workflow", "repository": FULL_NAME, "permissions": {"pull-requests": "write"}}
     address = f"{hub.server.url}/_sandbox/tokens"
     owner = {"Authorization": f"token {hub.server.owner_token}"}
-    token = requests.post(address, json=asked, headers=owner, timeout=30).json()["token"]
+    token = requests.post(address, json=request, headers=owner, timeout=30).json()["token"]
     comment = hub.client(token).get_repo(FULL_NAME).get_issue(hub.pull().number).create_comment("ok")
     assert comment.user.login == "github-actions[bot]"
     others = {"Authorization": f"token {token}"}
-    assert requests.post(address, json=asked, headers=others, timeout=30).status_code == 403
+    assert requests.post(address, json=request, headers=others, timeout=30).status_code == 403
 
 
 def test_addresses__server_asked_as_localhost__answers_stay_there(hub: Hub) -> None:
@@ -281,7 +283,7 @@ def test_page__pull_request__shows_conversation_and_checks(hub: Hub) -> None:
 
 
 def test_commit__of_a_fork__is_read_through_the_base_by_its_hash(hub: Hub) -> None:
-    """Also where no pull request proposes it; by its branch's name it is not."""
+    """Also without a pull request that proposes it; by its branch's name it is not found."""
     fork = hub.user("contributor").get_repo(FULL_NAME).create_fork()
     git(hub.clone, "checkout", "-q", "-b", "outside")
     (hub.clone / "new.py").write_text("new\n")

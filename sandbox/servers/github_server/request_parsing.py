@@ -1,4 +1,4 @@
-"""What a request brings along and a list takes back: JSON bodies, required fields, pages with their Link header."""
+"""JSON bodies and required fields of requests, and the pages of a list with their Link header."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from flask import Response, jsonify, request
 from werkzeug.exceptions import BadRequest
 
-from sandbox.servers.github_server import refusals
+from sandbox.servers.github_server import errors
 
 T = TypeVar("T")
 
@@ -20,13 +20,13 @@ def anything() -> Any:
     try:
         return request.get_json(force=True)
     except BadRequest as error:
-        raise refusals.RefusalError(400, "Problems parsing JSON") from error
+        raise errors.ApiError(400, "Problems parsing JSON") from error
 
 
 def body() -> dict[str, Any]:
     found = anything()
     if not isinstance(found, dict):
-        raise refusals.RefusalError(400, "Body should be a JSON object")
+        raise errors.ApiError(400, "Body should be a JSON object")
     return found
 
 
@@ -34,10 +34,10 @@ def required(given: dict[str, Any], *fields: str) -> list[str]:
     """These texts, in this order."""
     missing = [field for field in fields if field not in given]
     if missing:
-        raise refusals.not_supplied(missing)
+        raise errors.not_supplied(missing)
     for field in fields:
         if not isinstance(given[field], str):
-            raise refusals.wrong_type(field, given[field])
+            raise errors.wrong_type(field, given[field])
     return [given[field] for field in fields]
 
 
@@ -45,15 +45,15 @@ def text(given: dict[str, Any], field: str, default: str = "") -> str:
     """An optional text."""
     value = given.get(field)
     if value is not None and not isinstance(value, str):
-        raise refusals.wrong_type(field, value)
+        raise errors.wrong_type(field, value)
     return default if value is None else value
 
 
 def limited(given: dict[str, Any], resource: str, *, created: bool = True) -> str:
     """The optional `body`, no longer than GitHub takes."""
     value = text(given, "body")
-    if len(value) > refusals.BODY_LIMIT:
-        raise refusals.too_long(resource, created=created)
+    if len(value) > errors.BODY_LIMIT:
+        raise errors.too_long(resource, created=created)
     return value
 
 
@@ -61,7 +61,7 @@ def page(found: Sequence[T], shape: Callable[[T], Any], *, key: str = "") -> Res
     """One page of a list; with a `key`, wrapped in an object that also counts all of it."""
     size = max(1, min(request.args.get("per_page", 30, int), 100))
     number = max(1, request.args.get("page", 1, int))
-    shown = [shape(one) for one in found[(number - 1) * size : number * size]]
+    shown = [shape(item) for item in found[(number - 1) * size : number * size]]
     response = jsonify({"total_count": len(found), key: shown} if key else shown)
     links = _links(number, max(1, math.ceil(len(found) / size)))
     if links:

@@ -75,7 +75,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClearMLServer]:
 
 
 def _run(server: ClearMLServer, home: Path, script: Path | str) -> dict[str, Any]:
-    """What the script printed last. The user's own ClearML settings are kept away from it."""
+    """Return the last line that the script printed. It does not see the user's own ClearML settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("CLEARML_", "TRAINS_"))}
     own = {"HOME": str(home), "CLEARML_CONFIG_FILE": str(home / "clearml.conf")}
     code = [str(script)] if isinstance(script, Path) else ["-c", dedent(HELPERS) + dedent(script)]
@@ -100,8 +100,8 @@ def trained(server: ClearMLServer, clearml_home: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def commit(clearml_home: Path) -> str:
-    told = subprocess.run(["git", "rev-parse", "HEAD"], cwd=clearml_home, check=True, capture_output=True)
-    return told.stdout.decode().strip()
+    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=clearml_home, check=True, capture_output=True)
+    return done.stdout.decode().strip()
 
 
 def test_training_script__run__is_read_back_whole(
@@ -153,8 +153,8 @@ def test_tags__added_and_removed__are_found_by_and_or_not(server: ClearMLServer,
             task.set_tags(list(tags))
         call("tasks.update_tags", ids=[tasks["ab"].id], add_tags=["c"], remove_tags=["a"])
         names = {task.id: tags for tags, task in tasks.items()}
-        def found(*wanted):
-            return sorted(names[task] for task in Task.query_tasks(project_name="Tags", tags=list(wanted)))
+        def found(*tags):
+            return sorted(names[task] for task in Task.query_tasks(project_name="Tags", tags=list(tags)))
         show(any=found("a", "b"), all=found("__$all", "b", "c"), no=found("b", "-c"), without=found("__$not", "b"),
              ab=Task.get_task(task_id=tasks["ab"].id).get_tags())
     """

@@ -1,6 +1,6 @@
-"""The demo's scenarios after a merge, and those of a rerun: how each is played. Their ends are known in scenarios.py.
+"""The scenarios of merges, rollbacks and reruns.
 
-They have a best tag and a clone of their own: main moves on here, and the other scenarios stay as they are.
+They have a best tag and a clone of their own, because they move main, which the other scenarios need unchanged.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import Any
 
 from github.PullRequest import PullRequest
 
-from sandbox.scenarios import developer, job, story
+from sandbox.runtime import laptop
+from sandbox.scenarios import job, story
 from sandbox.scenarios.job import Job
 from sandbox.scenarios.story import Checked, Story, StoryError
 
@@ -23,7 +24,7 @@ NOT_AS_GOOD: dict[str, Any] = {"hidden_units": 64, "learning_rate": 0.003}
 
 
 def merge_promotes(tale: Story) -> Checked:
-    """A better model is merged: its task takes the tag from the old best."""
+    """Merge a better model: its task takes the tag from the old best."""
     own, best = _beginning(tale)
     pull = _checked(own, "merge-promotes", "Four times as many units", **BIG)
     promoted = merge(own, pull)
@@ -32,7 +33,7 @@ def merge_promotes(tale: Story) -> Checked:
 
 
 def merge_squash(tale: Story) -> Checked:
-    """After a squash no commit of the pull request is on main, and the job hears only of a push to it."""
+    """Merge by squash: no commit of the pull request is on main, and the job's event is the push to it."""
     own, best = _beginning(tale)
     pull = _checked(own, "merge-squash", "Notes on the training", files={"NOTES.md": "It takes a second.\n"}, **BIG)
     promoted = merge(own, pull, method="squash", pushed=True)
@@ -41,7 +42,7 @@ def merge_squash(tale: Story) -> Checked:
 
 
 def merge_not_better(tale: Story) -> Checked:
-    """The check let it pass, within its tolerance; the tag stays with the better one."""
+    """Merge a model that is worse within the tolerance; the tag stays on the better one."""
     own, _ = _beginning(tale)
     merge(own, _checked(own, "not-better-before", "The best there is", **BIG))
     (best,) = story.tagged_best(own, TAG)
@@ -52,23 +53,23 @@ def merge_not_better(tale: Story) -> Checked:
 
 
 def promote_twice(tale: Story) -> Checked:
-    """Somebody reruns the job of the merge: nothing happens a second time."""
+    """Rerun the job of a merge: the tag moves only once."""
     own, _ = _beginning(tale)
     pull = _checked(own, "promote-twice", "More notes", files={"MORE.md": "It takes two seconds.\n"}, **BIG)
     first = merge(own, pull)
-    again = promote(own, pull)
-    _require_best(own, again, _task_of(own, first))
-    if again.verdict["promotion"]["moved"]:
+    second = promote(own, pull)
+    _require_best(own, second, _task_of(own, first))
+    if second.verdict["promotion"]["moved"]:
         raise StoryError("the tag moved a second time")
-    return replace(again, earlier=(first.job,))
+    return replace(second, earlier=(first.job,))
 
 
 def rollback(tale: Story) -> Checked:
-    """The merged model turns out to be none: the one before it is the best again."""
+    """Roll back a promotion: the model before it is the best."""
     own, best = _beginning(tale)
     pull = _checked(own, "rollback", "Too good to be true", files={"HOPE.md": "This must be it.\n"}, **BIG)
     first = merge(own, pull)
-    own.tell("ci_trigger.py rollback")
+    own.progress("ci_trigger.py rollback")
     done = job.run(own.sandbox, event={}, event_name="workflow_dispatch", settings=OWN, command=("rollback",))
     undone = story.read_back(own, pull, done, event="workflow_dispatch")
     _require_best(own, undone, best)
@@ -76,36 +77,33 @@ def rollback(tale: Story) -> Checked:
 
 
 def rerun_edited(tale: Story) -> Checked:
-    """What fell short of the tolerance holds with a wider one: judged again with the call of ClearML's own web UI."""
+    """Rerun a failed check with a wider tolerance, by the call of ClearML's web UI."""
     story.ensure_best(tale)
     pull = story.propose(tale, "rerun-edited", "A very small model", hidden_units=8, learning_rate=0.003)
     first = story.check(tale, pull)
-    again = rerun(tale, pull, first.job, "threshold_percent=50")
-    return replace(again, earlier=(first.job,))
-
-
-# --- what happens in them -----------------------------------------------------------------------------------
+    judged = rerun(tale, pull, first.job, "threshold_percent=50")
+    return replace(judged, earlier=(first.job,))
 
 
 def merge(tale: Story, pull: PullRequest, *, method: str = "merge", pushed: bool = False) -> Checked:
-    """The pull request is merged, and the job hears of it: by its own event, or by the push to main."""
-    tale.tell(f"pull request #{pull.number} is merged ({method})")
+    """Merge the pull request, and run the job of its event, or of the push to main."""
+    tale.progress(f"pull request #{pull.number} is merged ({method})")
     pull.merge(merge_method=method)
     return promote(tale, pull, pushed=pushed)
 
 
 def promote(tale: Story, pull: PullRequest, *, pushed: bool = False) -> Checked:
-    """The job of a merge; no command is given to it."""
+    """Run the job of a merge, without a command."""
     if not pushed:
         return story.check(tale, pull, action="closed", settings=OWN, command=())
-    tale.tell("ci_trigger.py hears of the push to main")
+    tale.progress("ci_trigger.py runs for the push to main")
     done = job.run(tale.sandbox, event=push_event(tale), event_name="push", settings=OWN, command=())
     return story.read_back(tale, pull, done, event="push")
 
 
 def push_event(tale: Story, *, merged: int = 1) -> dict[str, Any]:
-    """The payload of the newest push to main, which brought so many of its commits, as far as anyone reads it."""
-    commits = [one.sha for one in tale.repository.get_commits(sha="main").get_page(0)[: merged + 1]]
+    """Return the read fields of the payload of the newest push to main, which brought `merged` commits."""
+    commits = [commit.sha for commit in tale.repository.get_commits(sha="main").get_page(0)[: merged + 1]]
     return {
         "ref": "refs/heads/main",
         "before": commits[-1],
@@ -118,9 +116,9 @@ def push_event(tale: Story, *, merged: int = 1) -> dict[str, Any]:
 def rerun(
     tale: Story, pull: PullRequest, earlier: Job, *changes: str, settings: Mapping[str, str | None] | None = None
 ) -> Checked:
-    """`ci_trigger.py rerun`, from a shell that has no token of GitHub's."""
+    """Run `ci_trigger.py rerun` in a shell without a GitHub token."""
     run = earlier.outputs["pipeline_id"]
-    tale.tell(f"ci_trigger.py rerun {run} {' '.join(changes)}")
+    tale.progress(f"ci_trigger.py rerun {run} {' '.join(changes)}")
     shell = {"GITHUB_TOKEN": None, "GITHUB_EVENT_NAME": None, "GITHUB_EVENT_PATH": None, **(settings or {})}
     done = job.run(tale.sandbox, event={}, settings=shell, command=("rerun", run, *changes))
     return story.read_back(tale, pull, done, event="rerun")
@@ -131,15 +129,15 @@ def _any_pull(tale: Story) -> PullRequest:
 
 
 def _beginning(tale: Story) -> tuple[Story, str]:
-    """The story from main as it is now, and its best."""
-    laptop = developer.clone(tale.repository, tale.sandbox.directory / "developer" / "merges", tale.sandbox.clearml)
-    own = replace(tale, laptop=laptop)
+    """Return the story with a new clone of main, and the id of its best."""
+    clone = laptop.clone(tale.repository, tale.sandbox.directory / "developer" / "merges", tale.sandbox.clearml)
+    own = replace(tale, laptop=clone)
     return own, story.ensure_best(own, TAG)
 
 
 def _checked(own: Story, branch: str, message: str, **change: Any) -> PullRequest:
-    """A pull request that passed its check, from a branch of main as it is now."""
-    developer.git(own.laptop, "fetch", "-q", "origin")
+    """Propose a branch of the current main, and check it; return the pull request, which must have passed."""
+    own.laptop.git("fetch", "-q", "origin")
     pull = story.propose(own, branch, message, **change)
     checked = story.check(own, pull, settings=OWN)
     if checked.job.exit_code:

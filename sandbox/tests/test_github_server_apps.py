@@ -12,8 +12,8 @@ import pytest
 import requests
 
 from sandbox.servers import github_server
-from tests.gateways import hub as hubs
-from tests.gateways.hub import FULL_NAME, JOB, Hub
+from sandbox.testing import hub as hubs
+from sandbox.testing.hub import FULL_NAME, JOB, Hub
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,9 @@ def minted(hub: Hub, app: App, data: Any = None) -> requests.Response:
 
 
 def test_app__signed_in__tells_who_it_is(hub: Hub, app: App) -> None:
-    told = ask(hub, "GET", "/app", signed(app)).json()
-    assert (told["id"], told["slug"], told["permissions"]) == (app.id, "checker", {**JOB, "metadata": "read"})
-    assert ask(hub, "GET", "/app", signed(app, iss=told["client_id"])).json()["id"] == app.id
+    found = ask(hub, "GET", "/app", signed(app)).json()
+    assert (found["id"], found["slug"], found["permissions"]) == (app.id, "checker", {**JOB, "metadata": "read"})
+    assert ask(hub, "GET", "/app", signed(app, iss=found["client_id"])).json()["id"] == app.id
     (listed,) = ask(hub, "GET", "/app/installations", signed(app)).json()
     assert (listed["app_slug"], listed["account"]["login"]) == ("checker", "octo-owner")
     assert ask(hub, "GET", f"/app/installations/{listed['id']}", signed(app)).json()["app_id"] == app.id
@@ -80,7 +80,7 @@ def test_app__signed_in__tells_who_it_is(hub: Hub, app: App) -> None:
         ({"iss": None}, 401, "'Issuer' claim ('iss') must be an Integer"),
         ({"iss": "1"}, 404, "Integration not found"),
     ],
-    ids=["11 minutes", "expired", "no end", "issued tomorrow", "no beginning", "nobody", "unknown App"],
+    ids=["11 minutes", "expired", "no end", "issued tomorrow", "no beginning", "no issuer", "unknown App"],
 )
 def test_app__claims_that_github_refuses__are_refused_in_its_words(
     hub: Hub, app: App, changed: dict[str, Any], status: int, message: str
@@ -114,9 +114,9 @@ def test_installation__repository_that_the_app_is_not_on__is_404(hub: Hub) -> No
 
 def test_token__of_an_installation__acts_as_the_bot_and_is_no_user(hub: Hub, app: App) -> None:
     answer = minted(hub, app)
-    told = answer.json()
-    assert (answer.status_code, told["token"][:4], told["repository_selection"]) == (201, "ghs_", "all")
-    client = hub.client(told["token"])
+    answered = answer.json()
+    assert (answer.status_code, answered["token"][:4], answered["repository_selection"]) == (201, "ghs_", "all")
+    client = hub.client(answered["token"])
     comment = client.get_repo(FULL_NAME).get_issue(1).create_comment("hello")
     assert (comment.user.login, comment.user.type) == ("checker[bot]", "Bot")
     assert comment.raw_data["performed_via_github_app"]["id"] == app.id
@@ -146,7 +146,7 @@ def test_token__lifetime__is_an_hour_unless_told_otherwise(hub: Hub, app: App) -
 
 
 @pytest.mark.parametrize(
-    ("asked", "status"),
+    ("requested", "status"),
     [
         ({"permissions": {"statuses": "write"}}, 201),
         ({"permissions": {"contents": "write"}}, 422),
@@ -157,9 +157,9 @@ def test_token__lifetime__is_an_hour_unless_told_otherwise(hub: Hub, app: App) -
     ids=["less", "more", "another", "one repository", "unknown repository"],
 )
 def test_token__asked_for_less_or_more_than_the_app_has__less_only(
-    hub: Hub, app: App, asked: dict[str, Any], status: int
+    hub: Hub, app: App, requested: dict[str, Any], status: int
 ) -> None:
-    assert minted(hub, app, asked).status_code == status
+    assert minted(hub, app, requested).status_code == status
 
 
 def test_token__asked_for_less__may_less(hub: Hub, app: App) -> None:
@@ -197,14 +197,14 @@ def test_check_run__summary_too_long__is_422(hub: Hub, summary: str, message: st
 
 
 def test_apps__asked_for_over_http__only_the_owner_gets_one_and_a_name_is_taken_once(hub: Hub) -> None:
-    def wanted(slug: str, token: str) -> requests.Response:
+    def register(slug: str, token: str) -> requests.Response:
         headers = {"Authorization": f"Bearer {token}"}
         return requests.post(f"{hub.server.url}/_sandbox/apps", json={"slug": slug}, headers=headers, timeout=30)
 
-    told = wanted("by-http", hub.server.owner_token).json()
-    assert ask(hub, "GET", "/app", signed(App(told["app_id"], told["private_key"]))).json()["slug"] == "by-http"
-    assert wanted("by-http", hub.server.owner_token).status_code == 422
-    assert wanted("another", hub.server.token("pat", login="stranger")).status_code == 403
+    created = register("by-http", hub.server.owner_token).json()
+    assert ask(hub, "GET", "/app", signed(App(created["app_id"], created["private_key"]))).json()["slug"] == "by-http"
+    assert register("by-http", hub.server.owner_token).status_code == 422
+    assert register("another", hub.server.token("pat", login="outsider")).status_code == 403
 
 
 def test_fault__lost_reply__is_carried_out_once_and_the_next_one_is_answered(hub: Hub) -> None:

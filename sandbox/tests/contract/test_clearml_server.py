@@ -1,7 +1,7 @@
 """The local ClearML server against a recording of a real one (SDK 2.1.12, agent 3.0.3, server 2.0.0).
 
-`exchanges.jsonl` holds the recording in the order of time. Where the recorder had cut a batch of events, its last,
-incomplete line is gone and `added` counts what is left; exchange 24 is completed from what later answers tell.
+`exchanges.jsonl` holds the recording in the order of time. If the recorder had cut a batch of events, its last,
+incomplete line is gone and `added` counts what is left; exchange 24 is completed from later answers.
 Artificial renames that the recording had made in answers alone are made in requests too. Trace ids, timings and
 client names are dropped. `seeds.jsonl` holds the calls that the recording's thinning had removed: objects whose
 creation is missing, and changes of state that later answers show.
@@ -21,7 +21,7 @@ import pytest
 import requests
 
 from sandbox.servers import clearml_server
-from tests.contract import replay
+from sandbox.tests.contract import replay
 
 Answers = dict[int, tuple[int, replay.Record]]
 ALL = replay.exchanges()
@@ -31,7 +31,7 @@ FILES = [exchange for exchange in ALL if exchange not in API]
 SHAPE_ONLY = {314: "lists all 41 tasks of the recorded workspace, whose other users' tasks are not in the recording"}
 BEYOND_THE_SCHEMA = {
     "workers.status_report": "the agent sends `tags: null`",
-    "queues.get_all": "the server answers `metadata: []` where the schema wants an object",
+    "queues.get_all": "the server answers `metadata: []` but the schema has an object",
 }
 REFUSED = {exchange.n for exchange in API if exchange.status != 200}
 

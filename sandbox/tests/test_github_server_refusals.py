@@ -1,4 +1,4 @@
-"""What the local GitHub refuses, with the status and the words of the real one."""
+"""Refusals of the local GitHub, with the status and the text of the real one."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -7,12 +7,12 @@ import pytest
 import requests
 
 from sandbox.servers import github_server
-from tests.gateways import hub as hubs
-from tests.gateways.hub import FULL_NAME, JOB, Hub
+from sandbox.testing import hub as hubs
+from sandbox.testing.hub import FULL_NAME, JOB, Hub
 
 INTEGRATION = "Resource not accessible by integration"
 PERSONAL = "Resource not accessible by personal access token"
-NOBODY = "0" * 40
+UNKNOWN = "0" * 40
 READ_ONLY = {"contents": "read", "issues": "read", "pull_requests": "read", "statuses": "read", "checks": "read"}
 
 
@@ -35,10 +35,10 @@ def ask(
 
 
 def refused(answer: requests.Response) -> tuple[int, str]:
-    told = answer.json()
-    assert told["documentation_url"].startswith("https://docs.github.com/")
-    assert told["status"] == str(answer.status_code)
-    return answer.status_code, told["message"]
+    body = answer.json()
+    assert body["documentation_url"].startswith("https://docs.github.com/")
+    assert body["status"] == str(answer.status_code)
+    return answer.status_code, body["message"]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_comment__of_somebody_else_without_write__forbidden(hub: Hub, method: st
 
 def test_status__user_without_write__not_found(hub: Hub) -> None:
     token = hub.server.token("pat", login="visitor")
-    answer = ask(hub, "POST", f"{{repo}}/statuses/{NOBODY}", token=token, data={"state": "success"})
+    answer = ask(hub, "POST", f"{{repo}}/statuses/{UNKNOWN}", token=token, data={"state": "success"})
     assert refused(answer) == (404, "Not Found")
 
 
@@ -153,7 +153,7 @@ def test_body__one_character_too_long__validation_failed(
         ("POST", "{repo}/pulls", {"title": "x", "head": "main", "base": "main"}, 422, "Validation Failed"),
         ("PATCH", "{repo}/pulls/1", {"base": "no"}, 422, "Validation Failed"),
         ("PATCH", "{repo}/pulls/1", {"state": "half-open"}, 422, "Validation Failed"),
-        ("POST", f"{{repo}}/statuses/{NOBODY}", {"state": "success"}, 422, f"No commit found for SHA: {NOBODY}"),
+        ("POST", f"{{repo}}/statuses/{UNKNOWN}", {"state": "success"}, 422, f"No commit found for SHA: {UNKNOWN}"),
         ("POST", "{repo}/statuses/main", {"state": "green"}, 422, "Validation Failed"),
         ("POST", "{repo}/statuses/main", {"state": "success", "description": "x" * 141}, 422, "Validation Failed"),
         ("POST", "{repo}/statuses/main", {"state": "success", "target_url": "file:///x"}, 422, "Validation Failed"),
@@ -164,7 +164,7 @@ def test_body__one_character_too_long__validation_failed(
         ("GET", "{repo}/pulls/99", None, 404, "Not Found"),
         ("GET", "{repo}/no/such/address", None, 404, "Not Found"),
         ("DELETE", "{repo}/issues/1/labels/none", None, 404, "Label does not exist"),
-        ("GET", "{repo}/collaborators/nobody/permission", None, 404, "nobody is not a user"),
+        ("GET", "{repo}/collaborators/unknown/permission", None, 404, "unknown is not a user"),
         ("POST", "/user/repos", {"name": "digits"}, 422, "Validation Failed"),
         ("POST", "/user/repos", {"name": "../x"}, 422, "Validation Failed"),
     ],

@@ -1,7 +1,7 @@
 """Replaying recorded requests against another server, and comparing its answers with the recorded ones.
 
-Ids differ between servers: what the recording calls `5669…` got another id here. They are matched where an answer
-tells the id of something new, and translated in every request (to ours) and in every answer (back).
+Ids differ between servers: what the recording calls `5669…` got another id here. They are matched when an answer
+names the id of something new, and translated in every request (to ours) and in every answer (back).
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Replay:
     def plant(self, seed: Seed) -> None:
         data = self._call(seed.endpoint, seed.request)
         if seed.id:
-            self.ours[seed.id] = _told_id(data)
+            self.ours[seed.id] = _id_of(data)
 
     def play(self, exchange: Exchange) -> tuple[int, Record]:
         """The status and the answer, in the recording's ids and with the recorded user's name."""
@@ -142,8 +142,8 @@ class Replay:
             self.ours.setdefault(recorded["fields"]["execution.queue"], queue)
 
 
-def _told_id(data: Record) -> str:
-    """Of what a call made, or of the one thing that it found."""
+def _id_of(data: Record) -> str:
+    """Return the id of the object that a call made or found."""
     found = data.get("projects") or data.get("queues") or [{}]
     return str(data.get("id") or data.get("pipeline") or found[0]["id"])
 
@@ -153,7 +153,7 @@ def _translated(text: str, ids: dict[str, str]) -> str:
 
 
 def differences(recorded: Any, ours: Any, path: str = "") -> Iterator[str]:
-    """Where keys, types or (but for volatile fields) values differ."""
+    """Yield each difference of keys, types or (but for volatile fields) values."""
     if isinstance(recorded, dict) and isinstance(ours, dict):
         if set(recorded) != set(ours):
             yield f"{path}: missing {sorted(set(recorded) - set(ours))}, added {sorted(set(ours) - set(recorded))}"
@@ -175,7 +175,7 @@ def _list_differences(recorded: list[Any], ours: list[Any], path: str) -> Iterat
 
 
 def _aligned(records: list[Any]) -> list[Any]:
-    """What is asked for by id comes in the order of the ids, and those differ: compare like with like."""
+    """Sort records by id or name: answers come in the order of ids, which differ between servers."""
     if not all(isinstance(record, dict) for record in records):
         return records
     return sorted(records, key=lambda record: str(record.get("id") or record.get("name") or ""))
@@ -193,7 +193,7 @@ def _kind(value: Any) -> str:
 
 
 def shape(value: Any) -> Any:
-    """Keys and types alone, of a list its first entry: what can be compared where the contents cannot."""
+    """Keys and types alone, of a list its first entry: comparable even if the contents are not."""
     if isinstance(value, dict):
         return {key: shape(item) for key, item in value.items()}
     return [shape(item) for item in value[:1]] if isinstance(value, list) else _kind(value)

@@ -1,4 +1,4 @@
-"""On a ClearML server that is not ours, what a run made is deleted: everything that carries the run's prefix."""
+"""Delete everything that carries a run's prefix from a ClearML server that is not the sandbox's own."""
 
 from __future__ import annotations
 
