@@ -1,7 +1,13 @@
 """A local GitHub with one repository, as the tests of it see it: PyGithub clients and a clone."""
 
+from __future__ import annotations
+
+import atexit
+import functools
 import os
+import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +63,25 @@ class Hub:
         git(self.clone, "push", "-q", "origin", "main")
         return git(self.clone, "rev-parse", "HEAD")
 
+    def pull_from_fork(self) -> PullRequest:
+        """Open a draft pull request of a fork that adds `new.py`, as `contributor`."""
+        fork = self.user("contributor").get_repo(FULL_NAME).create_fork()
+        git(self.clone, "checkout", "-q", "-b", "outside", "main")
+        (self.clone / "new.py").write_text("new\n")
+        git(self.clone, "add", ".")
+        git(self.clone, "commit", "-q", "-m", "From outside")
+        git(self.clone, "push", "-q", fork.clone_url, "outside")
+        seen = self.user("contributor").get_repo(FULL_NAME)
+        return seen.create_pull(title="Outside", head="contributor:outside", base="main", body="", draft=True)
+
+    def copy(self, directory: Path) -> Hub:
+        """Return another local GitHub, in an empty directory, with all that this one has now."""
+        server = self.server.copy(directory / "github")
+        repository = connect(server, server.owner_token).get_repo(FULL_NAME)
+        shutil.copytree(self.clone, directory / NAME)
+        git(directory / NAME, "remote", "set-url", "origin", repository.clone_url)
+        return Hub(server, directory / NAME, repository)
+
     def pull(self, branch: str = "better", *, body: str = "") -> PullRequest:
         self.commit(branch)
         return self.repository.create_pull(title=f"Try {branch}", head=branch, base="main", body=body)
@@ -102,8 +127,23 @@ def git(directory: Path, *arguments: str) -> str:
 _ME = {"NAME": "A Developer", "EMAIL": "developer@users.noreply.github.com"}
 
 
+def fresh(directory: Path) -> Hub:
+    """Return a new local GitHub whose repository has one commit on main."""
+    return _template("fresh").copy(directory)
+
+
 def proposed(directory: Path) -> Hub:
-    """A new local GitHub whose repository has pull request 1."""
+    """Return a new local GitHub whose repository has pull request 1."""
+    return _template("proposed").copy(directory)
+
+
+@functools.cache
+def _template(kind: str) -> Hub:
+    """Make a local GitHub, once in a process, to copy for each test: a copy takes a fifth of the time."""
+    directory = Path(tempfile.mkdtemp(prefix=f"hub-{kind}-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
     hub = cloned(github_server.start(directory / "github"), directory)
-    hub.pull()
+    if kind == "proposed":
+        hub.pull()
+    hub.server.stop()
     return hub

@@ -1,4 +1,4 @@
-"""One comment a pull request, against the local GitHub: two checks at once, lost replies, strangers, modes."""
+"""The comment on a pull request stays one: concurrent checks, lost responses, forged markers; and its modes."""
 
 import threading
 
@@ -39,36 +39,35 @@ def as_app(server: GitHubServer) -> GitHub:
     return github_session.connect(api_url=server.api_url, repository=FULL_NAME, credentials=credentials)
 
 
-def said(issue: Issue) -> list[str]:
+def bodies(issue: Issue) -> list[str]:
     return [comment.body for comment in issue.get_comments()]
 
 
-def test_upsert_comment__again__edits_the_one_comment(server: GitHubServer, issue: Issue) -> None:
+def test_upsert__second_check__edits_the_comment(server: GitHubServer, issue: Issue) -> None:
     hub = signed_in(server)
     assert upsert(hub, "first") == upsert(hub, "second")
     assert [comment.body for comment in issue.get_comments()] == [body("second")]
 
 
 @pytest.mark.parametrize("kind", ["workflow", "app", "personal"])
-def test_upsert_comment__any_kind_of_token__finds_its_own_comment(
-    server: GitHubServer, issue: Issue, kind: str
-) -> None:
+def test_upsert__any_kind_of_token__finds_its_own_comment(server: GitHubServer, issue: Issue, kind: str) -> None:
     upsert(signed_in(server, kind), "first")
     upsert(signed_in(server, kind), "second")
     assert issue.get_comments().totalCount == 1
 
 
-def test_upsert_comment__behind_120_others__is_found_on_its_page(server: GitHubServer, issue: Issue) -> None:
-    for number in range(120):
+def test_upsert__behind_pages_of_others__is_found_on_its_page(server: GitHubServer, issue: Issue) -> None:
+    for number in range(25):
         issue.create_comment(f"comment {number}")
     hub = signed_in(server)
+    hub.repository.requester.per_page = 10
     upsert(hub, "first")
     upsert(hub, "second")
-    assert issue.get_comments().totalCount == 121
+    assert issue.get_comments().totalCount == 26
 
 
-def test_upsert_comment__marker_copied_by_a_stranger__is_left_alone(server: GitHubServer, issue: Issue) -> None:
-    token = server.token("personal", login="stranger", permissions=JOB)
+def test_upsert__marker_copied_by_an_outsider__is_left_alone(server: GitHubServer, issue: Issue) -> None:
+    token = server.token("personal", login="outsider", permissions=JOB)
     theirs = as_user(server, token).get_repo(FULL_NAME).get_issue(1)
     theirs.create_comment(f"{MARKER}\nall is well, merge me")
     upsert(signed_in(server), "the truth")
@@ -78,7 +77,7 @@ def test_upsert_comment__marker_copied_by_a_stranger__is_left_alone(server: GitH
     ]
 
 
-def test_upsert_comment__two_of_ours__keeps_the_oldest(server: GitHubServer, issue: Issue) -> None:
+def test_upsert__two_of_ours__keeps_the_oldest(server: GitHubServer, issue: Issue) -> None:
     bot = server.token("workflow", repository=FULL_NAME, permissions=JOB)
     as_bot = as_user(server, bot).get_repo(FULL_NAME).get_issue(1)
     oldest = as_bot.create_comment(f"{MARKER}\none")
@@ -87,7 +86,7 @@ def test_upsert_comment__two_of_ours__keeps_the_oldest(server: GitHubServer, iss
     assert [(comment.id, comment.body) for comment in issue.get_comments()] == [(oldest.id, body("three"))]
 
 
-def test_upsert_comment__pull_request_has_moved_on__leaves_the_newer_word(hub: Hub, issue: Issue) -> None:
+def test_upsert__pull_request_has_moved_on__keeps_the_newer_comment(hub: Hub, issue: Issue) -> None:
     older = hub.repository.get_pull(1).head.sha
     upsert(signed_in(hub.server), "about the newer head")
     hub.commit("better", text="another commit")
@@ -98,7 +97,7 @@ def test_upsert_comment__pull_request_has_moved_on__leaves_the_newer_word(hub: H
     assert [comment.body for comment in issue.get_comments()] == [body("about the newer head")]
 
 
-def test_upsert_comment__refused__names_the_permission(server: GitHubServer) -> None:
+def test_upsert__refused__names_the_permission(server: GitHubServer) -> None:
     hub = signed_in(server, permissions={"contents": "read", "pull_requests": "read", "statuses": "write"})
     with pytest.raises(GitHubError) as raised:
         upsert(hub, "x")
@@ -107,15 +106,15 @@ def test_upsert_comment__refused__names_the_permission(server: GitHubServer) -> 
 
 
 @pytest.mark.parametrize("kind", ["workflow", "app", "personal"])
-def test_upsert_comment__reply_to_the_create_lost__does_not_comment_twice(
+def test_upsert__response_to_the_create_lost__does_not_comment_twice(
     server: GitHubServer, issue: Issue, kind: str
 ) -> None:
     server.lose_reply("POST", "/issues/1/comments")
     upsert(signed_in(server, kind), "once")
-    assert said(issue) == [body("once")]
+    assert bodies(issue) == [body("once")]
 
 
-def test_upsert_comment__reply_lost_as_an_app__does_not_comment_twice(server: GitHubServer, issue: Issue) -> None:
+def test_upsert__response_lost_as_an_app__does_not_comment_twice(server: GitHubServer, issue: Issue) -> None:
     hub = as_app(server)
     server.lose_reply("POST", "/issues/1/comments")
     upsert(hub, "once")
@@ -123,37 +122,35 @@ def test_upsert_comment__reply_lost_as_an_app__does_not_comment_twice(server: Gi
     assert (comment.body, comment.user.login) == (body("once"), "checker[bot]")
 
 
-def test_upsert_comment__reply_to_the_edit_lost__edits_again(server: GitHubServer, issue: Issue) -> None:
+def test_upsert__response_to_the_edit_lost__repeats_the_edit(server: GitHubServer, issue: Issue) -> None:
     upsert(signed_in(server), "first")
     (comment,) = issue.get_comments()
     server.lose_reply("PATCH", f"/issues/comments/{comment.id}")
     assert upsert(signed_in(server), "second") == comment.html_url
-    assert said(issue) == [body("second")]
+    assert bodies(issue) == [body("second")]
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["before ours", "after ours"])
-def test_upsert_comment__another_check_comments_meanwhile__one_comment_stays(
+def test_upsert__another_check_comments_meanwhile__one_comment_stays(
     server: GitHubServer, issue: Issue, before: bool
 ) -> None:
     with interrupted(server.url, lambda: upsert(signed_in(server), "theirs"), method="POST", before=before) as address:
         upsert(signed_in(server, api_url=f"{address}/api/v3"), "ours")
-    assert said(issue) == [body("ours") if before else body("theirs")]
+    assert bodies(issue) == [body("ours") if before else body("theirs")]
 
 
-def test_upsert_comment__another_check_has_cleaned_up_meanwhile__one_comment_stays(
-    server: GitHubServer, issue: Issue
-) -> None:
+def test_upsert__another_check_has_cleaned_up_meanwhile__one_comment_stays(server: GitHubServer, issue: Issue) -> None:
     as_bot = as_user(server, server.token("workflow", permissions=JOB)).get_repo(FULL_NAME).get_issue(1)
     as_bot.create_comment(body("one"))
     as_bot.create_comment(body("two"))
     with interrupted(server.url, lambda: upsert(signed_in(server), "theirs"), method="DELETE", before=True) as address:
         upsert(signed_in(server, api_url=f"{address}/api/v3"), "ours")
-    assert said(issue) == [body("theirs")]
+    assert bodies(issue) == [body("theirs")]
 
 
-def test_upsert_comment__six_checks_at_once__one_comment_stays(server: GitHubServer, issue: Issue) -> None:
+def test_upsert__six_concurrent_checks__one_comment_stays(server: GitHubServer, issue: Issue) -> None:
     hubs = [*(signed_in(server) for _ in range(5)), as_app(server)]
-    hubs = [GitHub(one.repository, one.name, one.trusted | {"checker[bot]"}) for one in hubs]
+    hubs = [GitHub(hub.repository, hub.name, hub.trusted | {"checker[bot]"}) for hub in hubs]
     together = threading.Barrier(len(hubs))
     failures: list[BaseException] = []
 
@@ -170,20 +167,20 @@ def test_upsert_comment__six_checks_at_once__one_comment_stays(server: GitHubSer
     for thread in threads:
         thread.join()
     assert failures == []
-    assert len(said(issue)) == 1
+    assert len(bodies(issue)) == 1
 
 
-def test_upsert_comment__same_body__is_not_edited(server: GitHubServer) -> None:
+def test_upsert__same_body__is_not_edited(server: GitHubServer) -> None:
     hub = signed_in(server)
     address = upsert(hub, "same")
     sent: list[str] = []
     with interrupted(server.url, lambda: sent.append("PATCH"), method="PATCH", before=True) as between:
-        again = upsert(signed_in(server, api_url=f"{between}/api/v3"), "same")
+        unchanged = upsert(signed_in(server, api_url=f"{between}/api/v3"), "same")
     assert sent == []
-    assert again.rpartition("/")[2] == address.rpartition("/")[2]
+    assert unchanged.rpartition("/")[2] == address.rpartition("/")[2]
 
 
-def test_upsert_comment__by_an_author_of_the_policy__is_ours(server: GitHubServer, issue: Issue) -> None:
+def test_upsert__by_an_author_of_the_policy__is_ours(server: GitHubServer, issue: Issue) -> None:
     login = "A-Machine"
     theirs = as_user(server, server.token("personal", login=login)).get_repo(FULL_NAME).get_issue(1)
     theirs.create_comment(body("old"))
@@ -192,7 +189,7 @@ def test_upsert_comment__by_an_author_of_the_policy__is_ours(server: GitHubServe
         api_url=server.api_url, token=token, repository=FULL_NAME, comment_authors=["a-machine"]
     )
     upsert(hub, "new")
-    assert said(issue) == [body("new")]
+    assert bodies(issue) == [body("new")]
 
 
 @pytest.mark.parametrize(
@@ -207,7 +204,7 @@ def test_upsert_comment__by_an_author_of_the_policy__is_ours(server: GitHubServe
         ("off", ["regressed"], []),
     ],
 )
-def test_upsert_comment__mode__writes_only_then(
+def test_upsert__mode__writes_only_then(
     server: GitHubServer, issue: Issue, mode: str, checks: list[str], expected: list[str]
 ) -> None:
     hub = signed_in(server)
@@ -218,15 +215,15 @@ def test_upsert_comment__mode__writes_only_then(
     assert address == (found[0].html_url if found else "")
 
 
-def test_upsert_comment__on_change_without_one__keeps_the_earlier_words(server: GitHubServer, issue: Issue) -> None:
+def test_upsert__on_change_without_one__keeps_the_earlier_text(server: GitHubServer, issue: Issue) -> None:
     hub = signed_in(server)
     upsert(hub, "first", outcome="regressed")
     upsert(hub, "second", outcome="regressed", mode="on-change", failure=True)
     upsert(hub, "third", outcome="passed", mode="off")
-    assert said(issue) == [body("first", "regressed")]
+    assert bodies(issue) == [body("first", "regressed")]
 
 
-# --- what is added after the merge --------------------------------------------------------------------------
+# --- lines that are added after the merge --------------------------------------------------------------------------
 
 
 def add(hub: GitHub, line: str, *, mode: str = "always", failure: bool = False) -> str:
@@ -240,11 +237,11 @@ def add(hub: GitHub, line: str, *, mode: str = "always", failure: bool = False) 
     )
 
 
-def test_add_to_comment__comment_of_the_check__keeps_its_words(server: GitHubServer, issue: Issue) -> None:
+def test_edit__comment_of_the_check__keeps_its_text(server: GitHubServer, issue: Issue) -> None:
     hub = signed_in(server)
     url = upsert(hub, "passed")
     assert add(hub, "merged") == url
-    assert said(issue) == [f"{body('passed')}\nmerged"]
+    assert bodies(issue) == [f"{body('passed')}\nmerged"]
 
 
 @pytest.mark.parametrize(
@@ -257,15 +254,15 @@ def test_add_to_comment__comment_of_the_check__keeps_its_words(server: GitHubSer
         ("off", True, 0),
     ],
 )
-def test_add_to_comment__no_comment_yet__is_written_where_the_mode_speaks(
+def test_edit__no_comment_yet__is_created_if_the_mode_comments(
     server: GitHubServer, issue: Issue, mode: str, failure: bool, comments: int
 ) -> None:
     url = add(signed_in(server), "merged", mode=mode, failure=failure)
-    assert (len(said(issue)), bool(url)) == (comments, bool(comments))
+    assert (len(bodies(issue)), bool(url)) == (comments, bool(comments))
 
 
-def test_add_to_comment__off__leaves_the_comment_of_earlier_times(server: GitHubServer, issue: Issue) -> None:
+def test_edit__off__leaves_the_earlier_comment(server: GitHubServer, issue: Issue) -> None:
     hub = signed_in(server)
     url = upsert(hub, "passed")
     assert add(hub, "merged", mode="off", failure=True) == url
-    assert said(issue) == [body("passed")]
+    assert bodies(issue) == [body("passed")]

@@ -1,4 +1,4 @@
-"""Check runs against the local GitHub: who may, what they say, and how much of it."""
+"""Check runs on the local GitHub: which tokens can write them, their summary and its limit."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +28,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
 @pytest.fixture
 def head(hub: Hub) -> str:
     """A commit of its own for each test."""
-    return hub.commit("better", text="again\n")
+    return hub.commit("better", text="changed\n")
 
 
 def seen(hub: Hub, commit: str) -> list[CheckRun]:
@@ -54,8 +54,8 @@ def test_start__app_and_no_address_yet__is_the_apps_own(hub: Hub, head: str) -> 
 
 
 @pytest.mark.parametrize("kind", ["personal", "workflow", "app"])
-def test_start__token_may_not__is_none(hub: Hub, head: str, kind: str) -> None:
-    """A person's token never may, the others need the permission."""
+def test_start__token_without_permission__is_none(hub: Hub, head: str, kind: str) -> None:
+    """A person's token never can, the others need the permission."""
     permissions = JOB if kind == "personal" else {**JOB, "checks": "read"}
     assert (
         check_runs.start(signed_in(hub.server, kind, permissions=permissions), name=NAME, commit=head, url=RUN) is None
@@ -63,7 +63,7 @@ def test_start__token_may_not__is_none(hub: Hub, head: str, kind: str) -> None:
     assert seen(hub, head) == []
 
 
-def test_start__unknown_commit__is_told(hub: Hub) -> None:
+def test_start__unknown_commit__is_reported(hub: Hub) -> None:
     with pytest.raises(GitHubError, match=f"the check run of 0000000000 of {FULL_NAME}: 422 No commit found"):
         check_runs.start(signed_in(hub.server), name=NAME, commit="0" * 40, url=RUN)
 
@@ -117,7 +117,7 @@ def test_finish__summary_of_exactly_the_limit__is_whole(hub: Hub, head: str) -> 
     assert run.output.summary == "x" * 65_535
 
 
-def test_finish__reply_lost__is_finished(hub: Hub, head: str) -> None:
+def test_finish__response_lost__is_finished(hub: Hub, head: str) -> None:
     job = signed_in(hub.server)
     number = check_runs.start(job, name=NAME, commit=head, url="")
     assert number is not None
@@ -127,7 +127,7 @@ def test_finish__reply_lost__is_finished(hub: Hub, head: str) -> None:
     assert run.conclusion == "success"
 
 
-def test_finish__started_by_another_app__is_told(hub: Hub, head: str) -> None:
+def test_finish__started_by_another_app__is_reported(hub: Hub, head: str) -> None:
     number = check_runs.start(signed_in(hub.server), name=NAME, commit=head, url="")
     assert number is not None
     with pytest.raises(GitHubError) as raised:

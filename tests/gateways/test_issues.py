@@ -1,6 +1,5 @@
-"""The audit's one issue, against the local GitHub: updated, closed, opened again; strangers, races, lost replies."""
+"""The audit's issue on the local GitHub stays one: forged markers, concurrent audits, lost responses, many pages."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,12 +8,10 @@ import pytest
 from github.Issue import Issue
 from github.Requester import Requester
 
-from clearml_ci.github_api import git_history
 from clearml_ci.github_api import issues as github_issues
 from clearml_ci.github_api.session import GitHub, GitHubError
-from sandbox.servers import github_server
 from sandbox.servers.github_server import GitHubServer
-from sandbox.testing.hub import FULL_NAME, JOB, Hub, cloned
+from sandbox.testing.hub import FULL_NAME, JOB, Hub, fresh
 from sandbox.testing.hub import connect as as_user
 from tests.gateways.between import interrupted
 from tests.gateways.job_session import signed_in
@@ -24,7 +21,8 @@ MARKER = f"<!-- clearml-ci audit: {FULL_NAME} -->"
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[Hub]:
-    made = cloned(github_server.start(tmp_path / "github"), tmp_path)
+    """A repository without an issue or a pull request."""
+    made = fresh(tmp_path)
     yield made
     made.server.stop()
 
@@ -34,11 +32,11 @@ def upsert(hub: GitHub, text: str, *, open_: bool = True) -> str:
 
 
 def issues(hub: Hub) -> list[Issue]:
-    return sorted(hub.repository.get_issues(state="all"), key=lambda one: one.number)
+    return sorted(hub.repository.get_issues(state="all"), key=lambda issue: issue.number)
 
 
-def told(hub: Hub) -> list[tuple[str, str]]:
-    return [(one.title, one.state) for one in issues(hub) if one.body.startswith(MARKER)]
+def reported(hub: Hub) -> list[tuple[str, str]]:
+    return [(issue.title, issue.state) for issue in issues(hub) if issue.body.startswith(MARKER)]
 
 
 def test_upsert__findings_come_change_go_and_come_back__is_one_issue(hub: Hub) -> None:
@@ -46,7 +44,7 @@ def test_upsert__findings_come_change_go_and_come_back__is_one_issue(hub: Hub) -
     urls, states = [], []
     for text, open_ in (("one", True), ("two", True), ("well", False), ("well", False), ("three", True)):
         urls.append(upsert(as_bot, text, open_=open_))
-        states += told(hub)
+        states += reported(hub)
     assert states == [(f"Audit: {text}", state) for text, state in STORY]
     assert len(set(urls)) == 1
 
@@ -54,7 +52,7 @@ def test_upsert__findings_come_change_go_and_come_back__is_one_issue(hub: Hub) -
 STORY = [("one", "open"), ("two", "open"), ("well", "closed"), ("well", "closed"), ("three", "open")]
 
 
-def test_upsert__all_is_well_and_nothing_was_told__opens_nothing(hub: Hub) -> None:
+def test_upsert__no_findings_and_no_issue__opens_nothing(hub: Hub) -> None:
     assert upsert(signed_in(hub.server), "well", open_=False) == ""
     assert issues(hub) == []
 
@@ -63,27 +61,27 @@ def test_upsert__all_is_well_and_nothing_was_told__opens_nothing(hub: Hub) -> No
 def test_upsert__any_kind_of_token__finds_its_own_issue(hub: Hub, kind: str) -> None:
     for text in ("one", "two"):
         upsert(signed_in(hub.server, kind), text)
-    assert told(hub) == [("Audit: two", "open")]
+    assert reported(hub) == [("Audit: two", "open")]
 
 
-def test_upsert__marker_copied_by_a_stranger_or_a_pull_request__is_left_alone(hub: Hub, server: GitHubServer) -> None:
-    token = server.token("personal", login="stranger", permissions=JOB)
+def test_upsert__marker_copied_by_an_outsider_or_a_pull_request__is_left_alone(hub: Hub, server: GitHubServer) -> None:
+    token = server.token("personal", login="outsider", permissions=JOB)
     as_user(server, token).get_repo(FULL_NAME).create_issue("mine", f"{MARKER}\nall is well")
     as_bot = as_user(server, server.token("workflow", repository=FULL_NAME, permissions={**JOB, "contents": "write"}))
     hub.commit("better")
     as_bot.get_repo(FULL_NAME).create_pull(title="pull", head="better", base="main", body=f"{MARKER}\nx")
     upsert(signed_in(server), "the truth")
-    assert [(one.title, one.body) for one in issues(hub)][:2] == [
+    assert [(issue.title, issue.body) for issue in issues(hub)][:2] == [
         ("mine", f"{MARKER}\nall is well"),
         ("pull", f"{MARKER}\nx"),
     ]
     assert issues(hub)[2].title == "Audit: the truth"
 
 
-def test_upsert__reply_to_the_create_lost__opens_one(hub: Hub, server: GitHubServer) -> None:
+def test_upsert__response_to_the_create_lost__opens_one(hub: Hub, server: GitHubServer) -> None:
     server.lose_reply("POST", f"/repos/{FULL_NAME}/issues")
     upsert(signed_in(server), "once")
-    assert told(hub) == [("Audit: once", "open")]
+    assert reported(hub) == [("Audit: once", "open")]
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["before ours", "after ours"])
@@ -92,53 +90,59 @@ def test_upsert__another_audit_opens_one_meanwhile__the_oldest_stays(
 ) -> None:
     with interrupted(server.url, lambda: upsert(signed_in(server), "theirs"), method="POST", before=before) as address:
         upsert(signed_in(server, api_url=f"{address}/api/v3"), "ours")
-    assert told(hub) == [("Audit: ours" if before else "Audit: theirs", "open")]
-    assert [one.state for one in issues(hub) if not one.body.startswith(MARKER)] == ["closed"] * before
+    assert reported(hub) == [("Audit: ours" if before else "Audit: theirs", "open")]
+    assert [issue.state for issue in issues(hub) if not issue.body.startswith(MARKER)] == ["closed"] * before
 
 
-def test_upsert__hundreds_of_newer_issues_by_the_same_bot__finds_its_own_and_then_at_once(
-    hub: Hub, server: GitHubServer, asked: list[str]
+def test_upsert__pages_of_newer_issues_by_the_same_bot__finds_its_own_and_then_on_the_first_page(
+    hub: Hub, server: GitHubServer, sent_methods: list[str]
 ) -> None:
-    as_bot = signed_in(server)
+    as_bot = with_pages_of_10(signed_in(server))
     upsert(as_bot, "one")
-    fill(hub, 210)
+    fill(hub, 21)
     for text, requests in (("two", 3 + 1), ("three", 1 + 1)):  # pages, and the issue itself
-        asked.clear()
+        sent_methods.clear()
         upsert(as_bot, text)
-        assert (asked.count("GET"), asked.count("PATCH")) == (requests, 1)
-    assert told(hub) == [("Audit: three", "open")]
+        assert (sent_methods.count("GET"), sent_methods.count("PATCH")) == (requests, 1)
+    assert reported(hub) == [("Audit: three", "open")]
 
 
-def test_upsert__more_issues_than_are_worth_asking_for__are_not_all_listed(
-    hub: Hub, server: GitHubServer, asked: list[str], monkeypatch: pytest.MonkeyPatch
+def test_upsert__more_pages_than_the_limit__are_not_all_requested(
+    hub: Hub, server: GitHubServer, sent_methods: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(github_issues, "MOST_PAGES", 2)
-    fill(hub, 210)
-    asked.clear()
-    assert upsert(signed_in(server), "well", open_=False) == ""
-    assert asked.count("GET") == 2
+    fill(hub, 21)
+    sent_methods.clear()
+    assert upsert(with_pages_of_10(signed_in(server)), "well", open_=False) == ""
+    assert sent_methods.count("GET") == 2
 
 
-def fill(hub: Hub, number: int) -> None:
-    """So many issues of the workflow's bot, which changed after those that are there and before all that comes."""
-    time.sleep(1.1)  # GitHub tells seconds
-    for one in range(number):
-        hub.seen_by("workflow", permissions=JOB).create_issue(f"number {one}", "x")
-    time.sleep(1.1)
+def with_pages_of_10(github: GitHub) -> GitHub:
+    github.repository.requester.per_page = 10
+    return github
+
+
+def fill(hub: Hub, count: int) -> None:
+    """Create issues as the workflow's bot, updated later than the present ones and earlier than all that follow."""
+    hub.server.advance_clock(1)
+    as_bot = hub.seen_by("workflow", permissions=JOB)
+    for number in range(count):
+        as_bot.create_issue(f"number {number}", "x")
+    hub.server.advance_clock(1)
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def sent_methods(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The methods of all requests that PyGithub sends for issues."""
-    sent: list[str] = []
+    methods: list[str] = []
     send = Requester.requestJsonAndCheck
 
-    def noted(self: Requester, verb: str, url: str, *rest: Any, **more: Any) -> Any:
-        sent.extend([verb] if "/issues" in url else [])
+    def recorded(self: Requester, verb: str, url: str, *rest: Any, **more: Any) -> Any:
+        methods.extend([verb] if "/issues" in url else [])
         return send(self, verb, url, *rest, **more)
 
-    monkeypatch.setattr(Requester, "requestJsonAndCheck", noted)
-    return sent
+    monkeypatch.setattr(Requester, "requestJsonAndCheck", recorded)
+    return methods
 
 
 def test_upsert__refused__names_the_permission(server: GitHubServer) -> None:
@@ -147,13 +151,3 @@ def test_upsert__refused__names_the_permission(server: GitHubServer) -> None:
         upsert(as_bot, "x")
     assert f"GitHub refused the audit's issue of {FULL_NAME}: 403" in str(raised.value)
     assert "`issues: write`" in str(raised.value)
-
-
-@pytest.mark.parametrize("method", ["merge", "squash", "rebase"])
-def test_recent_commits__of_main__hold_the_heads_that_were_merged(hub: Hub, method: str) -> None:
-    pull = hub.pull("better")
-    other = hub.commit("lonely")
-    pull.merge(merge_method=method)
-    recent = git_history.recent_commits(signed_in(hub.server), "main")
-    assert pull.head.sha in recent and other not in recent
-    assert recent[0] == hub.repository.get_branch("main").commit.sha

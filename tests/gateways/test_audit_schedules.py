@@ -1,4 +1,4 @@
-"""Schedules on a ClearML server, and how ClearML's own scheduler understands them."""
+"""Schedules of audits on a ClearML server, and ClearML's own scheduler with them."""
 
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -59,7 +59,7 @@ def queue(client: Client, prefix: str) -> Queue:
     return Queue(client.call("queues.create", name=name)["id"], name, frozenset({"worker"}))
 
 
-def living(client: Client, audits: AuditSchedule) -> list[dict[str, Any]]:
+def live_tasks(client: Client, audits: AuditSchedule) -> list[dict[str, Any]]:
     (project,) = client.call("projects.get_all", name=f"^{audits.project}$")["projects"]
     return list(client.call("tasks.get_all", project=[project["id"]], status=["queued", "in_progress"])["tasks"])
 
@@ -68,9 +68,9 @@ def test_register__twice__is_one_schedule(
     clearml: ClearML, client: Client, audits: AuditSchedule, queue: Queue
 ) -> None:
     first = audit_schedules.register(clearml, audits, queue=queue)
-    again = audit_schedules.register(clearml, audits, queue=queue)
-    assert (first.new, again.new, again.id, again.ended) == (True, False, first.id, ())
-    (task,) = living(client, audits)
+    repeated = audit_schedules.register(clearml, audits, queue=queue)
+    assert (first.new, repeated.new, repeated.id, repeated.ended) == (True, False, first.id, ())
+    (task,) = live_tasks(client, audits)
     assert (task["id"], task["status"], task["type"]) == (first.id, "queued", "service")
     assert task["script"]["entry_point"].endswith("audit_schedule.py")
 
@@ -82,32 +82,32 @@ def test_register__another_time__replaces_the_first(
     other = replace(audits, when=schedule.parse("weekly mon 06:00"))
     second = audit_schedules.register(clearml, other, queue=queue)
     assert (second.new, second.ended) == (True, (first.id,))
-    assert [task["id"] for task in living(client, audits)] == [second.id]
+    assert [task["id"] for task in live_tasks(client, audits)] == [second.id]
 
 
 def test_register__audits_of_several_names__have_a_schedule_each(
     clearml: ClearML, client: Client, audits: AuditSchedule, queue: Queue
 ) -> None:
     names = [replace(audits, arguments={**audits.arguments, "_name": name}) for name in ("digits", "letters")]
-    digits, letters = [audit_schedules.register(clearml, one, queue=queue) for one in names]
-    assert (letters.ended, len(living(client, audits))) == ((), 2)
-    again = audit_schedules.register(clearml, replace(names[0], when=schedule.parse("daily 06:00")), queue=queue)
-    assert again.ended == (digits.id,)
+    digits, letters = [audit_schedules.register(clearml, named, queue=queue) for named in names]
+    assert (letters.ended, len(live_tasks(client, audits))) == ((), 2)
+    repeated = audit_schedules.register(clearml, replace(names[0], when=schedule.parse("daily 06:00")), queue=queue)
+    assert repeated.ended == (digits.id,)
     assert audit_schedules.unregister(clearml, audits.project, name="letters") == (letters.id,)
-    assert audit_schedules.unregister(clearml, audits.project) == (again.id,)
+    assert audit_schedules.unregister(clearml, audits.project) == (repeated.id,)
 
 
-def test_register__clone_of_a_schedule_by_a_person__is_left_alone(
+def test_register__clone_of_a_schedule_by_a_user__is_left_alone(
     clearml: ClearML, client: Client, audits: AuditSchedule, queue: Queue
 ) -> None:
     first = audit_schedules.register(clearml, audits, queue=queue)
     clone = client.call("tasks.clone", task=first.id)["id"]
     client.call("tasks.enqueue", task=clone, queue=queue.id)
     assert audit_schedules.unregister(clearml, audits.project) == (first.id,)
-    assert [task["id"] for task in living(client, audits)] == [clone]
+    assert [task["id"] for task in live_tasks(client, audits)] == [clone]
 
 
-def test_from_arguments__of_a_registered_task__is_what_was_wanted(
+def test_from_arguments__of_a_registered_task__is_what_was_registered(
     clearml: ClearML, audits: AuditSchedule, queue: Queue
 ) -> None:
     registered = audit_schedules.register(clearml, audits, queue=queue)
@@ -121,14 +121,14 @@ def test_start_audit__due__registers_the_template_and_starts_a_run_like_the_web_
     queue = client.call("queues.create", name=audits.controllers)["id"]
     client.call("workers.register", worker=f"{audits.controllers}-worker", queues=[queue])
     first, second = (audit_scheduler.start_audit(clearml, audits) for _ in range(2))
-    runs = [pipeline_runs.read(clearml, one) for one in (first, second)]
+    runs = [pipeline_runs.read(clearml, run) for run in (first, second)]
     assert [(run.status, run.project) for run in runs] == [("queued", f"{audits.project}/.pipelines/audit")] * 2
     assert [run.arguments["projects"] for run in runs] == ["Digits", "Digits"]
     for run in runs:
         client.call("tasks.dequeue", task=run.id)
 
 
-def test_start_audit__nobody_listens__is_told(clearml: ClearML, client: Client, audits: AuditSchedule) -> None:
+def test_start_audit__no_worker_listens__is_reported(clearml: ClearML, client: Client, audits: AuditSchedule) -> None:
     client.call("queues.create", name=audits.controllers)
     with pytest.raises(ClearMLError, match="no worker listens"):
         audit_scheduler.start_audit(clearml, audits)

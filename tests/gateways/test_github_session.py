@@ -1,4 +1,4 @@
-"""Signing in to the local GitHub, the commit status, and what the report makes of refusals."""
+"""Connections to the local GitHub with tokens and Apps, refused requests, and the report's warnings about them."""
 
 import socket
 from dataclasses import replace
@@ -8,6 +8,7 @@ import github
 import pytest
 import requests
 from flask import Flask, Response, request
+from github import GithubRetry
 from github.Issue import Issue
 from github.Repository import Repository
 
@@ -31,7 +32,7 @@ from steps import report
 from tests.gateways.between import served
 from tests.gateways.job_session import MARKER, signed_in
 
-TOKEN = "ghs_that-must-not-be-shown"  # noqa: S105  nobody's
+TOKEN = "ghs_that-must-not-be-shown"  # noqa: S105  of no account
 
 
 def owned(server: GitHubServer) -> Repository:
@@ -42,7 +43,7 @@ def head(server: GitHubServer) -> str:
     return owned(server).get_pull(1).head.sha
 
 
-def test_set_status__long_description__is_cut(server: GitHubServer, issue: Issue) -> None:
+def test_create_status__long_description__is_cut(server: GitHubServer, issue: Issue) -> None:
     sha = head(server)
     statuses.create(
         signed_in(server), name="ClearML CI", commit=sha, state="failure", description="x" * 500, url="https://c"
@@ -56,14 +57,14 @@ def test_set_status__long_description__is_cut(server: GitHubServer, issue: Issue
     )
 
 
-def test_set_status__refused__names_the_permission(server: GitHubServer) -> None:
+def test_create_status__refused__names_the_permission(server: GitHubServer) -> None:
     hub = signed_in(server, permissions={"contents": "read"})
     with pytest.raises(GitHubError, match="`statuses: write`"):
         statuses.create(hub, name="ClearML CI", commit=head(server), state="success", description="", url="")
 
 
 @pytest.mark.parametrize(
-    ("status", "said", "advice"),
+    ("status", "message", "advice"),
     [
         (401, "Bad credentials", "the token is wrong or has expired: set a new one"),
         (404, "Not Found", "or the token cannot read it: the token needs `statuses: write` on this repository"),
@@ -73,31 +74,36 @@ def test_set_status__refused__names_the_permission(server: GitHubServer) -> None
     ],
     ids=["401", "404", "422", "rate limit", "502"],
 )
-def test_set_status__refused__says_what_was_tried_where_and_what_to_do(status: int, said: str, advice: str) -> None:
+def test_create_status__refused__names_request_repository_and_remedy(status: int, message: str, advice: str) -> None:
     app = Flask("refusing")
 
     @app.post("/<path:path>")
     def refuse(path: str) -> tuple[dict[str, Any], int]:  # noqa: ARG001  the signature is Flask's
-        message, _, field = said.partition(": ")
-        return {"message": message, "errors": [{"field": "body", "message": field}]}, status
+        title, _, field = message.partition(": ")
+        return {"message": title, "errors": [{"field": "body", "message": field}]}, status
 
     with served(app) as address:
         hub = github_session.connect(api_url=address, token=TOKEN, repository=FULL_NAME)
         with pytest.raises(GitHubError) as raised:
             statuses.create(hub, name="ClearML CI", commit="a" * 40, state="success", description="", url="")
-    tried = f"GitHub refused the commit status of aaaaaaaaaa of {FULL_NAME}: {status} {said}; "
+    tried = f"GitHub refused the commit status of aaaaaaaaaa of {FULL_NAME}: {status} {message}; "
     assert str(raised.value).startswith(tried)
     assert advice in str(raised.value)
     assert TOKEN not in str(raised.value)
 
 
-def test_set_status__unknown_commit__is_told_with_the_repository(server: GitHubServer) -> None:
+def test_create_status__unknown_commit__is_reported_with_the_repository(server: GitHubServer) -> None:
     with pytest.raises(GitHubError, match=f"of {FULL_NAME}: 422 No commit found"):
         statuses.create(signed_in(server), name="ClearML CI", commit="0" * 40, state="success", description="", url="")
 
 
+def test_connect__any_token__reads_pages_of_100(server: GitHubServer) -> None:
+    assert signed_in(server).repository.requester.per_page == 100
+
+
 @pytest.mark.parametrize("kind", ["token", "App"])
-def test_connect__nobody_answers__is_told(server: GitHubServer, kind: str) -> None:
+def test_connect__no_server__is_reported(server: GitHubServer, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(GithubRetry, "sleep", lambda *_: None)
     given = Credentials(token=TOKEN.replace("ghs_", "")) if kind == "token" else Credentials(app=made_app(server))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -135,13 +141,13 @@ def test_connect__as_an_app_twice__mints_a_token_each_time(server: GitHubServer)
     assert all(token.startswith("ghs_") for token in tokens)
 
 
-def test_connect__app_token_expired__is_told(server: GitHubServer) -> None:
+def test_connect__app_token_expired__is_reported(server: GitHubServer) -> None:
     hub = installed(server, made_app(server, token_lifetime=0))
     with pytest.raises(GitHubError, match="401 Bad credentials; the token is wrong or has expired"):
         statuses.create(hub, name="ClearML CI", commit="a" * 40, state="success", description="", url="")
 
 
-def test_connect__app_not_installed_on_the_repository__is_told_to_install_it(server: GitHubServer) -> None:
+def test_connect__app_not_installed_on_the_repository__is_reported_to_install_it(server: GitHubServer) -> None:
     app = made_app(server, repository="octo-owner/other")
     with pytest.raises(GitHubError) as raised:
         installed(server, app)
@@ -149,18 +155,18 @@ def test_connect__app_not_installed_on_the_repository__is_told_to_install_it(ser
     assert "install the App on octo-owner/digits" in str(raised.value)
 
 
-def test_connect__app_id_and_key_of_two_apps__is_told(server: GitHubServer) -> None:
+def test_connect__app_id_and_key_of_two_apps__is_reported(server: GitHubServer) -> None:
     one, two = made_app(server, "one"), made_app(server, "two")
     with pytest.raises(GitHubError, match="401 A JSON web token could not be decoded; CLEARML_CI_APP_ID and"):
         installed(server, replace(one, private_key=two.private_key))
 
 
-def test_connect__unknown_app_id__is_told(server: GitHubServer) -> None:
+def test_connect__unknown_app_id__is_reported(server: GitHubServer) -> None:
     with pytest.raises(GitHubError, match=r"the GitHub App 7 for octo-owner/digits: 404 Integration not found"):
         installed(server, replace(made_app(server), id="7"))
 
 
-def test_connect__app_key_that_was_cut__is_told_and_not_shown(server: GitHubServer) -> None:
+def test_connect__app_key_that_was_cut__is_reported_and_not_shown(server: GitHubServer) -> None:
     app = made_app(server)
     cut = app.private_key[:400]
     with pytest.raises(GitHubError, match=r"the private key of the GitHub App \d+ cannot sign") as raised:
@@ -248,7 +254,7 @@ def test_publish__merge_of_a_name__is_a_line_of_its_own_comment(server: GitHubSe
     assert ["**Merged as" in comment.body for comment in issue.get_comments()] == [False, True]
 
 
-def test_publish__comment_refused_and_nobody_waits__is_told_in_the_check_run(
+def test_publish__comment_refused_and_nobody_waits__is_reported_in_the_check_run(
     server: GitHubServer, monkeypatch: pytest.MonkeyPatch, issue: Issue
 ) -> None:
     token = server.token("workflow", permissions={**JOB, "issues": "read", "pull_requests": "read"})
@@ -257,7 +263,7 @@ def test_publish__comment_refused_and_nobody_waits__is_told_in_the_check_run(
     assert summary.startswith(f"{MARKER}\nfine\n> [!WARNING]\n> GitHub refused the comment on pull request #1")
 
 
-def test_verdict__job_that_may_not_comment__is_told_in_the_check_run_and_once_in_the_log(
+def test_verdict__job_that_may_not_comment__is_reported_in_the_check_run_and_once_in_the_log(
     server: GitHubServer, issue: Issue, capsys: pytest.CaptureFixture[str]
 ) -> None:
     token = server.token("workflow", permissions={**JOB, "issues": "read", "pull_requests": "read"})
