@@ -19,6 +19,7 @@ from clearml_ci.clearml_api.pipeline_runs import PIPELINES, SUPERSEDED, TEMPLATE
 from clearml_ci.clearml_api.session import ENDED, LIVE, MARKS, MOST, ClearML
 from clearml_ci.core.errors import UsageError, nearest
 from clearml_ci.core.gate import Gate
+from clearml_ci.core.poll import Clock
 from clearml_ci.decisions.audit_findings import Queue, Tasks, Template
 from clearml_ci.decisions.leftovers import KnownRun, LiveTask
 from clearml_ci.parameters import check
@@ -131,13 +132,14 @@ def runs_of(clearml: ClearML, tasks: Iterable[LiveTask], *, root: str) -> dict[s
     }
 
 
-def stop(clearml: ClearML, task: LiveTask) -> None:
+def stop(clearml: ClearML, task: LiveTask, *, clock: Clock) -> None:
     """End a task that carries our mark; a controller with its steps, and a probe is archived as well."""
     reason = "ClearML CI: the audit found it left over"
     if task.run == task.id:
-        run_cancellation.stop(clearml, task.id, reason=reason)
+        run_cancellation.stop(clearml, task.id, reason=reason, clock=clock)
     else:
-        task_launch.end(clearml, task.id, run=task.run, archive=task.purpose == "probe", reason=reason)
+        archive = task.purpose == "probe"
+        task_launch.end(clearml, task.id, run=task.run, archive=archive, reason=reason, clock=clock)
 
 
 def _live(clearml: ClearML, task: Mapping[str, Any]) -> LiveTask:

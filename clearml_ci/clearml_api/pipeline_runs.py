@@ -13,7 +13,7 @@ from clearml_ci.clearml_api.session import ENDED, LIVE, MARKS, PAGE, ClearML, Cl
 from clearml_ci.clearml_api.worker_queues import Queue
 from clearml_ci.core import documents, step_results
 from clearml_ci.core.git_source import Source
-from clearml_ci.core.step_results import StepResult, StepResults
+from clearml_ci.core.step_results import StepDocument, StepResult, StepResults
 
 PIPELINES = "/.pipelines/"  # below a project: its pipelines, one project each
 
@@ -123,6 +123,11 @@ class Step:
     name: str
     status: str
     result: StepResult | None
+
+    @property
+    def document(self) -> StepDocument:
+        """The step as a verdict is composed from it."""
+        return {"status": self.status, "result": self.result}
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,10 @@ class ClearMLError(Exception):
     """The server refused, did not answer, or does not hold what was asked for."""
 
 
+class TaskGoneError(ClearMLError):
+    """The server has no task of this id, or no longer."""
+
+
 @dataclass
 class ClearML:
     """A session with the server that counts its requests."""
@@ -238,7 +242,7 @@ def fields_of_all(clearml: ClearML, tasks: Sequence[str], fields: Sequence[str])
     by_id = {task["id"]: dict(task) for task in found}
     for task in wanted:
         if task not in by_id:
-            raise ClearMLError(f"no ClearML task {task}")
+            raise TaskGoneError(f"no ClearML task {task}")
     return [by_id[task] for task in wanted]
 
 
