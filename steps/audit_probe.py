@@ -13,7 +13,7 @@ from clearml_ci.parameters import remote_run
 
 
 def audit_probe(services: Services, run: Run) -> ProbeResult:
-    """What came of the launch, and its findings; `not_needed` if the run has no probe."""
+    """The result of the launch, and its findings; `not_needed` if the run has no probe."""
     audit, launch = audit_parameters.from_arguments(run.arguments), remote_run.from_arguments(run.arguments)
     if launch is None:
         nothing = launch_outcome.not_launched(NOT_NEEDED, phase="", reason="no probe is asked for")

@@ -20,7 +20,7 @@ AT_THE_CHECK = "the tag is moved by the check itself (promote: on-pass); this me
 
 
 def promote(services: Services, run: Run) -> PromoteResult:
-    """What became of the tag, and the comparison that decided it."""
+    """The move of the tag, or the reason why it stays, and the comparison that decided it."""
     check = check_parameters.from_arguments(run.arguments)
     if check.action == promotion_mode.ROLLBACK:
         return promotion.rollback(services, run, check)

@@ -15,7 +15,7 @@ from clearml_ci.parameters import remote_run as launch_parameters
 
 
 def remote_run(services: Services, run: Run) -> RemoteRunResult:
-    """What came of the launch; `not_needed` if nothing had to be launched.
+    """The result of the launch; `not_needed` if nothing had to be launched.
 
     `candidate` is the task that a training leaves to be judged. `phase` is the one that failed: settings, approval,
     queue, clone, environment, import, script, progress.

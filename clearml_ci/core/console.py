@@ -3,4 +3,4 @@
 
 def log(line: str) -> None:
     """Print a line immediately."""
-    print(line, flush=True)  # noqa: T201  the console is where a person looks
+    print(line, flush=True)  # noqa: T201  read on the console of a task, or in the log of a job

@@ -52,7 +52,7 @@ class Pace:
 
 
 class TimedOutError(Exception):
-    """What was waited for did not come in time."""
+    """The wait was over before there was a result."""
 
 
 def until(clock: Clock, look: Callable[[], T | None], *, pace: Pace, timeout: float = math.inf) -> T:

@@ -25,7 +25,7 @@ def read_settings(environ: Mapping[str, str], *, lasting: bool = False) -> Setti
 
 
 def schedule(environ: Mapping[str, str], text: str) -> int:
-    """Have ClearML start the audit on schedule; `off` ends that. Raises ClearMLError, GitHubError and UsageError."""
+    """Schedule the audit in ClearML; `off` ends that. Raises ClearMLError, GitHubError and UsageError."""
     when = audit_settings.when(text)
     if when:
         return _register(clearml_session.connect(), read_settings(environ, lasting=True), when, environ)

@@ -1,4 +1,4 @@
-"""What GitHub knows about a job's event: the merges of a push, the repository of an audit, the base branch's policy."""
+"""GitHub's part of a job's event: the merges of a push, the repository of an audit, the policy of the base branch."""
 
 from collections.abc import Mapping
 

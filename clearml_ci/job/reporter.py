@@ -1,4 +1,4 @@
-"""What the job itself posts on GitHub: before the run, and for agents without credentials."""
+"""The job's own posts on GitHub: before the run, and for agents without credentials."""
 
 from dataclasses import dataclass, field
 

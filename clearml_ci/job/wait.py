@@ -17,7 +17,7 @@ DEQUEUED = "created"  # the status of a started run that a user took off its que
 PATIENCE = 20  # seconds that the server may not answer
 
 
-REMINDER = 15  # seconds without a change after which a line says what the job waits for
+REMINDER = 15  # seconds without a change after which a line names what the job waits for
 
 
 class DeadlineError(Exception):

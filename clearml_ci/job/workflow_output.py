@@ -1,4 +1,4 @@
-"""What a job writes for its GitHub workflow: log commands, outputs, and the job summary."""
+"""Write for the GitHub workflow of a job: log commands, outputs, and the job summary."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""How a commit relates to others: earlier ones whose evidence still counts, and those of the base branch.
+"""The commits that a commit is compared with: earlier ones whose evidence still counts, and the base branch's.
 
 Without a connection to GitHub (`github` is None) the job's own readings in the run's parameters count.
 """
@@ -44,7 +44,7 @@ def merge_base_commits(github: GitHub | None, check: Check) -> list[str]:
 
 
 def is_on_base_branch(github: GitHub, check: Check, commit: str) -> bool | None:
-    """Whether a commit is on the base branch; None if GitHub does not know it: it may never have been pushed."""
+    """True if a commit is on the base branch; None if GitHub does not know it: it may never have been pushed."""
     try:
         return reads.is_on(github, branch=check.pull_request.base, commit=commit)
     except GitHubError:

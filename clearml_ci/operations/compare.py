@@ -135,7 +135,7 @@ def _compared(judged: Judged, tagged: Measured) -> list[RecordedTask]:
 def _differences(
     clearml: ClearML, check: Check, candidate: str, baselines: Sequence[RecordedTask]
 ) -> dict[str, list[Difference]]:
-    """What differs from each of the baselines, by their ids."""
+    """The differences from each of the baselines, by their ids."""
     if not baselines:
         return {}
     inputs = task_records.task_inputs(clearml, [candidate, *(task.id for task in baselines)])
@@ -145,7 +145,7 @@ def _differences(
 def _like_for_like(
     check: Check, judged: Judged, differences: Mapping[str, list[Difference]]
 ) -> tuple[Judged, list[str]]:
-    """The judgements, void if the policy says so, and warnings if it only asks for those."""
+    """The judgements, void if the policy requires like for like, and warnings if it only asks for those."""
     violations = {task: text for task, found in differences.items() if (text := comparability.unlike(found))}
     if check.alike.difference == "warn":
         return judged, [f"{formatting.capital(text)}." for text in dict.fromkeys(violations.values())]

@@ -1,6 +1,6 @@
 """GitHub as the steps' agent may use it: with its own credentials, and only at the address that its owner configured.
 
-A run's parameters can be edited by anyone on the ClearML server, so they never decide where the token goes.
+A run's parameters can be edited by anyone on the ClearML server, so they never decide which server receives the token.
 """
 
 from collections.abc import Mapping

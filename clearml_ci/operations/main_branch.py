@@ -1,5 +1,6 @@
 """The default branch as GitHub has it, and its head on an agent, launched as a check launches a pull request's."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from clearml_ci.clearml_api.pipeline_runs import Run
@@ -9,12 +10,15 @@ from clearml_ci.core.outcome import Outcome
 from clearml_ci.core.step_results import MainLaunchDocument
 from clearml_ci.github_api import reads
 from clearml_ci.github_api.session import GitHub, GitHubError, NoCredentialsError
-from clearml_ci.operations import github_access, remote_launch
+from clearml_ci.operations import commit_history, github_access, remote_launch
 from clearml_ci.operations.github_access import GitHubAccess
 from clearml_ci.operations.services import Services
 from clearml_ci.parameters import audit as audit_parameters
 from clearml_ci.parameters.audit import Audit
 from clearml_ci.parameters.remote_run import RemoteRun
+
+MOST_LOOKED_UP = 50  # older commits of baselines, with two or three requests to GitHub each
+
 
 UNREAD = "drift and baselines off the default branch were not checked"
 
@@ -23,7 +27,7 @@ UNREAD = "drift and baselines off the default branch were not checked"
 class MainBranch:
     """The default branch: `commits` are its newest ones, and the heads of pull requests merged into it lately.
 
-    Without a connection, `github` is None and the commits are those that the job read. `unseen` says what could not be
+    Without a connection, `github` is None and the commits are those that the job read. `unseen` names what could not be
     checked without any.
     """
 
@@ -43,6 +47,36 @@ def read(access: GitHubAccess, audit: Audit) -> MainBranch:
             return MainBranch(None, (), unseen=(f"{UNREAD}: {error}",))
         notes = () if isinstance(error, NoCredentialsError) else (str(error),)
         return MainBranch(None, audit.home.recent, notes=notes)
+
+
+def membership(main: MainBranch, audit: Audit, commits: Iterable[str]) -> tuple[dict[str, bool | None], list[str]]:
+    """The commits with True for those on the branch, None for unknown ones; and a note if some were not looked up.
+
+    Without any commit of the branch nothing is known, and the result is empty.
+    """
+    if not main.commits:
+        return {}, []
+    commits = dict.fromkeys(commits)
+    known: dict[str, bool | None] = {commit: True for commit in commits if commit in main.commits}
+    older = [commit for commit in commits if commit not in known]
+    looked_up = older[:MOST_LOOKED_UP] if main.github else older
+    found = {commit: _is_on(main.github, audit, commit) for commit in looked_up}
+    note = (
+        f"{len(looked_up)} of {len(older)} older commits of baselines were looked up on GitHub: the others may not be "
+        "on the default branch"
+    )
+    return known | found, [note] if len(looked_up) < len(older) else []
+
+
+def _is_on(github: GitHub | None, audit: Audit, commit: str) -> bool | None:
+    """True if a commit is on the default branch. A commit that GitHub does not know was never pushed."""
+    if github is None:
+        return None
+    on_base = commit_history.is_on_base_branch(github, audit_parameters.as_check(audit), commit)
+    try:
+        return False if on_base is None and not reads.has_commit(github, commit) else on_base
+    except GitHubError:
+        return None
 
 
 def head_commit(github: GitHub | None, audit: Audit) -> str:

@@ -1,4 +1,4 @@
-"""After a merge the tag of the baseline moves, if the policy says so; a rollback moves it back.
+"""Move the tag of the baseline after a merge, as the policy has it, or move it back with a rollback.
 
 A candidate is judged against the baseline of now; `tag_transfer` then moves the tag.
 """
@@ -33,7 +33,7 @@ _NOT_JUDGED: CompareResult = {"outcome": None, "reason": "", "baseline": None, "
 
 @dataclass(frozen=True)
 class _Context:
-    """What all parts of one move share. `check` has the gates that a promotion asks for."""
+    """The context of one move. `check` has the gates that a promotion asks for."""
 
     services: Services
     run: Run
@@ -42,7 +42,7 @@ class _Context:
 
 @dataclass(frozen=True)
 class Undo:
-    """What a rollback takes back, the task that had the tag before, and the ids of those that carry it now."""
+    """The move that a rollback takes back, the task that had the tag before, and the ids of those that carry it now."""
 
     move: Move
     target: RecordedTask
@@ -170,9 +170,9 @@ def last_undoable(clearml: ClearML, moves: Sequence[Move]) -> Move | None:
 
 
 def to_undo(clearml: ClearML, pipelines: str, check: Check) -> Undo:
-    """What a rollback takes back: `pipelines` is the ClearML project of one of the repository's. Raises UsageError.
+    """The move that a rollback takes back: `pipelines` is the ClearML project of one of the repository's pipelines.
 
-    Refused if there was no baseline before, if it is gone, and if the tag was moved by hand since.
+    Raises UsageError if there was no baseline before, if it is gone, and if the tag was moved by hand since.
     """
     project = clearml_session.existing_project_id(clearml, check.project) if check.project else ""
     move = last_undoable(clearml, _moves(clearml, pipelines, check, project))

@@ -1,4 +1,4 @@
-"""What a run posts on GitHub, from a step on its agent or from the job that waits for it."""
+"""Post a run's verdict on GitHub, from a step on its agent or from the job that waits for it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ CONCLUSIONS = {"success": "success", "failure": "failure", "error": "failure"}
 
 @dataclass(frozen=True)
 class Posted:
-    """What GitHub took: `comment_url` is empty if there is no comment; `warnings` are its refusals."""
+    """The parts that GitHub took: `comment_url` is empty if there is no comment; `warnings` are its refusals."""
 
     comment_url: str
     status_set: bool
@@ -97,7 +97,7 @@ def check_run(
 ) -> str:
     """Finish the check run that was started, or a new one if the token may. Returns a warning, or "".
 
-    `warnings` are GitHub's earlier refusals: without a comment, this is where users look.
+    `warnings` are GitHub's earlier refusals: without a comment, users look here.
     """
     _, refusal = _attempt(lambda: _finish(github, check, document, body, started=started, warnings=warnings), None)
     return refusal

@@ -27,14 +27,14 @@ def approval_error(github: GitHub | None, check: Check, launch: RemoteRun) -> st
 
 
 def is_approved(github: GitHub, check: Check) -> bool:
-    """Whether a user with write access to the repository approved this commit. Raises GitHubError."""
+    """True if a user with write access to the repository approved this commit. Raises GitHubError."""
     comments = reads.comments(github, check.pull_request.number)
     claims = fork_approval.claims(check, comments)
     return any(reads.permission(github, login) in fork_approval.WRITERS for login in claims)
 
 
 def launch_code(github: GitHub | None, check: Check, launch: RemoteRun) -> tuple[Code, list[str]]:
-    """What is cloned and installed, and notes on what could not be read. Raises GitHubError."""
+    """The code to clone and what to install, and notes on what could not be read. Raises GitHubError."""
     source = _read(github, check, launch.entry)
     inject, notes = launch.inject_task_init and bool(launch.script), []
     if source is not None:

@@ -24,7 +24,7 @@ Verdict = TypeVar("Verdict", VerdictDocument, AuditVerdict)
 
 @dataclass(frozen=True)
 class Request(Generic[Parameters]):
-    """What a run was asked for. If a rerun's parameters are invalid: those of its original, and the `error`."""
+    """The parameters of a run. If a rerun's parameters are invalid: those of its original, and the `error`."""
 
     parameters: Parameters
     rerun: Rerun | None
@@ -88,9 +88,9 @@ def finish(
 
 
 def post(github: GitHub | None, check: Check, document: VerdictDocument, body: str, *, withheld: str) -> Posted:
-    """Post comment, status and check run, or an audit's issue; without `github` nothing, and `withheld` may say why.
+    """Post comment, status and check run, or an audit's issue. `posted` means that GitHub took a part of it.
 
-    `posted` means that GitHub took a part of it.
+    Without `github` nothing is posted, and `withheld` may give the reason.
     """
     if github is None:
         return {"posted": False, "comment_url": "", "status_set": False, "warnings": [withheld] if withheld else []}

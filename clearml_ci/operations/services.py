@@ -1,4 +1,4 @@
-"""What a step works with: built once in `agent.step.main`, and handed down from there."""
+"""The services of a step: built once in `agent.step.main`, and handed down from there."""
 
 from dataclasses import dataclass
 

@@ -1,7 +1,7 @@
 """Transfer the tag of the baseline to another task: stamp, tag, read back, and only then untag the old one.
 
-Each step may be interrupted, repeated, or run concurrently: `tag_ranking` says why the result is right. At least one
-task carries the tag at any time: it is only taken from a task while one that ranks higher was seen to carry it.
+Each step may be interrupted, repeated, or run concurrently: `tag_ranking` explains why the result is right. At least
+one task carries the tag at any time: it is only taken from a task while one that ranks higher was seen to carry it.
 """
 
 from collections.abc import Sequence
@@ -67,7 +67,7 @@ def complete(clearml: ClearML, move: Move) -> None:
 
 
 def _wait_for_others(clearml: ClearML, pipelines: str, move: Move, clock: Clock) -> bool:
-    """Wait for the concurrent moves that may untag this task because of its earlier stamp; was there any?"""
+    """Wait for the concurrent moves that may untag this task because of its earlier stamp; True if there was any."""
     concurrent: list[Move] = []
 
     def settled() -> bool | None:
@@ -98,5 +98,5 @@ def _settle(clearml: ClearML, move: Move, rule: Rule) -> tuple[Stamps, str]:
 
 
 def _retagged(stamps: Stamps, present: Stamps) -> bool:
-    """Whether a concurrent move tagged or stamped one of these tasks since `present` was read."""
+    """True if a concurrent move tagged or stamped one of these tasks since `present` was read."""
     return any(task not in present or stamp != present[task] for task, stamp in stamps.items())

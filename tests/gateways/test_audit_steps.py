@@ -16,6 +16,7 @@ from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
 from clearml_ci.core.step_results import BaselinesResult, LeftoversResult, RetrainResult
 from clearml_ci.decisions.promotion import Move
+from clearml_ci.operations import main_branch
 from clearml_ci.parameters.audit import Audit, Home
 from sandbox.runtime.clearml_access import Client
 from sandbox.servers import github_server
@@ -221,7 +222,7 @@ def test_audit_baselines__best_of_a_commit_that_nobody_pushed__is_off_main(world
 def test_audit_baselines__many_older_bests__asks_github_about_the_newest_and_says_so(
     world: World, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit_baselines, "MOST_COMMITS", 1)
+    monkeypatch.setattr(main_branch, "MOST_LOOKED_UP", 1)
     for name in ("older", "newer"):
         world.best(name=name, commit=hub.commit(name))
     result = audit_baselines.audit_baselines(services.of_agent(world.clearml), world.run(home=at_home(world, hub)))
