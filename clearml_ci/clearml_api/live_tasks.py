@@ -19,6 +19,7 @@ from clearml_ci.clearml_api.pipeline_runs import SUPERSEDED
 from clearml_ci.clearml_api.project_lookup import PIPELINES
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.clearml_api.task_status import ENDED, LIVE
+from clearml_ci.core.poll import Clock
 from clearml_ci.decisions.leftovers import KnownRun, LiveTask
 
 _DELETED = "__DELETED__"  # servers put it before the id of a parent that was deleted
@@ -66,10 +67,11 @@ def _project(task: Mapping[str, Any]) -> str:
     return str((task.get("project") or {}).get("name") or "")
 
 
-def stop(clearml: ClearML, task: LiveTask) -> None:
+def stop(clearml: ClearML, task: LiveTask, *, clock: Clock) -> None:
     """Stop a task that carries our mark: a controller with its steps; a probe is archived as well."""
     reason = "ClearML CI: the audit found it left over"
     if task.run == task.id:
-        run_cancellation.stop(clearml, task.id, reason=reason)
+        run_cancellation.stop(clearml, task.id, reason=reason, clock=clock)
     else:
-        task_launch.end(clearml, task.id, run=task.run, archive=task.purpose == "probe", reason=reason)
+        archive = task.purpose == "probe"
+        task_launch.end(clearml, task.id, run=task.run, archive=archive, reason=reason, clock=clock)

@@ -1,12 +1,14 @@
 """How a run is ended, with its steps and what they launched, and nothing else. A part of the ClearML gateway."""
 
 import contextlib
-import time
+from collections.abc import Iterable
 
 from clearml_ci.clearml_api import ownership, pipeline_runs, task_fields, task_parameters
 from clearml_ci.clearml_api.pipeline_runs import SUPERSEDED, Run
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.clearml_api.task_status import LIVE
+from clearml_ci.core import poll
+from clearml_ci.core.poll import Clock, Pace, TimedOutError
 from clearml_ci.parameters.check import NAME
 
 STOPS_WITHIN = 10  # seconds that agents are given to end what they run
@@ -18,26 +20,33 @@ def ask_to_stop(clearml: ClearML, run: str, *, reason: str) -> None:
     Not with `include_pipeline_steps`: older servers do not know it, and it also stops reruns and clones of steps, which
     are children of the run too.
     """
-    for task in sorted(_live(clearml, run), key=lambda one: one != run):  # the controller first: it starts steps
+    _ask(clearml, run, _live(clearml, run), reason=reason)
+
+
+def _ask(clearml: ClearML, run: str, tasks: Iterable[str], *, reason: str) -> None:
+    for task in sorted(tasks, key=lambda one: one != run):  # the controller first: it starts steps
         with contextlib.suppress(ClearMLError):  # it has just ended by itself
             clearml.call("tasks.stop", task=task, status_reason=reason)
 
 
-def stop(clearml: ClearML, run: str, *, reason: str) -> None:
+def stop(clearml: ClearML, run: str, *, reason: str, clock: Clock) -> None:
     """As ask_to_stop, and returns when all of them have ended.
 
     An agent ends a running task when it next looks at it. Until then the controller may start one more step, so the
     run is looked at again and again. What has not ended in time, because its agent is gone, is marked as stopped:
     `tasks.stop` alone only asks while a worker is believed to be there.
     """
-    deadline = time.monotonic() + STOPS_WITHIN
-    while left := _live(clearml, run):
-        if time.monotonic() > deadline:
-            for task in left:
-                clearml.call("tasks.stopped", task=task, force=True, status_reason=reason)
-            break
-        ask_to_stop(clearml, run, reason=reason)
-        time.sleep(1)
+
+    def ended() -> bool | None:
+        left = _live(clearml, run)
+        _ask(clearml, run, left, reason=reason)
+        return None if left else True
+
+    try:
+        poll.until(clock, ended, pace=Pace(1), timeout=STOPS_WITHIN)
+    except TimedOutError:
+        for task in _live(clearml, run):
+            clearml.call("tasks.stopped", task=task, force=True, status_reason=reason)
     _archive_probes(clearml, run)
 
 

@@ -11,7 +11,7 @@ from clearml_ci.clearml_api import ownership, pipeline_runs, task_fields, task_p
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import documents, step_results
 from clearml_ci.core.documents import VerdictDocument
-from clearml_ci.core.step_results import StepResult, StepResults
+from clearml_ci.core.step_results import StepDocument, StepResult, StepResults
 
 RESULT = "result"  # a configuration object
 
@@ -24,6 +24,11 @@ class Step:
     name: str
     status: str
     result: StepResult | None
+
+    @property
+    def document(self) -> StepDocument:
+        """The step as a verdict is composed from it."""
+        return {"status": self.status, "result": self.result}
 
 
 def steps(clearml: ClearML, run_id: str) -> dict[str, Step]:

@@ -28,6 +28,7 @@ from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate, Summary
 from clearml_ci.core.git_source import Source
 from sandbox.runtime.clearml_access import Client
+from tests.clock import fast_clock
 from tests.gateways.conftest import COMMIT, Project
 
 GATE = Gate("accuracy", "validation")
@@ -211,7 +212,7 @@ def test_template__asked_twice__is_registered_once_and_started_as_a_clone(
         assert pipeline_runs.read(clearml, run).arguments["commit"] == COMMIT
         assert pipeline_templates.find_or_register(clearml, **where) == (template, False)
     finally:
-        run_cancellation.stop(clearml, run, reason="the test is over")
+        run_cancellation.stop(clearml, run, reason="the test is over", clock=fast_clock())
     assert pipeline_runs.read(clearml, run).status == "stopped"
 
 
@@ -237,7 +238,7 @@ def test_stop__run_with_running_and_queued_steps__ends_them_all(
     client.call("tasks.enqueue", task=queued, queue=queue)
     stranger = project.task(end=None, name="somebody else's")
     client.call("tasks.started", task=stranger)
-    run_cancellation.stop(clearml, run, reason="cancelled")
+    run_cancellation.stop(clearml, run, reason="cancelled", clock=fast_clock())
     found = client.call("tasks.get_all", id=[run, running, queued, stranger], only_fields=["id", "status"])["tasks"]
     states = {task["id"]: task["status"] for task in found}
     assert (states[run], states[running]) == ("stopped", "stopped")
@@ -257,7 +258,7 @@ def test_stop__agent_that_died_with_its_task__does_not_keep_it_running(
     client.call("workers.status_report", worker=f"{prefix}:gone", timestamp=int(time.time() * 1000), task=run)
     client.call("tasks.stop", task=run, force=True)
     assert pipeline_runs.read(clearml, run).status == "in_progress"
-    run_cancellation.stop(clearml, run, reason="cancelled")
+    run_cancellation.stop(clearml, run, reason="cancelled", clock=fast_clock())
     assert pipeline_runs.read(clearml, run).status == "stopped"
 
 

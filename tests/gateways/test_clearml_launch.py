@@ -14,6 +14,7 @@ from clearml_ci.core.errors import UsageError
 from clearml_ci.parameters import remote_run
 from clearml_ci.parameters.remote_run import RemoteRun
 from sandbox.runtime.clearml_access import Client
+from tests.clock import fast_clock
 from tests.gateways.conftest import COMMIT, Project
 
 CODE = Code("https://github.com/o/n.git", COMMIT, None, inject_task_init=False)
@@ -98,7 +99,7 @@ def test_end__probe_that_has_not_ended__is_stopped_and_archived(
     if status == "in_progress":
         client.call("queues.get_next_task", queue=queue)
         client.call("tasks.started", task=created)
-    task_launch.end(clearml, created, run=run, archive=True, reason="over")
+    task_launch.end(clearml, created, run=run, archive=True, reason="over", clock=fast_clock())
     task = whole(client, created)
     assert task["status"] in ("stopped", "created")
     assert "archived" in task["system_tags"]
@@ -111,7 +112,7 @@ def test_end__task_of_somebody_else__is_refused_and_left_alone(
     foreign = project.task(end=None, parent=run)
     client.call("tasks.started", task=foreign)
     with pytest.raises(ClearMLError, match="does not carry the mark"):
-        task_launch.end(clearml, foreign, run=run, archive=True, reason="over")
+        task_launch.end(clearml, foreign, run=run, archive=True, reason="over", clock=fast_clock())
     task = whole(client, foreign)
     assert (task["status"], "archived" in task["system_tags"]) == ("in_progress", False)
 
@@ -119,7 +120,7 @@ def test_end__task_of_somebody_else__is_refused_and_left_alone(
 def test_end__empty_id__touches_nothing(clearml: ClearML, run: str) -> None:
     before = clearml.requests
     with pytest.raises(ClearMLError, match="an empty task id"):
-        task_launch.end(clearml, "", run=run, archive=True, reason="over")
+        task_launch.end(clearml, "", run=run, archive=True, reason="over", clock=fast_clock())
     assert clearml.requests == before
 
 
@@ -150,7 +151,7 @@ def say(client: Client, task: str, *lines: str) -> None:
 def test_watch__whatever_the_script_reports__is_progress(
     clearml: ClearML, client: Client, run: str, running: str, event: dict[str, Any], progress: bool
 ) -> None:
-    watch = Watch(clearml, running, own_task="", run=run)
+    watch = Watch(clearml, running, own_task="", run=run, clock=fast_clock())
     say(client, running, "Starting Task Execution:")
     seen, aborted = watch.look()
     assert (seen.started, seen.progress, aborted) == (True, False, "")
@@ -160,19 +161,19 @@ def test_watch__whatever_the_script_reports__is_progress(
 
 def test_watch__task_in_its_set_up__has_not_started(clearml: ClearML, client: Client, run: str, running: str) -> None:
     say(client, running, "cloning: https://github.com/o/n.git", "Collecting torch")
-    seen, _ = Watch(clearml, running, own_task="", run=run).look()
+    seen, _ = Watch(clearml, running, own_task="", run=run, clock=fast_clock()).look()
     assert (seen.status, seen.started, seen.console[-1]) == ("in_progress", False, "Collecting torch")
 
 
 def test_watch__run_was_stopped__says_so(clearml: ClearML, client: Client, run: str, running: str) -> None:
     client.call("tasks.stop", task=run, status_reason="ClearML CI: cancelled")
-    assert Watch(clearml, running, own_task="", run=run).look()[1] == "ClearML CI: cancelled"
+    assert Watch(clearml, running, own_task="", run=run, clock=fast_clock()).look()[1] == "ClearML CI: cancelled"
 
 
 def test_watch__task_was_deleted__is_told(clearml: ClearML, client: Client, run: str, running: str) -> None:
     client.call("tasks.delete", task=running, force=True)
     with pytest.raises(ClearMLError, match=f"{running} is gone"):
-        Watch(clearml, running, own_task="", run=run).look()
+        Watch(clearml, running, own_task="", run=run, clock=fast_clock()).look()
 
 
 def test_stop_children__clone_of_a_step__is_left_alone(
@@ -273,13 +274,16 @@ def test_watch__run_was_superseded__says_by_which(
     mine = controller(client, project, pull_request="7")
     run_cancellation.supersede(clearml, mine)
     client.call("tasks.started", task=older, force=True)
-    assert Watch(clearml, running, own_task="", run=older).look()[1] == f"superseded by the newer run {mine}"
+    assert (
+        Watch(clearml, running, own_task="", run=older, clock=fast_clock()).look()[1]
+        == f"superseded by the newer run {mine}"
+    )
 
 
 def test_failed_meanwhile__script_that_reported_and_broke_before_it_was_stopped__has_not_passed(
     clearml: ClearML, client: Client, project: Project, run: str, running: str
 ) -> None:
-    watch, asked = Watch(clearml, running, own_task="", run=run), launch(project)
+    watch, asked = Watch(clearml, running, own_task="", run=run, clock=fast_clock()), launch(project)
     say(client, running, "Starting Task Execution:", "ValueError: broken")
     client.events(
         [{"type": "training_stats_scalar", "task": running, "metric": "loss", "variant": "a", "iter": 0, "value": 1.0}]

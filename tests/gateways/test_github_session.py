@@ -1,5 +1,6 @@
 """Connections to the local GitHub with tokens and Apps, refused requests, and the report's warnings about them."""
 
+import os
 import socket
 from dataclasses import replace
 from typing import Any
@@ -21,14 +22,13 @@ from clearml_ci.github_api import statuses
 from clearml_ci.github_api.credentials import App, Credentials
 from clearml_ci.github_api.session import GitHub, GitHubError
 from clearml_ci.job import reporter
-from clearml_ci.operations import github_access
+from clearml_ci.operations import github_access, run_report
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
 from clearml_ci.report import comment as markdown
 from sandbox.servers.github_server import GitHubServer
 from sandbox.testing.hub import FULL_NAME, JOB
 from sandbox.testing.hub import connect as as_user
-from steps import report
 from tests.gateways.between import served
 from tests.gateways.job_session import MARKER, signed_in
 
@@ -201,7 +201,13 @@ def publish(
         monkeypatch.setenv(name, value)
     check = replace(check_of(server), waited_for=waited_for)
     passed: Any = {**verdict.error(check, run=RUN, reason="fine"), **PASSED}
-    return report.post(*github_access.voice(check), check, passed, f"{MARKER}\nfine")
+    return posted(check, passed, f"{MARKER}\nfine")
+
+
+def posted(check: Check, document: Any, body: str) -> Posted:
+    """What the step `report` of this environment's agent posts."""
+    github, withheld = github_access.for_report(github_access.from_environment(os.environ), check)
+    return run_report.post(github, check, document, body, withheld=withheld)
 
 
 def test_publish__comment_refused__keeps_the_verdict_with_a_warning(
@@ -229,10 +235,10 @@ def test_publish__checks_of_several_names__have_a_comment_a_status_and_a_check_r
 ) -> None:
     for name in ("digits", "letters", "digits", ""):
         job = reporter.connect(replace(check_of(server), name=name), server.token("workflow", permissions=JOB))
-        job.started("https://c")
+        job.start_check_run("https://c")
         document = verdict.error(job.check, run=RUN, reason="fine")
-        job.verdict(document, markdown.comment(document, []))
-        job.ended(document, "fine")
+        job.post_verdict(document, markdown.comment(document, []))
+        job.finish_check_run(document, "fine")
     commit = issue.repository.get_commit(head(server))
     comments = [
         one.body.splitlines()[0].removeprefix(f"<!-- clearml-ci: {FULL_NAME}#1") for one in issue.get_comments()
@@ -250,7 +256,7 @@ def test_publish__merge_of_a_name__is_a_line_of_its_own_comment(server: GitHubSe
         for one in (check, replace(check, action="promote", merge_commit=check.commit)):
             if (name, one.action) != ("digits", "promote"):
                 document = verdict.error(one, run=RUN, reason="fine")
-                reporter.connect(one, token).verdict(document, markdown.comment(document, []))
+                reporter.connect(one, token).post_verdict(document, markdown.comment(document, []))
     assert ["**Merged as" in comment.body for comment in issue.get_comments()] == [False, True]
 
 
@@ -268,11 +274,11 @@ def test_verdict__job_that_may_not_comment__is_reported_in_the_check_run_and_onc
 ) -> None:
     token = server.token("workflow", permissions={**JOB, "issues": "read", "pull_requests": "read"})
     job = reporter.connect(check_of(server), token)
-    job.started("https://c")
+    job.start_check_run("https://c")
     passed: Any = {**verdict.error(job.check, run=RUN, reason="fine"), **PASSED}
     for _ in range(2):
-        assert job.verdict(passed, MARKER) == ""
-    job.ended(passed, f"{MARKER}\nfine\n")
+        assert job.post_verdict(passed, MARKER) == ""
+    job.finish_check_run(passed, f"{MARKER}\nfine\n")
     (summary,) = summaries(issue, head(server))
     assert "> [!WARNING]\n> GitHub refused the comment on pull request #1" in summary
     assert capsys.readouterr().out.count("GitHub refused the comment") == 1
@@ -314,7 +320,7 @@ def test_publish__run_that_names_another_github__does_not_get_the_token(
         check = check_of(server)
         moved = replace(check, pull_request=replace(check.pull_request, github_api=elsewhere))
         document: Any = {**verdict.error(check, run=RUN, reason="fine"), **PASSED}
-        published = report.post(*github_access.voice(moved), moved, document, MARKER)
+        published = posted(moved, document, MARKER)
     assert published["posted"] is False
     assert seen == []
 

@@ -21,6 +21,7 @@ from sandbox.scenarios import job, story
 from sandbox.scenarios.remote_runs import PROBE
 from sandbox.scenarios.story import Story
 from steps import remote_run
+from tests.gateways import services
 
 
 def of_event(tale: Story, directory: Path, pull: PullRequest, action: str, **variables: str) -> Settings:
@@ -55,7 +56,7 @@ def refusal(tale: Story, directory: Path, pull: PullRequest, action: str = "sync
     hub = github_session.connect(
         api_url=tale.sandbox.github.api_url, token=agents_token(tale), repository=tale.sandbox.repository
     )
-    return pull_request_code.refusal(hub, asked.check, asked.remote_run)
+    return pull_request_code.approval_error(hub, asked.check, asked.remote_run)
 
 
 def from_fork(tale: Story, login: str = "mallory") -> tuple[Story, PullRequest]:
@@ -137,7 +138,7 @@ def stepped(clearml: ClearML, tale: Story, directory: Path, **changed: str) -> R
     run = tale.clearml.call(
         "tasks.create", name="pr_check #1", type="controller", project=where, hyperparams={"Args": section}
     )["id"]
-    return remote_run.remote_run(clearml, pipeline_runs.read(clearml, run))
+    return remote_run.remote_run(services.of_agent(clearml), pipeline_runs.read(clearml, run))
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from clearml_ci.parameters.pull_request import PullRequest
 from sandbox.runtime.clearml_access import Client
 from sandbox.testing.hub import FULL_NAME, JOB, Hub, git, proposed
 from steps import report
+from tests.gateways import services
 
 NONCE = "0123456789abcdef" * 2
 
@@ -68,7 +69,7 @@ class World:
             )["id"]
             ownership.mark(self.clearml, step, run=run.id, purpose="step")
             run_results.store(self.clearml, step, result)
-        return report.report(self.clearml, run)
+        return report.report(services.of_agent(self.clearml), run)
 
     def said(self) -> list[str]:
         return [comment.body for comment in self.hub.repository.get_issue(1).get_comments()]
