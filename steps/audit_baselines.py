@@ -1,8 +1,9 @@
 """Audit the baselines: one for each project and task name, in order, and the default branch still as good."""
 
 from clearml_ci.agent import step
-from clearml_ci.clearml_api import audit_queries, promotion_ledger
-from clearml_ci.clearml_api.pipeline_runs import PIPELINES, Run
+from clearml_ci.clearml_api import promotion_ledger, task_records
+from clearml_ci.clearml_api.pipeline_runs import Run
+from clearml_ci.clearml_api.project_lookup import PIPELINES
 from clearml_ci.core.step_results import BaselinesResult
 from clearml_ci.decisions import audit_findings, drift
 from clearml_ci.decisions.audit_findings import Where
@@ -20,7 +21,7 @@ def audit_baselines(services: Services, run: Run) -> BaselinesResult:
     tagged = [task for task, _ in baselines]
     audited = {*(project.id for project in projects), *(task.project_id for task in tagged)}
     main = main_branch.read(services.github, audit)
-    of_main = audit_queries.of_commits(
+    of_main = task_records.of_commits(
         clearml, main.commits, projects=sorted(audited), task_name=audit.task_name, gates=audit.gates
     )
     own_commits = (task.commit for task in tagged if task.commit and audit_scope.is_own(audit, task))

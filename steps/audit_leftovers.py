@@ -1,8 +1,9 @@
 """Audit what is left over: tasks of ended runs, queues without workers, templates of old versions."""
 
 from clearml_ci.agent import step
-from clearml_ci.clearml_api import audit_queries
-from clearml_ci.clearml_api.pipeline_runs import PIPELINES, Run
+from clearml_ci.clearml_api import live_tasks, pipeline_runs, pipeline_templates, project_lookup, worker_queues
+from clearml_ci.clearml_api.pipeline_runs import Run
+from clearml_ci.clearml_api.project_lookup import PIPELINES
 from clearml_ci.clearml_api.run_cancellation import STOPS_WITHIN
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import console, formatting
@@ -19,15 +20,15 @@ SECOND_LOOK = STOPS_WITHIN + 5  # seconds: what a run that has just ended needs 
 def audit_leftovers(services: Services, run: Run) -> LeftoversResult:
     """The findings about leftovers, which are stopped if the run asks for it, about queues, and about templates."""
     clearml, audit = services.clearml, audit_parameters.from_arguments(run.arguments)
-    root, projects = run.project.split(PIPELINES)[0], audit_queries.projects(clearml)
+    root, projects = run.project.split(PIPELINES)[0], project_lookup.all_projects(clearml)
     url = next((project.url for project in projects if project.id == run.project_id), "")
     pipeline = Where("project", run.project, url)
-    templates = audit_queries.templates(clearml, projects, root=root)
+    templates = pipeline_templates.registered(clearml, projects, root=root)
     notes: list[str] = []
     findings = [
         *(_clean_up(services, left, notes, stop=audit.clean_up) for left in _find(services, root)),
-        *audit_findings.of_queues(audit_queries.queues(clearml, audit.queues), longest_wait=audit.longest_wait),
-        *audit_findings.of_templates(pipeline, templates, commit=audit_queries.version_of(clearml, run.id)),
+        *audit_findings.of_queues(worker_queues.backlog(clearml, audit.queues), longest_wait=audit.longest_wait),
+        *audit_findings.of_templates(pipeline, templates, commit=pipeline_runs.commit_of(clearml, run.id)),
     ]
     return {"findings": audit_findings.as_documents(findings), "notes": notes}
 
@@ -43,8 +44,8 @@ def _find(services: Services, root: str) -> list[Leftover]:
 
 
 def _look(clearml: ClearML, root: str) -> list[Leftover]:
-    live = audit_queries.live_tasks(clearml)
-    return leftovers.find(live, audit_queries.runs_of(clearml, live, root=root), pipelines=f"{root}{PIPELINES}")
+    live = live_tasks.read(clearml)
+    return leftovers.find(live, live_tasks.runs_of(clearml, live, root=root), pipelines=f"{root}{PIPELINES}")
 
 
 def _clean_up(services: Services, left: Leftover, notes: list[str], *, stop: bool) -> Finding:
@@ -52,7 +53,7 @@ def _clean_up(services: Services, left: Leftover, notes: list[str], *, stop: boo
     if not (stop and left.marked):
         return leftovers.finding(left, stopped=False)
     try:
-        audit_queries.stop(services.clearml, left.task, clock=services.clock)
+        live_tasks.stop(services.clearml, left.task, clock=services.clock)
     except ClearMLError as error:
         notes.append(str(error))
         return leftovers.finding(left, stopped=False)

@@ -1,7 +1,7 @@
 """Report an audit: on the run, and in the repository's one issue."""
 
 from clearml_ci.agent import step
-from clearml_ci.clearml_api import pipeline_runs
+from clearml_ci.clearml_api import run_results
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.documents import AuditVerdict, RunDocument
@@ -35,7 +35,7 @@ def _verdict(clearml: ClearML, run: Run, request: Request[Audit]) -> AuditVerdic
     identity: RunDocument = {"id": run.id, "url": run.url}
     if request.error:
         return verdict.audit_error(request.parameters, run=identity, reason=request.reason)
-    steps = {name: step.document for name, step in pipeline_runs.steps(clearml, run.id).items()}
+    steps = {name: step.document for name, step in run_results.steps(clearml, run.id).items()}
     planned = audit_parameters.plan(run.arguments)
     return verdict.for_audit(request.parameters, run=identity, steps=steps, planned=planned)
 

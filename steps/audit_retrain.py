@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from clearml_ci.agent import step
-from clearml_ci.clearml_api import audit_queries, task_records
+from clearml_ci.clearml_api import task_records
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.documents import TaskDocument
@@ -46,8 +46,8 @@ def _compare(
     clearml: ClearML, audit: Audit, commits: Sequence[str], trainings: Sequence[TaskDocument]
 ) -> list[Finding]:
     """The trainings are of one project and name; without GitHub the head alone may have earlier runs."""
-    trained = task_records.metrics_of(clearml, [task["id"] for task in trainings], audit.gates)
-    earlier = audit_queries.of_commits(
+    trained = task_records.with_metrics(clearml, [task["id"] for task in trainings], audit.gates)
+    earlier = task_records.of_commits(
         clearml,
         commits,
         projects=[trainings[0]["project_id"]],

@@ -1,7 +1,7 @@
 """Judge the candidate by the gates, against the baseline."""
 
 from clearml_ci.agent import step
-from clearml_ci.clearml_api import pipeline_runs
+from clearml_ci.clearml_api import run_results
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.core.step_results import CompareResult
 from clearml_ci.operations import compare as comparison
@@ -13,7 +13,7 @@ from clearml_ci.parameters import check as check_parameters
 def compare(services: Services, run: Run) -> CompareResult:
     """The gates' judgements, what differs, and warnings; the `outcome` is None without a candidate."""
     check = check_parameters.from_arguments(run.arguments)
-    results = pipeline_runs.results(services.clearml, run.id)
+    results = run_results.results(services.clearml, run.id)
     candidate = results["find_task"].get("candidate") or results["remote_run"].get("candidate")
     if not candidate or not check.gates:
         return {"outcome": None, "reason": "nothing to compare: there is no candidate"}

@@ -3,8 +3,7 @@
 from dataclasses import replace
 
 from clearml_ci.agent import step
-from clearml_ci.clearml_api import session as clearml_session
-from clearml_ci.clearml_api import task_records
+from clearml_ci.clearml_api import project_lookup, task_records
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core import recorded_task
@@ -27,7 +26,7 @@ def find_task(services: Services, run: Run) -> FindTaskResult:
     """
     check = check_parameters.from_arguments(run.arguments)
     github = github_access.connect_if_possible(services.github, check)
-    project = clearml_session.existing_project_id(services.clearml, check.project) if check.project else None
+    project = project_lookup.existing_id(services.clearml, check.project) if check.project else None
 
     def choose(commit: str) -> Choice:
         return _choose(services.clearml, replace(check, commit=commit), project)
@@ -55,7 +54,7 @@ def find_task(services: Services, run: Run) -> FindTaskResult:
 
 def _choose(clearml: ClearML, check: Check, project: str | None) -> Choice:
     """Choose among the tasks of the check's commit."""
-    tasks = task_records.tasks_of_commit(clearml, commit=check.commit, project=project, task_name=check.task_name)
+    tasks = task_records.of_commit(clearml, commit=check.commit, project=project, task_name=check.task_name)
     return evidence.choose(check, tasks)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from clearml_ci.agent import step
-from clearml_ci.clearml_api import best_tag, pipeline_runs, task_records
+from clearml_ci.clearml_api import best_tag, run_results, task_records
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.core import recorded_task
 from clearml_ci.core.outcome import HOLDS, NOT_NEEDED, Outcome
@@ -42,13 +42,13 @@ def promote(services: Services, run: Run) -> PromoteResult:
 
 def _at_the_check(services: Services, run: Run, check: Check) -> PromoteResult:
     """Move the tag as soon as a pull request passes, merged or not, as the predecessor did."""
-    results = pipeline_runs.results(services.clearml, run.id)
+    results = run_results.results(services.clearml, run.id)
     candidate = results["find_task"].get("candidate") or results["remote_run"].get("candidate")
     if candidate is None or not _passes(check_parameters.plan(run.arguments), results):
         return {"outcome": Outcome.PASSED, "reason": f"{promotion.STAYS}: the check does not pass"}
     if rerun.of(services.clearml, run) and (outdated := _outdated(services, check)):
         return {"outcome": Outcome.PASSED, "reason": f"{promotion.STAYS}: {outdated}"}
-    task = task_records.recorded_task(services.clearml, candidate["id"])
+    task = task_records.read(services.clearml, candidate["id"])
     promotion.require_in_scope(check, task)
     return promotion.promote(services, run, check, task, judged=results["compare"] or None)
 

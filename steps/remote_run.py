@@ -1,7 +1,7 @@
 """Run the pull request's code on an agent: a probe, which is stopped and archived, a training, or its tests."""
 
 from clearml_ci.agent import step
-from clearml_ci.clearml_api import pipeline_runs
+from clearml_ci.clearml_api import run_results
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.outcome import NOT_NEEDED, LaunchState, Outcome
@@ -23,7 +23,7 @@ def remote_run(services: Services, run: Run) -> RemoteRunResult:
     check = check_parameters.from_arguments(run.arguments)
     try:
         launch = launch_parameters.from_arguments(run.arguments)
-        found = pipeline_runs.results(services.clearml, run.id)["find_task"].get("candidate")
+        found = run_results.results(services.clearml, run.id)["find_task"].get("candidate")
         if launch is None or (launch.candidate == "find-or-train" and found):
             return _not_launched(NOT_NEEDED, "", "this commit was run already")
         launch_parameters.refuse_shared_queue(run.arguments, code=launch.queue)

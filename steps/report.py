@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from clearml_ci.agent import step
-from clearml_ci.clearml_api import pipeline_runs, task_records
+from clearml_ci.clearml_api import run_results, task_metrics
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.documents import RunDocument, VerdictDocument
@@ -28,7 +28,7 @@ def report(services: Services, run: Run) -> ReportResult:
     if request.rerun:
         withheld = withheld or publish.outdated(github, check)
     document = run_report.stamped(document, request.rerun, withheld=withheld if request.rerun else "")
-    scalars = task_records.scalars(clearml, document["candidate"]["id"]) if document["candidate"] else []
+    scalars = task_metrics.scalars(clearml, document["candidate"]["id"]) if document["candidate"] else []
     body = comment.comment(document, scalars, chart_curves.read(clearml, check, document))
     return run_report.finish(clearml, run, check, document, body, github=github, withheld=withheld, error=request.error)
 
@@ -38,8 +38,8 @@ def _verdict(clearml: ClearML, run: Run, request: Request[Check]) -> tuple[Check
     identity: RunDocument = {"id": run.id, "url": run.url}
     if request.error:
         return request.parameters, verdict.error(request.parameters, run=identity, reason=request.reason)
-    steps = pipeline_runs.steps(clearml, run.id)
-    check = _subject(request.parameters, pipeline_runs.typed(steps)["promote"])
+    steps = run_results.steps(clearml, run.id)
+    check = _subject(request.parameters, run_results.typed(steps)["promote"])
     documents = {name: step.document for name, step in steps.items()}
     return check, verdict.for_check(check, run=identity, steps=documents)
 

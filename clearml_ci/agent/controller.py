@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from clearml import PipelineController, Task
 from clearml.backend_interface.task.development.worker import DevWorker
 
-from clearml_ci.clearml_api import pipeline_runs, run_cancellation
+from clearml_ci.clearml_api import ownership, pipeline_runs, run_cancellation
 from clearml_ci.clearml_api import session as clearml_session
-from clearml_ci.clearml_api.pipeline_runs import PIPELINES
+from clearml_ci.clearml_api.project_lookup import PIPELINES
 from clearml_ci.clearml_api.session import ClearML
 
 # A controller that fails with its steps would hide the verdict: the report runs whatever happens.
@@ -36,9 +36,9 @@ def run(name: str, *, parameters: Mapping[str, str], plan: Plan) -> None:
     Task._report_subprocess_enabled = False
     DevWorker.report_period = 1.0  # seconds between two checks for an abort; the SDK has 30
     clearml = clearml_session.connect()
-    pipeline_runs.mend_names(clearml, os.environ["CLEARML_TASK_ID"])  # before the SDK reads them
+    pipeline_runs.restore_parameter_names(clearml, os.environ["CLEARML_TASK_ID"])  # before the SDK reads them
     controller = Task.init(auto_connect_arg_parser=False, auto_connect_frameworks=False, auto_resource_monitoring=False)
-    clearml_session.mark(clearml, controller.id, run=controller.id, purpose="run")
+    ownership.mark(clearml, controller.id, run=controller.id, purpose="run")
     if run_cancellation.end_superseded(clearml, controller.id):
         return
     controller.register_abort_callback(lambda: _on_abort(clearml, controller.id), callback_execution_timeout=10.0)
@@ -75,7 +75,7 @@ def _step_task(clearml: ClearML, controller: Task, project: str, step: str) -> T
         working_directory=".",
         add_task_init_call=False,  # the default leaves a diff on the task for ever
     )
-    clearml_session.mark(clearml, task.id, run=controller.id, purpose="step")
+    ownership.mark(clearml, task.id, run=controller.id, purpose="step")
     return task
 
 

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
-from clearml_ci.clearml_api import pipeline_runs
+from clearml_ci.clearml_api import pipeline_runs, run_results, task_parameters
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.pipeline_runs import Run
-from clearml_ci.clearml_api.session import ENDED, ClearMLError
+from clearml_ci.clearml_api.session import ClearMLError
+from clearml_ci.clearml_api.task_status import ENDED
 from clearml_ci.core import console
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.poll import Clock
@@ -35,7 +36,7 @@ def main(step: Step) -> None:
         sys.exit(f"usage: python {sys.argv[0]} <id of a pipeline run>")
     try:
         services = Services(clearml_session.connect(), github_access.from_environment(os.environ), Clock())
-        run_id = sys.argv[1] if len(sys.argv) == 2 else clearml_session.argument(services.clearml, own_task, "run")
+        run_id = sys.argv[1] if len(sys.argv) == 2 else task_parameters.argument(services.clearml, own_task, "run")
         result = result_of(step, services, run_id, on_agent=bool(own_task))
         if own_task:
             store(services, own_task, result)
@@ -49,7 +50,7 @@ def main(step: Step) -> None:
 def result_of(step: Step, services: Services, run_id: str, *, on_agent: bool) -> StepResult:
     """The step's result for this run; `{"fault"}` if it failed, or if the run is over already."""
     try:
-        run = pipeline_runs.run(services.clearml, run_id)
+        run = pipeline_runs.read(services.clearml, run_id)
         if on_agent and run.status in ENDED:  # an older server leaves the steps of an aborted run queued
             return {"fault": f"the run {run_id} has ended already (status '{run.status}')"}
         if on_agent and run.superseded_by:
@@ -65,7 +66,7 @@ def result_of(step: Step, services: Services, run_id: str, *, on_agent: bool) ->
 def store(services: Services, own_task: str, result: StepResult) -> None:
     """Store the result, and how many requests it took, on the step's own task. Raises ClearMLError."""
     result["requests"] = services.clearml.requests + 1  # and the one that stores it
-    pipeline_runs.store_result(services.clearml, own_task, result)
+    run_results.store(services.clearml, own_task, result)
 
 
 def _exit(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001  the signature is Python's

@@ -3,10 +3,10 @@
 import contextlib
 from collections.abc import Iterable
 
-from clearml_ci.clearml_api import pipeline_runs
-from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api import ownership, pipeline_runs, task_fields, task_parameters
 from clearml_ci.clearml_api.pipeline_runs import SUPERSEDED, Run
-from clearml_ci.clearml_api.session import LIVE, ClearML, ClearMLError
+from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.clearml_api.task_status import LIVE
 from clearml_ci.core import poll
 from clearml_ci.core.poll import Clock, Pace, TimedOutError
 from clearml_ci.parameters.check import NAME
@@ -53,7 +53,7 @@ def stop(clearml: ClearML, run: str, *, reason: str, clock: Clock) -> None:
 def _archive_probes(clearml: ClearML, run: str) -> None:
     """What its own step would have done, had it not been killed."""
     own = pipeline_runs.own_tasks(clearml, run, fields=[])
-    probes = [task["id"] for task in own if clearml_session.purpose_of(task) == "probe"]
+    probes = [task["id"] for task in own if ownership.purpose_of(task) == "probe"]
     if probes:
         clearml.call("tasks.archive", tasks=probes)
 
@@ -61,7 +61,7 @@ def _archive_probes(clearml: ClearML, run: str) -> None:
 def _live(clearml: ClearML, run: str) -> set[str]:
     """The run and what carries its mark, as far as it has not ended."""
     own = pipeline_runs.own_tasks(clearml, run, fields=["status"])
-    tasks = [clearml_session.fields_of(clearml, run, ["status"]), *own]
+    tasks = [task_fields.read(clearml, run, ["status"]), *own]
     return {task["id"] for task in tasks if task["status"] in LIVE}
 
 
@@ -74,7 +74,7 @@ def stop_children(clearml: ClearML, run: str, *, reason: str) -> None:
 
 def end_superseded(clearml: ClearML, run_id: str) -> bool:
     """Ends a controller, from within, that was superseded while it started: `Task.init` forgets that it was told so."""
-    newer = pipeline_runs.run(clearml, run_id).superseded_by
+    newer = pipeline_runs.read(clearml, run_id).superseded_by
     if newer:
         stop_children(clearml, run_id, reason=f"ClearML CI: superseded by run {newer}")
         reason = f"ClearML CI: superseded by run {newer}"
@@ -84,7 +84,7 @@ def end_superseded(clearml: ClearML, run_id: str) -> bool:
 
 def supersede(clearml: ClearML, run_id: str) -> list[Run]:
     """Tell the older checks of the same pull request and name to stop, and mark them; those that were told so."""
-    own = pipeline_runs.run(clearml, run_id)
+    own = pipeline_runs.read(clearml, run_id)
     older = [
         one
         for one in pipeline_runs.live_runs_before(clearml, own)
@@ -93,6 +93,6 @@ def supersede(clearml: ClearML, run_id: str) -> list[Run]:
         )
     ]
     for one in older:
-        clearml_session.set_properties(clearml, one.id, {SUPERSEDED: f"{run_id} instead of {one.id}"})
+        task_parameters.set_properties(clearml, one.id, {SUPERSEDED: f"{run_id} instead of {one.id}"})
         ask_to_stop(clearml, one.id, reason=f"ClearML CI: superseded by run {run_id}")
     return older

@@ -12,11 +12,11 @@ from typing import Any
 
 from clearml import Task
 
-from clearml_ci.clearml_api import pipeline_runs, task_records
-from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api import ownership, pipeline_runs, task_fields, task_records, task_status
 from clearml_ci.clearml_api.pipeline_runs import SUPERSEDED
 from clearml_ci.clearml_api.run_cancellation import STOPS_WITHIN
-from clearml_ci.clearml_api.session import ENDED, LIVE, ClearML, ClearMLError, TaskGoneError
+from clearml_ci.clearml_api.session import ClearML, ClearMLError, TaskGoneError
+from clearml_ci.clearml_api.task_status import ENDED, LIVE
 from clearml_ci.core import poll
 from clearml_ci.core.outcome import Outcome
 from clearml_ci.core.poll import Clock, Pace, TimedOutError
@@ -94,7 +94,7 @@ def run(
             _end_patiently(clearml, task, run=run, archive=launch.until == PROBE, reason=over, clock=clock)
         if ending.outcome == Outcome.PASSED:
             ending, seen = failed_meanwhile(watch, launch) or (ending, seen)
-        return Launched(ending, seen, task_records.recorded_task(clearml, task))
+        return Launched(ending, seen, task_records.read(clearml, task))
 
 
 def _end_patiently(clearml: ClearML, task: str, *, run: str, archive: bool, reason: str, clock: Clock) -> None:
@@ -147,11 +147,11 @@ def _cleaning_up_before_an_abort(clearml: ClearML, own_task: str) -> Iterator[No
     if not own_task:
         yield
         return
-    clearml_session.add_runtime(clearml, own_task, {_ABORT_TIMEOUT: "15", _ABORT_POLL: "1", _ABORT_DONE: ""})
+    task_fields.add_runtime(clearml, own_task, {_ABORT_TIMEOUT: "15", _ABORT_POLL: "1", _ABORT_DONE: ""})
     try:
         yield
     finally:
-        clearml_session.add_runtime(clearml, own_task, {_ABORT_DONE: "1"})
+        task_fields.add_runtime(clearml, own_task, {_ABORT_DONE: "1"})
 
 
 def create(clearml: ClearML, launch: RemoteRun, code: Code, *, run: str) -> str:
@@ -176,7 +176,7 @@ def create(clearml: ClearML, launch: RemoteRun, code: Code, *, run: str) -> str:
     except Exception as error:  # the SDK raises whatever its layers raise
         raise ClearMLError(f"the task '{launch.project}/{launch.name}' could not be created: {error}") from error
     clearml.call("tasks.edit", task=task, parent=run)
-    clearml_session.mark(clearml, task, run=run, purpose=launch.purpose)
+    ownership.mark(clearml, task, run=run, purpose=launch.purpose)
     return str(task)
 
 
@@ -269,11 +269,11 @@ def end(clearml: ClearML, task: str, *, run: str, archive: bool, reason: str, cl
 
     Raises ClearMLError, and touches nothing, where the task does not carry this run's mark.
     """
-    if not clearml_session.owned(clearml, task, run=run):
+    if not ownership.is_owned(clearml, task, run=run):
         raise ForeignTaskError(f"the task {task} does not carry the mark of run {run}: it is left alone")
 
     def ended() -> str | None:
-        status = clearml_session.status_of(clearml, task)
+        status = task_status.read(clearml, task)
         if status not in LIVE:
             return status
         with contextlib.suppress(ClearMLError):  # it has just ended by itself

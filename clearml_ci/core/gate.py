@@ -1,4 +1,4 @@
-"""The gate: a pure function from a candidate's and the best's values to an outcome. `.github/GATES.md` is its table."""
+"""The gate: a pure function from a candidate's and the best's values to an outcome. `docs/gates.md` is its table."""
 
 import math
 import statistics

@@ -14,7 +14,7 @@ from typing import Any
 from clearml_ci.core import repository_url
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.git_source import Source
-from clearml_ci.github_api import reads
+from clearml_ci.github_api import repository_info
 from clearml_ci.github_api import session as github_session
 from clearml_ci.github_api.session import GitHubError
 
@@ -64,7 +64,7 @@ def _of_action(environ: Mapping[str, str]) -> Source | None:
     try:
         api = environ.get("GITHUB_API_URL") or "https://api.github.com"
         github = github_session.connect(api_url=api, token=token, repository=name)
-        return Source(*reads.revision(github, ref=ref))
+        return Source(*repository_info.clone_url_and_commit(github, ref=ref))
     except GitHubError as error:
         raise UsageError(f"the commit of '{name}@{ref}' is not known: {error}. If it stays so, {advice}") from error
 

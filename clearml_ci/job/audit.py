@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from clearml_ci.clearml_api import audit_scheduler
+from clearml_ci.clearml_api import audit_schedules
 from clearml_ci.clearml_api import session as clearml_session
-from clearml_ci.clearml_api.audit_scheduler import Wanted
+from clearml_ci.clearml_api.audit_schedules import AuditSchedule
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core import console
 from clearml_ci.core.schedule import Schedule
@@ -30,7 +30,7 @@ def schedule(environ: Mapping[str, str], text: str) -> int:
     if when:
         return _register(clearml_session.connect(), read_settings(environ, lasting=True), when, environ)
     project = f"{job_settings.pipeline_project(environ)}/{job_settings.github_repository(environ)}"
-    ended = audit_scheduler.unregister(clearml_session.connect(), project, name=job_settings.name(environ))
+    ended = audit_schedules.unregister(clearml_session.connect(), project, name=job_settings.name(environ))
     console.log(f"ended the schedule {', '.join(ended)}" if ended else f"there was no schedule in '{project}'")
     return 0
 
@@ -43,8 +43,8 @@ def _register(clearml: ClearML, settings: Settings, when: Schedule, environ: Map
     )
     # Each audit that the schedule starts is an original, with an origin of its own.
     arguments = {name: value for name, value in settings.arguments.items() if name != check.ORIGIN}
-    wanted = Wanted(settings.pipeline_project, when, settings.queues.controllers, code, arguments)
-    made = audit_scheduler.register(clearml, wanted, queue=queues[services])
+    audits = AuditSchedule(settings.pipeline_project, when, settings.queues.controllers, code, arguments)
+    made = audit_schedules.register(clearml, audits, queue=queues[services])
     state = "registered" if made.new else "registered already"
     console.log(f"{state}: the audit runs {when.text} UTC, started by {made.url}")
     return 0

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from clearml_ci.core.errors import UsageError
-from clearml_ci.github_api import reads
+from clearml_ci.github_api import file_contents, git_history, pull_requests, repository_info
 from clearml_ci.github_api import session as github_session
 from clearml_ci.github_api.session import GitHub
 from clearml_ci.job import events, settings
@@ -34,7 +34,7 @@ def merges(environ: Mapping[str, str]) -> tuple[list[Event], list[str]]:
         environ, event["repository"]["full_name"], reason="GitHub knows which pull requests a push merged"
     )
     commits = _commits(github, push)
-    pulls = reads.merged_pulls(github, commits[-MOST_COMMITS:])
+    pulls = pull_requests.merges_of(github, commits[-MOST_COMMITS:])
     merged = [merge for pull in pulls if (merge := events.of_merge(event, pull, branch=push.branch))]
     notes = [] if merged else [f"{name} merged no pull request: nothing is promoted"]
     if len(commits) > MOST_COMMITS:
@@ -53,7 +53,7 @@ def _connect(environ: Mapping[str, str], repository: str, *, reason: str) -> Git
 def _commits(github: GitHub, push: Push) -> list[str]:
     """The commits of a push, oldest first. An event lists a part at most, and then not the newest."""
     complete = push.commits and push.commits[-1] == push.after
-    listed = push.commits if complete else reads.pushed_commits(github, before=push.before, after=push.after)
+    listed = push.commits if complete else git_history.pushed_commits(github, before=push.before, after=push.after)
     return list(dict.fromkeys([*listed, push.after]))
 
 
@@ -61,14 +61,14 @@ def home(environ: Mapping[str, str]) -> Home:
     """The repository that an audit reports to, and its default branch as it is now. Raises GitHubError, UsageError."""
     name = settings.github_repository(environ)
     github = _connect(environ, name, reason="an audit asks GitHub which commits the default branch has")
-    url, base = reads.home(github)
+    url, base = repository_info.clone_url_and_default_branch(github)
     return Home(
         repository=name,
         clone_url=url,
         github_api=events.api_url(environ),
         base=base,
         repositories=(url,),
-        recent=tuple(reads.recent_commits(github, base)),
+        recent=tuple(git_history.recent_commits(github, base)),
     )
 
 
@@ -83,9 +83,9 @@ def read_policy(pull: PullRequest, token: str, path: str = "") -> Policy | None:
             "in a workflow to ${{ github.token }}"
         )
     github = github_session.connect(api_url=pull.github_api, token=token, repository=pull.repository)
-    head = reads.branch_head(github, pull.base)
+    head = git_history.branch_head(github, pull.base)
     file = path or policy_file.FILE
-    text = reads.file_at(github, path=file, commit=head)
+    text = file_contents.read(github, path=file, commit=head)
     if text is None and path:
         raise UsageError(
             f"the branch '{pull.base}' of {pull.repository} has no {path}: a policy is read from the base branch, so "

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from clearml_ci.clearml_api import pipeline_runs, run_cancellation
-from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api import ownership, pipeline_runs, run_cancellation
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.clearml_api.worker_queues import Queue
 from clearml_ci.core import console
@@ -46,9 +45,9 @@ def run_to_verdict(clearml: ClearML, reporter: Reporter, launch: Launch, stopwat
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     run = _start(clearml, reporter, launch)
     try:
-        clearml_session.mark(clearml, run["id"], run=run["id"], purpose="run")
+        ownership.mark(clearml, run["id"], run=run["id"], purpose="run")
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        run["url"] = pipeline_runs.run(clearml, run["id"]).url
+        run["url"] = pipeline_runs.read(clearml, run["id"]).url
         console.log(f"ClearML run: {run['url']} (enqueued after {stopwatch.elapsed():.1f} s)")
         if launch.supersedes:
             _supersede(clearml, reporter, run)

@@ -36,7 +36,7 @@ class Reporter:
         if self.github is None or not self.check.has_status:
             return
         try:
-            statuses.set_status(
+            statuses.create(
                 self.github,
                 commit=commit or self.check.told_at,
                 name=self.check.check_name,

@@ -6,7 +6,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from clearml_ci.clearml_api import audit_queries, pipeline_runs, promotion_ledger, worker_queues
+from clearml_ci.clearml_api import pipeline_runs, pipeline_templates, project_lookup, promotion_ledger, worker_queues
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
@@ -91,14 +91,14 @@ def _promote(environ: Mapping[str, str], event: Event, stopwatch: Stopwatch) -> 
 def rerun(run_id: str, changes: Sequence[str], environ: Mapping[str, str], stopwatch: Stopwatch) -> int:
     """Send the call of the web UI's New run, with `name=value` texts edited, and return the exit code. As run."""
     clearml = clearml_session.connect()
-    earlier = pipeline_runs.run(clearml, run_id)
+    earlier = pipeline_runs.read(clearml, run_id)
     edits = reruns.edits(earlier, changes)
     arguments = {**earlier.arguments, **edits}
     check = replace(_check(earlier, arguments), waited_for=True)
     name = job_settings.controller_queue(environ)
     launch = Launch(
         template=run_id,
-        queue=worker_queues.watched_queues(clearml, [name])[name],
+        queue=worker_queues.served(clearml, [name])[name],
         arguments=edits,
         deadline=deadline(earlier, arguments, environ),
         supersedes=False,
@@ -124,20 +124,22 @@ def deadline(run: Run, arguments: Mapping[str, str], environ: Mapping[str, str])
 
 
 def _is_audit(run: Run) -> bool:
-    return run.project.endswith(f"{pipeline_runs.PIPELINES}{audit.PIPELINE}")
+    return run.project.endswith(f"{project_lookup.PIPELINES}{audit.PIPELINE}")
 
 
 def rollback(environ: Mapping[str, str], stopwatch: Stopwatch) -> int:
     """Undo the last promotion of this GitHub repository, of the checks of one name if it is set. As run."""
     clearml = clearml_session.connect()
     repository = job_settings.github_repository(environ)
-    project = f"{job_settings.pipeline_project(environ)}/{repository}{pipeline_runs.PIPELINES}{promotion_mode.PIPELINE}"
+    project = (
+        f"{job_settings.pipeline_project(environ)}/{repository}{project_lookup.PIPELINES}{promotion_mode.PIPELINE}"
+    )
     name = job_settings.name(environ)
     last = promotions.last_undoable(clearml, promotion.of_name(promotion_ledger.moves(clearml, project), name))
     if last is None:
         of = f"{repository} and the name '{name}'" if name else repository
         raise UsageError(f"no promotion is recorded for {of}: there is nothing to roll back")
-    last_check = check_parameters.from_arguments(pipeline_runs.run(clearml, last.run).arguments)
+    last_check = check_parameters.from_arguments(pipeline_runs.read(clearml, last.run).arguments)
     promotions.to_undo(clearml, project, last_check)  # what it would refuse is refused before a start
     return run(job_settings.for_rollback(environ, last_check), environ, stopwatch)
 
@@ -176,7 +178,7 @@ def _queues(clearml: ClearML, settings: Settings, also: Sequence[str]) -> dict[s
     names = settings.queues
     needed = [*also, names.controllers, names.steps, *([names.code] if settings.remote_run else [])]
     audits = settings.pipeline == audit.PIPELINE and audit.launches(settings.arguments)
-    queues = worker_queues.watched_queues(clearml, needed, if_any=[names.code] if audits else [])
+    queues = worker_queues.served(clearml, needed, if_any=[names.code] if audits else [])
     used = [*needed, *([names.code] if audits and names.code in queues else [])]
     worker_queues.refuse_deadlock([queues[name] for name in used])
     if names.code in used and settings.arguments.get("_shared_queue", "") != remote_run.SHARED:
@@ -187,9 +189,9 @@ def _queues(clearml: ClearML, settings: Settings, also: Sequence[str]) -> dict[s
 def _require_projects(clearml: ClearML, settings: Settings) -> None:
     """Raises UsageError if a project that the settings name does not exist."""
     if settings.pipeline == audit.PIPELINE:
-        audit_queries.named(audit_queries.projects(clearml), audit.names(settings.arguments["projects"]))
+        project_lookup.named(project_lookup.all_projects(clearml), audit.names(settings.arguments["projects"]))
     elif settings.check.project and settings.check.candidate != "none":
-        clearml_session.existing_project_id(clearml, settings.check.project)
+        project_lookup.existing_id(clearml, settings.check.project)
 
 
 def _template(
@@ -202,7 +204,9 @@ def _template(
     always: bool = False,
 ) -> str:
     """The draft of this version; logged if it was registered just now, or `always`."""
-    draft, registered = pipeline_runs.template(clearml, project=project, name=name, source=source, arguments=arguments)
+    draft, registered = pipeline_templates.find_or_register(
+        clearml, project=project, name=name, source=source, arguments=arguments
+    )
     if registered:
         console.log(f"registered the pipeline '{project}/{name}' for this version")
     elif always:

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Mapping
 
-from clearml_ci.clearml_api import pipeline_runs
-from clearml_ci.clearml_api.pipeline_runs import Run, Step
-from clearml_ci.clearml_api.session import ENDED, ClearML, ClearMLError
+from clearml_ci.clearml_api import pipeline_runs, run_results
+from clearml_ci.clearml_api.pipeline_runs import Run
+from clearml_ci.clearml_api.run_results import Step
+from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.clearml_api.task_status import ENDED
 from clearml_ci.core import poll
 from clearml_ci.core.poll import Clock, Pace, TimedOutError
 
@@ -34,7 +36,7 @@ def until_ended(
     progress = _Progress(clock, report)
 
     def ended() -> tuple[Run, dict[str, Step]] | None:
-        run, steps = pipeline_runs.run(clearml, run_id), pipeline_runs.steps(clearml, run_id)
+        run, steps = pipeline_runs.read(clearml, run_id), run_results.steps(clearml, run_id)
         progress.update({"run": run.status, **{step.name: step.status for step in steps.values()}})
         return (run, steps) if run.status in ENDED or run.status == DEQUEUED else None
 

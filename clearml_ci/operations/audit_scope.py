@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from clearml_ci.clearml_api import audit_queries
-from clearml_ci.clearml_api.audit_queries import Project
+from clearml_ci.clearml_api import check_history, project_lookup, task_records
+from clearml_ci.clearml_api.project_lookup import Project
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core import repository_url
 from clearml_ci.core.recorded_task import RecordedTask
@@ -17,17 +17,17 @@ def projects(clearml: ClearML, audit: Audit, moves: Sequence[Move], *, root: str
 
     `root` is the ClearML project of its pipelines.
     """
-    every = audit_queries.projects(clearml)
+    every = project_lookup.all_projects(clearml)
     if audit.projects:
-        return audit_queries.named(every, audit.projects)
-    checked, promoted = audit_queries.checked_projects(clearml, every, root=root), {move.project_id for move in moves}
+        return project_lookup.named(every, audit.projects)
+    checked, promoted = check_history.checked_projects(clearml, every, root=root), {move.project_id for move in moves}
     return [project for project in every if project in checked or project.id in promoted]
 
 
 def baselines(clearml: ClearML, audit: Audit, projects: Sequence[Project]) -> Tasks:
     """The tagged tasks of these projects; without a list, also those of any project that ran this repository's code."""
     ids = [project.id for project in projects]
-    tagged = audit_queries.bests(
+    tagged = task_records.tagged(
         clearml,
         projects=ids if audit.projects else None,
         task_name=audit.task_name,

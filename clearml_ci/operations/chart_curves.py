@@ -1,6 +1,6 @@
 from collections import defaultdict
 
-from clearml_ci.clearml_api import task_records
+from clearml_ci.clearml_api import task_metrics
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core.documents import VerdictDocument
 from clearml_ci.core.gate import Gate
@@ -21,7 +21,7 @@ def read(clearml: ClearML, check: Check, document: VerdictDocument) -> dict[int,
         for task in filter(None, pair):
             gates[task].append(check.gates[index])
     try:
-        curves = task_records.curves(clearml, gates)
+        curves = task_metrics.curves(clearml, gates)
     except ClearMLError:
         return {}
     return {

@@ -6,7 +6,7 @@ Without a connection to GitHub (`github` is None) the job's own readings in the 
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
-from clearml_ci.github_api import reads
+from clearml_ci.github_api import git_history, pull_requests
 from clearml_ci.github_api.session import GitHub, GitHubError
 from clearml_ci.parameters.check import Check
 
@@ -20,10 +20,10 @@ def reusable_commits(github: GitHub | None, check: Check) -> Iterator[str]:
     if github is None:
         yield from check.facts.reusable_commits
         return
-    commits = reads.commits_of(github, check.pull_request.number)
+    commits = pull_requests.commits(github, check.pull_request.number)
     earlier = commits[: commits.index(check.commit)] if check.commit in commits else []
     for commit in reversed(earlier[-_MOST:]):
-        changed = reads.changed_files(github, base=commit, head=check.commit)
+        changed = git_history.changed_files(github, base=commit, head=check.commit)
         if changed is None or not all(_is_ignored(path, check.ignored_paths) for path in changed):
             return
         yield commit
@@ -39,13 +39,13 @@ def merge_base_commits(github: GitHub | None, check: Check) -> list[str]:
         return list(check.facts.main_commits)
     if not check.pull_request.base:
         return []
-    base = reads.merge_base(github, base=check.pull_request.base, head=check.commit)
-    return [base, *reads.merged_heads(github, base)]
+    base = git_history.merge_base(github, base=check.pull_request.base, head=check.commit)
+    return [base, *pull_requests.merged_heads(github, base)]
 
 
 def is_on_base_branch(github: GitHub, check: Check, commit: str) -> bool | None:
     """True if a commit is on the base branch; None if GitHub does not know it: it may never have been pushed."""
     try:
-        return reads.is_on(github, branch=check.pull_request.base, commit=commit)
+        return git_history.is_on_branch(github, branch=check.pull_request.base, commit=commit)
     except GitHubError:
         return None

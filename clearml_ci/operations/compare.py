@@ -7,8 +7,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from clearml_ci.clearml_api import promotion_ledger, task_records
-from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api import project_lookup, promotion_ledger, task_inputs, task_metrics, task_records
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import baseline, comparability, errors, formatting, recorded_task, repository_url
@@ -47,7 +46,7 @@ def with_baseline(
     itself is compared with the others that do; `for_promotion`: only with those of its own project, from which a
     promotion would take the tag. Without `github` the baseline's commit is not looked up.
     """
-    _, reported = task_records.metrics_of(clearml, [candidate["id"]], check.gates)[candidate["id"]]
+    _, reported = task_records.with_metrics(clearml, [candidate["id"]], check.gates)[candidate["id"]]
     own = candidate["project_id"]
     every = tagged_tasks(clearml, check, own) if for_promotion else _baselines(clearml, check, candidate)
     tagged = [(task, metrics) for task, metrics in every if task.id != candidate["id"]]
@@ -78,8 +77,12 @@ def with_baseline(
 
 def tagged_tasks(clearml: ClearML, check: Check, project_id: str | None) -> Measured:
     """All tasks of a project (None: the workspace) and of the check's name that carry the tag, with their metrics."""
-    return task_records.best_tasks(
-        clearml, project=project_id, task_name=check.task_name, tag=check.best_tag, gates=check.gates
+    return task_records.tagged(
+        clearml,
+        projects=[project_id] if project_id else None,
+        task_name=check.task_name,
+        tag=check.best_tag,
+        gates=check.gates,
     )
 
 
@@ -89,7 +92,7 @@ def _baselines(clearml: ClearML, check: Check, candidate: TaskDocument) -> Measu
     Without a project: those of the same repository in the whole workspace, and those of the candidate's project.
     """
     if check.project:
-        return tagged_tasks(clearml, check, clearml_session.existing_project_id(clearml, check.project))
+        return tagged_tasks(clearml, check, project_lookup.existing_id(clearml, check.project))
     return [
         (task, metrics)
         for task, metrics in tagged_tasks(clearml, check, None)
@@ -138,7 +141,7 @@ def _differences(
     """The differences from each of the baselines, by their ids."""
     if not baselines:
         return {}
-    inputs = task_records.task_inputs(clearml, [candidate, *(task.id for task in baselines)])
+    inputs = task_inputs.read(clearml, [candidate, *(task.id for task in baselines)])
     return {task.id: comparability.differences(check.alike, inputs[candidate], inputs[task.id]) for task in baselines}
 
 
@@ -160,7 +163,7 @@ def _like_for_like(
 def _with_names(clearml: ClearML, candidate: str, judged: Judged) -> Judged:
     """Reasons that name the nearest metric if one was not reported."""
     unmeasured = [gate for gate, judgement in judged if (judgement.outcome, judgement.value) == _NOT_MEASURED]
-    known = task_records.series_names(clearml, candidate) if unmeasured else []
+    known = task_metrics.series_names(clearml, candidate) if unmeasured else []
     return [
         (gate, replace(judgement, reason=judgement.reason + errors.nearest(gate.name, known, what="it reported")))
         if gate in unmeasured and gate.name not in known
@@ -183,7 +186,7 @@ def _main(clearml: ClearML, check: Check, task: str | None) -> tuple[RecordedTas
     """The base branch's own task, which is only shown: without it the check goes on."""
     if task:
         with contextlib.suppress(ClearMLError):
-            return task_records.metrics_of(clearml, [task], check.gates)[task]
+            return task_records.with_metrics(clearml, [task], check.gates)[task]
     return None, {}
 
 

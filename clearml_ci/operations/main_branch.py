@@ -8,7 +8,7 @@ from clearml_ci.clearml_api.session import ClearMLError
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.outcome import Outcome
 from clearml_ci.core.step_results import MainLaunchDocument
-from clearml_ci.github_api import reads
+from clearml_ci.github_api import git_history
 from clearml_ci.github_api.session import GitHub, GitHubError, NoCredentialsError
 from clearml_ci.operations import commit_history, github_access, remote_launch
 from clearml_ci.operations.github_access import GitHubAccess
@@ -41,7 +41,7 @@ def read(access: GitHubAccess, audit: Audit) -> MainBranch:
     """Read the default branch as it is now, or else as the job read it."""
     try:
         github = github_access.connect(access, audit_parameters.as_check(audit))
-        return MainBranch(github, tuple(reads.recent_commits(github, audit.home.base)))
+        return MainBranch(github, tuple(git_history.recent_commits(github, audit.home.base)))
     except GitHubError as error:
         if not audit.home.recent:
             return MainBranch(None, (), unseen=(f"{UNREAD}: {error}",))
@@ -74,7 +74,7 @@ def _is_on(github: GitHub | None, audit: Audit, commit: str) -> bool | None:
         return None
     on_base = commit_history.is_on_base_branch(github, audit_parameters.as_check(audit), commit)
     try:
-        return False if on_base is None and not reads.has_commit(github, commit) else on_base
+        return False if on_base is None and not git_history.exists(github, commit) else on_base
     except GitHubError:
         return None
 
@@ -90,7 +90,7 @@ def head_commit(github: GitHub | None, audit: Audit) -> str:
             "commit is empty, and the steps' agent has no GITHUB_TOKEN to read the default branch's head: set `commit`"
         )
     try:
-        return reads.branch_head(github, audit.home.base)
+        return git_history.branch_head(github, audit.home.base)
     except GitHubError as error:
         raise UsageError(f"{error}; or set `commit`") from error
 

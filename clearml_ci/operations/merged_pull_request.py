@@ -1,14 +1,13 @@
 """The pull request whose merge a promotion follows: verify the merge, and find the task that proves its commit."""
 
-from clearml_ci.clearml_api import promotion_ledger, task_records
-from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api import check_history, project_lookup, task_records
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import recorded_task
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.decisions import evidence
-from clearml_ci.github_api import reads
+from clearml_ci.github_api import pull_requests
 from clearml_ci.github_api.session import GitHub, GitHubError, NoCredentialsError
 from clearml_ci.operations import github_access, publish, rerun
 from clearml_ci.operations.promote import STAYS
@@ -29,7 +28,7 @@ def verify(services: Services, run: Run, check: Check) -> tuple[GitHub | None, l
     github = None
     try:
         github = github_access.connect(services.github, check)
-        pull = reads.pull(github, check.pull_request.number)
+        pull = pull_requests.read(github, check.pull_request.number)
     except GitHubError as error:
         _require_as_started(services.clearml, run, error)
         return github, [] if isinstance(error, NoCredentialsError) else [str(error)]
@@ -51,16 +50,16 @@ def _require_as_started(clearml: ClearML, run: Run, refusal: GitHubError) -> Non
 
 def candidate(clearml: ClearML, run: Run, check: Check) -> tuple[RecordedTask | None, str]:
     """The task that was judged for this commit, else the one that a check would judge; and a note, or why none."""
-    judged = promotion_ledger.judged_candidate(clearml, run, commit=check.commit, name=check.name)
+    judged = check_history.judged_candidate(clearml, run, commit=check.commit, name=check.name)
     if judged:
         try:
-            task = task_records.recorded_task(clearml, judged["id"])
+            task = task_records.read(clearml, judged["id"])
         except ClearMLError:  # it was deleted
             task = None
         if task and not recorded_task.unusable(task):
             return task, ""
-    project = clearml_session.existing_project_id(clearml, check.project) if check.project else None
-    tasks = task_records.tasks_of_commit(clearml, commit=check.commit, project=project, task_name=check.task_name)
+    project = project_lookup.existing_id(clearml, check.project) if check.project else None
+    tasks = task_records.of_commit(clearml, commit=check.commit, project=project, task_name=check.task_name)
     choice = evidence.choose(check, tasks)
     if choice.candidate is None:
         return None, ("" if judged else "it was never checked, and ") + evidence.explain(check, choice)

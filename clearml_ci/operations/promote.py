@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
-from clearml_ci.clearml_api import promotion_ledger, task_records
-from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api import project_lookup, promotion_ledger, task_records
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import baseline, recorded_task
@@ -166,7 +165,7 @@ def last_undoable(clearml: ClearML, moves: Sequence[Move]) -> Move | None:
     One that was interrupted counts as well if its task carries the tag.
     """
     begun = [move for move in moves if move.state in promotion.UNFINISHED]
-    return promotion.last(moves, carrying=promotion_ledger.carrying(clearml, begun))
+    return promotion.last(moves, carrying=promotion_ledger.still_tagged(clearml, begun))
 
 
 def to_undo(clearml: ClearML, pipelines: str, check: Check) -> Undo:
@@ -174,7 +173,7 @@ def to_undo(clearml: ClearML, pipelines: str, check: Check) -> Undo:
 
     Raises UsageError if there was no baseline before, if it is gone, and if the tag was moved by hand since.
     """
-    project = clearml_session.existing_project_id(clearml, check.project) if check.project else ""
+    project = project_lookup.existing_id(clearml, check.project) if check.project else ""
     move = last_undoable(clearml, _moves(clearml, pipelines, check, project))
     if move is None:
         raise UsageError(f"no promotion of the tag '{check.best_tag}' is recorded: there is nothing to roll back")
@@ -215,7 +214,7 @@ def _previous(clearml: ClearML, undone: Move) -> RecordedTask:
     reasons = []
     for task_id in undone.previous:
         try:
-            task = task_records.recorded_task(clearml, task_id)
+            task = task_records.read(clearml, task_id)
         except ClearMLError:
             reasons.append(f"{task_id} is gone")
             continue

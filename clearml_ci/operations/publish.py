@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from clearml_ci.core.documents import AuditVerdict, VerdictDocument
 from clearml_ci.decisions import verdict as verdicts
-from clearml_ci.github_api import check_runs, issues, pull_request_comment, reads, statuses
-from clearml_ci.github_api.reads import Pull
+from clearml_ci.github_api import check_runs, issues, pull_request_comment, pull_requests, statuses
+from clearml_ci.github_api.pull_requests import PullRequestState
 from clearml_ci.github_api.session import GitHub, GitHubError
 from clearml_ci.parameters import promotion_mode
 from clearml_ci.parameters.check import Check
@@ -61,7 +61,7 @@ def outdated(github: GitHub | None, check: Check) -> str:
     if github is None or not check.has_status:  # a rollback's line is about the promotion that it undid
         return ""
     number = check.pull_request.number
-    pull, refusal = _attempt(lambda: reads.pull(github, number), None)
+    pull, refusal = _attempt(lambda: pull_requests.read(github, number), None)
     if pull is None:
         return refusal
     if check.action == promotion_mode.PROMOTE:
@@ -71,7 +71,7 @@ def outdated(github: GitHub | None, check: Check) -> str:
     return f"pull request #{number} has moved on to {pull.head_sha[:10]}" if pull.head_sha != check.commit else ""
 
 
-def merge_mismatch(pull: Pull, check: Check) -> str:
+def merge_mismatch(pull: PullRequestState, check: Check) -> str:
     """Reason why this pull request was not merged as the promotion's parameters have it, or ""."""
     name, default = f"pull request #{pull.number}", check.pull_request.default_branch
     if not pull.merged:
@@ -135,10 +135,10 @@ def _comment(github: GitHub, check: Check, document: VerdictDocument, body: str)
     pull = check.pull_request
     if check.action != "check":
         return _comment_line(github, check, document, body), ""
-    head = reads.pull(github, pull.number).head_sha
+    head = pull_requests.read(github, pull.number).head_sha
     if head != check.commit:
         return "", f"pull request #{pull.number} has moved on to {head[:10]}: its comment is left to the new head"
-    url = pull_request_comment.upsert_comment(
+    url = pull_request_comment.upsert(
         github,
         pull_request=pull.number,
         commit=check.commit,
@@ -153,11 +153,11 @@ def _comment(github: GitHub, check: Check, document: VerdictDocument, body: str)
 def _comment_line(github: GitHub, check: Check, document: VerdictDocument, body: str) -> str:
     """Add what happened after the merge as a line to the check's own comment, which stays as it is."""
     pull = check.pull_request
-    return pull_request_comment.add_to_comment(
+    return pull_request_comment.edit(
         github,
         pull_request=pull.number,
         marker=comment.marker(pull.repository, pull.number, check.name),
-        edit=lambda earlier: comment.with_line(earlier or body, document),
+        change=lambda earlier: comment.with_line(earlier or body, document),
         mode=check.comment,
         failure=document["exit_code"] != 0,
     )
@@ -167,7 +167,7 @@ def _status(github: GitHub, check: Check, document: VerdictDocument) -> str:
     """Set the commit status: its address, or "" if the verdict is about no commit."""
     if not check.has_status:
         return ""
-    return statuses.set_status(
+    return statuses.create(
         github,
         commit=document["told_at"],
         name=check.check_name,

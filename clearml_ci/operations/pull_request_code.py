@@ -4,7 +4,7 @@ from clearml_ci.clearml_api.task_launch import Code
 from clearml_ci.core import entry_script
 from clearml_ci.core.errors import UsageError
 from clearml_ci.decisions import fork_approval
-from clearml_ci.github_api import reads
+from clearml_ci.github_api import file_contents, pull_requests, repository_info
 from clearml_ci.github_api.session import GitHub, GitHubError
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.remote_run import RemoteRun
@@ -28,9 +28,9 @@ def approval_error(github: GitHub | None, check: Check, launch: RemoteRun) -> st
 
 def is_approved(github: GitHub, check: Check) -> bool:
     """True if a user with write access to the repository approved this commit. Raises GitHubError."""
-    comments = reads.comments(github, check.pull_request.number)
+    comments = pull_requests.comments(github, check.pull_request.number)
     claims = fork_approval.claims(check, comments)
-    return any(reads.permission(github, login) in fork_approval.WRITERS for login in claims)
+    return any(repository_info.permission(github, login) in fork_approval.WRITERS for login in claims)
 
 
 def launch_code(github: GitHub | None, check: Check, launch: RemoteRun) -> tuple[Code, list[str]]:
@@ -62,6 +62,6 @@ def _read(github: GitHub | None, check: Check, path: str) -> str | None:
     if github is None or not path:
         return None
     try:
-        return reads.file_at(github, path=path, commit=check.commit)
+        return file_contents.read(github, path=path, commit=check.commit)
     except (GitHubError, UsageError):
         return None

@@ -27,7 +27,7 @@ def launch(
     except GitHubError as error:
         return launch_outcome.not_launched(Outcome.ERROR, phase="settings", reason=str(error))
     try:
-        queue = worker_queues.watched_queues(services.clearml, [remote_run.queue])[remote_run.queue]
+        queue = worker_queues.served(services.clearml, [remote_run.queue])[remote_run.queue]
     except (UsageError, ClearMLError) as error:
         return launch_outcome.not_launched(Outcome.ERROR, phase="queue", reason=str(error))
     launched = task_launch.run(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from clearml_ci.clearml_api import pipeline_runs
+from clearml_ci.clearml_api import project_lookup, run_results
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.documents import AuditVerdict, VerdictDocument
@@ -55,7 +55,7 @@ def require_own_repository(repository: str, run: Run) -> None:
 
     Raises UsageError.
     """
-    if not repository or f"/{repository}{pipeline_runs.PIPELINES}" not in f"/{run.project}/":
+    if not repository or f"/{repository}{project_lookup.PIPELINES}" not in f"/{run.project}/":
         raise UsageError(f"a run in the project '{run.project}' must not report to the repository '{repository}'")
 
 
@@ -81,7 +81,7 @@ def finish(
     error: str,
 ) -> ReportResult:
     """Store the verdict on the run, and post it. An `error` in the parameters is the step's fault as well."""
-    pipeline_runs.publish_verdict(clearml, run.id, document)
+    run_results.publish_verdict(clearml, run.id, document)
     posted = post(None if withheld else github, check, document, body, withheld=withheld)
     result: ReportResult = {"verdict": document, "markdown": body, **posted}
     return {**result, "fault": error} if error else result

@@ -71,7 +71,7 @@ def _wait_for_others(clearml: ClearML, pipelines: str, move: Move, clock: Clock)
     concurrent: list[Move] = []
 
     def settled() -> bool | None:
-        unsettled = promotion_ledger.in_the_way(clearml, pipelines, move)
+        unsettled = promotion_ledger.concurrent_moves(clearml, pipelines, move)
         concurrent.extend(unsettled)
         return None if unsettled else True
 
@@ -88,11 +88,11 @@ def _wait_for_others(clearml: ClearML, pipelines: str, move: Move, clock: Clock)
 def _settle(clearml: ClearML, move: Move, rule: Rule) -> tuple[Stamps, str]:
     """All tasks that carry the tag now, and the one that keeps it: "" if none of them can be compared with."""
     promotion_ledger.record(clearml, replace(move, state=promotion.SETTLING))
-    tagged = task_records.best_tasks(clearml, project=move.project_id, task_name=move.task_name, tag=move.tag, gates=())
+    tagged = task_records.tagged(clearml, projects=[move.project_id], task_name=move.task_name, tag=move.tag, gates=())
     stamps = {task.id: tag_ranking.stamp_of(task.stamp) for task, _ in tagged}
     usable = {task.id: stamps[task.id] for task, _ in tagged if baseline.usable(task)}
     by = tag_ranking.ruling(usable, otherwise=rule)
-    metrics = task_records.metrics_of(clearml, list(usable), by.gates) if usable and by.gates else {}
+    metrics = task_records.with_metrics(clearml, list(usable), by.gates) if usable and by.gates else {}
     reported = {task: values for task, (_, values) in metrics.items()}
     return stamps, tag_ranking.highest(usable, by, reported) if usable else ""
 

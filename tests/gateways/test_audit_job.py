@@ -8,18 +8,28 @@ from typing import Any
 
 import pytest
 
-from clearml_ci.clearml_api import audit_queries, audit_scheduler, pipeline_runs
-from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api import (
+    audit_schedules,
+    pipeline_runs,
+    pipeline_templates,
+    project_lookup,
+)
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core import poll
 from clearml_ci.core.errors import UsageError
+from clearml_ci.core.poll import Stopwatch
 from clearml_ci.job import audit as audit_job
 from clearml_ci.job import reporter, start
 from clearml_ci.parameters import audit
 from sandbox.runtime.clearml_access import Client
 from sandbox.servers import github_server
+from sandbox.testing.hub import FULL_NAME, JOB, Hub, cloned, git
 from tests.clock import fast_clock
-from tests.gateways.hub import FULL_NAME, JOB, Hub, cloned, git
+
+
+def began() -> Stopwatch:
+    return poll.started(fast_clock())
+
 
 ROLES = ("CONTROLLER", "STEPS", "SERVICES")
 HANDED_OVER = {"CLEARML_CI_WAIT": "false"}
@@ -139,7 +149,7 @@ def test_run__worker_of_the_code_queue__is_none_of_the_steps(
         listen(*also)
     asked = audit_job.read_settings({**environ, **PROBE, **HANDED_OVER})
     with pytest.raises(UsageError, match=said) if said else contextlib.nullcontext():
-        start.run(asked, environ, poll.started(fast_clock()))
+        start.run(asked, environ, began())
 
 
 @pytest.mark.usefixtures("clearml")
@@ -149,11 +159,9 @@ def test_run__controllers_worker_is_the_only_one_for_code__would_wait_for_ever(
 ) -> None:
     listen("CONTROLLER", "CODE")
     listen("STEPS")
-    with pytest.raises(UsageError, match="a run would wait for itself for ever"):
-        start.run(audit_job.read_settings({**environ, **settings, **HANDED_OVER}), environ, poll.started(fast_clock()))
-    assert (
-        start.run(audit_job.read_settings({**environ, **HANDED_OVER}), environ, poll.started(fast_clock())) == 0
-    )  # nothing is run
+    with pytest.raises(UsageError, match="deadlock"):
+        start.run(audit_job.read_settings({**environ, **settings, **HANDED_OVER}), environ, began())
+    assert start.run(audit_job.read_settings({**environ, **HANDED_OVER}), environ, began()) == 0  # nothing is run
 
 
 @pytest.mark.usefixtures("clearml")
@@ -173,7 +181,7 @@ def test_schedule__services_worker_is_the_only_one_for_code__is_refused(
 def test_schedule__registered__so_is_the_template_of_its_version(clearml: ClearML, environ: dict[str, str]) -> None:
     audit_job.schedule(environ, "daily 22:30")
     root = f"{environ['CLEARML_CI_PIPELINE_PROJECT']}/{FULL_NAME}"
-    (template,) = audit_queries.templates(clearml, audit_queries.projects(clearml), root=root)
+    (template,) = pipeline_templates.registered(clearml, project_lookup.all_projects(clearml), root=root)
     assert template.commit == environ["CLEARML_CI_COMMIT"]
     audit_job.schedule(environ, "off")
 
@@ -183,19 +191,19 @@ def test_run__not_waited_for__starts_the_audit_and_says_who_tells_its_verdict(
     clearml: ClearML, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = audit_job.read_settings({**environ, **HANDED_OVER})
-    assert start.run(asked, environ, poll.started(fast_clock())) == 0
+    assert start.run(asked, environ, began()) == 0
     said = capsys.readouterr().out
     assert "The verdict comes in the repository's one issue, which the steps' agent writes" in said
     (run,) = re.findall(r"ClearML run: \S+/([0-9a-f]{32})", said)
-    assert audit.from_arguments(pipeline_runs.run(clearml, run).arguments).waited_for is False
+    assert audit.from_arguments(pipeline_runs.read(clearml, run).arguments).waited_for is False
 
 
 @pytest.mark.usefixtures("agents")
 def test_schedule__audits_that_it_starts__have_no_job_that_waits(clearml: ClearML, environ: dict[str, str]) -> None:
     audit_job.schedule(environ, "daily 22:30")
-    project = clearml_session.project_id(clearml, f"{environ['CLEARML_CI_PIPELINE_PROJECT']}/{FULL_NAME}")
+    project = project_lookup.id_of(clearml, f"{environ['CLEARML_CI_PIPELINE_PROJECT']}/{FULL_NAME}")
     (task,) = clearml.call("tasks.get_all", project=[project], type=["service"], only_fields=["id"])["tasks"]
-    wanted = audit_scheduler.from_arguments(pipeline_runs.run(clearml, task["id"]).arguments)
+    wanted = audit_schedules.from_arguments(pipeline_runs.read(clearml, task["id"]).arguments)
     assert audit.from_arguments(wanted.arguments).waited_for is False
     audit_job.schedule(environ, "off")
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from clearml_ci.clearml_api import pipeline_runs, run_cancellation, task_launch, worker_queues
-from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api import ownership, pipeline_runs, run_cancellation, task_launch, worker_queues
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.clearml_api.task_launch import Code, Watch
 from clearml_ci.clearml_api.worker_queues import Queue
@@ -77,7 +76,7 @@ def test_create__script_without_task_init__carries_the_call_and_stays_marked_as_
     code = Code(CODE.repository, COMMIT, ["torch"], inject_task_init=True)
     created = task_launch.create(clearml, launch(project), code, run=run)
     assert "Task.init()" in whole(client, created)["script"]["diff"]
-    assert clearml_session.owned(clearml, created, run=run)
+    assert ownership.is_owned(clearml, created, run=run)
 
 
 def test_owned__clone_of_a_launched_task__is_not_ours(
@@ -85,10 +84,10 @@ def test_owned__clone_of_a_launched_task__is_not_ours(
 ) -> None:
     created = task_launch.create(clearml, launch(project), CODE, run=run)
     clone = client.call("tasks.clone", task=created, new_task_parent=run, new_task_tags=["same"])["id"]
-    assert clearml_session.owned(clearml, created, run=run)
-    assert not clearml_session.owned(clearml, clone, run=run)
-    assert not clearml_session.owned(clearml, created, run=project.task())
-    assert not clearml_session.owned(clearml, created, run="")
+    assert ownership.is_owned(clearml, created, run=run)
+    assert not ownership.is_owned(clearml, clone, run=run)
+    assert not ownership.is_owned(clearml, created, run=project.task())
+    assert not ownership.is_owned(clearml, created, run="")
 
 
 @pytest.mark.parametrize("status", ["queued", "in_progress"])
@@ -209,7 +208,7 @@ def test_supersede__older_runs_of_the_pull_request__are_stopped_and_marked_and_n
     mine = controller(client, project, pull_request="7")
     newer = controller(client, project, pull_request="7")
     assert [one.id for one in run_cancellation.supersede(clearml, mine)] == [older]
-    assert pipeline_runs.run(clearml, older).superseded_by == mine
+    assert pipeline_runs.read(clearml, older).superseded_by == mine
     states = {task: whole(client, task)["status"] for task in (older, other, unmarked, mine, newer)}
     assert states.pop(older) == "stopped"
     assert set(states.values()) == {"in_progress"}
@@ -305,8 +304,8 @@ def test_superseded__clone_of_a_superseded_run__is_not(clearml: ClearML, client:
     properties = client.call("tasks.get_by_id", task=older)["task"]["hyperparams"]["properties"]
     clone = client.call("tasks.clone", task=older, new_task_name="rerun")["id"]
     client.call("tasks.edit_hyper_params", task=clone, hyperparams=list(properties.values()))
-    assert pipeline_runs.run(clearml, older).superseded_by == mine
-    assert pipeline_runs.run(clearml, clone).superseded_by == ""
+    assert pipeline_runs.read(clearml, older).superseded_by == mine
+    assert pipeline_runs.read(clearml, clone).superseded_by == ""
 
 
 def test_refuse_shared_workers__one_agent_for_steps_and_code__is_refused() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from clearml_ci.clearml_api import pipeline_runs
+from clearml_ci.clearml_api import ownership, pipeline_runs, run_results
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.comparability import Alike
@@ -63,10 +63,10 @@ class World:
         step = self.client.call(
             "tasks.create", name="find_task", type="data_processing", project=self.project, parent=run
         )["id"]
-        clearml_session.mark(self.clearml, step, run=run, purpose="step")
+        ownership.mark(self.clearml, step, run=run, purpose="step")
         candidate = {"id": self.candidate, "project_id": self.project}
-        pipeline_runs.store_result(self.clearml, step, {"candidate": candidate, "main_baseline": main})
-        return compare.compare(services.of_agent(self.clearml), pipeline_runs.run(self.clearml, run))
+        run_results.store(self.clearml, step, {"candidate": candidate, "main_baseline": main})
+        return compare.compare(services.of_agent(self.clearml), pipeline_runs.read(self.clearml, run))
 
 
 def _event(task: str, title: str, series: str, iteration: int, value: float) -> dict[str, Any]:

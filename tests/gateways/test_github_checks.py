@@ -10,7 +10,8 @@ from clearml_ci.github_api import check_runs
 from clearml_ci.github_api import session as github_session
 from clearml_ci.github_api.credentials import App, Credentials
 from clearml_ci.github_api.session import GitHub, GitHubError
-from tests.gateways.hub import FULL_NAME, JOB, Hub, proposed, signed_in
+from sandbox.testing.hub import FULL_NAME, JOB, Hub, proposed
+from tests.gateways.job_session import signed_in
 
 NAME = "ClearML CI / verdict"
 RUN = "https://clearml.example/run"

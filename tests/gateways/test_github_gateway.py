@@ -26,9 +26,10 @@ from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
 from clearml_ci.report import comment as markdown
 from sandbox.servers.github_server import GitHubServer
+from sandbox.testing.hub import FULL_NAME, JOB
+from sandbox.testing.hub import connect as as_user
 from tests.gateways.between import served
-from tests.gateways.hub import FULL_NAME, JOB, MARKER, signed_in
-from tests.gateways.hub import connect as as_user
+from tests.gateways.job_session import MARKER, signed_in
 
 TOKEN = "ghs_that-must-not-be-shown"  # noqa: S105  nobody's
 
@@ -43,7 +44,7 @@ def head(server: GitHubServer) -> str:
 
 def test_set_status__long_description__is_cut(server: GitHubServer, issue: Issue) -> None:
     sha = head(server)
-    statuses.set_status(
+    statuses.create(
         signed_in(server), name="ClearML CI", commit=sha, state="failure", description="x" * 500, url="https://c"
     )
     (status,) = issue.repository.get_commit(sha).get_combined_status().statuses
@@ -58,16 +59,16 @@ def test_set_status__long_description__is_cut(server: GitHubServer, issue: Issue
 def test_set_status__refused__names_the_permission(server: GitHubServer) -> None:
     hub = signed_in(server, permissions={"contents": "read"})
     with pytest.raises(GitHubError, match="`statuses: write`"):
-        statuses.set_status(hub, name="ClearML CI", commit=head(server), state="success", description="", url="")
+        statuses.create(hub, name="ClearML CI", commit=head(server), state="success", description="", url="")
 
 
 @pytest.mark.parametrize(
     ("status", "said", "advice"),
     [
         (401, "Bad credentials", "the token is wrong or has expired: set a new one"),
-        (404, "Not Found", "or the token does not see it: it needs `statuses: write` on this repository"),
-        (422, "Validation Failed: too long", "GitHub cannot take it: is it of this repository?"),
-        (403, "You have exceeded a secondary rate limit", "its rate limit is reached: rerun later"),
+        (404, "Not Found", "or the token cannot read it: the token needs `statuses: write` on this repository"),
+        (422, "Validation Failed: too long", "GitHub cannot process it: check that it belongs to this repository"),
+        (403, "You have exceeded a secondary rate limit", "the rate limit of the token is reached: rerun later"),
         (502, "", "rerun later, and see https://www.githubstatus.com"),
     ],
     ids=["401", "404", "422", "rate limit", "502"],
@@ -83,7 +84,7 @@ def test_set_status__refused__says_what_was_tried_where_and_what_to_do(status: i
     with served(app) as address:
         hub = github_session.connect(api_url=address, token=TOKEN, repository=FULL_NAME)
         with pytest.raises(GitHubError) as raised:
-            statuses.set_status(hub, name="ClearML CI", commit="a" * 40, state="success", description="", url="")
+            statuses.create(hub, name="ClearML CI", commit="a" * 40, state="success", description="", url="")
     tried = f"GitHub refused the commit status of aaaaaaaaaa of {FULL_NAME}: {status} {said}; "
     assert str(raised.value).startswith(tried)
     assert advice in str(raised.value)
@@ -92,9 +93,7 @@ def test_set_status__refused__says_what_was_tried_where_and_what_to_do(status: i
 
 def test_set_status__unknown_commit__is_told_with_the_repository(server: GitHubServer) -> None:
     with pytest.raises(GitHubError, match=f"of {FULL_NAME}: 422 No commit found"):
-        statuses.set_status(
-            signed_in(server), name="ClearML CI", commit="0" * 40, state="success", description="", url=""
-        )
+        statuses.create(signed_in(server), name="ClearML CI", commit="0" * 40, state="success", description="", url="")
 
 
 @pytest.mark.parametrize("kind", ["token", "App"])
@@ -103,7 +102,7 @@ def test_connect__nobody_answers__is_told(server: GitHubServer, kind: str) -> No
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{free.getsockname()[1]}"
-    with pytest.raises(GitHubError, match=f"GitHub does not answer at {address} .*: is GITHUB_API_URL right"):
+    with pytest.raises(GitHubError, match=f"GitHub is unreachable at {address} .*: check GITHUB_API_URL"):
         github_session.connect(api_url=address, credentials=given, repository="o/n")
 
 
@@ -124,7 +123,7 @@ def made_app(server: GitHubServer, slug: str = "checker", **options: Any) -> App
 def test_connect__as_an_app__acts_as_its_bot_and_knows_its_login(server: GitHubServer) -> None:
     hub = installed(server, made_app(server, permissions=JOB))
     assert hub.trusted == {"checker[bot]", "github-actions[bot]", "my-bot"}
-    statuses.set_status(hub, name="ClearML CI", commit=head(server), state="success", description="", url="")
+    statuses.create(hub, name="ClearML CI", commit=head(server), state="success", description="", url="")
     (status,) = owned(server).get_commit(head(server)).get_statuses()
     assert status.creator.login == "checker[bot]"
 
@@ -139,7 +138,7 @@ def test_connect__as_an_app_twice__mints_a_token_each_time(server: GitHubServer)
 def test_connect__app_token_expired__is_told(server: GitHubServer) -> None:
     hub = installed(server, made_app(server, token_lifetime=0))
     with pytest.raises(GitHubError, match="401 Bad credentials; the token is wrong or has expired"):
-        statuses.set_status(hub, name="ClearML CI", commit="a" * 40, state="success", description="", url="")
+        statuses.create(hub, name="ClearML CI", commit="a" * 40, state="success", description="", url="")
 
 
 def test_connect__app_not_installed_on_the_repository__is_told_to_install_it(server: GitHubServer) -> None:

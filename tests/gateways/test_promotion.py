@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from clearml_ci.clearml_api import best_tag, pipeline_runs, promotion_ledger, task_records
+from clearml_ci.clearml_api import best_tag, pipeline_runs, promotion_ledger, run_results, task_records
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import poll
 from clearml_ci.core.errors import UsageError
@@ -24,12 +24,12 @@ from clearml_ci.operations.services import Services
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
 from sandbox.runtime.clearml_access import Client
+from sandbox.testing.hub import FULL_NAME, JOB, proposed
 from steps import compare
 from steps import promote as promote_step
 from tests.clock import fast_clock
 from tests.gateways import services
 from tests.gateways.conftest import COMMIT, Project
-from tests.gateways.hub import FULL_NAME, JOB, proposed
 
 TAG = "Best"
 GATE = Gate("accuracy", "validation", tolerance=3.0)
@@ -54,7 +54,7 @@ class Watched(ClearML):
 
 
 def _services(clearml: ClearML, clock: Clock | None = None) -> Services:
-    """Of an agent whose waits take no time, and seem long to it: the one that it waits for stands still meanwhile."""
+    """Of an agent whose waits take no time, and seem long to it: the run that it waits for does not go on meanwhile."""
     return services.of_agent(clearml, clock=clock or fast_clock(speed=100))
 
 
@@ -89,14 +89,14 @@ class World:
         if end:
             self.client.call("tasks.started", task=run)
             self.client.call(f"tasks.{end}", task=run)
-        return pipeline_runs.run(self.clearml, run)
+        return pipeline_runs.read(self.clearml, run)
 
     def promote(self, asked: Check = CHECK) -> Any:
         return promote_step.promote(services.of_agent(self.clearml), self.run(asked))
 
     def move(self, task: str, asked: Check = CHECK, *, session: ClearML | None = None, goes_on: bool = False) -> Any:
         """`goes_on`: an agent is at its step, as far as anyone else can see."""
-        recorded, run = task_records.recorded_task(self.clearml, task), self.run(asked)
+        recorded, run = task_records.read(self.clearml, task), self.run(asked)
         for started in [run.id, self.project.step(run.id, "promote")] if goes_on else []:
             self.client.call("tasks.started", task=started)
         return promotions.promote(_services(session or self.clearml), run, asked, recorded)
@@ -244,7 +244,7 @@ def test_promote__check_that_judged_another_task__takes_that_one(world: World) -
     run = world.run(replace(CHECK, action="check", merge_commit=""), pipeline="pr_check", end="completed")
     step = world.project.step(run.id, "report")
     verdict = {"verdict": {"candidate": {"id": judged}}}
-    pipeline_runs.store_result(world.clearml, step, verdict)
+    run_results.store(world.clearml, step, verdict)
     world.promote()
     assert world.tagged() == [judged]
 
@@ -255,7 +255,7 @@ def test_promote__checks_of_several_names__takes_the_task_that_its_own_name_judg
         asked = replace(CHECK, action="check", merge_commit="", name=name)
         run = world.run(asked, pipeline="pr_check", end="completed")
         judged = {"verdict": {"candidate": {"id": task}}}
-        pipeline_runs.store_result(world.clearml, world.project.step(run.id, "report"), judged)
+        run_results.store(world.clearml, world.project.step(run.id, "report"), judged)
     world.promote(replace(CHECK, name="digits"))
     assert world.tagged() == [tasks["digits"]]
     (move,) = promotion_ledger.moves(world.clearml, world.run().project)
@@ -269,12 +269,12 @@ def at_the_check(world: World, task: str, asked: Check, *, remote: str = "", com
     )
     run = world.run(asked, pipeline="pr_check")
     found = {"candidate": {"id": task, "project_id": world.project.id}}
-    pipeline_runs.store_result(world.clearml, world.project.step(run.id, "find_task"), found)
+    run_results.store(world.clearml, world.project.step(run.id, "find_task"), found)
     if remote:
-        pipeline_runs.store_result(world.clearml, world.project.step(run.id, "remote_run"), {"outcome": remote})
+        run_results.store(world.clearml, world.project.step(run.id, "remote_run"), {"outcome": remote})
     if compared and asked.gates:
         step = world.project.step(run.id, "compare")
-        pipeline_runs.store_result(world.clearml, step, compare.compare(services.of_agent(world.clearml), run))
+        run_results.store(world.clearml, step, compare.compare(services.of_agent(world.clearml), run))
     return promote_step.promote(services.of_agent(world.clearml), run)
 
 
@@ -319,7 +319,7 @@ def test_promote__judged_task_in_another_project__is_refused_before_anything_is_
     judged = replace(world, project=replace(world.project, id=elsewhere)).trained(0.9)
     checked = world.run(replace(CHECK, action="check", merge_commit=""), pipeline="pr_check", end="completed")
     verdict = {"verdict": {"candidate": {"id": judged}}}
-    pipeline_runs.store_result(world.clearml, world.project.step(checked.id, "report"), verdict)
+    run_results.store(world.clearml, world.project.step(checked.id, "report"), verdict)
     with pytest.raises(UsageError) as raised:
         world.promote()
     assert str(raised.value) == (
@@ -359,7 +359,7 @@ def test_compare__promoted_best_that_is_missing__is_an_error_and_no_first_model(
     world.client.call("tasks.update_tags", ids=[best], remove_tags=[TAG])
     run = world.run(replace(CHECK, action="check", merge_commit=""), pipeline="pr_check")
     candidate = {"id": world.trained(0.9), "project_id": world.project.id}
-    pipeline_runs.store_result(world.clearml, world.project.step(run.id, "find_task"), {"candidate": candidate})
+    run_results.store(world.clearml, world.project.step(run.id, "find_task"), {"candidate": candidate})
     result = compare.compare(services.of_agent(world.clearml), run)
     assert result["outcome"] == "error"
     assert "the best is missing" in result["reason"]
@@ -750,7 +750,7 @@ def test_rollback__promotion_that_hangs__is_told_and_leaves_a_best(world: World)
 def test_moves__cloned_run__does_not_count_as_a_move(world: World) -> None:
     new = world.trained(0.9)
     run = world.run()
-    promotions.promote(_services(world.clearml), run, CHECK, task_records.recorded_task(world.clearml, new))
+    promotions.promote(_services(world.clearml), run, CHECK, task_records.read(world.clearml, new))
     world.client.call("tasks.clone", task=run.id)
     assert world.ledger() == [("promote", "moved", new)]
 
@@ -766,7 +766,7 @@ def test_record__controllers_own_configuration__stays(world: World) -> None:
     new, run = world.trained(0.9), world.run()
     item = {"name": "Pipeline", "type": "json", "value": "{}"}
     world.client.call("tasks.edit", task=run.id, configuration={"Pipeline": item})
-    promotions.promote(_services(world.clearml), run, CHECK, task_records.recorded_task(world.clearml, new))
+    promotions.promote(_services(world.clearml), run, CHECK, task_records.read(world.clearml, new))
     stored = world.client.call("tasks.get_by_id", task=run.id)["task"]["configuration"]
     assert set(stored) == {"Pipeline", "ledger"}
     assert json.loads(stored["ledger"]["value"])["merge_commit"] == MERGE

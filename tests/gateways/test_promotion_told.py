@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from clearml_ci.clearml_api import pipeline_runs
-from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api import ownership, pipeline_runs, run_results
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.errors import UsageError
@@ -19,10 +18,11 @@ from clearml_ci.operations import publish
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
 from sandbox.runtime.clearml_access import Client
+from sandbox.testing.hub import FULL_NAME, JOB, Hub, git, proposed
 from steps import promote, report
 from tests.gateways import services
 from tests.gateways.conftest import Project
-from tests.gateways.hub import FULL_NAME, JOB, Hub, git, proposed, signed_in
+from tests.gateways.job_session import signed_in
 
 NONCE = "0123456789abcdef" * 2
 ADDRESS = "https://github.com/o/n.git"
@@ -54,19 +54,19 @@ class World:
             "tasks.create", name="promote", type="controller", project=self.pipeline, hyperparams={"Args": items}
         )["id"]
         self.client.call("tasks.started", task=run)
-        return pipeline_runs.run(self.clearml, run)
+        return pipeline_runs.read(self.clearml, run)
 
     def promoted(self, run: Run) -> Any:
         """The two steps of a run; what the second one says."""
         step = self.client.call(
             "tasks.create", name="promote", type="data_processing", project=self.pipeline, parent=run.id
         )["id"]
-        clearml_session.mark(self.clearml, step, run=run.id, purpose="step")
+        ownership.mark(self.clearml, step, run=run.id, purpose="step")
         try:
             result: StepResult = promote.promote(services.of_agent(self.clearml), run)
         except UsageError as error:
             result = {"fault": str(error)}
-        pipeline_runs.store_result(self.clearml, step, result)
+        run_results.store(self.clearml, step, result)
         return report.report(services.of_agent(self.clearml), run)
 
     def states(self, commit: str) -> list[str]:
@@ -193,7 +193,7 @@ def test_promote__on_pass_in_a_rerun_of_a_closed_pull_request__keeps_the_tag(wor
     candidate = world.project.task(commit=asked.commit)
     for run in runs:
         found = {"candidate": {"id": candidate, "project_id": world.project.id}}
-        pipeline_runs.store_result(world.clearml, world.project.step(run.id, "find_task"), found)
+        run_results.store(world.clearml, world.project.step(run.id, "find_task"), found)
     original, again = runs
     kept = promote.promote(services.of_agent(world.clearml), again)
     assert kept["reason"] == "the tag stays where it is: pull request #1 is merged"
@@ -207,6 +207,6 @@ def test_promote__on_pass_in_a_rerun_that_cannot_ask_github__keeps_the_tag(
     world.run(asked)
     again = world.run(asked)
     found = {"candidate": {"id": world.project.task(commit=asked.commit), "project_id": world.project.id}}
-    pipeline_runs.store_result(world.clearml, world.project.step(again.id, "find_task"), found)
+    run_results.store(world.clearml, world.project.step(again.id, "find_task"), found)
     monkeypatch.delenv("GITHUB_TOKEN")
     assert "no GITHUB_TOKEN and no GitHub App" in promote.promote(services.of_agent(world.clearml), again)["reason"]

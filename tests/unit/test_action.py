@@ -1,4 +1,4 @@
-"""action.yml, its README and the variables of the program, held together by one rule."""
+"""action.yml, its documents and the variables of the program, held together by one rule."""
 
 from pathlib import Path
 from typing import Any, cast
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 STEPS = ACTION["runs"]["steps"]
 CHECK = STEPS[-1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+OUTPUTS = (ROOT / "docs" / "outputs.md").read_text(encoding="utf-8")
 # What the action's own step needs beside the inputs, and the one input that is an argument.
 OF_THE_STEP = {"PYTHON", "PYTHONPATH", "COMMAND", "CLEARML_CI_ACTION_REPOSITORY", "CLEARML_CI_ACTION_REF"}
 VARIABLES = set(CHECK["env"]) - OF_THE_STEP
@@ -66,7 +66,7 @@ def test_outputs__names__are_those_that_the_program_writes() -> None:
     assert set(ACTION["outputs"]) == set(written)
     for name, output in ACTION["outputs"].items():
         assert output["value"] == f"${{{{ steps.check.outputs.{name} }}}}"
-        assert f"`{name}`" in README
+        assert f"`{name}`" in OUTPUTS
     assert all(outcome in ACTION["outputs"]["outcome"]["description"] for outcome in Outcome)
 
 

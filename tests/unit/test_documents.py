@@ -1,134 +1,133 @@
-import json
-from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
+"""The documents compared with the code: length, links, examples, the commands and paths that they name, the version."""
 
+import re
+
+import mermaidx
 import pytest
+import yaml
 
-from clearml_ci.core import comparability, documents, gate, recorded_task
-from clearml_ci.core.comparability import Alike, Inputs
-from clearml_ci.core.documents import AuditVerdict, VerdictDocument
-from clearml_ci.core.gate import Judgement
-from clearml_ci.core.outcome import HOLDS, Outcome
-from clearml_ci.decisions import audit_findings, launch_outcome, promotion, verdict
-from clearml_ci.decisions.audit_findings import Finding, Where
-from clearml_ci.decisions.launch_outcome import Ending, Seen
-from clearml_ci.parameters import remote_run
-from tests.unit.drawing import AUDIT, CHECK, GATE, RUN, TASK, as_read
+import ci_trigger
+import clearml_ci
+from clearml_ci.core.errors import UsageError
+from clearml_ci.policy import policy_file
+from tests.unit.documents import ACTION, PAGES, ROOT, anchors, code_blocks, code_of_all_pages, links, section, steps_of
 
-TASK_DOCUMENT = recorded_task.as_document(TASK)
-JUDGED = Judgement(Outcome.PASSED, "holds", 1.0, 0.9, 0.8, TASK.id, 1.0)
-DIFFERENCES = comparability.differences(Alike(), Inputs({"Args/lr": "1"}, {}, {}), Inputs({}, {}, {}))
-LAUNCH = remote_run.from_arguments({"run_until": "first-iteration"})
-SEEN = Seen("completed", True, True, 1.0, 2.0, 3.0, ())
-RESULTS: dict[str, Any] = {
-    "find_task": {
-        "candidate": TASK_DOCUMENT,
-        "reason": "",
-        "rejected": [{**TASK_DOCUMENT, "reason": "is archived"}],
-        "main_baseline": TASK.id,
-        "notes": ["reused"],
-        "requests": 5,
-    },
-    "compare": {
-        "outcome": "passed",
-        "reason": "holds",
-        "baseline": TASK_DOCUMENT,
-        "main_baseline": TASK_DOCUMENT,
-        "gates": [gate.as_row(GATE, JUDGED, main=0.9)],
-        "differences": comparability.as_documents(DIFFERENCES),
-        "differences_total": 1,
-        "warnings": ["careful"],
-    },
-    "remote_run": {
-        **launch_outcome.as_document(
-            LAUNCH, Ending(Outcome.PASSED, "", "it ran"), SEEN, task=TASK_DOCUMENT, notes=["read"]
-        ),
-        "candidate": None,
+README = PAGES["README.md"]
+
+
+def test_readme__length__is_at_most_200_lines() -> None:
+    assert len(README.splitlines()) <= 200
+
+
+@pytest.mark.parametrize("page", sorted(page for page in PAGES if page.startswith("docs/")))
+def test_page__each__has_a_purpose_and_a_link_in_the_readme(page: str) -> None:
+    title, empty, purpose, *_ = PAGES[page].splitlines()
+    assert title.startswith("# ")
+    assert (empty, purpose[:1].isupper()) == ("", True)
+    assert f"]({page})" in README
+
+
+@pytest.mark.parametrize(("page", "link"), links())
+def test_link__to_a_file_or_a_heading__resolves(page: str, link: str) -> None:
+    if link.startswith("http"):
+        return
+    path, _, anchor = link.partition("#")
+    target = ((ROOT / page).parent / path).resolve() if path else ROOT / page
+    assert target.is_file()
+    assert not anchor or anchor in anchors(str(target.relative_to(ROOT)))
+
+
+def test_commands__of_the_program_in_any_page__exist() -> None:
+    named = set(re.findall(r"ci_trigger\.py ([a-z]+)", code_of_all_pages()))
+    assert {"validate", "rollback", "rerun"} <= named <= set(ci_trigger.COMMANDS)
+
+
+def test_commands__of_make_in_any_page__are_targets() -> None:
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    named = set(re.findall(r"\bmake ([a-z]+)\b", code_of_all_pages()))
+    assert {"demo", "test", "bench"} <= named <= set(targets)
+
+
+def test_commands__of_tools_in_any_page__exist() -> None:
+    named = set(re.findall(r"python -m tools\.(\w+)", code_of_all_pages()))
+    assert named
+    assert [name for name in named if not (ROOT / "tools" / f"{name}.py").is_file()] == []
+
+
+def test_paths__of_the_code_in_any_page__exist() -> None:
+    named = set(re.findall(r"\b(?:[a-z_]+/)+(?:\w+\.py)?(?=[` :)\n])", code_of_all_pages()))
+    folders = {path.name for path in [*ROOT.iterdir(), *(ROOT / "clearml_ci").iterdir()] if path.is_dir()}
+    ours = {path for path in named if path.partition("/")[0] in folders}
+    assert len(ours) > 20
+    assert [path for path in ours if not any((room / path).exists() for room in (ROOT, ROOT / "clearml_ci"))] == []
+
+
+def test_workflow__in_the_readme__has_the_permissions_of_its_table() -> None:
+    (block,) = code_blocks("README.md", "yaml")
+    workflow = yaml.safe_load(block)
+    assert workflow[True] == "pull_request"  # YAML 1.1 reads the key `on` as true
+    job = workflow["jobs"]["check"]
+    assert len(list(steps_of(job))) == 1
+    assert job["permissions"] == {
+        "contents": "read",
+        "statuses": "write",
+        "checks": "write",
+        "pull-requests": "write",
     }
-    if LAUNCH
-    else {},
-    "promote": {"outcome": "passed", "reason": "moved", "promotion": promotion.as_document(CHECK, to=TASK.id)},
-}
-FINDING = Finding("no_best", "note", Where("project", "Digits", "https://clearml/p"), "no task", "tag one")
+    rows = re.findall(r"^\| `([a-z-]+): ([a-z]+)` \|", section("README.md", "Permissions"), re.MULTILINE)
+    assert dict(rows) == job["permissions"]
 
 
-def steps(results: dict[str, Any]) -> Any:
-    return as_read({name: {"status": "completed", "result": result} for name, result in results.items()})
+def test_example__of_any_page__gives_the_action_inputs_that_it_has() -> None:
+    examples = [yaml.safe_load(block) for page in PAGES for block in code_blocks(page, "yaml")]
+    steps = [step for example in examples for step in steps_of(example)]
+    assert len(steps) >= 5
+    assert [step for step in steps if not set(step.get("with") or {}) <= set(ACTION["inputs"])] == []
 
 
-def problems(document: object, hint: Any, at: str = "") -> list[str]:
-    """Where a document has other keys or types than its TypedDict."""
-    kind, parts = get_origin(hint) or hint, get_args(hint)
-    if kind in (Union, UnionType):
-        each = [problems(document, one, at) for one in parts]
-        return [] if [] in each else each[0]
-    if kind is Literal:
-        return [] if document in parts else [f"{at}: {document!r} is none of {parts}"]
-    if not isinstance(document, {float: (int, float)}.get(kind, dict if is_typeddict(kind) else kind)):
-        return [f"{at}: {document!r} is no {hint}"]
-    if is_typeddict(kind) and isinstance(document, dict):
-        hints = get_type_hints(kind)
-        if document.keys() != hints.keys():
-            return [f"{at}: keys {sorted(document.keys() ^ hints.keys())}"]
-        return [found for key, value in document.items() for found in problems(value, hints[key], f"{at}.{key}")]
-    values = document.values() if isinstance(document, dict) else document if isinstance(document, list) else ()
-    return [found for value in values for found in problems(value, parts[-1], f"{at}[]")]
+def test_workflow__of_several_models__has_a_policy_and_a_concurrency_group_for_each() -> None:
+    (block,) = code_blocks("docs/several-models.md", "yaml")
+    job = yaml.safe_load(block)["jobs"]["check"]
+    ((variable, files),) = job["strategy"]["matrix"].items()
+    (step,) = job["steps"]
+    assert f"${{{{ matrix.{variable} }}}}" in step["with"]["policy"]
+    assert f"${{{{ matrix.{variable} }}}}" in job["concurrency"]["group"]
+    assert policy_file.FILE in [f".github/{file}" for file in files]
 
 
-def test_for_check__every_step_left_a_result__has_exactly_the_keys_of_the_document() -> None:
-    document = verdict.for_check(CHECK, run=RUN, steps=steps(RESULTS))
-    assert (document["outcome"], len(document["gates"]), len(document["differences"])) == ("passed", 1, 1)
-    assert None not in (document["remote_run"], document["promotion"], document["candidate"], document["baseline"])
-    rerun = {"by": "Ada", "changes": [], "original": "r", "said": "rerun by Ada"}
-    assert problems({**document, "rerun": rerun}, VerdictDocument) == []
+def test_policy__of_its_page__is_valid() -> None:
+    (block,) = code_blocks("docs/policy.md", "yaml")
+    assert [gate.name for gate in policy_file.load(block, source="docs/policy.md").gates] == [
+        "accuracy/validation",
+        "loss/validation",
+    ]
 
 
-def test_for_check__nothing_left__has_the_same_keys() -> None:
-    assert problems(verdict.for_check(CHECK, run=RUN, steps={}), VerdictDocument) == []
+def test_policies__of_all_pages__are_valid() -> None:
+    blocks = [(page, block) for page in PAGES for block in code_blocks(page, "yaml") if block.startswith("version:")]
+    assert len(blocks) >= 2
+    for page, block in blocks:
+        policy_file.load(block, source=page)
 
 
-def test_for_audit__findings__has_exactly_the_keys_of_the_document() -> None:
-    found = {"findings": audit_findings.as_documents([FINDING]), "notes": ["read"], "unseen": []}
-    left = {"audit_baselines": {**found, "projects": 3, "bests": 2}, "audit_probe": RESULTS["remote_run"]}
-    document = verdict.for_audit(AUDIT, run=RUN, steps=steps(left), planned=left)
-    assert (document["outcome"], len(document["findings"]), document["audited"]) == (
-        "passed",
-        1,
-        {"projects": 3, "bests": 2},
-    )
-    assert problems(document, AuditVerdict) == []
-    assert problems(verdict.audit_error(AUDIT, run=RUN, reason="cancelled"), AuditVerdict) == []
+def test_problems__of_the_policy_page__are_what_validate_prints() -> None:
+    policy = "version: 1\nproject: Digits\ntask_name: train digits\ngates:\n  - metric: accuracy/validation\n"
+    policy += "    max_regresion: 3%\n    min: high\n"
+    (printed,) = [block for block in code_blocks("docs/policy.md", "") if block.startswith(policy_file.FILE)]
+    with pytest.raises(UsageError) as error:
+        policy_file.load(policy, source=policy_file.FILE)
+    assert str(error.value).strip() == printed.strip()
 
 
-def test_problems__document_with_other_keys_or_types__are_found() -> None:
-    document = verdict.for_check(CHECK, run=RUN, steps=steps(RESULTS))
-    assert problems({**document, "more": 1}, VerdictDocument) == [": keys ['more']"]
-    assert problems({**document, "state": "green"}, VerdictDocument)
-    assert problems({**document, "gates": [{"metric": "a/1"}]}, VerdictDocument)
-    assert problems({**document, "commit": None}, VerdictDocument)
+def test_diagrams__of_all_pages__are_drawn_by_mermaid() -> None:
+    diagrams = [block for page in PAGES for block in code_blocks(page, "mermaid")]
+    assert len(diagrams) >= 2
+    assert all("<svg" in mermaidx.render(diagram).svg() for diagram in diagrams)
 
 
-def test_from_json__verdict__is_the_same_document_with_outcomes_at_every_level() -> None:
-    document = verdict.for_check(CHECK, run=RUN, steps=steps(RESULTS))
-    read: VerdictDocument = documents.from_json(json.dumps(document))
-    assert read == document
-    assert read["remote_run"] is not None
-    assert all(isinstance(one, Outcome) for one in (read["outcome"], read["remote_run"]["outcome"]))
-    assert all(isinstance(row["outcome"], Outcome) for row in read["gates"])
-
-
-@pytest.mark.parametrize("text", ['{"outcome": "not_needed"}', '{"outcome": null}', '{"outcome": "later"}', "[1]"])
-def test_from_json__other_values__stay_as_they_are(text: str) -> None:
-    assert documents.from_json(text) == json.loads(text)
-
-
-@pytest.mark.parametrize("outcome", list(Outcome))
-def test_outcome__text__is_its_name_in_json_and_in_every_format(outcome: Outcome) -> None:
-    name = outcome.name.lower()
-    assert (str(outcome), f"{outcome}", f"{outcome:>3}", json.loads(json.dumps(outcome))) == (name,) * 4
-    assert json.dumps({outcome: outcome}, indent=1) == json.dumps({name: name}, indent=1)
-    assert (outcome == name, {name: 1}[outcome], outcome.words) == (True, 1, name.replace("_", " "))
-
-
-def test_holds__outcomes_of_a_gate__are_those_that_let_a_check_pass() -> None:
-    assert {outcome for outcome in Outcome if outcome.exit_code == 0} == HOLDS
+def test_version__of_package_and_changelog__is_one() -> None:
+    newest = re.findall(r"^## (\d\S*) - \d{4}-\d\d-\d\d$", PAGES["CHANGELOG.md"], re.MULTILINE)[0]
+    assert clearml_ci.__version__ == newest
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert 'version = { attr = "clearml_ci.__version__" }' in project
+    assert not re.search(r'^version = "', project, re.MULTILINE)

@@ -9,8 +9,8 @@ from clearml_ci.core.gate import Gate, Judgement, Summary
 from clearml_ci.core.outcome import Outcome
 from tests.unit.drawing import GATE
 
-TABLE = Path(__file__).parents[2] / ".github" / "GATES.md"
-HEADER = ["case", "goal", "value", "allowed", "this commit", "best", "outcome", "limit"]
+TABLE = Path(__file__).parents[2] / "docs" / "gates.md"
+HEADER = ["case", "goal", "value", "allowed", "this commit", "baseline", "outcome", "limit"]
 ROWS = [
     [cell.strip() for cell in line.strip("|").split("|")]
     for line in TABLE.read_text(encoding="utf-8").split("\n## ")[1].splitlines()

@@ -1,4 +1,4 @@
-"""A small local GitHub for demos and tests: the REST API that PyGithub speaks, and a page for each pull request.
+"""A small local GitHub for demos and tests: the REST API that PyGithub uses, and a page for each pull request.
 
 It is a stand-in. It keeps everything in memory, knows only what this project uses, and refuses what the real one
 refuses; code lives in bare git repositories below its directory.
@@ -19,23 +19,23 @@ from sandbox.servers.github_server import (
     checks,
     comments,
     commits,
-    door,
+    errors,
     faults,
-    history,
     issues,
     labels,
     pages,
     pulls,
-    refusals,
     repositories,
+    sandbox_api,
     shapes,
+    timeline,
 )
 from sandbox.servers.github_server.store import OWNER, Store
 from sandbox.servers.loopback import Listener
 
 __all__ = ["GitHubServer", "start"]
 
-_API = (repositories, commits, pulls, issues, history, comments, labels, checks)
+_API = (repositories, commits, pulls, issues, timeline, comments, labels, checks)
 _PATIENCE = 30  # seconds
 
 
@@ -59,8 +59,8 @@ class GitHubServer:
     ) -> str:
         """A new token: `pat` (or `personal`) of `login`, `workflow` (a job's GITHUB_TOKEN), or `app`.
 
-        `permissions` maps a permission to `read` or `write`; None allows everything. Other processes ask
-        `POST /_sandbox/tokens` for one.
+        `permissions` maps a permission to `read` or `write`; None allows everything. Other processes use
+        `POST /_sandbox/tokens`.
         """
         return self._store.mint(kind, repository=repository, login=login, permissions=permissions)
 
@@ -74,7 +74,7 @@ class GitHubServer:
     ) -> tuple[int, str]:
         """A new GitHub App, installed on the owner's repositories or on one: its id and its private key, as PEM.
 
-        Its installation tokens live for `token_lifetime` seconds. Other processes ask `POST /_sandbox/apps` for one.
+        Its installation tokens live for `token_lifetime` seconds. Other processes use `POST /_sandbox/apps`.
         """
         return apps.register(
             self._store, slug, permissions=permissions, repository=repository, token_lifetime=token_lifetime
@@ -88,8 +88,8 @@ class GitHubServer:
 
     def event(self, repository: str, number: int, action: str) -> dict[str, Any]:
         """The payload of a `pull_request` event, as GitHub writes it to GITHUB_EVENT_PATH."""
-        asked: dict[str, str | int] = {"repository": repository, "number": number, "action": action}
-        answer = requests.get(f"{self.url}/_sandbox/events/pull_request", params=asked, timeout=_PATIENCE)
+        query: dict[str, str | int] = {"repository": repository, "number": number, "action": action}
+        answer = requests.get(f"{self.url}/_sandbox/events/pull_request", params=query, timeout=_PATIENCE)
         answer.raise_for_status()
         payload: dict[str, Any] = answer.json()
         return payload
@@ -117,8 +117,8 @@ def _app(store: Store) -> Flask:
         app.before_request_funcs.setdefault(module.blueprint.name, []).append(access.authenticate)
     app.register_blueprint(apps.blueprint, url_prefix=shapes.API)
     app.register_blueprint(pages.blueprint)
-    app.register_blueprint(door.blueprint)
-    app.register_error_handler(refusals.RefusalError, lambda error: error.response())
+    app.register_blueprint(sandbox_api.blueprint)
+    app.register_error_handler(errors.ApiError, lambda error: error.response())
     app.register_error_handler(HTTPException, pages.unknown)
     app.after_request(faults.lose_reply)
     return app
