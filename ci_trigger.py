@@ -28,8 +28,8 @@ model to be the baseline; on a schedule it audits the default branch.
 
 In a GitHub workflow no command is needed, the event decides: a pull request is checked (`on: pull_request`), its
 merge into the default branch (`types: [closed]`, or the push to it) promotes its model, and `on: schedule` starts the
-audit. All settings are environment variables; docs/inputs.md has the table. From a shell, set the CLEARML_* variables
-of your server and GITHUB_REPOSITORY=owner/name, and GITHUB_TOKEN for the commands that read from GitHub:
+audit. All settings are environment variables; docs/inputs.md lists them. From a shell, set the CLEARML_* variables of
+your server and GITHUB_REPOSITORY=owner/name, and GITHUB_TOKEN for the commands that read from GitHub:
 
   python ci_trigger.py validate                         check the policy file
   python ci_trigger.py rerun RUN threshold_percent=5    judge again with another tolerance; RUN is a run's id

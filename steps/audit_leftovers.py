@@ -1,13 +1,7 @@
 """Audit what is left over: tasks of ended runs, queues without workers, templates of old versions."""
 
 from clearml_ci.agent import step
-from clearml_ci.clearml_api import (
-    live_tasks,
-    pipeline_runs,
-    pipeline_templates,
-    project_lookup,
-    worker_queues,
-)
+from clearml_ci.clearml_api import live_tasks, pipeline_runs, pipeline_templates, project_lookup, worker_queues
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.project_lookup import PIPELINES
 from clearml_ci.clearml_api.run_cancellation import STOPS_WITHIN

@@ -43,8 +43,8 @@ def _register(clearml: ClearML, settings: Settings, when: Schedule, environ: Map
     )
     # Each audit that the schedule starts is an original, with an origin of its own.
     arguments = {name: value for name, value in settings.arguments.items() if name != check.ORIGIN}
-    wanted = AuditSchedule(settings.pipeline_project, when, settings.queues.controllers, code, arguments)
-    made = audit_schedules.register(clearml, wanted, queue=queues[services])
+    audits = AuditSchedule(settings.pipeline_project, when, settings.queues.controllers, code, arguments)
+    made = audit_schedules.register(clearml, audits, queue=queues[services])
     state = "registered" if made.new else "registered already"
     console.log(f"{state}: the audit runs {when.text} UTC, started by {made.url}")
     return 0

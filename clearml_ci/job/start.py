@@ -6,13 +6,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from clearml_ci.clearml_api import (
-    pipeline_runs,
-    pipeline_templates,
-    project_lookup,
-    promotion_ledger,
-    worker_queues,
-)
+from clearml_ci.clearml_api import pipeline_runs, pipeline_templates, project_lookup, promotion_ledger, worker_queues
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML, ClearMLError

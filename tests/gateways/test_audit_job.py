@@ -17,6 +17,7 @@ from clearml_ci.clearml_api import (
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core import poll
 from clearml_ci.core.errors import UsageError
+from clearml_ci.core.poll import Stopwatch
 from clearml_ci.job import audit as audit_job
 from clearml_ci.job import reporter, start
 from clearml_ci.parameters import audit
@@ -24,6 +25,11 @@ from sandbox.runtime.clearml_access import Client
 from sandbox.servers import github_server
 from sandbox.testing.hub import FULL_NAME, JOB, Hub, cloned, git
 from tests.clock import fast_clock
+
+
+def began() -> Stopwatch:
+    return poll.started(fast_clock())
+
 
 ROLES = ("CONTROLLER", "STEPS", "SERVICES")
 HANDED_OVER = {"CLEARML_CI_WAIT": "false"}
@@ -143,7 +149,7 @@ def test_run__worker_of_the_code_queue__is_none_of_the_steps(
         listen(*also)
     asked = audit_job.read_settings({**environ, **PROBE, **HANDED_OVER})
     with pytest.raises(UsageError, match=said) if said else contextlib.nullcontext():
-        start.run(asked, environ, poll.started(fast_clock()))
+        start.run(asked, environ, began())
 
 
 @pytest.mark.usefixtures("clearml")
@@ -154,9 +160,8 @@ def test_run__controllers_worker_is_the_only_one_for_code__would_wait_for_ever(
     listen("CONTROLLER", "CODE")
     listen("STEPS")
     with pytest.raises(UsageError, match="deadlock"):
-        start.run(audit_job.read_settings({**environ, **settings, **HANDED_OVER}), environ, poll.started(fast_clock()))
-    nothing_run = audit_job.read_settings({**environ, **HANDED_OVER})
-    assert start.run(nothing_run, environ, poll.started(fast_clock())) == 0
+        start.run(audit_job.read_settings({**environ, **settings, **HANDED_OVER}), environ, began())
+    assert start.run(audit_job.read_settings({**environ, **HANDED_OVER}), environ, began()) == 0  # nothing is run
 
 
 @pytest.mark.usefixtures("clearml")
@@ -186,7 +191,7 @@ def test_run__not_waited_for__starts_the_audit_and_says_who_tells_its_verdict(
     clearml: ClearML, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = audit_job.read_settings({**environ, **HANDED_OVER})
-    assert start.run(asked, environ, poll.started(fast_clock())) == 0
+    assert start.run(asked, environ, began()) == 0
     said = capsys.readouterr().out
     assert "The verdict comes in the repository's one issue, which the steps' agent writes" in said
     (run,) = re.findall(r"ClearML run: \S+/([0-9a-f]{32})", said)

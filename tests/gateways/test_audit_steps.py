@@ -25,6 +25,7 @@ from clearml_ci.core.gate import Gate
 from clearml_ci.core.step_results import BaselinesResult, LeftoversResult, RetrainResult
 from clearml_ci.decisions.promotion import Move
 from clearml_ci.operations import main_branch
+from clearml_ci.operations.services import Services
 from clearml_ci.parameters.audit import Audit, Home
 from sandbox.runtime.clearml_access import Client
 from sandbox.servers import github_server
@@ -47,6 +48,10 @@ class World:
     models: str
     pipelines: str
     audit: Audit
+
+    @property
+    def agent(self) -> Services:
+        return services.of_agent(self.clearml)
 
     @property
     def models_name(self) -> str:
@@ -130,7 +135,7 @@ def test_audit_baselines__two_bests_and_an_archived_one__are_found_in_a_handful_
     before = world.clearml.requests
     project_lookup.all_projects(world.clearml)
     for_all_projects, before = world.clearml.requests - before, world.clearml.requests
-    result = audit_baselines.audit_baselines(services.of_agent(world.clearml), run)
+    result = audit_baselines.audit_baselines(world.agent, run)
     assert sorted(kinds(result)) == [("archived_best", "finding"), ("several_bests", "finding")]
     assert (result["projects"], result["bests"]) == (1, 3)
     assert world.clearml.requests - before - for_all_projects == 2
@@ -145,14 +150,14 @@ def test_audit_baselines__promoted_best_that_was_deleted_or_untagged__is_lost(
     checks = world.client.call("projects.create", name=f"{world.prefix} CI/{FULL_NAME}/.pipelines/promote")["id"]
     promotion_ledger.record(world.clearml, moved(world, world.run(pipeline=checks), best))
     run = world.run() if listed else world.run(projects=())
-    assert kinds(audit_baselines.audit_baselines(services.of_agent(world.clearml), run)) == []
+    assert kinds(audit_baselines.audit_baselines(world.agent, run)) == []
     given = (
         {"task": best, "force": True}
         if lose == "tasks.delete"
         else {"ids": [best], "remove_tags": [world.audit.best_tag]}
     )
     world.client.call(lose, **given)
-    result = audit_baselines.audit_baselines(services.of_agent(world.clearml), run)
+    result = audit_baselines.audit_baselines(world.agent, run)
     (found,) = (one for one in result["findings"] if one["kind"] != "no_best")
     assert (found["kind"], found["severity"]) == ("lost_best", "finding")
     assert (found["where"]["name"], best in found["said"]) == (world.models_name, True)
@@ -162,7 +167,7 @@ def test_audit_baselines__promoted_task_of_a_fork__is_the_best_where_the_ledger_
     best = world.best(script={"repository": "https://github.com/fork/digits.git", "version_num": "b" * 40})
     checks = world.client.call("projects.create", name=f"{world.prefix} CI/{FULL_NAME}/.pipelines/promote")["id"]
     promotion_ledger.record(world.clearml, moved(world, world.run(pipeline=checks), best))
-    result = audit_baselines.audit_baselines(services.of_agent(world.clearml), world.run(projects=()))
+    result = audit_baselines.audit_baselines(world.agent, world.run(projects=()))
     assert (kinds(result), result["bests"]) == ([], 1)
 
 
@@ -173,9 +178,7 @@ def test_audit_baselines__promotions_of_other_projects_and_repositories__are_not
     unlisted = replace(moved(world, world.run(pipeline=here), "0" * 32), project_id="1" * 32)
     for move in (foreign, unlisted):
         promotion_ledger.record(world.clearml, move)
-    assert kinds(audit_baselines.audit_baselines(services.of_agent(world.clearml), world.run())) == [
-        ("no_best", "note")
-    ]
+    assert kinds(audit_baselines.audit_baselines(world.agent, world.run())) == [("no_best", "note")]
 
 
 def moved(world: World, run: Run, task: str) -> Move:
@@ -188,7 +191,7 @@ def test_audit_baselines__main_has_drifted__is_found_by_its_newest_task(world: W
     head = hub.repository.get_branch("main").commit.sha
     world.best(commit=head, accuracy=0.9)
     world.task(commit=head, accuracy=0.7)
-    result = audit_baselines.audit_baselines(services.of_agent(world.clearml), world.run(home=at_home(world, hub)))
+    result = audit_baselines.audit_baselines(world.agent, world.run(home=at_home(world, hub)))
     (found,) = result["findings"]
     assert (found["kind"], result["notes"]) == ("drift", [])
     assert "(0.7, best 0.9)" in found["said"] and head[:10] in found["said"]
@@ -202,13 +205,13 @@ def test_audit_baselines__hundred_commits_since_the_last_merge__its_head_is_stil
     pull.merge(merge_method="squash")
     hub.push_on_main(commits=101)
     world.task(commit=pull.head.sha, accuracy=0.7)
-    result = audit_baselines.audit_baselines(services.of_agent(world.clearml), world.run(home=at_home(world, hub)))
+    result = audit_baselines.audit_baselines(world.agent, world.run(home=at_home(world, hub)))
     assert kinds(result) == [("drift", "finding")]
 
 
 def test_audit_baselines__best_of_a_commit_that_was_never_merged__is_off_main(world: World, hub: Hub) -> None:
     world.best(commit=hub.commit("lonely"))
-    result = audit_baselines.audit_baselines(services.of_agent(world.clearml), world.run(home=at_home(world, hub)))
+    result = audit_baselines.audit_baselines(world.agent, world.run(home=at_home(world, hub)))
     assert kinds(result) == [("off_main", "finding")]
 
 
@@ -217,13 +220,13 @@ def test_audit_baselines__best_of_a_merged_pull_request__is_on_main(world: World
     pull = hub.pull()
     world.best(commit=pull.head.sha)
     pull.merge(merge_method=method)
-    result = audit_baselines.audit_baselines(services.of_agent(world.clearml), world.run(home=at_home(world, hub)))
+    result = audit_baselines.audit_baselines(world.agent, world.run(home=at_home(world, hub)))
     assert result["findings"] == []
 
 
 def test_audit_baselines__best_of_a_commit_that_nobody_pushed__is_off_main(world: World, hub: Hub) -> None:
     world.best(commit="b" * 40)
-    result = audit_baselines.audit_baselines(services.of_agent(world.clearml), world.run(home=at_home(world, hub)))
+    result = audit_baselines.audit_baselines(world.agent, world.run(home=at_home(world, hub)))
     assert kinds(result) == [("off_main", "finding")]
 
 
@@ -233,7 +236,7 @@ def test_audit_baselines__many_older_bests__asks_github_about_the_newest_and_say
     monkeypatch.setattr(main_branch, "MOST_LOOKED_UP", 1)
     for name in ("older", "newer"):
         world.best(name=name, commit=hub.commit(name))
-    result = audit_baselines.audit_baselines(services.of_agent(world.clearml), world.run(home=at_home(world, hub)))
+    result = audit_baselines.audit_baselines(world.agent, world.run(home=at_home(world, hub)))
     assert [one["where"]["name"] for one in result["findings"]] == [f"{world.models_name}/newer"]
     assert result["notes"] == [
         "1 of 2 older commits of baselines were looked up on GitHub: the others may not be on the default branch"
@@ -242,7 +245,7 @@ def test_audit_baselines__many_older_bests__asks_github_about_the_newest_and_say
 
 def test_audit_baselines__no_credentials_and_no_word_of_the_job__could_not_look(world: World) -> None:
     world.best()
-    result = audit_baselines.audit_baselines(services.of_agent(world.clearml), world.run())
+    result = audit_baselines.audit_baselines(world.agent, world.run())
     assert (result["findings"], result["notes"]) == ([], [])
     assert "the steps' agent has no GITHUB_TOKEN" in result["unseen"][0]
 
@@ -254,7 +257,7 @@ def test_audit_baselines__token_that_is_refused__takes_the_jobs_word_or_could_no
     monkeypatch.setenv("GITHUB_TOKEN", "ghs_expired")
     world.best()
     home = replace(at_home(world, hub), recent=("b" * 40,) if told else ())
-    result = audit_baselines.audit_baselines(services.of_agent(world.clearml), world.run(home=home))
+    result = audit_baselines.audit_baselines(world.agent, world.run(home=home))
     assert (result["findings"], len(result["notes"]), len(result["unseen"])) == ([], told, not told)
     assert "401" in [*result["notes"], *result["unseen"]][0]
 
@@ -262,7 +265,7 @@ def test_audit_baselines__token_that_is_refused__takes_the_jobs_word_or_could_no
 def test_audit_baselines__agent_that_cannot_ask__notes_bests_that_the_job_knows_nothing_of(world: World) -> None:
     world.best()
     home = replace(world.audit.home, recent=("c" * 40,))
-    result = audit_baselines.audit_baselines(services.of_agent(world.clearml), world.run(home=home))
+    result = audit_baselines.audit_baselines(world.agent, world.run(home=home))
     assert (kinds(result), result["unseen"]) == ([("unknown_commit", "note")], [])
 
 
@@ -278,7 +281,7 @@ def test_audit_baselines__no_list__takes_this_repositorys_bests_and_the_projects
     for arguments in ({}, {"project": value}):  # the draft of `register`, and a check that was started from it
         given = {"type": "controller", "project": checks, "hyperparams": {"Args": arguments}}
         world.client.call("tasks.create", name="pr_check", **given)
-    result = audit_baselines.audit_baselines(services.of_agent(world.clearml), world.run(projects=()))
+    result = audit_baselines.audit_baselines(world.agent, world.run(projects=()))
     assert (kinds(result), result["projects"], result["bests"]) == ([("no_best", "note")], 2, 1)
     assert empty["id"] in result["findings"][0]["where"]["url"]
 
@@ -304,7 +307,7 @@ def test_audit_leftovers__probe_of_a_dead_run__is_ended_and_its_unmarked_clone_i
     dead = world.run(ended=True)
     probe, clone = world.task(end="started", parent=dead.id), world.task(end="started", parent=dead.id)
     ownership.mark(world.clearml, probe, run=dead.id, purpose="probe")
-    result = audit_leftovers.audit_leftovers(services.of_agent(world.clearml), world.run(queues=()))
+    result = audit_leftovers.audit_leftovers(world.agent, world.run(queues=()))
     told = {one["where"]["url"]: one["kind"] for one in result["findings"] if "leftover" in one["kind"]}
     assert sorted(told.values()) == ["leftover", "unmarked_leftover"]
     assert (world.status(probe), world.status(clone)) == ("stopped", "in_progress")
@@ -322,7 +325,7 @@ def test_audit_leftovers__queued_step_of_a_run__is_taken_off_its_queue(world: Wo
         world.client.call("tasks.enqueue", task=task, queue=queue)
     if deleted:
         world.client.call("tasks.delete", task=dead.id, force=True)
-    result = audit_leftovers.audit_leftovers(services.of_agent(world.clearml), world.run(queues=()))
+    result = audit_leftovers.audit_leftovers(world.agent, world.run(queues=()))
     told = [(one["kind"], one["said"]) for one in result["findings"] if "leftover" in one["kind"]]
     assert [kind for kind, _ in told] == ["leftover", "unmarked_leftover"]
     assert all(f"run {dead.id}" in said and ("is gone" if deleted else "has ended") in said for _, said in told)
@@ -335,7 +338,7 @@ def test_audit_leftovers__clean_up_is_off__only_names_them(world: World) -> None
     dead = world.run(ended=True)
     probe = world.task(end="started", parent=dead.id)
     ownership.mark(world.clearml, probe, run=dead.id, purpose="probe")
-    result = audit_leftovers.audit_leftovers(services.of_agent(world.clearml), world.run(queues=(), clean_up=False))
+    result = audit_leftovers.audit_leftovers(world.agent, world.run(queues=(), clean_up=False))
     assert ("leftover", "finding") in kinds(result)
     assert world.status(probe) == "in_progress"
     world.client.call("tasks.stopped", task=probe, force=True)
@@ -347,7 +350,7 @@ def test_audit_leftovers__living_runs_and_other_repositories__are_not_touched(wo
     tasks = [world.task(end="started", parent=run.id) for run in (dead_elsewhere, alive)]
     for task, run in zip(tasks, (dead_elsewhere, alive), strict=True):
         ownership.mark(world.clearml, task, run=run.id, purpose="probe")
-    result = audit_leftovers.audit_leftovers(services.of_agent(world.clearml), world.run(queues=()))
+    result = audit_leftovers.audit_leftovers(world.agent, world.run(queues=()))
     assert [one for one in result["findings"] if "leftover" in one["kind"]] == []
     assert [world.status(task) for task in tasks] == ["in_progress", "in_progress"]
     for task in tasks:
@@ -359,7 +362,7 @@ def test_audit_leftovers__superseded_controller_that_lives_on__is_ended_with_its
     step = world.task(end="started", parent=stale.id, project=world.pipelines)
     ownership.mark(world.clearml, step, run=stale.id, purpose="step")
     superseded(world, stale.id, f"{newer.id} instead of {stale.id}")
-    result = audit_leftovers.audit_leftovers(services.of_agent(world.clearml), world.run(queues=()))
+    result = audit_leftovers.audit_leftovers(world.agent, world.run(queues=()))
     (found,) = (one for one in result["findings"] if stale.id in one["where"]["url"])
     assert found["kind"] == "leftover" and f"the newer run {newer.id} superseded it;" in found["said"]
     assert [world.status(task) for task in (stale.id, step, newer.id)] == ["stopped", "stopped", "in_progress"]
@@ -372,7 +375,7 @@ def superseded(world: World, run: str, by: str) -> None:
 def test_audit_leftovers__rerun_of_a_superseded_controller__is_not_superseded_itself(world: World) -> None:
     stale, again = world.run(ended=True), world.run()
     superseded(world, again.id, f"{world.run(ended=True).id} instead of {stale.id}")  # what its clone copied
-    result = audit_leftovers.audit_leftovers(services.of_agent(world.clearml), world.run(queues=()))
+    result = audit_leftovers.audit_leftovers(world.agent, world.run(queues=()))
     assert [one for one in result["findings"] if "leftover" in one["kind"]] == []
     assert world.status(again.id) == "in_progress"
 
@@ -381,14 +384,12 @@ def test_audit_leftovers__queue__is_found_without_workers_and_with_a_long_wait(w
     queue = world.client.call("queues.create", name=f"{world.prefix} queue")["id"]
     waiting = world.task(end=None)
     world.client.call("tasks.enqueue", task=waiting, queue=queue)
-    assert ("no_workers", "finding") in kinds(
-        audit_leftovers.audit_leftovers(services.of_agent(world.clearml), world.run())
-    )
+    assert ("no_workers", "finding") in kinds(audit_leftovers.audit_leftovers(world.agent, world.run()))
     world.client.call("workers.register", worker=f"{world.prefix}-worker", queues=[queue])
-    assert kinds(audit_leftovers.audit_leftovers(services.of_agent(world.clearml), world.run(longest_wait=0.001))) == [
+    assert kinds(audit_leftovers.audit_leftovers(world.agent, world.run(longest_wait=0.001))) == [
         ("long_wait", "finding")
     ]
-    assert kinds(audit_leftovers.audit_leftovers(services.of_agent(world.clearml), world.run())) == []
+    assert kinds(audit_leftovers.audit_leftovers(world.agent, world.run())) == []
     world.client.call("tasks.dequeue", task=waiting)
 
 
@@ -398,7 +399,7 @@ def test_audit_leftovers__drafts_of_older_versions__are_a_note_and_newer_ones_ar
         draft = world.task(end=None, type="controller", project=world.pipelines, script=script)
         if mark:
             world.client.call("tasks.edit", task=draft, runtime={pipeline_templates.TEMPLATE_MARK: draft})
-    result = audit_leftovers.audit_leftovers(services.of_agent(world.clearml), world.run(queues=()))
+    result = audit_leftovers.audit_leftovers(world.agent, world.run(queues=()))
     (found,) = (one for one in result["findings"] if one["kind"] == "old_templates")
     assert (found["severity"], found["said"][:26]) == ("note", "1 draft of old versions of")
 
@@ -412,7 +413,7 @@ def test_audit_probe__queue_without_workers__is_a_finding_and_launches_nothing(
     world.client.call("queues.create", name=f"{world.prefix} code")
     monkeypatch.setitem(EXTRA, "run_until", "first-iteration")
     monkeypatch.setitem(EXTRA, "run_queue", f"{world.prefix} code")
-    result = audit_probe.audit_probe(services.of_agent(world.clearml), world.run(commit="a" * 40))
+    result = audit_probe.audit_probe(world.agent, world.run(commit="a" * 40))
     assert (result["outcome"], result["phase"], kinds(result)) == ("error", "queue", [("does_not_run", "finding")])
 
 
@@ -422,13 +423,13 @@ TRAIN = {"run_script": "train.py", "retrain": "2"}
 def test_audit_retrain__queue_without_workers__is_a_finding_and_trains_nothing(world: World) -> None:
     world.client.call("queues.create", name=f"{world.prefix} code")
     run = world.run(commit="a" * 40, edits={**TRAIN, "run_queue": f"{world.prefix} code"})
-    result = audit_retrain.audit_retrain(services.of_agent(world.clearml), run)
+    result = audit_retrain.audit_retrain(world.agent, run)
     assert (result["tasks"], kinds(result), result["unseen"]) == ([], [("does_not_run", "finding")], [])
 
 
 def test_audit_retrain__without_a_gate__says_what_is_missing(world: World) -> None:
     with pytest.raises(UsageError, match="gates is empty: name the metrics"):
-        audit_retrain.audit_retrain(services.of_agent(world.clearml), world.run(gates=(), edits=TRAIN))
+        audit_retrain.audit_retrain(world.agent, world.run(gates=(), edits=TRAIN))
 
 
 def reported(world: World, run: Run, *findings: dict[str, Any]) -> Any:
@@ -437,7 +438,7 @@ def reported(world: World, run: Run, *findings: dict[str, Any]) -> Any:
         step = world.task(end="completed", name=name, parent=run.id, project=world.pipelines)
         ownership.mark(world.clearml, step, run=run.id, purpose="step")
         run_results.store(world.clearml, step, {"findings": findings, "notes": []})
-    return audit_report.audit_report(services.of_agent(world.clearml), run)
+    return audit_report.audit_report(world.agent, run)
 
 
 def issues(hub: Hub) -> list[tuple[str, str]]:
@@ -500,7 +501,7 @@ def test_audit_report__rerun_whose_parameters_cannot_be_read__leaves_an_error_an
     home = at_home(world, hub)
     reported(world, world.run(home=home, edits=ORIGIN), FOUND)
     again = world.run(home=home, edits={**ORIGIN, "retrain": "ten"})
-    result: Any = audit_report.audit_report(services.of_agent(world.clearml), again)
+    result: Any = audit_report.audit_report(world.agent, again)
     verdict = result["verdict"]
     assert (verdict["outcome"], verdict["exit_code"]) == ("error", 4)
     assert "the parameters of this rerun cannot be read: retrain is 'ten'" in verdict["exit_reason"]
@@ -512,7 +513,7 @@ def test_audit_report__rerun_whose_parameters_cannot_be_read__leaves_an_error_an
 
 def test_audit_report__first_run_whose_parameters_cannot_be_read__is_a_fault(world: World) -> None:
     with pytest.raises(UsageError, match="retrain is 'ten'"):
-        audit_report.audit_report(services.of_agent(world.clearml), world.run(edits={**ORIGIN, "retrain": "ten"}))
+        audit_report.audit_report(world.agent, world.run(edits={**ORIGIN, "retrain": "ten"}))
 
 
 def test_audit_report__nobody_could_look__leaves_the_issue_open(world: World, hub: Hub) -> None:
@@ -534,4 +535,4 @@ FOUND = {"kind": "no_workers", "severity": "finding", "where": WHERE, "said": "s
 def test_audit_report__run_of_another_repositorys_project__is_refused(world: World) -> None:
     run = world.run(home=replace(world.audit.home, repository="else/where"))
     with pytest.raises(UsageError, match="must not report to the repository 'else/where'"):
-        audit_report.audit_report(services.of_agent(world.clearml), run)
+        audit_report.audit_report(world.agent, run)

@@ -1,7 +1,9 @@
 """What a check launches, follows and may end, against a ClearML server. No agent: the test plays its part."""
 
+import contextlib
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -104,6 +106,51 @@ def test_end__probe_that_has_not_ended__is_stopped_and_archived(
     assert task["status"] in ("stopped", "created")
     assert "archived" in task["system_tags"]
     assert client.call("queues.get_by_id", queue=queue)["queue"]["entries"] == []
+
+
+def test_end__agent_that_died__is_marked_as_stopped(
+    clearml: ClearML, client: Client, project: Project, run: str, queue: str, prefix: str
+) -> None:
+    """`tasks.stop` alone asks the worker, which does not answer any more."""
+    created = task_launch.create(clearml, launch(project), CODE, run=run)
+    task_launch.enqueue(clearml, created, queue=queue)
+    client.call("queues.get_next_task", queue=queue)
+    client.call("tasks.started", task=created)
+    client.call("workers.register", worker=f"{prefix}:gone", queues=[])
+    client.call("workers.status_report", worker=f"{prefix}:gone", timestamp=int(time.time() * 1000), task=created)
+    client.call("tasks.stop", task=created)
+    assert whole(client, created)["status"] == "in_progress"
+    task_launch.end(clearml, created, run=run, archive=True, reason="over", clock=fast_clock())
+    task = whole(client, created)
+    assert (task["status"], "archived" in task["system_tags"]) == ("stopped", True)
+
+
+@dataclass
+class Unreachable(ClearML):
+    """A session in which the next looks at the launched task get no answer."""
+
+    refused: int = 0
+
+    def call(self, endpoint: str, **request: Any) -> dict[str, Any]:
+        if endpoint == "tasks.get_all" and "last_metrics" in request["only_fields"] and self.refused:
+            self.refused -= 1
+            raise ClearMLError(f"{endpoint}: no answer")
+        return super().call(endpoint, **request)
+
+
+@pytest.mark.parametrize(("refused", "goes_on"), [(20, True), (10_000, False)], ids=["a-restart", "for-good"])
+def test_run__server_that_does_not_answer__is_waited_for_and_nothing_is_left(
+    clearml: ClearML, client: Client, project: Project, run: str, queue: str, refused: int, goes_on: bool
+) -> None:
+    silent, reports = Unreachable(clearml.session, refused=refused), list[str]()
+    given = launch(project, run_queue_limit="60")
+    with contextlib.nullcontext() if goes_on else pytest.raises(ClearMLError, match="no answer"):
+        launched = task_launch.run(silent, given, CODE, queue=queue, run=run, clock=fast_clock(), report=reports.append)
+        assert (launched.ending.outcome, launched.ending.phase) == ("error", "queue")
+        assert reports == ["train: queued"]
+    assert client.call("queues.get_by_id", queue=queue)["queue"]["entries"] == []
+    (task,) = client.call("tasks.get_all", parent=run, system_tags=["archived"], only_fields=["status"])["tasks"]
+    assert task["status"] in ("stopped", "created")
 
 
 def test_end__task_of_somebody_else__is_refused_and_left_alone(

@@ -54,7 +54,7 @@ class Watched(ClearML):
 
 
 def _services(clearml: ClearML, clock: Clock | None = None) -> Services:
-    """Of an agent whose waits take no time, and seem long to it: the one that it waits for stands still meanwhile."""
+    """Of an agent whose waits take no time, and seem long to it: the run that it waits for does not go on meanwhile."""
     return services.of_agent(clearml, clock=clock or fast_clock(speed=100))
 
 
