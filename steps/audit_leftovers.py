@@ -4,8 +4,8 @@ from clearml_ci.agent import step
 from clearml_ci.clearml_api import live_tasks, pipeline_runs, pipeline_templates, project_lookup, worker_queues
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.project_lookup import PIPELINES
-from clearml_ci.clearml_api.run_cancellation import STOPS_WITHIN
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.clearml_api.task_cancellation import STOPS_WITHIN
 from clearml_ci.core import console, formatting
 from clearml_ci.core.step_results import LeftoversResult
 from clearml_ci.decisions import audit_findings, leftovers

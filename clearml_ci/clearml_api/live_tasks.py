@@ -12,8 +12,8 @@ from clearml_ci.clearml_api import (
     paging,
     pipeline_runs,
     run_cancellation,
+    task_cancellation,
     task_fields,
-    task_launch,
 )
 from clearml_ci.clearml_api.pipeline_runs import SUPERSEDED
 from clearml_ci.clearml_api.project_lookup import PIPELINES
@@ -74,4 +74,4 @@ def stop(clearml: ClearML, task: LiveTask, *, clock: Clock) -> None:
         run_cancellation.stop(clearml, task.id, reason=reason, clock=clock)
     else:
         archive = task.purpose == "probe"
-        task_launch.end(clearml, task.id, run=task.run, archive=archive, reason=reason, clock=clock)
+        task_cancellation.end(clearml, task.id, run=task.run, archive=archive, reason=reason, clock=clock)

@@ -127,7 +127,7 @@ def _cancel(clearml: ClearML, reporter: Reporter, run: RunDocument, reason: str,
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     try:
-        run_cancellation.ask_to_stop(clearml, run["id"], reason=f"ClearML CI: {reason}")
+        run_cancellation.request_stop(clearml, run["id"], reason=f"ClearML CI: {reason}")
         exit_code = _conclude_unreported(reporter, run, f"{reason}; the run was stopped")
         run_cancellation.stop(clearml, run["id"], reason=f"ClearML CI: {reason}", clock=clock)
     except ClearMLError as error:

@@ -1,6 +1,6 @@
 """The pull request's code as GitHub knows it: whether it may run on an agent, and what it needs there."""
 
-from clearml_ci.clearml_api.task_launch import Code
+from clearml_ci.clearml_api.launch_draft import Code
 from clearml_ci.core import entry_script
 from clearml_ci.core.errors import UsageError
 from clearml_ci.decisions import fork_approval

@@ -8,9 +8,18 @@ from typing import Any
 
 import pytest
 
-from clearml_ci.clearml_api import ownership, pipeline_runs, run_cancellation, task_launch, worker_queues
+from clearml_ci.clearml_api import (
+    launch_draft,
+    ownership,
+    pipeline_runs,
+    run_cancellation,
+    task_cancellation,
+    task_launch,
+    worker_queues,
+)
+from clearml_ci.clearml_api.launch_draft import Code
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
-from clearml_ci.clearml_api.task_launch import Code, Watch
+from clearml_ci.clearml_api.task_watch import Watch
 from clearml_ci.clearml_api.worker_queues import Queue
 from clearml_ci.core.errors import UsageError
 from clearml_ci.parameters import remote_run
@@ -53,7 +62,7 @@ def test_create__script_with_arguments__is_what_an_agent_needs(
 ) -> None:
     asked = launch(project, run_folder="src", run_args="epochs=1 seed=3", run_docker_image="python:3.12")
     code = Code(CODE.repository, COMMIT, ["torch==2.0"], inject_task_init=False)
-    task = whole(client, task_launch.create(clearml, asked, code, run=run))
+    task = whole(client, launch_draft.create(clearml, asked, code, run=run))
     script = task["script"]
     assert (script["repository"], script["version_num"], script["diff"]) == (CODE.repository, COMMIT, "")
     assert (script["entry_point"], script["working_dir"]) == ("train.py", "src")
@@ -67,7 +76,7 @@ def test_create__module__runs_it_with_its_arguments(
     clearml: ClearML, client: Client, project: Project, run: str
 ) -> None:
     asked = launch(project, run_script="", run_module="pytest -m gpu tests")
-    task = whole(client, task_launch.create(clearml, asked, CODE, run=run))
+    task = whole(client, launch_draft.create(clearml, asked, CODE, run=run))
     assert task["script"]["entry_point"] == "-m pytest -m gpu tests"
     assert not task["script"].get("requirements", {}).get("pip")
 
@@ -76,7 +85,7 @@ def test_create__script_without_task_init__carries_the_call_and_stays_marked_as_
     clearml: ClearML, client: Client, project: Project, run: str
 ) -> None:
     code = Code(CODE.repository, COMMIT, ["torch"], inject_task_init=True)
-    created = task_launch.create(clearml, launch(project), code, run=run)
+    created = launch_draft.create(clearml, launch(project), code, run=run)
     assert "Task.init()" in whole(client, created)["script"]["diff"]
     assert ownership.is_owned(clearml, created, run=run)
 
@@ -84,7 +93,7 @@ def test_create__script_without_task_init__carries_the_call_and_stays_marked_as_
 def test_owned__clone_of_a_launched_task__is_not_ours(
     clearml: ClearML, client: Client, project: Project, run: str
 ) -> None:
-    created = task_launch.create(clearml, launch(project), CODE, run=run)
+    created = launch_draft.create(clearml, launch(project), CODE, run=run)
     clone = client.call("tasks.clone", task=created, new_task_parent=run, new_task_tags=["same"])["id"]
     assert ownership.is_owned(clearml, created, run=run)
     assert not ownership.is_owned(clearml, clone, run=run)
@@ -96,12 +105,12 @@ def test_owned__clone_of_a_launched_task__is_not_ours(
 def test_end__probe_that_has_not_ended__is_stopped_and_archived(
     clearml: ClearML, client: Client, project: Project, run: str, queue: str, status: str
 ) -> None:
-    created = task_launch.create(clearml, launch(project), CODE, run=run)
-    task_launch.enqueue(clearml, created, queue=queue)
+    created = launch_draft.create(clearml, launch(project), CODE, run=run)
+    launch_draft.enqueue(clearml, created, queue=queue)
     if status == "in_progress":
         client.call("queues.get_next_task", queue=queue)
         client.call("tasks.started", task=created)
-    task_launch.end(clearml, created, run=run, archive=True, reason="over", clock=fast_clock())
+    task_cancellation.end(clearml, created, run=run, archive=True, reason="over", clock=fast_clock())
     task = whole(client, created)
     assert task["status"] in ("stopped", "created")
     assert "archived" in task["system_tags"]
@@ -112,15 +121,15 @@ def test_end__agent_that_died__is_marked_as_stopped(
     clearml: ClearML, client: Client, project: Project, run: str, queue: str, prefix: str
 ) -> None:
     """`tasks.stop` alone asks the worker, which does not answer any more."""
-    created = task_launch.create(clearml, launch(project), CODE, run=run)
-    task_launch.enqueue(clearml, created, queue=queue)
+    created = launch_draft.create(clearml, launch(project), CODE, run=run)
+    launch_draft.enqueue(clearml, created, queue=queue)
     client.call("queues.get_next_task", queue=queue)
     client.call("tasks.started", task=created)
     client.call("workers.register", worker=f"{prefix}:gone", queues=[])
     client.call("workers.status_report", worker=f"{prefix}:gone", timestamp=int(time.time() * 1000), task=created)
     client.call("tasks.stop", task=created)
     assert whole(client, created)["status"] == "in_progress"
-    task_launch.end(clearml, created, run=run, archive=True, reason="over", clock=fast_clock())
+    task_cancellation.end(clearml, created, run=run, archive=True, reason="over", clock=fast_clock())
     task = whole(client, created)
     assert (task["status"], "archived" in task["system_tags"]) == ("stopped", True)
 
@@ -159,7 +168,7 @@ def test_end__task_of_somebody_else__is_refused_and_left_alone(
     foreign = project.task(end=None, parent=run)
     client.call("tasks.started", task=foreign)
     with pytest.raises(ClearMLError, match="does not carry the mark"):
-        task_launch.end(clearml, foreign, run=run, archive=True, reason="over", clock=fast_clock())
+        task_cancellation.end(clearml, foreign, run=run, archive=True, reason="over", clock=fast_clock())
     task = whole(client, foreign)
     assert (task["status"], "archived" in task["system_tags"]) == ("in_progress", False)
 
@@ -167,14 +176,14 @@ def test_end__task_of_somebody_else__is_refused_and_left_alone(
 def test_end__empty_id__touches_nothing(clearml: ClearML, run: str) -> None:
     before = clearml.requests
     with pytest.raises(ClearMLError, match="an empty task id"):
-        task_launch.end(clearml, "", run=run, archive=True, reason="over", clock=fast_clock())
+        task_cancellation.end(clearml, "", run=run, archive=True, reason="over", clock=fast_clock())
     assert clearml.requests == before
 
 
 @pytest.fixture
 def running(clearml: ClearML, client: Client, project: Project, run: str) -> str:
     """A launched task that an agent has taken."""
-    created = task_launch.create(clearml, launch(project), CODE, run=run)
+    created = launch_draft.create(clearml, launch(project), CODE, run=run)
     client.call("tasks.started", task=created)
     return created
 
