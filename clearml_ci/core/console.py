@@ -1,6 +1,6 @@
-"""The console of a step, which ClearML shows."""
+"""The console of a step and the log of a job."""
 
 
 def log(line: str) -> None:
     """Print a line immediately."""
-    print(line, flush=True)  # noqa: T201  ClearML records what is printed
+    print(line, flush=True)  # noqa: T201  read on the console of a task, or in the log of a job

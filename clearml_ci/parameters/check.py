@@ -82,7 +82,7 @@ class Check:
 
     @property
     def status_commit(self) -> str:
-        """The commit whose status tells the verdict: a merge's is that of the base branch."""
+        """The commit whose status shows the verdict: a merge's is that of the base branch."""
         return self.merge_commit or self.commit
 
     @property

@@ -5,15 +5,17 @@ from typing import Any
 
 import pytest
 
-from clearml_ci.clearml_api import pipeline_runs
+from clearml_ci.clearml_api import ownership, pipeline_runs, run_results
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.comparability import MatchRules
 from clearml_ci.core.gate import Gate
+from clearml_ci.operations import chart_curves
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
 from sandbox.runtime.clearml_access import Client
-from steps import compare, report
+from steps import compare
+from tests.gateways import services
 
 REPOSITORY = "https://github.com/o/n.git"
 ACCURACY = Gate("accuracy", "validation", tolerance=3.0)
@@ -61,10 +63,10 @@ class World:
         step = self.client.call(
             "tasks.create", name="find_task", type="data_processing", project=self.project, parent=run
         )["id"]
-        clearml_session.mark(self.clearml, step, run=run, purpose="step")
+        ownership.mark(self.clearml, step, run=run, purpose="step")
         candidate = {"id": self.candidate, "project_id": self.project}
-        pipeline_runs.store_result(self.clearml, step, {"candidate": candidate, "main_baseline": main})
-        return compare.compare(self.clearml, pipeline_runs.run(self.clearml, run))
+        run_results.store(self.clearml, step, {"candidate": candidate, "main_baseline": main})
+        return compare.compare(services.of_agent(self.clearml), pipeline_runs.read(self.clearml, run))
 
 
 def _event(task: str, title: str, series: str, iteration: int, value: float) -> dict[str, Any]:
@@ -164,14 +166,14 @@ def test_curves__of_the_report__are_the_candidates_and_its_gates_bests(world: Wo
     best = world.best([0.7, 0.8], latency=19.0)
     asked = replace(CHECK, gates=(LATENCY, ACCURACY))
     document: Any = {"candidate": {"id": world.candidate}, "gates": world.compare(*asked.gates)["gates"]}
-    (drawn,) = report.curves(world.clearml, asked, document).items()
+    (drawn,) = chart_curves.read(world.clearml, asked, document).items()
     assert document["gates"][1]["baseline_task"] == best
     assert [round(value, 6) for _, value in drawn[1].candidate] == [0.5, 0.9, 0.85]
     assert (drawn[0], [round(value, 6) for _, value in drawn[1].baseline]) == (1, [0.7, 0.8])
     gone: Any = {**document, "candidate": {"id": "0" * 32}}
     none: Any = {"candidate": None, "gates": []}
-    assert report.curves(world.clearml, asked, gone) == {}
-    assert report.curves(world.clearml, asked, none) == {}
+    assert chart_curves.read(world.clearml, asked, gone) == {}
+    assert chart_curves.read(world.clearml, asked, none) == {}
 
 
 def test_compare__best_above_last__is_warned_about(world: World) -> None:

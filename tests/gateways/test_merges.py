@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from clearml_ci.job import event_context
-from tests.gateways.hub import FULL_NAME, JOB, Hub, git, proposed
+from sandbox.testing.hub import FULL_NAME, JOB, Hub, git, proposed
 
 Told = tuple[list[int], list[str]]
 

@@ -12,20 +12,24 @@ from typing import Any
 
 import pytest
 
-from clearml_ci.clearml_api import best_tag, pipeline_runs, promotion_ledger, task_records
+from clearml_ci.clearml_api import best_tag, pipeline_runs, promotion_ledger, run_results, task_records
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.core import poll
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
+from clearml_ci.core.poll import Clock
 from clearml_ci.job import start
-from clearml_ci.operations import promote as moving
-from clearml_ci.operations import tag_transfer
+from clearml_ci.operations import promote as promotions
+from clearml_ci.operations.services import Services
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
 from sandbox.runtime.clearml_access import Client
+from sandbox.testing.hub import FULL_NAME, JOB, proposed
 from steps import compare
 from steps import promote as promote_step
+from tests.clock import fast_clock
+from tests.gateways import services
 from tests.gateways.conftest import COMMIT, Project
-from tests.gateways.hub import FULL_NAME, JOB, proposed
 
 TAG = "Best"
 GATE = Gate("accuracy", "validation", tolerance=3.0)
@@ -47,6 +51,11 @@ class Watched(ClearML):
         self.before(self.sent)
         self.sent += 1
         return super().call(endpoint, **request)
+
+
+def _services(clearml: ClearML, clock: Clock | None = None) -> Services:
+    """Of an agent whose waits take no time, and seem long to it: the run that it waits for does not go on meanwhile."""
+    return services.of_agent(clearml, clock=clock or fast_clock(speed=100))
 
 
 class DiedError(Exception):
@@ -80,24 +89,24 @@ class World:
         if end:
             self.client.call("tasks.started", task=run)
             self.client.call(f"tasks.{end}", task=run)
-        return pipeline_runs.run(self.clearml, run)
+        return pipeline_runs.read(self.clearml, run)
 
     def promote(self, asked: Check = CHECK) -> Any:
-        return promote_step.promote(self.clearml, self.run(asked))
+        return promote_step.promote(services.of_agent(self.clearml), self.run(asked))
 
     def move(self, task: str, asked: Check = CHECK, *, session: ClearML | None = None, goes_on: bool = False) -> Any:
         """`goes_on`: an agent is at its step, as far as anyone else can see."""
-        recorded, run = task_records.recorded_task(self.clearml, task), self.run(asked)
+        recorded, run = task_records.read(self.clearml, task), self.run(asked)
         for started in [run.id, self.project.step(run.id, "promote")] if goes_on else []:
             self.client.call("tasks.started", task=started)
-        return moving.promote(session or self.clearml, run, asked, recorded)
+        return promotions.promote(_services(session or self.clearml), run, asked, recorded)
 
     def rollback(self) -> Any:
         return self.promote(replace(CHECK, action="rollback"))
 
-    def undo(self, asked: Check = CHECK, *, session: ClearML | None = None) -> Any:
+    def undo(self, asked: Check = CHECK, *, session: ClearML | None = None, clock: Clock | None = None) -> Any:
         asked = replace(asked, action="rollback", project=self.project.name)
-        return moving.rollback(session or self.clearml, self.run(asked), asked)
+        return promotions.rollback(_services(session or self.clearml, clock), self.run(asked), asked)
 
     def interrupted(self, task: str, asked: Check = CHECK) -> None:
         """A promotion that dies before it takes the tag from the old best."""
@@ -235,7 +244,7 @@ def test_promote__check_that_judged_another_task__takes_that_one(world: World) -
     run = world.run(replace(CHECK, action="check", merge_commit=""), pipeline="pr_check", end="completed")
     step = world.project.step(run.id, "report")
     verdict = {"verdict": {"candidate": {"id": judged}}}
-    pipeline_runs.store_result(world.clearml, step, verdict)
+    run_results.store(world.clearml, step, verdict)
     world.promote()
     assert world.tagged() == [judged]
 
@@ -246,7 +255,7 @@ def test_promote__checks_of_several_names__takes_the_task_that_its_own_name_judg
         asked = replace(CHECK, action="check", merge_commit="", name=name)
         run = world.run(asked, pipeline="pr_check", end="completed")
         judged = {"verdict": {"candidate": {"id": task}}}
-        pipeline_runs.store_result(world.clearml, world.project.step(run.id, "report"), judged)
+        run_results.store(world.clearml, world.project.step(run.id, "report"), judged)
     world.promote(replace(CHECK, name="digits"))
     assert world.tagged() == [tasks["digits"]]
     (move,) = promotion_ledger.moves(world.clearml, world.run().project)
@@ -260,13 +269,13 @@ def at_the_check(world: World, task: str, asked: Check, *, remote: str = "", com
     )
     run = world.run(asked, pipeline="pr_check")
     found = {"candidate": {"id": task, "project_id": world.project.id}}
-    pipeline_runs.store_result(world.clearml, world.project.step(run.id, "find_task"), found)
+    run_results.store(world.clearml, world.project.step(run.id, "find_task"), found)
     if remote:
-        pipeline_runs.store_result(world.clearml, world.project.step(run.id, "remote_run"), {"outcome": remote})
+        run_results.store(world.clearml, world.project.step(run.id, "remote_run"), {"outcome": remote})
     if compared and asked.gates:
         step = world.project.step(run.id, "compare")
-        pipeline_runs.store_result(world.clearml, step, compare.compare(world.clearml, run))
-    return promote_step.promote(world.clearml, run)
+        run_results.store(world.clearml, step, compare.compare(services.of_agent(world.clearml), run))
+    return promote_step.promote(services.of_agent(world.clearml), run)
 
 
 def test_promote__on_pass__moves_at_the_check_itself(world: World) -> None:
@@ -310,12 +319,12 @@ def test_promote__judged_task_in_another_project__is_refused_before_anything_is_
     judged = replace(world, project=replace(world.project, id=elsewhere)).trained(0.9)
     checked = world.run(replace(CHECK, action="check", merge_commit=""), pipeline="pr_check", end="completed")
     verdict = {"verdict": {"candidate": {"id": judged}}}
-    pipeline_runs.store_result(world.clearml, world.project.step(checked.id, "report"), verdict)
+    run_results.store(world.clearml, world.project.step(checked.id, "report"), verdict)
     with pytest.raises(UsageError) as raised:
         world.promote()
     assert str(raised.value) == (
         f"the tag stays where it is: the task {judged} is in the project '{world.project.name} elsewhere', "
-        f"and the best is looked for in '{world.project.name}'"
+        f"but baselines are taken from '{world.project.name}'"
     )
     assert (world.tagged(), world.tagged("main_branch")) == ([old], [])
     with pytest.raises(UsageError, match="is in the project"):
@@ -350,8 +359,8 @@ def test_compare__promoted_best_that_is_missing__is_an_error_and_no_first_model(
     world.client.call("tasks.update_tags", ids=[best], remove_tags=[TAG])
     run = world.run(replace(CHECK, action="check", merge_commit=""), pipeline="pr_check")
     candidate = {"id": world.trained(0.9), "project_id": world.project.id}
-    pipeline_runs.store_result(world.clearml, world.project.step(run.id, "find_task"), {"candidate": candidate})
-    result = compare.compare(world.clearml, run)
+    run_results.store(world.clearml, world.project.step(run.id, "find_task"), {"candidate": candidate})
+    result = compare.compare(services.of_agent(world.clearml), run)
     assert result["outcome"] == "error"
     assert "which a promotion gave to the task" in result["reason"]
 
@@ -444,7 +453,7 @@ def test_rollback__twice__goes_back_one_promotion_each(world: World) -> None:
         result = world.rollback()
         seen.append((result["outcome"], world.tagged()))
     assert seen == [("passed", [tasks[1]]), ("passed", [tasks[0]])]
-    with pytest.raises(UsageError, match="no earlier best can take it back \\(there was none before\\)"):
+    with pytest.raises(UsageError, match="no earlier baseline can take it back \\(there was none before\\)"):
         world.rollback()
     assert world.tagged() == [tasks[0]]
 
@@ -498,7 +507,7 @@ def test_rollback__tag_moved_by_hand_since__is_refused_and_changes_nothing(world
     by_hand = world.trained(0.5, commit="e" * 40)
     world.client.call("tasks.update_tags", ids=world.tagged(), remove_tags=[TAG])
     world.client.call("tasks.update_tags", ids=[by_hand], add_tags=[TAG])
-    with pytest.raises(UsageError, match="somebody moved it by hand"):
+    with pytest.raises(UsageError, match="it was moved by hand since"):
         world.rollback()
     assert world.tagged() == [by_hand]
 
@@ -506,7 +515,7 @@ def test_rollback__tag_moved_by_hand_since__is_refused_and_changes_nothing(world
 @pytest.mark.parametrize(
     ("why", "words"),
     [
-        ("moved by hand", "somebody moved it by hand"),
+        ("moved by hand", "it was moved by hand since"),
         ("previous gone", "is gone"),
         ("first best", "there was none before"),
     ],
@@ -525,7 +534,7 @@ def test_rollback__by_the_trigger__is_refused_before_anything_is_started(
         world.client.call("tasks.delete", task=old, force=True)
     environ = {"GITHUB_REPOSITORY": "o/n", "CLEARML_CI_PIPELINE_PROJECT": f"{prefix} CI"}
     with pytest.raises(UsageError, match=words):
-        start.rollback(environ, began=0.0)
+        start.rollback(environ, poll.started(fast_clock()))
     assert world.tagged() == [by_hand if why == "moved by hand" else new]
 
 
@@ -578,7 +587,7 @@ def _interrupted_at(world: World, number: int, action: str) -> bool:
 
     def act(session: ClearML) -> None:
         if action == "rollback":
-            moving.rollback(session, world.run(asked), replace(asked, project=world.project.name))
+            promotions.rollback(_services(session), world.run(asked), replace(asked, project=world.project.name))
         else:
             world.move(new, asked, session=session)
 
@@ -625,9 +634,8 @@ def test_promote__another_one_in_between__leaves_exactly_one_best(
 @pytest.mark.parametrize("interrupted", [False, True], ids=["done", "interrupted"])
 @pytest.mark.parametrize("first", ["promote", "rollback"])
 def test_rollback__promotion_of_another_one_at_once__leaves_exactly_one_best(
-    world: World, monkeypatch: pytest.MonkeyPatch, first: str, interrupted: bool
+    world: World, first: str, interrupted: bool
 ) -> None:
-    monkeypatch.setattr(tag_transfer, "PATIENCE", 0)  # the first one stands still while the second one acts
     for moment in itertools.count(1, 4):
         asked = replace(CHECK, task_name=f"train {moment}")
         old = world.trained(0.8, name=asked.task_name, commit=OLD_COMMIT, tags=(TAG,))
@@ -677,7 +685,7 @@ def test_rollback__of_a_promotion_that_goes_on__waits_until_it_has_settled(world
     """It has read that the old best ranks lower, and will take the tag from it: not once the rollback is through."""
     old, new = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,)), world.trained(0.9)
     undone: list[dict[str, Any]] = []
-    undoing = threading.Thread(target=lambda: undone.append(world.undo()))
+    undoing = threading.Thread(target=lambda: undone.append(world.undo(clock=Clock())))
 
     def begin_to_undo() -> None:
         undoing.start()
@@ -699,7 +707,7 @@ def test_rollback__of_a_promotion_that_goes_on__waits_until_it_has_settled(world
     undoing.join(20)
     assert world.tagged() == [new]
     assert undone[0]["outcome"] == "error"
-    assert f"the task {new} became the best at the same time" in undone[0]["reason"]
+    assert f"the task {new} became the baseline concurrently" in undone[0]["reason"]
 
 
 def test_promote__tag_taken_by_hand_and_given_to_one_that_is_none__is_told_and_not_taken_for_lost(world: World) -> None:
@@ -719,10 +727,7 @@ def test_promote__tag_taken_by_hand_and_given_to_one_that_is_none__is_told_and_n
     assert world.tagged() == [draft]
 
 
-def test_rollback__promotion_that_hangs__is_told_and_leaves_a_best(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tag_transfer, "PATIENCE", 0)
+def test_rollback__promotion_that_hangs__is_told_and_leaves_a_best(world: World) -> None:
     old, new = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,)), world.trained(0.9)
 
     @dataclass
@@ -745,7 +750,7 @@ def test_rollback__promotion_that_hangs__is_told_and_leaves_a_best(
 def test_moves__cloned_run__does_not_count_as_a_move(world: World) -> None:
     new = world.trained(0.9)
     run = world.run()
-    moving.promote(world.clearml, run, CHECK, task_records.recorded_task(world.clearml, new))
+    promotions.promote(_services(world.clearml), run, CHECK, task_records.read(world.clearml, new))
     world.client.call("tasks.clone", task=run.id)
     assert world.ledger() == [("promote", "moved", new)]
 
@@ -761,7 +766,7 @@ def test_record__controllers_own_configuration__stays(world: World) -> None:
     new, run = world.trained(0.9), world.run()
     item = {"name": "Pipeline", "type": "json", "value": "{}"}
     world.client.call("tasks.edit", task=run.id, configuration={"Pipeline": item})
-    moving.promote(world.clearml, run, CHECK, task_records.recorded_task(world.clearml, new))
+    promotions.promote(_services(world.clearml), run, CHECK, task_records.read(world.clearml, new))
     stored = world.client.call("tasks.get_by_id", task=run.id)["task"]["configuration"]
     assert set(stored) == {"Pipeline", "ledger"}
     assert json.loads(stored["ledger"]["value"])["merge_commit"] == MERGE

@@ -7,21 +7,22 @@ from typing import Any
 
 import pytest
 
-from clearml_ci.clearml_api import pipeline_runs
-from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api import ownership, pipeline_runs, run_results
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
 from clearml_ci.core.step_results import StepResult
-from clearml_ci.job.reporter import Voice
+from clearml_ci.job.reporter import Reporter
 from clearml_ci.operations import publish
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
 from sandbox.runtime.clearml_access import Client
+from sandbox.testing.hub import FULL_NAME, JOB, Hub, git, proposed
 from steps import promote, report
+from tests.gateways import services
 from tests.gateways.conftest import Project
-from tests.gateways.hub import FULL_NAME, JOB, Hub, git, proposed, signed_in
+from tests.gateways.job_session import signed_in
 
 NONCE = "0123456789abcdef" * 2
 ADDRESS = "https://github.com/o/n.git"
@@ -53,20 +54,20 @@ class World:
             "tasks.create", name="promote", type="controller", project=self.pipeline, hyperparams={"Args": items}
         )["id"]
         self.client.call("tasks.started", task=run)
-        return pipeline_runs.run(self.clearml, run)
+        return pipeline_runs.read(self.clearml, run)
 
     def promoted(self, run: Run) -> Any:
         """The two steps of a run; what the second one says."""
         step = self.client.call(
             "tasks.create", name="promote", type="data_processing", project=self.pipeline, parent=run.id
         )["id"]
-        clearml_session.mark(self.clearml, step, run=run.id, purpose="step")
+        ownership.mark(self.clearml, step, run=run.id, purpose="step")
         try:
-            result: StepResult = promote.promote(self.clearml, run)
+            result: StepResult = promote.promote(services.of_agent(self.clearml), run)
         except UsageError as error:
             result = {"fault": str(error)}
-        pipeline_runs.store_result(self.clearml, step, result)
-        return report.report(self.clearml, run)
+        run_results.store(self.clearml, step, result)
+        return report.report(services.of_agent(self.clearml), run)
 
     def states(self, commit: str) -> list[str]:
         return [one.state for one in self.hub.repository.get_commit(commit).get_statuses()]
@@ -107,13 +108,13 @@ def test_promote__merged__is_told_at_the_merge_commit_and_that_nobody_checked_it
 def test_rollback__undone__has_a_line_in_the_comment_and_sets_no_status_at_all(world: World) -> None:
     world.promoted(world.run(world.check))
     asked = replace(world.check, action="rollback")
-    job = Voice(signed_in(world.hub.server), asked)
-    job.status(state="pending", description="started", url="https://clearml.example")
-    job.started("https://clearml.example")
+    job = Reporter(signed_in(world.hub.server), asked)
+    job.set_status(state="pending", description="started", url="https://clearml.example")
+    job.start_check_run("https://clearml.example")
     done = world.promoted(world.run(asked))
-    assert job.hub is not None
-    publish.verdict(job.hub, asked, done["verdict"], done["markdown"])
-    assert publish.check_run(job.hub, asked, done["verdict"], done["markdown"], started=job.check_run) == ""
+    assert job.github is not None
+    publish.verdict(job.github, asked, done["verdict"], done["markdown"])
+    assert publish.check_run(job.github, asked, done["verdict"], done["markdown"], started=job.check_run) == ""
     assert (done["verdict"]["outcome"], done["posted"], done["status_set"]) == ("passed", True, False)
     assert world.states(asked.merge_commit) == ["success"]  # the promotion's own
     runs = world.hub.repository.get_commit(asked.merge_commit).get_check_runs()
@@ -157,7 +158,7 @@ def test_promote__rerun_of_the_same__goes_on(world: World) -> None:
 def test_promote__merged_into_another_branch__is_refused(world: World) -> None:
     pull = replace(world.check.pull_request, default_branch="trunk")
     with pytest.raises(UsageError, match="pull request #1 was merged into 'main', not into 'trunk'"):
-        promote.promote(world.clearml, world.run(replace(world.check, pull_request=pull)))
+        promote.promote(services.of_agent(world.clearml), world.run(replace(world.check, pull_request=pull)))
 
 
 @pytest.mark.parametrize("change", [{"merge_commit": FOREIGN}, {"pull_request": "2"}, {"commit": FOREIGN}])
@@ -169,10 +170,10 @@ def test_promote__github_cannot_be_asked__refuses_a_rerun_that_names_another_mer
     first = world.run(asked)
     again = world.run(asked, **change)
     (name,) = change
-    with pytest.raises(UsageError, match=f"this rerun changes {name}, and GitHub cannot be asked"):
-        promote.promote(world.clearml, again)
-    assert promote.promote(world.clearml, world.run(asked))["promotion"]["moved"] is True
-    assert promote.promote(world.clearml, first)["outcome"] == "passed"
+    with pytest.raises(UsageError, match=f"this rerun changes {name}, and GitHub cannot confirm"):
+        promote.promote(services.of_agent(world.clearml), again)
+    assert promote.promote(services.of_agent(world.clearml), world.run(asked))["promotion"]["moved"] is True
+    assert promote.promote(services.of_agent(world.clearml), first)["outcome"] == "passed"
 
 
 def test_promote__github_that_refuses__is_noted_by_the_original_run(
@@ -180,7 +181,7 @@ def test_promote__github_that_refuses__is_noted_by_the_original_run(
 ) -> None:
     asked = world.check
     monkeypatch.setenv("GITHUB_TOKEN", "ghp_wrong")
-    result = promote.promote(world.clearml, world.run(asked))
+    result = promote.promote(services.of_agent(world.clearml), world.run(asked))
     assert result["promotion"]["moved"] is True
     assert "GitHub refused pull request #1" in result["notes"][0]
 
@@ -192,11 +193,11 @@ def test_promote__on_pass_in_a_rerun_of_a_closed_pull_request__keeps_the_tag(wor
     candidate = world.project.task(commit=asked.commit)
     for run in runs:
         found = {"candidate": {"id": candidate, "project_id": world.project.id}}
-        pipeline_runs.store_result(world.clearml, world.project.step(run.id, "find_task"), found)
+        run_results.store(world.clearml, world.project.step(run.id, "find_task"), found)
     original, again = runs
-    kept = promote.promote(world.clearml, again)
+    kept = promote.promote(services.of_agent(world.clearml), again)
     assert kept["reason"] == "the tag stays where it is: pull request #1 is merged"
-    assert promote.promote(world.clearml, original)["promotion"]["moved"] is True
+    assert promote.promote(services.of_agent(world.clearml), original)["promotion"]["moved"] is True
 
 
 def test_promote__on_pass_in_a_rerun_that_cannot_ask_github__keeps_the_tag(
@@ -206,6 +207,6 @@ def test_promote__on_pass_in_a_rerun_that_cannot_ask_github__keeps_the_tag(
     world.run(asked)
     again = world.run(asked)
     found = {"candidate": {"id": world.project.task(commit=asked.commit), "project_id": world.project.id}}
-    pipeline_runs.store_result(world.clearml, world.project.step(again.id, "find_task"), found)
+    run_results.store(world.clearml, world.project.step(again.id, "find_task"), found)
     monkeypatch.delenv("GITHUB_TOKEN")
-    assert "no GITHUB_TOKEN and no GitHub App" in promote.promote(world.clearml, again)["reason"]
+    assert "no GITHUB_TOKEN and no GitHub App" in promote.promote(services.of_agent(world.clearml), again)["reason"]

@@ -14,12 +14,14 @@ from clearml_ci.github_api import session as github_session
 from clearml_ci.job import settings
 from clearml_ci.job.settings import Settings
 from clearml_ci.operations import pull_request_code
+from sandbox.runtime import github_access
 from sandbox.runtime.clearml_access import Client
 from sandbox.runtime.environment import JOB_PERMISSIONS
-from sandbox.scenarios import developer, job, story
+from sandbox.scenarios import job, story
 from sandbox.scenarios.remote_runs import PROBE
 from sandbox.scenarios.story import Story
 from steps import remote_run
+from tests.gateways import services
 
 
 def of_event(tale: Story, directory: Path, pull: PullRequest, action: str, **variables: str) -> Settings:
@@ -39,7 +41,7 @@ def of_event(tale: Story, directory: Path, pull: PullRequest, action: str, **var
 
 def agents_token(tale: Story) -> str:
     """What the steps' agent has."""
-    return developer.token(
+    return github_access.token(
         tale.sandbox.github, "personal", repository=tale.sandbox.repository, permissions=JOB_PERMISSIONS
     )
 
@@ -54,7 +56,7 @@ def refusal(tale: Story, directory: Path, pull: PullRequest, action: str = "sync
     hub = github_session.connect(
         api_url=tale.sandbox.github.api_url, token=agents_token(tale), repository=tale.sandbox.repository
     )
-    return pull_request_code.refusal(hub, asked.check, asked.remote_run)
+    return pull_request_code.approval_error(hub, asked.check, asked.remote_run)
 
 
 def from_fork(tale: Story, login: str = "mallory") -> tuple[Story, PullRequest]:
@@ -72,14 +74,14 @@ def test_refusal__fork_with_a_comment_of_approval__depends_on_who_may_write(
     _, pull = from_fork(tale)
     reviewer = story.outsider(tale, "rita")
     tale.repository.add_to_collaborators("rita", role)
-    story.say(reviewer, pull, f"/run-remote {pull.head.sha}")
+    story.comment(reviewer, pull, f"/run-remote {pull.head.sha}")
     assert (refusal(tale, tmp_path, pull) is None) == counts
 
 
 def test_refusal__author_of_the_fork_who_may_write__does_not_count(tale: Story, tmp_path: Path) -> None:
     author, pull = from_fork(tale, "rita")
     tale.repository.add_to_collaborators("rita", "push")
-    story.say(author, pull, f"/run-remote {pull.head.sha}")
+    story.comment(author, pull, f"/run-remote {pull.head.sha}")
     story.label(author, pull)
     told = refusal(tale, tmp_path, pull, "labeled")
     assert told is not None
@@ -88,7 +90,7 @@ def test_refusal__author_of_the_fork_who_may_write__does_not_count(tale: Story, 
 
 def test_refusal__commit_pushed_after_the_approval__needs_one_of_its_own(tale: Story, tmp_path: Path) -> None:
     stranger, pull = from_fork(tale)
-    story.say(tale, pull, f"/run-remote {pull.head.sha}")
+    story.comment(tale, pull, f"/run-remote {pull.head.sha}")
     story.label(tale, pull)
     assert refusal(tale, tmp_path, pull) is None
     newer = story.push(stranger, "And now for something else", trained=False, epochs=4)
@@ -136,7 +138,7 @@ def stepped(clearml: ClearML, tale: Story, directory: Path, **changed: str) -> R
     run = tale.clearml.call(
         "tasks.create", name="pr_check #1", type="controller", project=where, hyperparams={"Args": section}
     )["id"]
-    return remote_run.remote_run(clearml, pipeline_runs.run(clearml, run))
+    return remote_run.remote_run(services.of_agent(clearml), pipeline_runs.read(clearml, run))
 
 
 @pytest.fixture

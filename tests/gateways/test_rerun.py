@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from clearml_ci.clearml_api import pipeline_runs
-from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api import ownership, pipeline_runs, run_results
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.errors import UsageError
@@ -17,8 +16,9 @@ from clearml_ci.operations import rerun
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
 from sandbox.runtime.clearml_access import Client
+from sandbox.testing.hub import FULL_NAME, JOB, Hub, git, proposed
 from steps import report
-from tests.gateways.hub import FULL_NAME, JOB, Hub, git, proposed
+from tests.gateways import services
 
 NONCE = "0123456789abcdef" * 2
 
@@ -44,7 +44,7 @@ class World:
             "tasks.create", name="pr_check", type="controller", project=self.project, hyperparams={"Args": items}
         )["id"]
         self.client.call("tasks.started", task=run)
-        return pipeline_runs.run(self.clearml, run)
+        return pipeline_runs.read(self.clearml, run)
 
     def draft(self) -> None:
         """The template that the first run of a version registers holds that run's own Args."""
@@ -67,9 +67,9 @@ class World:
             step = self.client.call(
                 "tasks.create", name=name, type="data_processing", project=self.project, parent=run.id
             )["id"]
-            clearml_session.mark(self.clearml, step, run=run.id, purpose="step")
-            pipeline_runs.store_result(self.clearml, step, result)
-        return report.report(self.clearml, run)
+            ownership.mark(self.clearml, step, run=run.id, purpose="step")
+            run_results.store(self.clearml, step, result)
+        return report.report(services.of_agent(self.clearml), run)
 
     def said(self) -> list[str]:
         return [comment.body for comment in self.hub.repository.get_issue(1).get_comments()]
