@@ -5,7 +5,6 @@ stands in `runtime`, which clones do not copy, while they do copy tags and the p
 """
 
 import contextlib
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -75,14 +74,15 @@ def run(
     *,
     queue: str,
     run: str,
+    own_task: str,
     clock: Clock,
     report: Callable[[str], None],
 ) -> Launched:
     """Launch, follow to the end, and leave nothing running: a probe is stopped and archived, whatever happened.
 
-    `queue` is an id, `run` the pipeline run's. Raises ClearMLError.
+    `queue` is an id, `run` the pipeline run's, and `own_task` that of the step's own task, empty if no agent runs it.
+    Raises ClearMLError.
     """
-    own_task = os.environ.get("CLEARML_TASK_ID", "")
     with _cleaning_up_before_an_abort(clearml, own_task):
         task = create(clearml, launch, code, run=run)
         try:
