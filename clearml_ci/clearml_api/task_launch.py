@@ -5,25 +5,26 @@ stands in `runtime`, which clones do not copy, while they do copy tags and the p
 """
 
 import contextlib
-import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from clearml import Task
 
-from clearml_ci.clearml_api import pipeline_runs, task_records
-from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api import ownership, pipeline_runs, task_fields, task_records, task_status
 from clearml_ci.clearml_api.pipeline_runs import SUPERSEDED
 from clearml_ci.clearml_api.run_cancellation import STOPS_WITHIN
-from clearml_ci.clearml_api.session import ENDED, LIVE, ClearML, ClearMLError
+from clearml_ci.clearml_api.session import ClearML, ClearMLError, TaskGoneError
+from clearml_ci.clearml_api.task_status import ENDED, LIVE
+from clearml_ci.core import poll
+from clearml_ci.core.outcome import Outcome
+from clearml_ci.core.poll import Clock, Pace, TimedOutError
 from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.decisions import launch_outcome
 from clearml_ci.decisions.launch_outcome import Ending, Seen
 from clearml_ci.parameters.remote_run import PROBE, RemoteRun
 
-POLL, LATER_POLL = 0.5, 5.0  # seconds between two looks: in the first minute, and afterwards
+PACE = Pace(0.5, later=5.0, after=60)  # of looks at a launched task
 
 
 PATIENCE = 180  # seconds that the server may be silent
@@ -47,10 +48,6 @@ class ForeignTaskError(ClearMLError):
     """A task that is not ours was to be ended."""
 
 
-class TaskGoneError(ClearMLError):
-    """The task was deleted while it was waited for."""
-
-
 @dataclass(frozen=True)
 class Code:
     """What is cloned and installed: `packages` None leaves it to the agent, which looks for requirements.txt."""
@@ -71,44 +68,45 @@ class Launched:
 
 
 def run(
-    clearml: ClearML, launch: RemoteRun, code: Code, *, queue: str, run: str, tell: Callable[[str], None]
+    clearml: ClearML,
+    launch: RemoteRun,
+    code: Code,
+    *,
+    queue: str,
+    run: str,
+    own_task: str,
+    clock: Clock,
+    report: Callable[[str], None],
 ) -> Launched:
     """Launch, follow to the end, and leave nothing running: a probe is stopped and archived, whatever happened.
 
-    `queue` is an id, `run` the pipeline run's. Raises ClearMLError.
+    `queue` is an id, `run` the pipeline run's, and `own_task` that of the step's own task, empty if no agent runs it.
+    Raises ClearMLError.
     """
-    own_task = os.environ.get("CLEARML_TASK_ID", "")
     with _cleaning_up_before_an_abort(clearml, own_task):
         task = create(clearml, launch, code, run=run)
         try:
             enqueue(clearml, task, queue=queue)
-            watch = Watch(clearml, task, own_task=own_task, run=run)
-            ending, seen = _follow(watch, launch, tell)
+            watch = Watch(clearml, task, own_task=own_task, run=run, clock=clock)
+            ending, seen = _follow(watch, launch, clock, report)
         finally:
             over = f"ClearML CI: the {launch.purpose} of run {run} is over"
-            _end_patiently(clearml, task, run=run, archive=launch.until == PROBE, reason=over)
-        if ending.outcome == "passed":
+            _end_patiently(clearml, task, run=run, archive=launch.until == PROBE, reason=over, clock=clock)
+        if ending.outcome == Outcome.PASSED:
             ending, seen = failed_meanwhile(watch, launch) or (ending, seen)
-        return Launched(ending, seen, task_records.recorded_task(clearml, task))
+        return Launched(ending, seen, task_records.read(clearml, task))
 
 
-def _end_patiently(clearml: ClearML, task: str, *, run: str, archive: bool, reason: str) -> None:
-    """As end, also where the server is silent for a while: nobody else may look after the task."""
-    deadline = time.monotonic() + PATIENCE
-    while not _ended(clearml, task, run=run, archive=archive, reason=reason, last=time.monotonic() > deadline):
-        time.sleep(POLL)
+def _end_patiently(clearml: ClearML, task: str, *, run: str, archive: bool, reason: str, clock: Clock) -> None:
+    """As end, also while the server does not answer for PATIENCE: no other process may look after the task."""
 
+    def ended() -> bool:
+        end(clearml, task, run=run, archive=archive, reason=reason, clock=clock)
+        return True
 
-def _ended(clearml: ClearML, task: str, *, run: str, archive: bool, reason: str, last: bool) -> bool:
-    try:
-        end(clearml, task, run=run, archive=archive, reason=reason)
-    except ForeignTaskError:
-        raise
-    except ClearMLError as error:
-        if last or f"no ClearML task {task}" in str(error):
-            raise
-        return False
-    return True
+    final = (ForeignTaskError, TaskGoneError)
+    look = poll.tolerant(clock, ended, error=ClearMLError, patience=PATIENCE, final=final)
+    poll.until(clock, look, pace=Pace(0.5))
 
 
 def failed_meanwhile(watch: "Watch", launch: RemoteRun) -> tuple[Ending, Seen] | None:
@@ -118,34 +116,29 @@ def failed_meanwhile(watch: "Watch", launch: RemoteRun) -> tuple[Ending, Seen] |
     return (ending, seen) if ending else None
 
 
-def _follow(watch: "Watch", launch: RemoteRun, tell: Callable[[str], None]) -> tuple[Ending, Seen]:
-    began = heard = time.monotonic()
-    told = ""
-    while True:
-        looked = _look(watch, patient=time.monotonic() - heard < PATIENCE)
-        if looked:
-            heard = time.monotonic()
-            seen, aborted = looked
-            if aborted:
-                return Ending("error", "", f"the check was ended while its task ran: {aborted}"), seen
-            if ending := launch_outcome.ending(launch, seen):
-                return ending, seen
-            runs, reports = ", its script runs" * seen.started, ", it reports" * seen.progress
-            state = f"{seen.status}{runs}{reports}"
-            if state != told:
-                tell(f"{launch.name}: {state}")
-                told = state
-        time.sleep(POLL if time.monotonic() - began < 60 else LATER_POLL)
+def _follow(watch: "Watch", launch: RemoteRun, clock: Clock, report: Callable[[str], None]) -> tuple[Ending, Seen]:
+    """Look at the task until it has ended; a server that is restarted must not end a training of hours."""
+    reported = ""
 
-
-def _look(watch: "Watch", *, patient: bool) -> tuple[Seen, str] | None:
-    """None where the server did not answer: one that is restarted must not end a training of hours."""
-    try:
-        return watch.look()
-    except ClearMLError as error:
-        if isinstance(error, TaskGoneError) or not patient:
-            raise
+    def ended() -> tuple[Ending, Seen] | None:
+        nonlocal reported
+        seen, aborted = watch.look()
+        if aborted:
+            return Ending(Outcome.ERROR, "", f"the check was ended while its task ran: {aborted}"), seen
+        if ending := launch_outcome.ending(launch, seen):
+            return ending, seen
+        if (state := _described(seen)) != reported:
+            report(f"{launch.name}: {state}")
+            reported = state
         return None
+
+    look = poll.tolerant(clock, ended, error=ClearMLError, patience=PATIENCE, final=(TaskGoneError,))
+    return poll.until(clock, look, pace=PACE)
+
+
+def _described(seen: Seen) -> str:
+    runs, reports = ", its script runs" * seen.started, ", it reports" * seen.progress
+    return f"{seen.status}{runs}{reports}"
 
 
 @contextlib.contextmanager
@@ -154,11 +147,11 @@ def _cleaning_up_before_an_abort(clearml: ClearML, own_task: str) -> Iterator[No
     if not own_task:
         yield
         return
-    clearml_session.add_runtime(clearml, own_task, {_ABORT_TIMEOUT: "15", _ABORT_POLL: "1", _ABORT_DONE: ""})
+    task_fields.add_runtime(clearml, own_task, {_ABORT_TIMEOUT: "15", _ABORT_POLL: "1", _ABORT_DONE: ""})
     try:
         yield
     finally:
-        clearml_session.add_runtime(clearml, own_task, {_ABORT_DONE: "1"})
+        task_fields.add_runtime(clearml, own_task, {_ABORT_DONE: "1"})
 
 
 def create(clearml: ClearML, launch: RemoteRun, code: Code, *, run: str) -> str:
@@ -183,7 +176,7 @@ def create(clearml: ClearML, launch: RemoteRun, code: Code, *, run: str) -> str:
     except Exception as error:  # the SDK raises whatever its layers raise
         raise ClearMLError(f"the task '{launch.project}/{launch.name}' could not be created: {error}") from error
     clearml.call("tasks.edit", task=task, parent=run)
-    clearml_session.mark(clearml, task, run=run, purpose=launch.purpose)
+    ownership.mark(clearml, task, run=run, purpose=launch.purpose)
     return str(task)
 
 
@@ -195,10 +188,10 @@ def enqueue(clearml: ClearML, task: str, *, queue: str) -> None:
 class Watch:
     """Looks at one launched task again and again, and keeps how long it has spent in each of its phases."""
 
-    def __init__(self, clearml: ClearML, task: str, *, own_task: str, run: str) -> None:
-        self._clearml, self._task = clearml, task
+    def __init__(self, clearml: ClearML, task: str, *, own_task: str, run: str, clock: Clock) -> None:
+        self._clearml, self._task, self._clock = clearml, task, clock
         self._others = [one for one in (own_task, run) if one]
-        self._queued_at = time.monotonic()
+        self._queued_at = clock.monotonic()
         self._taken_at: float | None = None
         self._started_at: float | None = None
         self._progress = False
@@ -206,17 +199,15 @@ class Watch:
     def look(self) -> tuple[Seen, str]:
         """The task now, and why the wait has to end although the task has not, if so: somebody aborted the check."""
         found = _by_ids(self._clearml, [self._task, *self._others])
-        task, now = found[self._task], time.monotonic()
+        task, now = found[self._task], self._clock.monotonic()
         console = console_of(self._clearml, self._task) if task["status"] != "queued" else ()
-        if task["status"] not in ("queued", "created"):
-            self._taken_at = self._taken_at or now
-        if launch_outcome.script_started(console):
-            self._started_at = self._started_at or now
-        if not self._progress and (
-            _has_scalars(task) or (self._started_at and _has_pictures(self._clearml, task["id"]))
-        ):
-            self._progress = True
-            self._started_at = self._started_at or now
+        if self._taken_at is None and task["status"] not in ("queued", "created"):
+            self._taken_at = now
+        started = self._started_at is not None or launch_outcome.script_started(console)
+        if not self._progress:
+            self._progress = _has_scalars(task) or (started and _has_pictures(self._clearml, task["id"]))
+        if self._started_at is None and (started or self._progress):
+            self._started_at = now
         return self._seen(task, console, now), self._aborted(found)
 
     def _seen(self, task: Mapping[str, Any], console: tuple[str, ...], now: float) -> Seen:
@@ -225,9 +216,9 @@ class Watch:
             status=task["status"],
             progress=self._progress,
             started=started is not None,
-            queued=(taken or now) - self._queued_at,
-            setup=(started or now) - taken if taken else 0.0,
-            running=now - started if started else 0.0,
+            queued=(now if taken is None else taken) - self._queued_at,
+            setup=0.0 if taken is None else (now if started is None else started) - taken,
+            running=0.0 if started is None else now - started,
             console=console,
             why=task.get("status_reason") or task.get("status_message") or "",
         )
@@ -273,23 +264,27 @@ def _has_pictures(clearml: ClearML, task: str) -> bool:
     return any(one.get("iterations") for one in images)
 
 
-def end(clearml: ClearML, task: str, *, run: str, archive: bool, reason: str) -> None:
+def end(clearml: ClearML, task: str, *, run: str, archive: bool, reason: str, clock: Clock) -> None:
     """Stop a task of this run if it still runs, wait until its agent is free, and archive it where asked to.
 
     Raises ClearMLError, and touches nothing, where the task does not carry this run's mark.
     """
-    if not clearml_session.owned(clearml, task, run=run):
+    if not ownership.is_owned(clearml, task, run=run):
         raise ForeignTaskError(f"the task {task} does not carry the mark of run {run}: it is left alone")
-    deadline = time.monotonic() + STOPS_WITHIN
-    while (status := clearml_session.status_of(clearml, task)) in LIVE:
-        late = time.monotonic() > deadline
+
+    def ended() -> str | None:
+        status = task_status.read(clearml, task)
+        if status not in LIVE:
+            return status
         with contextlib.suppress(ClearMLError):  # it has just ended by itself
-            if late:
-                clearml.call("tasks.stopped", task=task, force=True, status_reason=reason)
-            else:
-                clearml.call("tasks.stop", task=task, status_reason=reason)
-        time.sleep(0.5)
-        if late:
-            break
+            clearml.call("tasks.stop", task=task, status_reason=reason)
+        return None
+
+    status = ""
+    try:
+        status = poll.until(clock, ended, pace=Pace(0.5), timeout=STOPS_WITHIN)
+    except TimedOutError:  # its agent is gone
+        with contextlib.suppress(ClearMLError):
+            clearml.call("tasks.stopped", task=task, force=True, status_reason=reason)
     if archive:
         clearml.call("tasks.archive", tasks=[task], status_reason=reason if status != "completed" else "")

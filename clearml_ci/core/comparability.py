@@ -3,9 +3,9 @@
 import fnmatch
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
+from clearml_ci.core.documents import DifferenceDocument
 from clearml_ci.core.redaction import mask
 
 MASKED = "***"
@@ -95,9 +95,18 @@ def unlike(found: Sequence[Difference]) -> str:
     return f"not like for like: {'; '.join(said[:_MOST_NAMED])}{more}" if said else ""
 
 
-def as_documents(found: Iterable[Difference]) -> list[dict[str, Any]]:
+def as_documents(found: Iterable[Difference]) -> list[DifferenceDocument]:
     """The first of them as results and verdicts carry them."""
-    return [asdict(one) for one in list(found)[:MOST]]
+    return [
+        {
+            "kind": one.kind,
+            "name": one.name,
+            "candidate": one.candidate,
+            "baseline": one.baseline,
+            "matters": one.matters,
+        }
+        for one in list(found)[:MOST]
+    ]
 
 
 def packages(requirements: str) -> dict[str, str]:

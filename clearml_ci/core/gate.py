@@ -2,9 +2,11 @@
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+
+from clearml_ci.core.documents import GateRow
+from clearml_ci.core.outcome import HOLDS, Outcome
 
 SINGLE_VALUES = "Summary"  # the title under which ClearML keeps `Logger.report_single_value`
 
@@ -58,7 +60,7 @@ class Judgement:
     `absolute` is True where a minimum or maximum was missed: that holds without any baseline.
     """
 
-    outcome: str
+    outcome: Outcome
     reason: str
     value: float | None = None
     baseline: float | None = None
@@ -83,17 +85,17 @@ def judge(gate: Gate, candidate: Mapping[str, Summary | None], baseline: Mapping
     runs = list(candidate.values())
     for objection in (_objection(gate, run) for run in runs or [None]):
         if objection:
-            return Judgement("inconclusive", objection)
+            return Judgement(Outcome.INCONCLUSIVE, objection)
     known = [run for run in runs if run is not None]
     value = statistics.median(value_of(gate, run) for run in known)
     judged = replace(_compare(gate, value, baseline), last=statistics.median(run.last for run in known))
-    if judged.outcome == "improved" and value == 0 and all((run.minimum, run.maximum) == (0, 0) for run in known):
+    if judged.outcome == Outcome.IMPROVED and value == 0 and all((run.minimum, run.maximum) == (0, 0) for run in known):
         # A curve that is 0 throughout may be one that was NaN throughout; only against another 0 it proves nothing new.
         doubt = f"{gate.name} of this commit {DOUBT.format(which=gate.value)}"
-        return replace(judged, outcome="inconclusive", reason=doubt)
+        return replace(judged, outcome=Outcome.INCONCLUSIVE, reason=doubt)
     missed = _missed_bound(gate, value)
     if missed:
-        return replace(judged, outcome="regressed", reason=missed, absolute=True)
+        return replace(judged, outcome=Outcome.REGRESSED, reason=missed, absolute=True)
     return replace(judged, warning=_ended_worse(gate, judged))
 
 
@@ -101,37 +103,33 @@ def void(judged: Judgement, reason: str) -> Judgement:
     """The same judgement where its comparison means nothing; what was missed without a baseline stays missed."""
     if judged.baseline is None or judged.absolute:
         return judged
-    return replace(judged, outcome="inconclusive", reason=reason, warning="")
+    return replace(judged, outcome=Outcome.INCONCLUSIVE, reason=reason, warning="")
 
 
-def decide(judged: Sequence[tuple[Gate, Judgement]]) -> tuple[str, str]:
+def decide(judged: Sequence[tuple[Gate, Judgement]]) -> tuple[Outcome, str]:
     """One outcome of many gates, and a sentence that names those that decided. Advisory gates do not count."""
     required = [(gate, one) for gate, one in judged if gate.required]
     outcomes = {one.outcome for _, one in required}
-    for outcome in ("error", "regressed", "inconclusive"):
+    for outcome in (Outcome.ERROR, Outcome.REGRESSED, Outcome.INCONCLUSIVE):
         if outcome in outcomes:
             return outcome, _reasons(one.reason for _, one in required if one.outcome == outcome)
     if not required:
-        return "passed", "no gate is required; the advisory ones are shown only"
-    if outcomes == {"no_baseline"}:
-        return "no_baseline", required[0][1].reason
-    if "improved" in outcomes:
-        better = [one.reason for _, one in required if one.outcome == "improved"]
-        return "improved", _reasons(better) + _others(len(required) - len(better))
+        return Outcome.PASSED, "no gate is required; the advisory ones are shown only"
+    if outcomes == {Outcome.NO_BASELINE}:
+        return Outcome.NO_BASELINE, required[0][1].reason
+    if Outcome.IMPROVED in outcomes:
+        better = [one.reason for _, one in required if one.outcome == Outcome.IMPROVED]
+        return Outcome.IMPROVED, _reasons(better) + _others(len(required) - len(better))
     if len(required) == 1:
-        return "passed", required[0][1].reason
-    return "passed", f"all {len(required)} required gates hold: {_listed([gate.name for gate, _ in required])}"
+        return Outcome.PASSED, required[0][1].reason
+    return Outcome.PASSED, f"all {len(required)} required gates hold: {_listed([gate.name for gate, _ in required])}"
 
 
-def as_document(gate: Gate, judged: Judgement) -> dict[str, Any]:
-    """The gate's numbers as results and verdicts carry them. JSON knows no NaN: such a number becomes None."""
-    numbers = {
-        "value": judged.value,
-        "baseline": judged.baseline,
-        "difference": judged.difference,
-        "limit": judged.limit,
-        "last": judged.last,
-    }
+def as_row(gate: Gate, judged: Judgement, *, main: float | None = None) -> GateRow:
+    """The gate and its judgement as results and verdicts carry them; `main` is the value of main's own task.
+
+    JSON knows no NaN: such a number becomes None.
+    """
     return {
         "metric": gate.name,
         "goal": gate.goal,
@@ -145,7 +143,12 @@ def as_document(gate: Gate, judged: Judgement) -> dict[str, Any]:
         "outcome": judged.outcome,
         "reason": judged.reason,
         "baseline_task": judged.baseline_id,
-        **{name: finite(number) for name, number in numbers.items()},
+        "value": finite(judged.value),
+        "baseline": finite(judged.baseline),
+        "difference": finite(judged.difference),
+        "limit": finite(judged.limit),
+        "last": finite(judged.last),
+        "main": finite(main),
     }
 
 
@@ -195,28 +198,28 @@ def _objection(gate: Gate, summary: Summary | None) -> str:
 
 def _compare(gate: Gate, value: float, baseline: Mapping[str, Summary | None]) -> Judgement:
     if not baseline:
-        return Judgement("no_baseline", "there is no best model yet to compare with", value)
+        return Judgement(Outcome.NO_BASELINE, "there is no best model yet to compare with", value)
     known = {
         task: value_of(gate, summary)
         for task, summary in baseline.items()
         if summary is not None and not _objection(gate, summary)
     }
     if not known:
-        return Judgement("inconclusive", f"the best task has no finite {gate.name} that can be trusted", value)
+        return Judgement(Outcome.INCONCLUSIVE, f"the best task has no finite {gate.name} that can be trusted", value)
     pick = max if gate.goal == "maximize" else min
     task = pick(known, key=lambda name: known[name])
     outcome, reason = _outcome(gate, value, known[task])
     return Judgement(outcome, reason, value, known[task], limit(gate, known[task]), task)
 
 
-def _outcome(gate: Gate, value: float, baseline: float) -> tuple[str, str]:
+def _outcome(gate: Gate, value: float, baseline: float) -> tuple[Outcome, str]:
     if _better(gate, value, baseline):
-        return "improved", f"{gate.name} is better than the best"
+        return Outcome.IMPROVED, f"{gate.name} is better than the best"
     if _holds(gate, value, baseline):
         within = f"holds within {tolerance_text(gate)} of" if gate.tolerance else "is as good as"
-        return "passed", f"{gate.name} {within} the best"
+        return Outcome.PASSED, f"{gate.name} {within} the best"
     by = f" by more than {tolerance_text(gate)}" if gate.tolerance else ""
-    return "regressed", f"{gate.name} is worse than the best{by}"
+    return Outcome.REGRESSED, f"{gate.name} is worse than the best{by}"
 
 
 def _better(gate: Gate, value: float, than: float) -> bool:
@@ -246,7 +249,7 @@ def _ended_worse(gate: Gate, judged: Judgement) -> str:
     last, value = judged.last, judged.value
     if gate.value == "last" or gate.title == SINGLE_VALUES or last is None or value is None:
         return ""
-    if judged.outcome not in ("passed", "improved", "no_baseline"):
+    if judged.outcome not in HOLDS:
         return ""
     misses = bool(_missed_bound(gate, last)) or (
         judged.baseline is not None and not _holds(gate, last, judged.baseline)
@@ -256,7 +259,7 @@ def _ended_worse(gate: Gate, judged: Judgement) -> str:
     return f"{gate.name} was {value:.6g} at its best, but ended at {last:.6g}, which would not hold"
 
 
-def _reasons(reasons: Any) -> str:
+def _reasons(reasons: Iterable[str]) -> str:
     return _listed(list(dict.fromkeys(reasons)), separator="; ")
 
 

@@ -1,5 +1,7 @@
 from dataclasses import dataclass
 
+from clearml_ci.core.documents import TaskDocument
+
 SUCCESSFUL = ("completed", "published", "closed")
 
 
@@ -27,7 +29,7 @@ class RecordedTask:
     stamp: str = ""  # since when, and by which rule, it is the best, as `settling` reads it; clones do not copy it
 
 
-def as_document(task: RecordedTask) -> dict[str, str]:
+def as_document(task: RecordedTask) -> TaskDocument:
     """A task as results and verdicts carry it: its uncommitted changes stay where they are."""
     return {
         "id": task.id,

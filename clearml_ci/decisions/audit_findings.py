@@ -4,14 +4,16 @@ Its other halves: `leftovers` (tasks of dead runs) and `drift` (main against the
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from clearml_ci.core import baseline, recorded_task
+from clearml_ci.core.documents import FindingDocument
 from clearml_ci.core.formatting import count, duration
 from clearml_ci.core.gate import Reported
+from clearml_ci.core.outcome import NOT_NEEDED, Outcome
 from clearml_ci.core.recorded_task import RecordedTask
+from clearml_ci.core.step_results import MainLaunchDocument
 from clearml_ci.decisions import promotion
 from clearml_ci.decisions.promotion import Move
 
@@ -64,9 +66,18 @@ class Template:
     age: float
 
 
-def as_documents(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+def as_documents(findings: Iterable[Finding]) -> list[FindingDocument]:
     """Findings as results and verdicts carry them."""
-    return [asdict(one) for one in findings]
+    return [
+        {
+            "kind": one.kind,
+            "severity": one.severity,
+            "where": {"kind": one.where.kind, "name": one.where.name, "url": one.where.url},
+            "said": one.said,
+            "do": one.do,
+        }
+        for one in findings
+    ]
 
 
 def of_bests(tagged: Sequence[RecordedTask], *, tag: str, on_main: Mapping[str, bool | None]) -> list[Finding]:
@@ -137,28 +148,28 @@ def of_templates(where: Where, templates: Sequence[Template], *, commit: str) ->
     return [Finding("old_templates", NOTE, where, said, "archive them, unless an older workflow still starts them")]
 
 
-def of_probe(result: Mapping[str, Any], home: Where) -> list[Finding]:
+def of_probe(result: MainLaunchDocument, home: Where) -> list[Finding]:
     """Does main's head still run on an agent? `result` is that of the step audit_probe."""
-    if result.get("outcome") in (None, "passed", "not_needed"):
+    if result["outcome"] in (Outcome.PASSED, NOT_NEEDED):
         return []
-    task = result.get("task")
+    task = result["task"]
     where = Where("task", task["name"], task["url"]) if task else home
-    phase = f" (phase: {result['phase']})" if result.get("phase") else ""
-    said = f"main's head {result.get('commit', '')[:10]} was not run on an agent{phase}: {result['reason']}"
+    phase = f" (phase: {result['phase']})" if result["phase"] else ""
+    said = f"main's head {result['commit'][:10]} was not run on an agent{phase}: {result['reason']}"
     return [Finding("does_not_run", FINDING, where, said, "repair main, the agent or its queue, and audit again")]
 
 
-def summed_up(findings: Sequence[Mapping[str, Any]], *, unseen: Sequence[str] = ()) -> tuple[str, str]:
+def summarize(findings: Collection[FindingDocument], *, unseen: Iterable[str] = ()) -> tuple[Outcome, str]:
     """The outcome of an audit and a sentence, from its findings' documents and what it could not look at."""
     real = [one for one in findings if one["severity"] == FINDING]
     notes = f"; {count(len(findings) - len(real), 'note')}" if len(findings) > len(real) else ""
     dark = "; ".join(dict.fromkeys(unseen))
     if real:
         kinds = ", ".join(dict.fromkeys(one["kind"].replace("_", " ") for one in real))
-        return "regressed", f"{count(len(real), 'finding')}: {kinds}{notes}{f'; {dark}' if dark else ''}"
-    return (
-        ("inconclusive", f"nothing was found, but {dark}{notes}") if dark else ("passed", f"nothing was found{notes}")
-    )
+        return Outcome.REGRESSED, f"{count(len(real), 'finding')}: {kinds}{notes}{f'; {dark}' if dark else ''}"
+    if dark:
+        return Outcome.INCONCLUSIVE, f"nothing was found, but {dark}{notes}"
+    return Outcome.PASSED, f"nothing was found{notes}"
 
 
 def _grouped(tagged: Iterable[RecordedTask]) -> Iterable[list[RecordedTask]]:

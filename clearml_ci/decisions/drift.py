@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from clearml_ci.core import baseline, gate, recorded_task
 from clearml_ci.core.formatting import count
 from clearml_ci.core.gate import Gate, Judgement, Reported, Summary
+from clearml_ci.core.outcome import Outcome
 from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.decisions.audit_findings import FINDING, NOTE, Finding, Key, Tasks, Where, key_of, place
 
@@ -28,7 +29,7 @@ def from_best(bests: Tasks, of_main: Tasks, gates: Sequence[Gate]) -> list[Findi
 
 def _drifted(one: Gate, task: RecordedTask, reported: Reported, bests: Mapping[str, Reported]) -> Finding | None:
     told = gate.judge(one, {task.id: reported[one]}, {best: values[one] for best, values in bests.items()})
-    if told.outcome not in ("regressed", "inconclusive"):
+    if told.outcome not in (Outcome.REGRESSED, Outcome.INCONCLUSIVE):
         return None
     known = told.value is not None and told.baseline is not None
     numbers = f" ({told.value:.6g}, best {told.baseline:.6g})" if known else ""
@@ -54,11 +55,11 @@ def retrained(again: Tasks, of_main: Tasks, gates: Sequence[Gate]) -> list[Findi
 
 def _outside(one: Gate, again: Tasks, earlier: Tasks, where: Where) -> Finding | None:
     told = gate.judge(one, {task.id: values[one] for task, values in again}, _worst(one, earlier))
-    if told.outcome not in ("regressed", "inconclusive", "no_baseline"):
+    if told.outcome not in (Outcome.REGRESSED, Outcome.INCONCLUSIVE, Outcome.NO_BASELINE):
         return None
-    if told.outcome == "no_baseline":
+    if told.outcome == Outcome.NO_BASELINE:
         reason = f"none of the earlier runs has a finite {one.name}"
-    elif told.absolute or told.outcome == "inconclusive":
+    elif told.absolute or told.outcome == Outcome.INCONCLUSIVE:
         reason = told.reason
     else:
         before = count(len(earlier), "earlier run")
@@ -83,7 +84,7 @@ def _sound(one: Gate, summary: Summary) -> bool:
 
 
 def _severity(one: Gate, told: Judgement) -> str:
-    return FINDING if told.outcome == "regressed" and one.required else NOTE
+    return FINDING if told.outcome == Outcome.REGRESSED and one.required else NOTE
 
 
 def _is_run(task: RecordedTask) -> bool:

@@ -4,7 +4,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from clearml_ci.core.documents import TaskDocument
+from clearml_ci.core.outcome import LaunchState, Outcome
 from clearml_ci.core.redaction import mask
+from clearml_ci.core.step_results import LaunchDocument
 from clearml_ci.parameters.remote_run import PROBE, RemoteRun
 
 TAIL = 30  # lines of the console that a verdict carries
@@ -60,7 +63,7 @@ class Seen:
 class Ending:
     """`outcome` is `passed`, `no_evidence` or `error`; `phase` says where it failed, and is empty where it did not."""
 
-    outcome: str
+    outcome: Outcome
     phase: str
     reason: str
 
@@ -73,40 +76,40 @@ def script_started(console: Sequence[str]) -> bool:
 def ending(launch: RemoteRun, seen: Seen) -> Ending | None:
     """What the launch came to, or None while it has to be waited for."""
     if seen.status in ("completed", "published", "closed"):
-        return Ending("passed", "", "it ran to the end without an error")
+        return Ending(Outcome.PASSED, "", "it ran to the end without an error")
     if seen.status == "failed":
         return _failed(seen)
     if seen.status in ("stopped", "created"):
-        return Ending("error", phase(seen), f"its task was aborted{_why(seen)}")
+        return Ending(Outcome.ERROR, phase(seen), f"its task was aborted{_why(seen)}")
     if launch.until == PROBE and seen.progress:
-        return Ending("passed", "", f"it reported its first progress {seen.running:.0f} s after its start")
+        return Ending(Outcome.PASSED, "", f"it reported its first progress {seen.running:.0f} s after its start")
     return _late(launch, seen)
 
 
 def _late(launch: RemoteRun, seen: Seen) -> Ending | None:
     if seen.status == "queued":
         text = f"no agent took the task from the queue '{launch.queue}' within {launch.queue_limit:g} s"
-        return Ending("error", "queue", text) if seen.queued > launch.queue_limit else None
+        return Ending(Outcome.ERROR, "queue", text) if seen.queued > launch.queue_limit else None
     if not seen.started:
         text = f"its script had not started {launch.setup_limit:g} s after an agent took it"
-        return Ending("no_evidence", phase(seen), text) if seen.setup > launch.setup_limit else None
+        return Ending(Outcome.NO_EVIDENCE, phase(seen), text) if seen.setup > launch.setup_limit else None
     if seen.running <= launch.progress_limit:
         return None
     waited_for = "reported no progress" if launch.until == PROBE else "had not ended"
-    return Ending("no_evidence", "progress", f"its script {waited_for} within {launch.progress_limit:g} s")
+    return Ending(Outcome.NO_EVIDENCE, "progress", f"its script {waited_for} within {launch.progress_limit:g} s")
 
 
 def _failed(seen: Seen) -> Ending:
     where = phase(seen)
     if where == "clone":
-        return Ending("error", where, "the agent could not fetch this commit")
+        return Ending(Outcome.ERROR, where, "the agent could not fetch this commit")
     texts = {
         "environment": "the agent could not set up its environment",
         "import": "its script could not import what it needs",
         "script": "its script failed",
     }
     cause = _cause(seen.console) or mask(seen.why)
-    return Ending("no_evidence", where, texts[where] + (f": {cause}" if cause else ""))
+    return Ending(Outcome.NO_EVIDENCE, where, texts[where] + (f": {cause}" if cause else ""))
 
 
 def phase(seen: Seen) -> str:
@@ -146,3 +149,37 @@ def tail(console: Sequence[str]) -> list[str]:
     lines = (line.rsplit("\r", 1)[-1] for line in _since_start(console))
     plain = [mask(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line).rstrip())[:400] for line in lines]
     return [line for line in plain if line.strip()][-TAIL:]
+
+
+def not_launched(outcome: LaunchState, *, phase: str, reason: str) -> LaunchDocument:
+    """The result of a launch that was not made; `phase` is where it was refused."""
+    return {
+        "outcome": outcome,
+        "phase": phase,
+        "reason": reason,
+        "log_tail": [],
+        "task": None,
+        "until": None,
+        "seconds": {},
+        "notes": [],
+    }
+
+
+def as_document(
+    launch: RemoteRun, ending: Ending, seen: Seen, *, task: TaskDocument, notes: Sequence[str]
+) -> LaunchDocument:
+    """The result of a launch that ended like this."""
+    return {
+        "outcome": ending.outcome,
+        "phase": ending.phase,
+        "reason": ending.reason,
+        "log_tail": [] if ending.outcome == Outcome.PASSED else tail(seen.console),
+        "task": task,
+        "until": launch.until,
+        "seconds": {
+            "queued": round(seen.queued, 1),
+            "setup": round(seen.setup, 1),
+            "running": round(seen.running, 1),
+        },
+        "notes": list(notes),
+    }

@@ -2,11 +2,14 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import cast
 
+from clearml_ci.core.documents import LedgerEntry, PromotionDocument
 from clearml_ci.core.gate import Gate
+from clearml_ci.core.outcome import HOLDS, Outcome
 from clearml_ci.decisions.tag_ranking import Rule
-from clearml_ci.parameters.promotion_mode import BETTER, PROMOTE
+from clearml_ci.parameters.check import Check
+from clearml_ci.parameters.promotion_mode import BETTER, PROMOTE, ROLLBACK
 
 # A move is recorded before its first change, before it reads back, and when it is done or lost to one at the same time.
 MOVING, SETTLING, MOVED, LOST = "moving", "settling", "moved", "lost"
@@ -15,15 +18,12 @@ MOVING, SETTLING, MOVED, LOST = "moving", "settling", "moved", "lost"
 UNFINISHED = (MOVING, SETTLING)
 
 
-_HOLDS = ("passed", "improved", "no_baseline")
-
-
 @dataclass(frozen=True)
 class Decision:
     """Does the tag move, and what is the verdict? A tag that is kept for a better model is no failure."""
 
     moves: bool
-    outcome: str
+    outcome: Outcome
     reason: str
 
 
@@ -56,23 +56,23 @@ def gates(mode: str, of_check: Sequence[Gate]) -> tuple[Gate, ...]:
     return tuple(replace(gate, tolerance=0.0) if mode == BETTER else gate for gate in of_check)
 
 
-def decide(mode: str, *, outcome: str | None, reason: str) -> Decision:
+def decide(mode: str, *, outcome: Outcome | None, reason: str) -> Decision:
     """`outcome` and `reason` are those of the comparison with the best of now, None where no gate is required."""
     if outcome is None:
         return _without_gates(mode)
-    if outcome == "no_baseline":
-        return Decision(True, "passed", "it is the first best")
-    if outcome in _HOLDS:
-        return Decision(True, "passed", reason)
-    if outcome == "regressed":
-        return Decision(False, "passed", f"the tag stays where it is: {reason}")
+    if outcome == Outcome.NO_BASELINE:
+        return Decision(True, Outcome.PASSED, "it is the first best")
+    if outcome in HOLDS:
+        return Decision(True, Outcome.PASSED, reason)
+    if outcome == Outcome.REGRESSED:
+        return Decision(False, Outcome.PASSED, f"the tag stays where it is: {reason}")
     return Decision(False, outcome, f"the tag stays where it is: {reason}")
 
 
 def _without_gates(mode: str) -> Decision:
     if mode == BETTER:
-        return Decision(False, "passed", "the tag stays where it is: no required gate says which model is better")
-    return Decision(True, "passed", "no required gate has to hold")
+        return Decision(False, Outcome.PASSED, "the tag stays where it is: no required gate says which model is better")
+    return Decision(True, Outcome.PASSED, "no required gate has to hold")
 
 
 def rule(mode: str, of: Sequence[Gate]) -> Rule:
@@ -121,9 +121,24 @@ def had_its_turn(moves: Sequence[Move], task: str) -> str | None:
     return None
 
 
-def to_document(move: Move) -> dict[str, Any]:
+def as_document(check: Check, *, to: str | None, previous: Iterable[str] = ()) -> PromotionDocument:
+    """What a verdict says of a promotion or a rollback: the task that got the tag, None where it did not move."""
+    return {
+        "action": ROLLBACK if check.action == ROLLBACK else PROMOTE,
+        "mode": check.promote,
+        "moved": to is not None,
+        "tag": check.best_tag,
+        "to": to,
+        "from": list(previous),
+        "pull_request": check.pull_request.number,
+        "commit": check.commit,
+        "merge_commit": check.merge_commit,
+    }
+
+
+def to_document(move: Move) -> LedgerEntry:
     """The entry as JSON data."""
-    return asdict(move)
+    return cast(LedgerEntry, asdict(move))
 
 
 def from_document(document: object) -> Move | None:

@@ -4,11 +4,12 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from clearml_ci.core.documents import GateRow
 from clearml_ci.core.gate import SINGLE_VALUES
+from clearml_ci.core.outcome import Outcome
 
 MOST_CHARTS = 4
 
@@ -37,7 +38,7 @@ _SMALLEST = 1e-12  # what is less is drawn as nothing, once the values have been
 _NOT_IN_A_TITLE = re.compile(r"[^\w .,/+=-]")  # a quote, a bracket or a line break ends a title, or the chart
 
 
-_SEVERITY = ("regressed", "error", "inconclusive")
+_SEVERITY = (Outcome.REGRESSED, Outcome.ERROR, Outcome.INCONCLUSIVE)
 
 
 Points = tuple[tuple[float, float], ...]
@@ -51,7 +52,7 @@ class Curves:
     baseline: Points = ()
 
 
-def picked(gates: Sequence[Mapping[str, Any]]) -> list[int]:
+def picked(gates: Sequence[GateRow]) -> list[int]:
     """Which gates of a verdict get a chart, as their positions: what decided first, each metric once, four at most."""
     order = sorted(range(len(gates)), key=lambda index: _rank(gates[index]))
     first_of = {gates[index]["metric"]: index for index in reversed(order)}
@@ -97,7 +98,7 @@ def title(text: str) -> str:
     return clean if len(clean) <= _LONGEST_TITLE else clean[: _LONGEST_TITLE - 3] + "..."
 
 
-def _rank(gate: Mapping[str, Any]) -> tuple[bool, int]:
+def _rank(gate: GateRow) -> tuple[bool, int]:
     outcome = gate["outcome"]
     return not gate["required"], _SEVERITY.index(outcome) if outcome in _SEVERITY else len(_SEVERITY)
 

@@ -1,12 +1,13 @@
 """The comment: Markdown from a verdict document."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from clearml_ci.core import comment_mode
+from clearml_ci.core.documents import GateRow, TaskDocument, VerdictDocument
 from clearml_ci.core.formatting import capital
 from clearml_ci.core.gate import Summary
-from clearml_ci.decisions.verdict import OUTCOMES, Document
+from clearml_ci.core.outcome import HOLDS, Outcome
+from clearml_ci.decisions.verdict import is_let_pass
 from clearml_ci.report import comment_sections
 from clearml_ci.report.charts import Curves
 from clearml_ci.report.markdown import MOST_WARNINGS, alert, escape, fitted, hidden, number, table
@@ -15,9 +16,6 @@ LIMIT = 65_536  # characters of a GitHub comment; one more is refused with 422
 
 
 ARROWS = {"maximize": "↑", "minimize": "↓"}
-
-
-HOLDS = ("passed", "improved", "no_baseline")
 
 
 ADVICE = "Commit your changes, run the training once from the clean commit with ClearML, push, and rerun this check."
@@ -30,22 +28,22 @@ _FOR_LINES = 2_500  # characters that are left for what happens after the merge
 
 
 HEADLINES = {
-    "passed": "the gate holds",
-    "improved": "better than the best",
-    "regressed": "a gate does not hold",
-    "no_evidence": "no clean, finished run of this commit",
-    "no_baseline": "first model, nothing to compare with",
-    "inconclusive": "the evidence cannot decide",
-    "error": "could not be checked",
+    Outcome.PASSED: "the gate holds",
+    Outcome.IMPROVED: "better than the best",
+    Outcome.REGRESSED: "a gate does not hold",
+    Outcome.NO_EVIDENCE: "no clean, finished run of this commit",
+    Outcome.NO_BASELINE: "first model, nothing to compare with",
+    Outcome.INCONCLUSIVE: "the evidence cannot decide",
+    Outcome.ERROR: "could not be checked",
 }
 
 
-def marker(repository: str, number: int, name: str = "") -> str:
+def marker(repository: str, number: int | None, name: str = "") -> str:
     """The hidden first line by which a pull request's one comment is found again; each name of a check has its own."""
     return f"<!-- clearml-ci: {repository}#{number}{hidden(name)} -->"
 
 
-def comment(verdict: Document, scalars: Sequence[Summary], curves: Mapping[int, Curves] | None = None) -> str:
+def comment(verdict: VerdictDocument, scalars: Sequence[Summary], curves: Mapping[int, Curves] | None = None) -> str:
     """The whole comment, never longer than GitHub takes. `curves`: a gate's position → its curves.
 
     Headline, reason and links always stand. The other parts come in the order of their weight, and each takes what room
@@ -70,12 +68,14 @@ def comment(verdict: Document, scalars: Sequence[Summary], curves: Mapping[int, 
     return "\n\n".join([head, *parts, tail]) + "\n"
 
 
-def with_line(body: str, verdict: Document) -> str:
+def with_line(body: str, verdict: VerdictDocument) -> str:
     """A comment with a line at its end of what a promotion or a rollback did; of each, the last word counts.
 
     A repetition that moved nothing leaves the line of the one that did.
     """
     moved = verdict["promotion"]
+    if moved is None:
+        return body
     mark = f"<!-- clearml-ci {moved['action']} -->"
     before, found, after = body.partition(f"\n{mark}\n")
     _, _, rest = after.partition("\n")
@@ -86,23 +86,23 @@ def with_line(body: str, verdict: Document) -> str:
         what = "Rolled back:"
     said = escape(verdict["exit_reason"].strip().rstrip("."))
     stamp = f" ({escape(verdict['rerun']['said'])})" if verdict["rerun"] else ""
-    sign = OUTCOMES[verdict["outcome"]].sign
+    sign = verdict["outcome"].sign
     line = f"{sign} **{what}** {said}{stamp}. [pipeline run]({verdict['pipeline']['url']})"
     text = f"{before.rstrip()}\n\n{mark}\n{line}\n{rest}"
     return text if len(text) <= LIMIT else body
 
 
-def headline(verdict: Document) -> str:
+def headline(verdict: VerdictDocument) -> str:
     """`✅ ClearML CI: passed`, for the terminal; a check's name stands in it as it is."""
     return _titled(verdict, verdict.get("name", ""))  # that of an older version's run has none
 
 
-def _titled(verdict: Document, name: str) -> str:
+def _titled(verdict: VerdictDocument, name: str) -> str:
     named = f"{name} · " if name else ""
-    return f"{OUTCOMES[verdict['outcome']].sign} ClearML CI: {named}{verdict['outcome'].replace('_', ' ')}"
+    return f"{verdict['outcome'].sign} ClearML CI: {named}{verdict['outcome'].words}"
 
 
-def _head(verdict: Document) -> list[str]:
+def _head(verdict: VerdictDocument) -> list[str]:
     return [
         marker(verdict["repository"], verdict["pull_request"], verdict["name"])
         + "\n"
@@ -113,7 +113,7 @@ def _head(verdict: Document) -> list[str]:
     ]
 
 
-def _remote_run(verdict: Document, room: int) -> str:
+def _remote_run(verdict: VerdictDocument, room: int) -> str:
     """What the code did on an agent; where it failed, the phase and the last lines of its console."""
     remote = verdict["remote_run"]
     if not remote:
@@ -123,50 +123,50 @@ def _remote_run(verdict: Document, room: int) -> str:
     if room < _ROOM_OF_A_LINE:
         return ""
     said = "" if remote["reason"] in verdict["exit_reason"] else f" · {escape(remote['reason'])}."
-    line = f"{OUTCOMES[remote['outcome']].sign} On an agent{task}{phase}{said}"
+    line = f"{remote['outcome'].sign} On an agent{task}{phase}{said}"
     return "\n\n".join(
         part for part in [line, comment_sections.console(remote["log_tail"], room - len(line) - 2)] if part
     )
 
 
-def _in_a_word(verdict: Document) -> str:
+def _in_a_word(verdict: VerdictDocument) -> str:
     """What the outcome means here: without gates, it is the run alone that was asked for."""
     remote, gates, promotion = verdict["remote_run"], verdict["gates"], verdict["promotion"]
-    if promotion and verdict["outcome"] == "passed":
+    if promotion and verdict["outcome"] == Outcome.PASSED:
         return "the best tag moved" if promotion["moved"] else "the best tag stays where it is"
-    if verdict["outcome"] == "passed" and not gates:
+    if verdict["outcome"] == Outcome.PASSED and not gates:
         return "it runs on an agent" if remote else "it was run"
-    if verdict["outcome"] == "passed" and len(gates) > 1:
+    if verdict["outcome"] == Outcome.PASSED and len(gates) > 1:
         return "every gate holds" if all(gate["outcome"] in HOLDS for gate in gates) else "every required gate holds"
-    if verdict["outcome"] == "no_evidence" and remote and remote["outcome"] == "no_evidence":
+    if verdict["outcome"] == Outcome.NO_EVIDENCE and remote and remote["outcome"] == Outcome.NO_EVIDENCE:
         return "it may not run yet" if remote["phase"] == "approval" else "it does not run on an agent"
     return HEADLINES[verdict["outcome"]]
 
 
-def _sentence(verdict: Document) -> str:
+def _sentence(verdict: VerdictDocument) -> str:
     """The reason as a sentence; a metric's name at its start stays as it is."""
     text = verdict["exit_reason"].strip().removesuffix(".")
     named = any(text.startswith(gate["metric"]) for gate in verdict["gates"])
     return f"{text[:1] if named else text[:1].upper()}{text[1:]}."
 
 
-def _let_pass(verdict: Document) -> str:
-    return " The policy lets that pass." if (verdict["outcome"], verdict["exit_code"]) == ("inconclusive", 0) else ""
+def _let_pass(verdict: VerdictDocument) -> str:
+    return " The policy lets that pass." if is_let_pass(verdict) else ""
 
 
-def _warnings(verdict: Document) -> list[str]:
+def _warnings(verdict: VerdictDocument) -> list[str]:
     shown = verdict["warnings"][:MOST_WARNINGS]
     more = len(verdict["warnings"]) - len(shown)
     said = [*shown, *([f"{more} more warnings are in the verdict."] if more else [])]
     return [alert(warning) for warning in said]
 
 
-def _gates(verdict: Document, room: int) -> str:
+def _gates(verdict: VerdictDocument, room: int) -> str:
     """The table of gates, in the order of the policy; where it is too long, those that decided stay."""
     gates = verdict["gates"]
     with_main = verdict["main_baseline"] is not None
 
-    def render(kept: Sequence[dict[str, Any]]) -> str:
+    def render(kept: Sequence[GateRow]) -> str:
         main = ["main"] if with_main else []
         headers = ["", "metric", "this commit", "best", *main, "difference", "allowed"]
         align = ("center", "left", *["right"] * (len(headers) - 2))
@@ -179,10 +179,10 @@ def _gates(verdict: Document, room: int) -> str:
     return fitted(sorted(gates, key=lambda gate: (not gate["required"], gate["outcome"] in HOLDS)), room, render)
 
 
-def _gate(gate: dict[str, Any], *, with_main: bool) -> list[str]:
+def _gate(gate: GateRow, *, with_main: bool) -> list[str]:
     notes = ["last"] * (gate["which"] == "last") + ["advisory"] * (not gate["required"])
     return [
-        OUTCOMES[gate["outcome"]].sign,
+        gate["outcome"].sign,
         " ".join([escape(gate["metric"]), ARROWS[gate["goal"]], *([f"({', '.join(notes)})"] if notes else [])]),
         number(gate["value"]),
         number(gate["baseline"]),
@@ -192,7 +192,7 @@ def _gate(gate: dict[str, Any], *, with_main: bool) -> list[str]:
     ]
 
 
-def _allowed(gate: dict[str, Any]) -> str:
+def _allowed(gate: GateRow) -> str:
     tolerance = f"{gate['tolerance']:g}{' %' if gate['relative'] else ''}"
     sign = "≥" if gate["goal"] == "maximize" else "≤"
     parts = [
@@ -203,15 +203,15 @@ def _allowed(gate: dict[str, Any]) -> str:
     return ", ".join(part for part in parts if part) or "-"
 
 
-def _near_misses(verdict: Document) -> list[str]:
+def _near_misses(verdict: VerdictDocument) -> list[str]:
     """Lines: what to do, and the tasks that came close."""
-    if verdict["outcome"] != "no_evidence" or (verdict["remote_run"] and not verdict["rejected"]):
+    if verdict["outcome"] != Outcome.NO_EVIDENCE or (verdict["remote_run"] and not verdict["rejected"]):
         return []  # where it is a run on an agent that is missing, its own words say what to do
     near = [f"- {_link(task)}: {escape(task['reason'])}" for task in verdict["rejected"][:10]]
     return [ADVICE, *(["", "Tasks of this commit that are no evidence:", "", *near] if near else [])]
 
 
-def _links(verdict: Document) -> str:
+def _links(verdict: VerdictDocument) -> str:
     links = []
     if verdict["candidate"]:
         links.append(f"Task of this commit: {_link(verdict['candidate'])}")
@@ -223,5 +223,5 @@ def _links(verdict: Document) -> str:
     return " · ".join(links)
 
 
-def _link(task: dict[str, Any]) -> str:
+def _link(task: TaskDocument) -> str:
     return f"[{escape(task['name'])}]({task['url']})"

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from clearml_ci.core.documents import GateRow, VerdictDocument
 from clearml_ci.core.gate import Summary
 from clearml_ci.report import charts
 from clearml_ci.report.charts import Curves
@@ -12,7 +12,7 @@ from clearml_ci.report.markdown import escape, fitted, fold, number, table
 _KINDS = {"hyperparameter": "", "package": "package ", "input": "", "GPU": "GPU "}
 
 
-def curves(gates: Sequence[Mapping[str, Any]], drawn: Mapping[int, Curves], room: int) -> str:
+def curves(gates: Sequence[GateRow], drawn: Mapping[int, Curves], room: int) -> str:
     """One chart a gate that has a curve; `drawn` maps a gate's position to its curves."""
     shown = [text for index, one in drawn.items() if (text := _chart(gates[index], one))]
     return fitted(shown, room, lambda kept: fold("Curves: this commit and the best", "\n\n".join(kept)))
@@ -29,7 +29,7 @@ def console(lines: Sequence[str], room: int) -> str:
     return fitted(list(reversed(lines)), room, render)
 
 
-def differences(verdict: Mapping[str, Any], room: int) -> str:
+def differences(verdict: VerdictDocument, room: int) -> str:
     """What is not the same in the two tasks; what must be alike is marked, and comes first."""
     found, total = verdict["differences"], verdict["differences_total"]
     rows = [
@@ -62,7 +62,7 @@ def scalars(every: Sequence[Summary], room: int) -> str:
     return fitted(rows, room, render)
 
 
-def _chart(gate: Mapping[str, Any], drawn: Curves) -> str:
+def _chart(gate: GateRow, drawn: Curves) -> str:
     text = charts.chart(gate["metric"], drawn, goal=gate["goal"])
     if not text:
         return ""

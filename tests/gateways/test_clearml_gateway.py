@@ -3,18 +3,32 @@
 import re
 import socket
 import time
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from clearml_ci.clearml_api import pipeline_runs, run_cancellation, task_records, worker_queues
+from clearml_ci.clearml_api import (
+    paging,
+    pipeline_runs,
+    pipeline_templates,
+    project_lookup,
+    run_cancellation,
+    run_results,
+    task_inputs,
+    task_metrics,
+    task_parameters,
+    task_records,
+    worker_queues,
+)
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core.comparability import Inputs
+from clearml_ci.core.documents import VerdictDocument
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate, Summary
 from clearml_ci.core.git_source import Source
 from sandbox.runtime.clearml_access import Client
+from tests.clock import fast_clock
 from tests.gateways.conftest import COMMIT, Project
 
 GATE = Gate("accuracy", "validation")
@@ -22,7 +36,7 @@ LOSS = Gate("loss", "train", goal="minimize")
 
 
 def commit_tasks(clearml: ClearML, project: Project, **more: Any) -> list[str]:
-    found = task_records.tasks_of_commit(clearml, **{"commit": COMMIT, "task_name": "", **more}, project=project.id)
+    found = task_records.of_commit(clearml, **{"commit": COMMIT, "task_name": "", **more}, project=project.id)
     return [task.id for task in found]
 
 
@@ -46,13 +60,13 @@ def test_tasks_of_commit__newest__comes_first(clearml: ClearML, project: Project
 def test_tasks_of_commit__more_than_a_page__are_asked_for_only_when_they_are_needed(
     clearml: ClearML, project: Project
 ) -> None:
-    for _ in range(clearml_session.PAGE + 1):
+    for _ in range(paging.PAGE + 1):
         project.task(end=None)
     before = clearml.requests
-    tasks = task_records.tasks_of_commit(clearml, commit=COMMIT, project=project.id, task_name="")
+    tasks = task_records.of_commit(clearml, commit=COMMIT, project=project.id, task_name="")
     next(tasks)
     assert clearml.requests == before + 1
-    assert len(list(tasks)) == clearml_session.PAGE
+    assert len(list(tasks)) == paging.PAGE
     assert clearml.requests == before + 2
 
 
@@ -67,7 +81,7 @@ def test_tasks_of_commit__recorded_task__carries_what_decides(clearml: ClearML, 
     script = {"repository": "https://github.com/o/n.git", "version_num": COMMIT, "diff": "changed"}
     task = project.task(script=script)
     project.client.call("tasks.archive", tasks=[task])
-    found = list(task_records.tasks_of_commit(clearml, commit=COMMIT, project=project.id, task_name=""))
+    found = list(task_records.of_commit(clearml, commit=COMMIT, project=project.id, task_name=""))
     assert [(one.id, one.commit, one.diff, one.archived, one.status) for one in found] == [
         (task, COMMIT, "changed", True, "completed")
     ]
@@ -80,7 +94,7 @@ def test_best_tasks__tagged_ones__come_with_their_whole_curves_extremes(clearml:
     project.report(best, 0.5, 0.9, 0.7)
     project.task(tags=["other"])
     failed = project.task(tags=["Best"], end="failed")
-    found = task_records.best_tasks(clearml, project=project.id, task_name="train", tag="Best", gates=[GATE])
+    found = task_records.tagged(clearml, projects=[project.id], task_name="train", tag="Best", gates=[GATE])
     assert {task.id: task.status for task, _ in found} == {best: "completed", failed: "failed"}
     summary = next(reported[GATE] for task, reported in found if task.id == best)
     assert summary is not None
@@ -92,7 +106,7 @@ def test_metrics_of__several_tasks_and_gates__come_in_one_request(clearml: Clear
     project.report(first, 0.5, 0.25, title="loss", series="train")
     project.report(second, 0.75)
     before = clearml.requests
-    found = task_records.metrics_of(clearml, [first, second], [GATE, LOSS])
+    found = task_records.with_metrics(clearml, [first, second], [GATE, LOSS])
     assert clearml.requests == before + 1
     assert list(found) == [first, second]
     assert found[first][1] == {GATE: None, LOSS: Summary("loss", "train", 0.25, 0.25, 0.5)}
@@ -102,7 +116,7 @@ def test_metrics_of__several_tasks_and_gates__come_in_one_request(clearml: Clear
 
 def test_metrics_of__task_that_is_gone__is_told(clearml: ClearML, project: Project) -> None:
     with pytest.raises(ClearMLError, match=f"no ClearML task {'0' * 32}"):
-        task_records.metrics_of(clearml, [project.task(), "0" * 32], [GATE])
+        task_records.with_metrics(clearml, [project.task(), "0" * 32], [GATE])
 
 
 def test_task_inputs__two_tasks__come_in_one_request(clearml: ClearML, client: Client, project: Project) -> None:
@@ -125,7 +139,7 @@ def test_task_inputs__two_tasks__come_in_one_request(clearml: ClearML, client: C
     client.call("tasks.edit", task=full, runtime={"gpu_type": "A100"}, force=True)
     bare = project.task()
     before = clearml.requests
-    found = task_records.task_inputs(clearml, [full, bare])
+    found = task_inputs.read(clearml, [full, bare])
     assert clearml.requests == before + 1
     assert found == {
         full: Inputs(
@@ -143,7 +157,7 @@ def test_curves__tasks__cost_one_request_each_and_leave_out_what_has_no_curve(
     project.report(first, 0.5, 0.25, title="loss", series="train")
     project.report(second, 0.25)
     before = clearml.requests
-    found = task_records.curves(clearml, {first: [GATE, LOSS], second: [GATE, LOSS]})
+    found = task_metrics.curves(clearml, {first: [GATE, LOSS], second: [GATE, LOSS]})
     assert clearml.requests == before + 2
     assert found == {
         (first, GATE): ((0.0, 0.5), (1.0, 0.75), (2.0, 1.0)),
@@ -157,22 +171,22 @@ def test_scalars__machine_monitoring__is_left_out(clearml: ClearML, project: Pro
     task = project.task()
     project.report(task, 0.5)
     project.report(task, 80.0, title=":monitor:machine", series="cpu")
-    assert task_records.series_names(clearml, task) == ["accuracy/validation"]
+    assert task_metrics.series_names(clearml, task) == ["accuracy/validation"]
 
 
 def test_existing_project_id__misspelt__offers_the_nearest(clearml: ClearML, project: Project) -> None:
-    assert clearml_session.existing_project_id(clearml, project.name) == project.id
+    assert project_lookup.existing_id(clearml, project.name) == project.id
     with pytest.raises(UsageError) as raised:
-        clearml_session.existing_project_id(clearml, project.name + "s")
+        project_lookup.existing_id(clearml, project.name + "s")
     assert f"no ClearML project '{project.name}s'; did you mean '{project.name}'?" in str(raised.value)
 
 
 def test_watched_queues__unknown_and_unwatched__are_told_apart(clearml: ClearML, client: Client, prefix: str) -> None:
     client.call("queues.create", name=f"{prefix}-idle")
     with pytest.raises(UsageError, match=f"no queue '{prefix}-gpuu'; queues with workers: "):
-        worker_queues.watched_queues(clearml, [f"{prefix}-gpuu"])
+        worker_queues.served(clearml, [f"{prefix}-gpuu"])
     with pytest.raises(ClearMLError, match=f"no worker listens to the queue '{prefix}-idle'"):
-        worker_queues.watched_queues(clearml, [f"{prefix}-idle"])
+        worker_queues.served(clearml, [f"{prefix}-idle"])
     names = [queue["name"] for queue in client.call("queues.get_all", only_fields=["name"])["queues"]]
     assert f"{prefix}-gpuu" not in names  # ClearML creates a queue that is only asked for by name
 
@@ -187,24 +201,24 @@ def test_template__asked_twice__is_registered_once_and_started_as_a_clone(
         "source": source,
         "arguments": {"commit": ""},
     }
-    template, registered = pipeline_runs.template(clearml, **where)
-    assert (registered, pipeline_runs.template(clearml, **where)) == (True, (template, False))
+    template, registered = pipeline_templates.find_or_register(clearml, **where)
+    assert (registered, pipeline_templates.find_or_register(clearml, **where)) == (True, (template, False))
     queue = worker_queues.Queue(
         client.call("queues.create", name=f"{prefix}-none")["id"], f"{prefix}-none", frozenset()
     )
     run = pipeline_runs.start(clearml, template=template, queue=queue, arguments={"commit": COMMIT})
     try:
         assert run != template
-        assert pipeline_runs.run(clearml, run).arguments["commit"] == COMMIT
-        assert pipeline_runs.template(clearml, **where) == (template, False)
+        assert pipeline_runs.read(clearml, run).arguments["commit"] == COMMIT
+        assert pipeline_templates.find_or_register(clearml, **where) == (template, False)
     finally:
-        run_cancellation.stop(clearml, run, reason="the test is over")
-    assert pipeline_runs.run(clearml, run).status == "stopped"
+        run_cancellation.stop(clearml, run, reason="the test is over", clock=fast_clock())
+    assert pipeline_runs.read(clearml, run).status == "stopped"
 
 
 def test_template__other_commit_of_this_project__is_another_template(clearml: ClearML, prefix: str) -> None:
     templates = {
-        pipeline_runs.template(
+        pipeline_templates.find_or_register(
             clearml, project=f"{prefix} CI", name="pr_check", source=Source("https://h/o/n.git", commit), arguments={}
         )[0]
         for commit in ("1" * 40, "2" * 40)
@@ -224,7 +238,7 @@ def test_stop__run_with_running_and_queued_steps__ends_them_all(
     client.call("tasks.enqueue", task=queued, queue=queue)
     stranger = project.task(end=None, name="somebody else's")
     client.call("tasks.started", task=stranger)
-    run_cancellation.stop(clearml, run, reason="cancelled")
+    run_cancellation.stop(clearml, run, reason="cancelled", clock=fast_clock())
     found = client.call("tasks.get_all", id=[run, running, queued, stranger], only_fields=["id", "status"])["tasks"]
     states = {task["id"]: task["status"] for task in found}
     assert (states[run], states[running]) == ("stopped", "stopped")
@@ -243,9 +257,9 @@ def test_stop__agent_that_died_with_its_task__does_not_keep_it_running(
     client.call("workers.register", worker=f"{prefix}:gone", queues=[])
     client.call("workers.status_report", worker=f"{prefix}:gone", timestamp=int(time.time() * 1000), task=run)
     client.call("tasks.stop", task=run, force=True)
-    assert pipeline_runs.run(clearml, run).status == "in_progress"
-    run_cancellation.stop(clearml, run, reason="cancelled")
-    assert pipeline_runs.run(clearml, run).status == "stopped"
+    assert pipeline_runs.read(clearml, run).status == "in_progress"
+    run_cancellation.stop(clearml, run, reason="cancelled", clock=fast_clock())
+    assert pipeline_runs.read(clearml, run).status == "stopped"
 
 
 def test_result__stored_by_a_step__is_read_through_its_run(clearml: ClearML, client: Client, project: Project) -> None:
@@ -253,8 +267,8 @@ def test_result__stored_by_a_step__is_read_through_its_run(clearml: ClearML, cli
     step = project.step(run, "find_task")
     clone = client.call("tasks.clone", task=step, new_task_parent=run)["id"]
     rerun = client.call("tasks.create", name="pr_check #2", type="controller", project=project.id, parent=run)["id"]
-    pipeline_runs.store_result(clearml, step, {"candidate": None, "reason": "ünïcode"})
-    found = pipeline_runs.steps(clearml, run)
+    run_results.store(clearml, step, {"candidate": None, "reason": "ünïcode"})
+    found = run_results.steps(clearml, run)
     assert {name: one.result for name, one in found.items()} == {"find_task": {"candidate": None, "reason": "ünïcode"}}
     assert not {rerun, clone} & {one.id for one in found.values()}
 
@@ -271,7 +285,7 @@ def test_publish_verdict__run__carries_artifact_and_properties(
         "pull_request": 7,
         "rerun": {"said": "rerun by Ada"},
     }
-    pipeline_runs.publish_verdict(clearml, run, verdict)
+    run_results.publish_verdict(clearml, run, cast("VerdictDocument", verdict))
     found = client.call("tasks.get_by_id", task=run)["task"]
     (artifact,) = [one for one in found["execution"]["artifacts"] if one["key"] == "verdict"]
     assert b'"outcome": "passed"' in client.download(artifact["uri"])
@@ -279,7 +293,7 @@ def test_publish_verdict__run__carries_artifact_and_properties(
     assert (told["outcome"], told["rerun"]) == ("passed", "rerun by Ada")
 
 
-@pytest.mark.parametrize("act", [pipeline_runs.run, pipeline_runs.steps, task_records.scalars])
+@pytest.mark.parametrize("act", [pipeline_runs.read, run_results.steps, task_metrics.scalars])
 def test_gateway__empty_id__is_refused_before_it_is_asked(clearml: ClearML, act: Any) -> None:
     before = clearml.requests
     with pytest.raises(ClearMLError, match="an empty task id"):
@@ -289,7 +303,7 @@ def test_gateway__empty_id__is_refused_before_it_is_asked(clearml: ClearML, act:
 
 def test_run__unknown_id__is_told(clearml: ClearML) -> None:
     with pytest.raises(ClearMLError, match=f"no ClearML task {'0' * 32}"):
-        pipeline_runs.run(clearml, "0" * 32)
+        pipeline_runs.read(clearml, "0" * 32)
 
 
 def test_call__refused__tells_the_servers_own_words(clearml: ClearML) -> None:
@@ -355,16 +369,16 @@ def test_run__rerun_of_a_rerun__keeps_the_parameters_that_new_run_hides(
     """ClearML's server escapes the names of what it clones once more each time, and reads them wrong in the end."""
     given = {"threshold_percent": "3", "_context": "{}", "_origin": "n"}
     run = client.call("tasks.create", name="pr_check", type="controller", project=project.id)["id"]
-    client.call("tasks.edit_hyper_params", task=run, hyperparams=clearml_session.section_items("Args", given))
+    client.call("tasks.edit_hyper_params", task=run, hyperparams=task_parameters.section_items("Args", given))
     queue = client.call("queues.create", name=f"{prefix}-reruns")["id"]
     for threshold in ("4", "5", "6"):
         run = again(client, run, queue, threshold_percent=threshold)
     wanted = {**given, "threshold_percent": "6"}
-    assert pipeline_runs.run(clearml, run).arguments == wanted
+    assert pipeline_runs.read(clearml, run).arguments == wanted
     client.call("tasks.started", task=run)
-    pipeline_runs.mend_names(clearml, run)
+    pipeline_runs.restore_parameter_names(clearml, run)
     stored = client.call("tasks.get_by_id", task=run)["task"]["hyperparams"]["Args"]
     assert {name: item["value"] for name, item in stored.items()} == wanted
     client.call("tasks.stopped", task=run, force=True)
     next_one = again(client, again(client, run, queue, threshold_percent="7"), queue, threshold_percent="8")
-    assert pipeline_runs.run(clearml, next_one).arguments == {**wanted, "threshold_percent": "8"}
+    assert pipeline_runs.read(clearml, next_one).arguments == {**wanted, "threshold_percent": "8"}

@@ -1,13 +1,14 @@
 """What a check launches, follows and may end, against a ClearML server. No agent: the test plays its part."""
 
+import contextlib
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from clearml_ci.clearml_api import pipeline_runs, run_cancellation, task_launch, worker_queues
-from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api import ownership, pipeline_runs, run_cancellation, task_launch, worker_queues
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.clearml_api.task_launch import Code, Watch
 from clearml_ci.clearml_api.worker_queues import Queue
@@ -15,6 +16,7 @@ from clearml_ci.core.errors import UsageError
 from clearml_ci.parameters import remote_run
 from clearml_ci.parameters.remote_run import RemoteRun
 from sandbox.runtime.clearml_access import Client
+from tests.clock import fast_clock
 from tests.gateways.conftest import COMMIT, Project
 
 CODE = Code("https://github.com/o/n.git", COMMIT, None, inject_task_init=False)
@@ -76,7 +78,7 @@ def test_create__script_without_task_init__carries_the_call_and_stays_marked_as_
     code = Code(CODE.repository, COMMIT, ["torch"], inject_task_init=True)
     created = task_launch.create(clearml, launch(project), code, run=run)
     assert "Task.init()" in whole(client, created)["script"]["diff"]
-    assert clearml_session.owned(clearml, created, run=run)
+    assert ownership.is_owned(clearml, created, run=run)
 
 
 def test_owned__clone_of_a_launched_task__is_not_ours(
@@ -84,10 +86,10 @@ def test_owned__clone_of_a_launched_task__is_not_ours(
 ) -> None:
     created = task_launch.create(clearml, launch(project), CODE, run=run)
     clone = client.call("tasks.clone", task=created, new_task_parent=run, new_task_tags=["same"])["id"]
-    assert clearml_session.owned(clearml, created, run=run)
-    assert not clearml_session.owned(clearml, clone, run=run)
-    assert not clearml_session.owned(clearml, created, run=project.task())
-    assert not clearml_session.owned(clearml, created, run="")
+    assert ownership.is_owned(clearml, created, run=run)
+    assert not ownership.is_owned(clearml, clone, run=run)
+    assert not ownership.is_owned(clearml, created, run=project.task())
+    assert not ownership.is_owned(clearml, created, run="")
 
 
 @pytest.mark.parametrize("status", ["queued", "in_progress"])
@@ -99,11 +101,58 @@ def test_end__probe_that_has_not_ended__is_stopped_and_archived(
     if status == "in_progress":
         client.call("queues.get_next_task", queue=queue)
         client.call("tasks.started", task=created)
-    task_launch.end(clearml, created, run=run, archive=True, reason="over")
+    task_launch.end(clearml, created, run=run, archive=True, reason="over", clock=fast_clock())
     task = whole(client, created)
     assert task["status"] in ("stopped", "created")
     assert "archived" in task["system_tags"]
     assert client.call("queues.get_by_id", queue=queue)["queue"]["entries"] == []
+
+
+def test_end__agent_that_died__is_marked_as_stopped(
+    clearml: ClearML, client: Client, project: Project, run: str, queue: str, prefix: str
+) -> None:
+    """`tasks.stop` alone asks the worker, which does not answer any more."""
+    created = task_launch.create(clearml, launch(project), CODE, run=run)
+    task_launch.enqueue(clearml, created, queue=queue)
+    client.call("queues.get_next_task", queue=queue)
+    client.call("tasks.started", task=created)
+    client.call("workers.register", worker=f"{prefix}:gone", queues=[])
+    client.call("workers.status_report", worker=f"{prefix}:gone", timestamp=int(time.time() * 1000), task=created)
+    client.call("tasks.stop", task=created)
+    assert whole(client, created)["status"] == "in_progress"
+    task_launch.end(clearml, created, run=run, archive=True, reason="over", clock=fast_clock())
+    task = whole(client, created)
+    assert (task["status"], "archived" in task["system_tags"]) == ("stopped", True)
+
+
+@dataclass
+class Unreachable(ClearML):
+    """A session in which the next looks at the launched task get no answer."""
+
+    refused: int = 0
+
+    def call(self, endpoint: str, **request: Any) -> dict[str, Any]:
+        if endpoint == "tasks.get_all" and "last_metrics" in request["only_fields"] and self.refused:
+            self.refused -= 1
+            raise ClearMLError(f"{endpoint}: no answer")
+        return super().call(endpoint, **request)
+
+
+@pytest.mark.parametrize(("refused", "goes_on"), [(20, True), (10_000, False)], ids=["a-restart", "for-good"])
+def test_run__server_that_does_not_answer__is_waited_for_and_nothing_is_left(
+    clearml: ClearML, client: Client, project: Project, run: str, queue: str, refused: int, goes_on: bool
+) -> None:
+    silent, reports = Unreachable(clearml.session, refused=refused), list[str]()
+    given = launch(project, run_queue_limit="60")
+    with contextlib.nullcontext() if goes_on else pytest.raises(ClearMLError, match="no answer"):
+        launched = task_launch.run(
+            silent, given, CODE, queue=queue, run=run, own_task="", clock=fast_clock(), report=reports.append
+        )
+        assert (launched.ending.outcome, launched.ending.phase) == ("error", "queue")
+        assert reports == ["train: queued"]
+    assert client.call("queues.get_by_id", queue=queue)["queue"]["entries"] == []
+    (task,) = client.call("tasks.get_all", parent=run, system_tags=["archived"], only_fields=["status"])["tasks"]
+    assert task["status"] in ("stopped", "created")
 
 
 def test_end__task_of_somebody_else__is_refused_and_left_alone(
@@ -112,7 +161,7 @@ def test_end__task_of_somebody_else__is_refused_and_left_alone(
     foreign = project.task(end=None, parent=run)
     client.call("tasks.started", task=foreign)
     with pytest.raises(ClearMLError, match="does not carry the mark"):
-        task_launch.end(clearml, foreign, run=run, archive=True, reason="over")
+        task_launch.end(clearml, foreign, run=run, archive=True, reason="over", clock=fast_clock())
     task = whole(client, foreign)
     assert (task["status"], "archived" in task["system_tags"]) == ("in_progress", False)
 
@@ -120,7 +169,7 @@ def test_end__task_of_somebody_else__is_refused_and_left_alone(
 def test_end__empty_id__touches_nothing(clearml: ClearML, run: str) -> None:
     before = clearml.requests
     with pytest.raises(ClearMLError, match="an empty task id"):
-        task_launch.end(clearml, "", run=run, archive=True, reason="over")
+        task_launch.end(clearml, "", run=run, archive=True, reason="over", clock=fast_clock())
     assert clearml.requests == before
 
 
@@ -151,7 +200,7 @@ def say(client: Client, task: str, *lines: str) -> None:
 def test_watch__whatever_the_script_reports__is_progress(
     clearml: ClearML, client: Client, run: str, running: str, event: dict[str, Any], progress: bool
 ) -> None:
-    watch = Watch(clearml, running, own_task="", run=run)
+    watch = Watch(clearml, running, own_task="", run=run, clock=fast_clock())
     say(client, running, "Starting Task Execution:")
     seen, aborted = watch.look()
     assert (seen.started, seen.progress, aborted) == (True, False, "")
@@ -161,19 +210,19 @@ def test_watch__whatever_the_script_reports__is_progress(
 
 def test_watch__task_in_its_set_up__has_not_started(clearml: ClearML, client: Client, run: str, running: str) -> None:
     say(client, running, "cloning: https://github.com/o/n.git", "Collecting torch")
-    seen, _ = Watch(clearml, running, own_task="", run=run).look()
+    seen, _ = Watch(clearml, running, own_task="", run=run, clock=fast_clock()).look()
     assert (seen.status, seen.started, seen.console[-1]) == ("in_progress", False, "Collecting torch")
 
 
 def test_watch__run_was_stopped__says_so(clearml: ClearML, client: Client, run: str, running: str) -> None:
     client.call("tasks.stop", task=run, status_reason="ClearML CI: cancelled")
-    assert Watch(clearml, running, own_task="", run=run).look()[1] == "ClearML CI: cancelled"
+    assert Watch(clearml, running, own_task="", run=run, clock=fast_clock()).look()[1] == "ClearML CI: cancelled"
 
 
 def test_watch__task_was_deleted__is_told(clearml: ClearML, client: Client, run: str, running: str) -> None:
     client.call("tasks.delete", task=running, force=True)
     with pytest.raises(ClearMLError, match=f"{running} is gone"):
-        Watch(clearml, running, own_task="", run=run).look()
+        Watch(clearml, running, own_task="", run=run, clock=fast_clock()).look()
 
 
 def test_stop_children__clone_of_a_step__is_left_alone(
@@ -208,7 +257,7 @@ def test_supersede__older_runs_of_the_pull_request__are_stopped_and_marked_and_n
     mine = controller(client, project, pull_request="7")
     newer = controller(client, project, pull_request="7")
     assert [one.id for one in run_cancellation.supersede(clearml, mine)] == [older]
-    assert pipeline_runs.run(clearml, older).superseded_by == mine
+    assert pipeline_runs.read(clearml, older).superseded_by == mine
     states = {task: whole(client, task)["status"] for task in (older, other, unmarked, mine, newer)}
     assert states.pop(older) == "stopped"
     assert set(states.values()) == {"in_progress"}
@@ -274,13 +323,16 @@ def test_watch__run_was_superseded__says_by_which(
     mine = controller(client, project, pull_request="7")
     run_cancellation.supersede(clearml, mine)
     client.call("tasks.started", task=older, force=True)
-    assert Watch(clearml, running, own_task="", run=older).look()[1] == f"superseded by the newer run {mine}"
+    assert (
+        Watch(clearml, running, own_task="", run=older, clock=fast_clock()).look()[1]
+        == f"superseded by the newer run {mine}"
+    )
 
 
 def test_failed_meanwhile__script_that_reported_and_broke_before_it_was_stopped__has_not_passed(
     clearml: ClearML, client: Client, project: Project, run: str, running: str
 ) -> None:
-    watch, asked = Watch(clearml, running, own_task="", run=run), launch(project)
+    watch, asked = Watch(clearml, running, own_task="", run=run, clock=fast_clock()), launch(project)
     say(client, running, "Starting Task Execution:", "ValueError: broken")
     client.events(
         [{"type": "training_stats_scalar", "task": running, "metric": "loss", "variant": "a", "iter": 0, "value": 1.0}]
@@ -301,8 +353,8 @@ def test_superseded__clone_of_a_superseded_run__is_not(clearml: ClearML, client:
     properties = client.call("tasks.get_by_id", task=older)["task"]["hyperparams"]["properties"]
     clone = client.call("tasks.clone", task=older, new_task_name="rerun")["id"]
     client.call("tasks.edit_hyper_params", task=clone, hyperparams=list(properties.values()))
-    assert pipeline_runs.run(clearml, older).superseded_by == mine
-    assert pipeline_runs.run(clearml, clone).superseded_by == ""
+    assert pipeline_runs.read(clearml, older).superseded_by == mine
+    assert pipeline_runs.read(clearml, clone).superseded_by == ""
 
 
 def test_refuse_shared_workers__one_agent_for_steps_and_code__is_refused() -> None:

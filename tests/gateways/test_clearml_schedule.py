@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from clearml.automation.scheduler import ScheduleJob
 
-from clearml_ci.clearml_api import audit_scheduler, pipeline_runs
-from clearml_ci.clearml_api.audit_scheduler import Wanted
+from clearml_ci.clearml_api import audit_scheduler, audit_schedules, pipeline_runs
+from clearml_ci.clearml_api.audit_schedules import AuditSchedule
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.clearml_api.worker_queues import Queue
 from clearml_ci.core import schedule
@@ -46,9 +46,11 @@ def july(day: int, hour: int, minute: int) -> datetime:
 
 
 @pytest.fixture
-def wanted(prefix: str) -> Wanted:
+def audits(prefix: str) -> AuditSchedule:
     when = schedule.parse("daily 22:30")
-    return Wanted(f"{prefix} CI/octo-owner/digits", when, f"{prefix} controllers", SOURCE, {"projects": "Digits"})
+    return AuditSchedule(
+        f"{prefix} CI/octo-owner/digits", when, f"{prefix} controllers", SOURCE, {"projects": "Digits"}
+    )
 
 
 @pytest.fixture
@@ -57,74 +59,76 @@ def queue(client: Client, prefix: str) -> Queue:
     return Queue(client.call("queues.create", name=name)["id"], name, frozenset({"worker"}))
 
 
-def living(client: Client, wanted: Wanted) -> list[dict[str, Any]]:
-    (project,) = client.call("projects.get_all", name=f"^{wanted.project}$")["projects"]
+def living(client: Client, audits: AuditSchedule) -> list[dict[str, Any]]:
+    (project,) = client.call("projects.get_all", name=f"^{audits.project}$")["projects"]
     return list(client.call("tasks.get_all", project=[project["id"]], status=["queued", "in_progress"])["tasks"])
 
 
-def test_register__twice__is_one_schedule(clearml: ClearML, client: Client, wanted: Wanted, queue: Queue) -> None:
-    first = audit_scheduler.register(clearml, wanted, queue=queue)
-    again = audit_scheduler.register(clearml, wanted, queue=queue)
+def test_register__twice__is_one_schedule(
+    clearml: ClearML, client: Client, audits: AuditSchedule, queue: Queue
+) -> None:
+    first = audit_schedules.register(clearml, audits, queue=queue)
+    again = audit_schedules.register(clearml, audits, queue=queue)
     assert (first.new, again.new, again.id, again.ended) == (True, False, first.id, ())
-    (task,) = living(client, wanted)
+    (task,) = living(client, audits)
     assert (task["id"], task["status"], task["type"]) == (first.id, "queued", "service")
     assert task["script"]["entry_point"].endswith("audit_schedule.py")
 
 
 def test_register__another_time__replaces_the_first(
-    clearml: ClearML, client: Client, wanted: Wanted, queue: Queue
+    clearml: ClearML, client: Client, audits: AuditSchedule, queue: Queue
 ) -> None:
-    first = audit_scheduler.register(clearml, wanted, queue=queue)
-    other = replace(wanted, when=schedule.parse("weekly mon 06:00"))
-    second = audit_scheduler.register(clearml, other, queue=queue)
+    first = audit_schedules.register(clearml, audits, queue=queue)
+    other = replace(audits, when=schedule.parse("weekly mon 06:00"))
+    second = audit_schedules.register(clearml, other, queue=queue)
     assert (second.new, second.ended) == (True, (first.id,))
-    assert [task["id"] for task in living(client, wanted)] == [second.id]
+    assert [task["id"] for task in living(client, audits)] == [second.id]
 
 
 def test_register__audits_of_several_names__have_a_schedule_each(
-    clearml: ClearML, client: Client, wanted: Wanted, queue: Queue
+    clearml: ClearML, client: Client, audits: AuditSchedule, queue: Queue
 ) -> None:
-    names = [replace(wanted, arguments={**wanted.arguments, "_name": name}) for name in ("digits", "letters")]
-    digits, letters = [audit_scheduler.register(clearml, one, queue=queue) for one in names]
-    assert (letters.ended, len(living(client, wanted))) == ((), 2)
-    again = audit_scheduler.register(clearml, replace(names[0], when=schedule.parse("daily 06:00")), queue=queue)
+    names = [replace(audits, arguments={**audits.arguments, "_name": name}) for name in ("digits", "letters")]
+    digits, letters = [audit_schedules.register(clearml, one, queue=queue) for one in names]
+    assert (letters.ended, len(living(client, audits))) == ((), 2)
+    again = audit_schedules.register(clearml, replace(names[0], when=schedule.parse("daily 06:00")), queue=queue)
     assert again.ended == (digits.id,)
-    assert audit_scheduler.unregister(clearml, wanted.project, name="letters") == (letters.id,)
-    assert audit_scheduler.unregister(clearml, wanted.project) == (again.id,)
+    assert audit_schedules.unregister(clearml, audits.project, name="letters") == (letters.id,)
+    assert audit_schedules.unregister(clearml, audits.project) == (again.id,)
 
 
 def test_register__clone_of_a_schedule_by_a_person__is_left_alone(
-    clearml: ClearML, client: Client, wanted: Wanted, queue: Queue
+    clearml: ClearML, client: Client, audits: AuditSchedule, queue: Queue
 ) -> None:
-    first = audit_scheduler.register(clearml, wanted, queue=queue)
+    first = audit_schedules.register(clearml, audits, queue=queue)
     clone = client.call("tasks.clone", task=first.id)["id"]
     client.call("tasks.enqueue", task=clone, queue=queue.id)
-    assert audit_scheduler.unregister(clearml, wanted.project) == (first.id,)
-    assert [task["id"] for task in living(client, wanted)] == [clone]
+    assert audit_schedules.unregister(clearml, audits.project) == (first.id,)
+    assert [task["id"] for task in living(client, audits)] == [clone]
 
 
 def test_from_arguments__of_a_registered_task__is_what_was_wanted(
-    clearml: ClearML, wanted: Wanted, queue: Queue
+    clearml: ClearML, audits: AuditSchedule, queue: Queue
 ) -> None:
-    registered = audit_scheduler.register(clearml, wanted, queue=queue)
-    arguments = pipeline_runs.run(clearml, registered.id).arguments
-    assert audit_scheduler.from_arguments(arguments) == wanted
+    registered = audit_schedules.register(clearml, audits, queue=queue)
+    arguments = pipeline_runs.read(clearml, registered.id).arguments
+    assert audit_schedules.from_arguments(arguments) == audits
 
 
 def test_start_audit__due__registers_the_template_and_starts_a_run_like_the_web_ui(
-    clearml: ClearML, client: Client, wanted: Wanted
+    clearml: ClearML, client: Client, audits: AuditSchedule
 ) -> None:
-    queue = client.call("queues.create", name=wanted.controllers)["id"]
-    client.call("workers.register", worker=f"{wanted.controllers}-worker", queues=[queue])
-    first, second = (audit_scheduler.start_audit(clearml, wanted) for _ in range(2))
-    runs = [pipeline_runs.run(clearml, one) for one in (first, second)]
-    assert [(run.status, run.project) for run in runs] == [("queued", f"{wanted.project}/.pipelines/audit")] * 2
+    queue = client.call("queues.create", name=audits.controllers)["id"]
+    client.call("workers.register", worker=f"{audits.controllers}-worker", queues=[queue])
+    first, second = (audit_scheduler.start_audit(clearml, audits) for _ in range(2))
+    runs = [pipeline_runs.read(clearml, one) for one in (first, second)]
+    assert [(run.status, run.project) for run in runs] == [("queued", f"{audits.project}/.pipelines/audit")] * 2
     assert [run.arguments["projects"] for run in runs] == ["Digits", "Digits"]
     for run in runs:
         client.call("tasks.dequeue", task=run.id)
 
 
-def test_start_audit__nobody_listens__is_told(clearml: ClearML, client: Client, wanted: Wanted) -> None:
-    client.call("queues.create", name=wanted.controllers)
+def test_start_audit__nobody_listens__is_told(clearml: ClearML, client: Client, audits: AuditSchedule) -> None:
+    client.call("queues.create", name=audits.controllers)
     with pytest.raises(ClearMLError, match="no worker listens"):
-        audit_scheduler.start_audit(clearml, wanted)
+        audit_scheduler.start_audit(clearml, audits)

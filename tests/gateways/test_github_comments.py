@@ -18,7 +18,7 @@ from tests.gateways.job_session import MARKER, signed_in
 
 
 def upsert(hub: GitHub, text: str, *, outcome: str = "passed", mode: str = "always", failure: bool = False) -> str:
-    return pull_request_comment.upsert_comment(
+    return pull_request_comment.upsert(
         hub,
         pull_request=1,
         commit=hub.repository.get_pull(1).head.sha,
@@ -91,7 +91,7 @@ def test_upsert_comment__pull_request_has_moved_on__leaves_the_newer_word(hub: H
     older = hub.repository.get_pull(1).head.sha
     upsert(signed_in(hub.server), "about the newer head")
     hub.commit("better", text="another commit")
-    written = pull_request_comment.upsert_comment(
+    written = pull_request_comment.upsert(
         signed_in(hub.server), pull_request=1, commit=older, marker=MARKER, body=body("about the older head")
     )
     assert written == ""
@@ -230,11 +230,11 @@ def test_upsert_comment__on_change_without_one__keeps_the_earlier_words(server: 
 
 
 def add(hub: GitHub, line: str, *, mode: str = "always", failure: bool = False) -> str:
-    return pull_request_comment.add_to_comment(
+    return pull_request_comment.edit(
         hub,
         pull_request=1,
         marker=MARKER,
-        edit=lambda earlier: f"{earlier or body('first')}\n{line}",
+        change=lambda earlier: f"{earlier or body('first')}\n{line}",
         mode=mode,
         failure=failure,
     )

@@ -1,5 +1,6 @@
 """Signing in to the local GitHub, the commit status, and what the report makes of refusals."""
 
+import os
 import socket
 from dataclasses import replace
 from typing import Any
@@ -11,20 +12,22 @@ from flask import Flask, Response, request
 from github.Issue import Issue
 from github.Repository import Repository
 
+from clearml_ci.core.documents import RunDocument
+from clearml_ci.core.outcome import Outcome
+from clearml_ci.core.step_results import Posted
 from clearml_ci.decisions import verdict
 from clearml_ci.github_api import session as github_session
 from clearml_ci.github_api import statuses
 from clearml_ci.github_api.credentials import App, Credentials
 from clearml_ci.github_api.session import GitHub, GitHubError
 from clearml_ci.job import reporter
-from clearml_ci.operations import github_access
+from clearml_ci.operations import github_access, run_report
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
 from clearml_ci.report import comment as markdown
 from sandbox.servers.github_server import GitHubServer
 from sandbox.testing.hub import FULL_NAME, JOB
 from sandbox.testing.hub import connect as as_user
-from steps import report
 from tests.gateways.between import served
 from tests.gateways.job_session import MARKER, signed_in
 
@@ -41,7 +44,7 @@ def head(server: GitHubServer) -> str:
 
 def test_set_status__long_description__is_cut(server: GitHubServer, issue: Issue) -> None:
     sha = head(server)
-    statuses.set_status(
+    statuses.create(
         signed_in(server), name="ClearML CI", commit=sha, state="failure", description="x" * 500, url="https://c"
     )
     (status,) = issue.repository.get_commit(sha).get_combined_status().statuses
@@ -56,16 +59,16 @@ def test_set_status__long_description__is_cut(server: GitHubServer, issue: Issue
 def test_set_status__refused__names_the_permission(server: GitHubServer) -> None:
     hub = signed_in(server, permissions={"contents": "read"})
     with pytest.raises(GitHubError, match="`statuses: write`"):
-        statuses.set_status(hub, name="ClearML CI", commit=head(server), state="success", description="", url="")
+        statuses.create(hub, name="ClearML CI", commit=head(server), state="success", description="", url="")
 
 
 @pytest.mark.parametrize(
     ("status", "said", "advice"),
     [
         (401, "Bad credentials", "the token is wrong or has expired: set a new one"),
-        (404, "Not Found", "or the token does not see it: it needs `statuses: write` on this repository"),
-        (422, "Validation Failed: too long", "GitHub cannot take it: is it of this repository?"),
-        (403, "You have exceeded a secondary rate limit", "its rate limit is reached: rerun later"),
+        (404, "Not Found", "or the token cannot read it: the token needs `statuses: write` on this repository"),
+        (422, "Validation Failed: too long", "GitHub cannot process it: check that it belongs to this repository"),
+        (403, "You have exceeded a secondary rate limit", "the rate limit of the token is reached: rerun later"),
         (502, "", "rerun later, and see https://www.githubstatus.com"),
     ],
     ids=["401", "404", "422", "rate limit", "502"],
@@ -81,7 +84,7 @@ def test_set_status__refused__says_what_was_tried_where_and_what_to_do(status: i
     with served(app) as address:
         hub = github_session.connect(api_url=address, token=TOKEN, repository=FULL_NAME)
         with pytest.raises(GitHubError) as raised:
-            statuses.set_status(hub, name="ClearML CI", commit="a" * 40, state="success", description="", url="")
+            statuses.create(hub, name="ClearML CI", commit="a" * 40, state="success", description="", url="")
     tried = f"GitHub refused the commit status of aaaaaaaaaa of {FULL_NAME}: {status} {said}; "
     assert str(raised.value).startswith(tried)
     assert advice in str(raised.value)
@@ -90,9 +93,7 @@ def test_set_status__refused__says_what_was_tried_where_and_what_to_do(status: i
 
 def test_set_status__unknown_commit__is_told_with_the_repository(server: GitHubServer) -> None:
     with pytest.raises(GitHubError, match=f"of {FULL_NAME}: 422 No commit found"):
-        statuses.set_status(
-            signed_in(server), name="ClearML CI", commit="0" * 40, state="success", description="", url=""
-        )
+        statuses.create(signed_in(server), name="ClearML CI", commit="0" * 40, state="success", description="", url="")
 
 
 @pytest.mark.parametrize("kind", ["token", "App"])
@@ -101,7 +102,7 @@ def test_connect__nobody_answers__is_told(server: GitHubServer, kind: str) -> No
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{free.getsockname()[1]}"
-    with pytest.raises(GitHubError, match=f"GitHub does not answer at {address} .*: is GITHUB_API_URL right"):
+    with pytest.raises(GitHubError, match=f"GitHub is unreachable at {address} .*: check GITHUB_API_URL"):
         github_session.connect(api_url=address, credentials=given, repository="o/n")
 
 
@@ -122,7 +123,7 @@ def made_app(server: GitHubServer, slug: str = "checker", **options: Any) -> App
 def test_connect__as_an_app__acts_as_its_bot_and_knows_its_login(server: GitHubServer) -> None:
     hub = installed(server, made_app(server, permissions=JOB))
     assert hub.trusted == {"checker[bot]", "github-actions[bot]", "my-bot"}
-    statuses.set_status(hub, name="ClearML CI", commit=head(server), state="success", description="", url="")
+    statuses.create(hub, name="ClearML CI", commit=head(server), state="success", description="", url="")
     (status,) = owned(server).get_commit(head(server)).get_statuses()
     assert status.creator.login == "checker[bot]"
 
@@ -137,7 +138,7 @@ def test_connect__as_an_app_twice__mints_a_token_each_time(server: GitHubServer)
 def test_connect__app_token_expired__is_told(server: GitHubServer) -> None:
     hub = installed(server, made_app(server, token_lifetime=0))
     with pytest.raises(GitHubError, match="401 Bad credentials; the token is wrong or has expired"):
-        statuses.set_status(hub, name="ClearML CI", commit="a" * 40, state="success", description="", url="")
+        statuses.create(hub, name="ClearML CI", commit="a" * 40, state="success", description="", url="")
 
 
 def test_connect__app_not_installed_on_the_repository__is_told_to_install_it(server: GitHubServer) -> None:
@@ -171,7 +172,8 @@ def test_connect__app_key_that_was_cut__is_told_and_not_shown(server: GitHubServ
 # --- what the report makes of refusals ------------------------------------------------------------------------
 
 
-PASSED = {"outcome": "passed", "state": "success", "exit_code": 0}
+PASSED = {"outcome": Outcome.PASSED, "state": "success", "exit_code": 0}
+RUN: RunDocument = {"id": "r", "url": "https://c"}
 
 
 def summaries(issue: Issue, commit: str) -> list[str]:
@@ -186,14 +188,20 @@ def check_of(server: GitHubServer) -> Check:
 
 def publish(
     server: GitHubServer, monkeypatch: pytest.MonkeyPatch, *, waited_for: bool = True, **environment: str
-) -> dict[str, Any]:
+) -> Posted:
     for name in ("GITHUB_TOKEN", "GH_TOKEN", "GITHUB_API_URL"):
         monkeypatch.delenv(name, raising=False)
     for name, value in {"GITHUB_API_URL": server.api_url, **environment}.items():
         monkeypatch.setenv(name, value)
     check = replace(check_of(server), waited_for=waited_for)
-    passed = {**verdict.error(check, run={"id": "r", "url": "https://c"}, reason="fine"), **PASSED}
-    return report.post(*github_access.voice(check), check, passed, f"{MARKER}\nfine")
+    passed: Any = {**verdict.error(check, run=RUN, reason="fine"), **PASSED}
+    return posted(check, passed, f"{MARKER}\nfine")
+
+
+def posted(check: Check, document: Any, body: str) -> Posted:
+    """What the step `report` of this environment's agent posts."""
+    github, withheld = github_access.for_report(github_access.from_environment(os.environ), check)
+    return run_report.post(github, check, document, body, withheld=withheld)
 
 
 def test_publish__comment_refused__keeps_the_verdict_with_a_warning(
@@ -221,10 +229,10 @@ def test_publish__checks_of_several_names__have_a_comment_a_status_and_a_check_r
 ) -> None:
     for name in ("digits", "letters", "digits", ""):
         job = reporter.connect(replace(check_of(server), name=name), server.token("workflow", permissions=JOB))
-        job.started("https://c")
-        document = verdict.error(job.check, run={"id": "r", "url": "https://c"}, reason="fine")
-        job.verdict(document, markdown.comment(document, []))
-        job.ended(document, "fine")
+        job.start_check_run("https://c")
+        document = verdict.error(job.check, run=RUN, reason="fine")
+        job.post_verdict(document, markdown.comment(document, []))
+        job.finish_check_run(document, "fine")
     commit = issue.repository.get_commit(head(server))
     comments = [
         one.body.splitlines()[0].removeprefix(f"<!-- clearml-ci: {FULL_NAME}#1") for one in issue.get_comments()
@@ -236,13 +244,13 @@ def test_publish__checks_of_several_names__have_a_comment_a_status_and_a_check_r
 
 
 def test_publish__merge_of_a_name__is_a_line_of_its_own_comment(server: GitHubServer, issue: Issue) -> None:
-    token, run = server.token("workflow", permissions=JOB), {"id": "r", "url": "https://c"}
+    token = server.token("workflow", permissions=JOB)
     for name in ("digits", "letters"):
         check = replace(check_of(server), name=name)
         for one in (check, replace(check, action="promote", merge_commit=check.commit)):
             if (name, one.action) != ("digits", "promote"):
-                document = verdict.error(one, run=run, reason="fine")
-                reporter.connect(one, token).verdict(document, markdown.comment(document, []))
+                document = verdict.error(one, run=RUN, reason="fine")
+                reporter.connect(one, token).post_verdict(document, markdown.comment(document, []))
     assert ["**Merged as" in comment.body for comment in issue.get_comments()] == [False, True]
 
 
@@ -260,11 +268,11 @@ def test_verdict__job_that_may_not_comment__is_told_in_the_check_run_and_once_in
 ) -> None:
     token = server.token("workflow", permissions={**JOB, "issues": "read", "pull_requests": "read"})
     job = reporter.connect(check_of(server), token)
-    job.started("https://c")
-    passed = {**verdict.error(job.check, run={"id": "r", "url": "https://c"}, reason="fine"), **PASSED}
+    job.start_check_run("https://c")
+    passed: Any = {**verdict.error(job.check, run=RUN, reason="fine"), **PASSED}
     for _ in range(2):
-        assert job.verdict(passed, MARKER) == ""
-    job.ended(passed, f"{MARKER}\nfine\n")
+        assert job.post_verdict(passed, MARKER) == ""
+    job.finish_check_run(passed, f"{MARKER}\nfine\n")
     (summary,) = summaries(issue, head(server))
     assert "> [!WARNING]\n> GitHub refused the comment on pull request #1" in summary
     assert capsys.readouterr().out.count("GitHub refused the comment") == 1
@@ -305,8 +313,8 @@ def test_publish__run_that_names_another_github__does_not_get_the_token(
         monkeypatch.setenv("GITHUB_API_URL", server.api_url)
         check = check_of(server)
         moved = replace(check, pull_request=replace(check.pull_request, github_api=elsewhere))
-        document = verdict.error(check, run={"id": "r", "url": "https://c"}, reason="fine")
-        published = report.post(*github_access.voice(moved), moved, {**document, **PASSED}, MARKER)
+        document: Any = {**verdict.error(check, run=RUN, reason="fine"), **PASSED}
+        published = posted(moved, document, MARKER)
     assert published["posted"] is False
     assert seen == []
 

@@ -9,8 +9,8 @@ import pytest
 from github.Issue import Issue
 from github.Requester import Requester
 
+from clearml_ci.github_api import git_history
 from clearml_ci.github_api import issues as github_issues
-from clearml_ci.github_api import reads
 from clearml_ci.github_api.session import GitHub, GitHubError
 from sandbox.servers import github_server
 from sandbox.servers.github_server import GitHubServer
@@ -154,6 +154,6 @@ def test_recent_commits__of_main__hold_the_heads_that_were_merged(hub: Hub, meth
     pull = hub.pull("better")
     other = hub.commit("lonely")
     pull.merge(merge_method=method)
-    recent = reads.recent_commits(signed_in(hub.server), "main")
+    recent = git_history.recent_commits(signed_in(hub.server), "main")
     assert pull.head.sha in recent and other not in recent
     assert recent[0] == hub.repository.get_branch("main").commit.sha

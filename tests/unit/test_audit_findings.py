@@ -9,7 +9,7 @@ from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.decisions import audit_findings
 from clearml_ci.decisions.audit_findings import Finding, Queue, Template, Where
 from clearml_ci.decisions.promotion import Move
-from tests.unit.drawing import COMMIT, MOVE, TASK, task
+from tests.unit.drawing import COMMIT, MOVE, TASK, as_read, task
 
 HOME = Where("project", "owner/name", "")
 QUEUE = Queue("ci-code", "https://clearml/queues", exists=True, workers=1, entries=0, waits=0.0)
@@ -185,7 +185,7 @@ def test_of_templates__drafts_older_than_the_running_versions_own__are_a_note(
     ],
 )
 def test_of_probe__result__is_a_finding_unless_it_runs(result: dict[str, Any], expected: int) -> None:
-    found = audit_findings.of_probe({"commit": COMMIT, "task": None, **result}, HOME)
+    found = audit_findings.of_probe(as_read({"commit": COMMIT, "task": None, **result}), HOME)
     assert len(found) == expected
     assert all(result["reason"] in one.said and result["phase"] in one.said for one in found)
 
@@ -199,10 +199,11 @@ def test_of_probe__result__is_a_finding_unless_it_runs(result: dict[str, Any], e
         pytest.param(["finding", "note"], ("regressed", "1 finding: no workers; 1 note"), id="both"),
     ],
 )
-def test_summed_up__findings__turn_the_outcome_and_notes_do_not(
+def test_summarize__findings__turn_the_outcome_and_notes_do_not(
     severities: list[str], expected: tuple[str, str]
 ) -> None:
-    assert audit_findings.summed_up([{"severity": one, "kind": "no_workers"} for one in severities]) == expected
+    findings: list[Any] = [{"severity": one, "kind": "no_workers"} for one in severities]
+    assert audit_findings.summarize(findings) == expected
 
 
 @pytest.mark.parametrize(
@@ -212,11 +213,11 @@ def test_summed_up__findings__turn_the_outcome_and_notes_do_not(
         pytest.param(["finding"], ("regressed", "1 finding: no workers; it is dark"), id="findings"),
     ],
 )
-def test_summed_up__what_could_not_be_looked_at__is_never_green(
+def test_summarize__what_could_not_be_looked_at__is_never_green(
     severities: list[str], expected: tuple[str, str]
 ) -> None:
-    findings = [{"severity": one, "kind": "no_workers"} for one in severities]
-    assert audit_findings.summed_up(findings, unseen=["it is dark"]) == expected
+    findings: list[Any] = [{"severity": one, "kind": "no_workers"} for one in severities]
+    assert audit_findings.summarize(findings, unseen=["it is dark"]) == expected
 
 
 @pytest.mark.parametrize(

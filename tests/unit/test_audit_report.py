@@ -3,21 +3,31 @@ from typing import Any
 
 import pytest
 
+from clearml_ci.core.documents import AuditVerdict
 from clearml_ci.decisions import audit_findings, verdict
 from clearml_ci.decisions.audit_findings import Finding, Where
-from clearml_ci.decisions.verdict import Document
 from clearml_ci.parameters import audit
 from clearml_ci.report import audit_issue
-from tests.unit.drawing import AUDIT, COMMIT
+from tests.unit.drawing import AUDIT, COMMIT, RUN, as_read
 
-RUN = {"id": "r" * 32, "url": "https://clearml/pipelines/p/experiments/r"}
 PLANNED = ("audit_baselines", "audit_leftovers", "audit_probe", "audit_report")
 FOUND = Finding("no_workers", "finding", Where("queue", "ci-code", "https://clearml/queues"), "nobody listens", "start")
 NOTE = replace(FOUND, kind="no_best", severity="note", said="no best yet")
-PROBED: dict[str, Any] = {"outcome": "passed", "phase": "", "reason": "it reported", "log_tail": [], "findings": []}
+PROBED: dict[str, Any] = {
+    "outcome": "passed",
+    "phase": "",
+    "reason": "it reported",
+    "log_tail": [],
+    "task": None,
+    "until": "first-iteration",
+    "seconds": {},
+    "notes": [],
+    "commit": COMMIT,
+    "findings": [],
+}
 
 
-def document(*findings: Finding, probe: dict[str, Any] | None = None, name: str = "", **broken: Any) -> Document:
+def document(*findings: Finding, probe: dict[str, Any] | None = None, name: str = "", **broken: Any) -> AuditVerdict:
     looked = {"findings": audit_findings.as_documents(findings), "projects": 3, "bests": 2, "notes": [], "requests": 5}
     steps: dict[str, Any] = {
         "audit_baselines": {"status": "completed", "result": looked},
@@ -25,7 +35,7 @@ def document(*findings: Finding, probe: dict[str, Any] | None = None, name: str 
         "audit_probe": {"status": "completed", "result": probe or PROBED},
         **broken,
     }
-    return verdict.of_audit(replace(AUDIT, name=name), run=RUN, steps=steps, planned=PLANNED)
+    return verdict.for_audit(replace(AUDIT, name=name), run=RUN, steps=as_read(steps), planned=PLANNED)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +46,7 @@ def document(*findings: Finding, probe: dict[str, Any] | None = None, name: str 
         pytest.param([FOUND, NOTE], ("regressed", 1, "failure"), id="a finding"),
     ],
 )
-def test_of_audit__findings__are_the_verdict(findings: list[Finding], expected: tuple[str, int, str]) -> None:
+def test_for_audit__findings__are_the_verdict(findings: list[Finding], expected: tuple[str, int, str]) -> None:
     told = document(*findings)
     assert (told["outcome"], told["exit_code"], told["state"]) == expected
     assert (told["schema"], told["commit"], told["pull_request"]) == (1, COMMIT, None)
@@ -46,6 +56,8 @@ def test_of_audit__findings__are_the_verdict(findings: list[Finding], expected: 
 
 def test_error__audit_that_could_not_be_done__has_no_promotion_and_no_pull_request() -> None:
     told = verdict.error(audit.as_check(AUDIT), run=RUN, reason="cancelled")
+    assert told == verdict.audit_error(AUDIT, run=RUN, reason="cancelled")
+    assert verdict.is_audit(told)
     assert (told["promotion"], told["pull_request"], told["findings"]) == (None, None, [])
 
 
@@ -56,7 +68,7 @@ def test_error__audit_that_could_not_be_done__has_no_promotion_and_no_pull_reque
         pytest.param([FOUND], "regressed", 1, "1 finding", id="findings"),
     ],
 )
-def test_of_audit__step_that_could_not_look__is_never_green(
+def test_for_audit__step_that_could_not_look__is_never_green(
     findings: list[Finding], outcome: str, code: int, title: str
 ) -> None:
     dark = {"findings": [], "notes": [], "unseen": ["GitHub could not be asked"]}
@@ -76,7 +88,7 @@ def test_of_audit__step_that_could_not_look__is_never_green(
         pytest.param({}, "(status 'never started')", id="never started"),
     ],
 )
-def test_of_audit__step_without_a_result__is_an_error_and_never_green(broken: dict[str, Any], reason: str) -> None:
+def test_for_audit__step_without_a_result__is_an_error_and_never_green(broken: dict[str, Any], reason: str) -> None:
     told = document(FOUND, audit_leftovers=broken)
     assert (told["outcome"], told["exit_code"]) == ("error", 4)
     assert reason in told["exit_reason"]

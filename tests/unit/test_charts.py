@@ -5,9 +5,10 @@ import re
 import mermaidx
 import pytest
 
+from clearml_ci.core.documents import GateRow
 from clearml_ci.report import charts
 from clearml_ci.report.charts import Curves, Points
-from tests.unit.drawing import gate_document
+from tests.unit.drawing import gate_row
 
 
 def curve(*values: float, every: float = 1.0) -> Points:
@@ -154,10 +155,10 @@ def test_chart__drawn_by_mermaid_itself__has_every_point_of_both_lines(name: str
     assert "NaN" not in svg
 
 
-def gates(*drawn: str) -> list[dict[str, object]]:
+def gates(*drawn: str) -> list[GateRow]:
     """`gates("a regressed", "b passed advisory")`."""
     split = [(*one.split(), "")[:3] for one in drawn]
-    return [gate_document(outcome, metric, required=not advisory) for metric, outcome, advisory in split]
+    return [gate_row(outcome, metric, required=not advisory) for metric, outcome, advisory in split]
 
 
 @pytest.mark.parametrize(
@@ -172,9 +173,7 @@ def gates(*drawn: str) -> list[dict[str, object]]:
         (gates(*[f"a/{n} passed" for n in range(9)]), [0, 1, 2, 3]),
     ],
 )
-def test_picked__gates__are_those_that_decided_each_metric_once(
-    documents: list[dict[str, object]], indexes: list[int]
-) -> None:
+def test_picked__gates__are_those_that_decided_each_metric_once(documents: list[GateRow], indexes: list[int]) -> None:
     assert charts.picked(documents) == indexes
 
 

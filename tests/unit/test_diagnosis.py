@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from clearml_ci.core.outcome import Outcome
 from clearml_ci.decisions import launch_outcome
 from clearml_ci.decisions.launch_outcome import Ending, Seen
 from clearml_ci.parameters import remote_run
@@ -133,7 +134,7 @@ def test_ending__training_that_reports__is_waited_for_until_it_has_ended() -> No
     reporting = replace(SEEN, started=True, progress=True, running=3600.0)
     assert launch_outcome.ending(training, reporting) is None
     late = launch_outcome.ending(training, replace(reporting, running=3601.0))
-    assert late == Ending("no_evidence", "progress", "its script had not ended within 3600 s")
+    assert late == Ending(Outcome.NO_EVIDENCE, "progress", "its script had not ended within 3600 s")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 
 from clearml_ci.core import gate
 from clearml_ci.core.gate import Gate, Judgement, Summary
+from clearml_ci.core.outcome import Outcome
 from tests.unit.drawing import GATE
 
 TABLE = Path(__file__).parents[2] / "docs" / "gates.md"
@@ -137,7 +138,7 @@ def test_void__comparison_that_means_nothing__keeps_what_holds_without_it(judged
 def judged_gates(required: str, advisory: str = "") -> list[tuple[Gate, Judgement]]:
     """`judged_gates("passed regressed", "passed")`: gates a/1, a/2, and the advisory b/1."""
     return [
-        (Gate(title, str(number), required=title == "a"), Judgement(outcome, f"{title}/{number} {outcome}"))
+        (Gate(title, str(number), required=title == "a"), Judgement(Outcome(outcome), f"{title}/{number} {outcome}"))
         for title, outcomes in (("a", required), ("b", advisory))
         for number, outcome in enumerate(outcomes.split(), start=1)
     ]
@@ -174,10 +175,10 @@ def test_decide__many_gates__the_required_ones_make_one_outcome(
     assert said.startswith(reason) if not required else said == reason
 
 
-def test_as_document__gate__has_what_the_comment_shows() -> None:
+def test_as_row__gate__has_what_the_comment_shows() -> None:
     asked = replace(GATE, minimum=0.5, required=False)
     best = {"best": summary(0.8)}
-    document = gate.as_document(asked, gate.judge(asked, {"mine": summary(1.0, last=0.9)}, best))
+    document = gate.as_row(asked, gate.judge(asked, {"mine": summary(1.0, last=0.9)}, best))
     assert document == {
         "metric": "accuracy/validation",
         "goal": "maximize",
@@ -196,13 +197,14 @@ def test_as_document__gate__has_what_the_comment_shows() -> None:
         "difference": pytest.approx(0.2),
         "limit": pytest.approx(0.776),
         "last": 0.9,
+        "main": None,
     }
-    assert gate.as_document(replace(asked, relative=False), Judgement("error", ""))["threshold_percent"] is None
+    assert gate.as_row(replace(asked, relative=False), Judgement(Outcome.ERROR, ""))["threshold_percent"] is None
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_as_document__not_finite_number__becomes_none(bad: float) -> None:
-    document = gate.as_document(GATE, Judgement("inconclusive", "", value=bad, limit=bad, last=bad))
+def test_as_row__not_finite_number__becomes_none(bad: float) -> None:
+    document = gate.as_row(GATE, Judgement(Outcome.INCONCLUSIVE, "", value=bad, limit=bad, last=bad))
     assert (document["value"], document["limit"], document["last"]) == (None, None, None)
 
 

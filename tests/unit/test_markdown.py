@@ -1,21 +1,22 @@
+from typing import Any
+
 import pytest
 
 from clearml_ci.core.gate import Summary
+from clearml_ci.core.outcome import Outcome
 from clearml_ci.decisions import verdict
 from clearml_ci.report import comment
 from clearml_ci.report.charts import Curves
-from tests.unit.drawing import CHECK, gate_document, steps
-
-RUN = {"id": "r" * 32, "url": "https://clearml/pipelines/p/experiments/r"}
+from tests.unit.drawing import CHECK, RUN, as_read, gate_row, steps
 
 
-def document(outcome: str = "passed", **changes: object) -> verdict.Document:
-    return {**verdict.compose(CHECK, run=RUN, steps=steps(outcome)), **changes}
+def document(outcome: str = "passed", **changes: object) -> Any:
+    return as_read({**verdict.for_check(CHECK, run=RUN, steps=steps(outcome)), **changes})
 
 
-@pytest.mark.parametrize("outcome", list(verdict.OUTCOMES))
+@pytest.mark.parametrize("outcome", list(Outcome))
 def test_comment__every_outcome__starts_with_marker_and_names_it(outcome: str) -> None:
-    lines = comment.comment(document(outcome=outcome, gates=[gate_document(outcome)]), []).splitlines()
+    lines = comment.comment(document(outcome=outcome, gates=[gate_row(outcome)]), []).splitlines()
     assert lines[0] == "<!-- clearml-ci: owner/name#7 -->"
     assert lines[1] == f"<!-- clearml-ci outcome: {outcome} -->"
     assert outcome.replace("_", " ") in lines[3]
@@ -102,8 +103,8 @@ def row_of(body: str, metric: str) -> list[str]:
     ],
 )
 def test_comment__gate__says_goal_value_tolerance_and_bounds(changes: dict[str, object], cells: list[str]) -> None:
-    one = gate_document(**{"metric": "loss/train", **changes})  # type: ignore[arg-type]  # fields of the document
-    row = row_of(comment.comment(document(gates=[gate_document(), one]), []), "loss/train")
+    one = gate_row(**{"metric": "loss/train", **changes})  # type: ignore[arg-type]  # fields of the document
+    row = row_of(comment.comment(document(gates=[gate_row(), one]), []), "loss/train")
     assert [row[0], row[1], row[-1]] == cells
 
 
@@ -140,7 +141,7 @@ def test_comment__table_of_gates__comes_before_warnings_and_everything_folded() 
 
 def test_comment__main__is_a_column_and_a_link_of_its_own() -> None:
     main = {"id": "m", "name": "train main", "url": "https://clearml/main"}
-    body = comment.comment(document(main_baseline=main, gates=[gate_document(main=0.91)]), [])
+    body = comment.comment(document(main_baseline=main, gates=[gate_row(main=0.91)]), [])
     assert row_of(body, "metric") == ["", "metric", "this commit", "best", "main", "difference", "allowed"]
     assert row_of(body, "accuracy")[4] == "0.91"
     assert "main: [train main](https://clearml/main)" in body.splitlines()[-1]
@@ -150,7 +151,7 @@ def test_comment__main__is_a_column_and_a_link_of_its_own() -> None:
 def test_comment__inconclusive_that_the_policy_lets_pass__says_so() -> None:
     kept = document("inconclusive")
     assert "lets that pass" not in comment.comment(kept, [])
-    let_pass = {**kept, "state": "success", "exit_code": 0}
+    let_pass: Any = {**kept, "state": "success", "exit_code": 0}
     assert "Why. The policy lets that pass. Commit" in comment.comment(let_pass, [])
 
 
@@ -183,12 +184,12 @@ def test_comment__curves__are_folded_charts_with_a_legend_in_words() -> None:
 HOSTILE = '"]|`*_<!--@team\n```\n</details># [x](javascript:y) ' * 50
 
 
-def huge() -> tuple[verdict.Document, list[Summary], dict[int, Curves]]:
+def huge() -> tuple[Any, list[Summary], dict[int, Curves]]:
     """Everything that can be long, and as nasty as it gets."""
     url = "https://clearml/" + "p" * 100
     near = {"id": "1", "name": HOSTILE, "url": url, "reason": HOSTILE}
-    gates = [gate_document("passed", f"{HOSTILE[n:]} {n}", limit=None) for n in range(2_000)]
-    gates.append(gate_document("regressed", "the/one"))
+    gates = [gate_row("passed", f"{HOSTILE[n:]} {n}", limit=None) for n in range(2_000)]
+    gates.append(gate_row("regressed", "the/one"))
     points = tuple((float(n), n / 7) for n in range(2_000))
     found = [difference(HOSTILE, candidate=HOSTILE, baseline=HOSTILE, matters=True) for _ in range(2_000)]
     return (
@@ -211,9 +212,9 @@ def huge() -> tuple[verdict.Document, list[Summary], dict[int, Curves]]:
 @pytest.mark.parametrize("outcome", ["regressed", "no_evidence"])
 def test_comment__everything_too_long__stays_under_the_limit_and_keeps_verdict_and_links(outcome: str) -> None:
     long, scalars, curves = huge()
-    body = comment.comment({**long, "outcome": outcome}, scalars, curves)
+    body = comment.comment(as_read({**long, "outcome": outcome}), scalars, curves)
     assert 40_000 < len(body) <= comment.LIMIT
-    assert body.splitlines()[3].endswith(comment.HEADLINES[outcome])
+    assert body.splitlines()[3].endswith(comment.HEADLINES[Outcome(outcome)])
     assert row_of(body, "the/one")[0] == "❌"
     assert "more gates are in the verdict" in body
     assert body.rstrip().endswith(f"[pipeline run]({RUN['url']})")
@@ -221,19 +222,19 @@ def test_comment__everything_too_long__stays_under_the_limit_and_keeps_verdict_a
 
 def test_comment__too_long__gives_way_from_the_least_important_part() -> None:
     long, scalars, _ = huge()
-    short = {**long, "gates": long["gates"][-1:], "warnings": [], "rejected": []}
+    short: Any = {**long, "gates": long["gates"][-1:], "warnings": [], "rejected": []}
     body = comment.comment(short, scalars, {0: CURVES})
     assert ("the/one" in body, "```mermaid" in body, "What else differs" in body) == (True, True, True)
     assert "All scalars" not in body
     assert len(body) <= comment.LIMIT
-    full = comment.comment({**short, "differences": []}, scalars, {0: CURVES})
+    full = comment.comment(as_read({**short, "differences": []}), scalars, {0: CURVES})
     assert "All scalars" in full
     assert len(full) <= comment.LIMIT
 
 
 def test_comment__hostile_text__opens_no_block_of_its_own() -> None:
     long, scalars, curves = huge()
-    body = comment.comment({**long, "gates": long["gates"][:2]}, scalars[:5], dict(list(curves.items())[:2]))
+    body = comment.comment(as_read({**long, "gates": long["gates"][:2]}), scalars[:5], dict(list(curves.items())[:2]))
     assert body.count("<details>") == body.count("</details>")
     assert body.count("```") == 2 * body.count("```mermaid")
     assert [line for line in body.splitlines() if line.startswith("#")] == [body.splitlines()[3]]
@@ -245,9 +246,9 @@ def test_comment__hostile_text__opens_no_block_of_its_own() -> None:
     ("changes", "headline"),
     [
         ({"outcome": "passed"}, "the gate holds"),
-        ({"outcome": "passed", "gates": [gate_document("passed"), gate_document("improved")]}, "every gate holds"),
+        ({"outcome": "passed", "gates": [gate_row("passed"), gate_row("improved")]}, "every gate holds"),
         (
-            {"outcome": "passed", "gates": [gate_document("passed"), gate_document("regressed", required=False)]},
+            {"outcome": "passed", "gates": [gate_row("passed"), gate_row("regressed", required=False)]},
             "every required gate holds",
         ),
         ({"outcome": "passed", "gates": []}, "it was run"),
@@ -268,7 +269,7 @@ def test_comment__hostile_text__opens_no_block_of_its_own() -> None:
     ids=["gate", "gates", "advisory", "evidence-alone", "probe-alone", "does-not-run", "unapproved", "nobody-ran-it"],
 )
 def test_comment__headline__says_what_the_outcome_means_here(changes: dict[str, object], headline: str) -> None:
-    body = comment.comment({**document(), **changes}, [])
+    body = comment.comment(as_read({**document(), **changes}), [])
     assert body.splitlines()[3].endswith(f"· {headline}")
 
 
@@ -276,7 +277,7 @@ RUN_LINK = f"[pipeline run]({RUN['url']})"
 MOVED = {"action": "promote", "moved": True, "merge_commit": "d" * 40}
 
 
-def promoted(reason: str, outcome: str = "passed", **changes: object) -> verdict.Document:
+def promoted(reason: str, outcome: str = "passed", **changes: object) -> Any:
     return document(outcome, exit_reason=reason, promotion={**MOVED, **changes})
 
 

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from clearml_ci.core.gate import Gate
+from clearml_ci.core.outcome import Outcome
 from clearml_ci.decisions import promotion
 from clearml_ci.decisions.promotion import Decision, Move
 from tests.unit.drawing import GATE
@@ -29,24 +30,24 @@ MOVE = Move(
 @pytest.mark.parametrize(
     ("mode", "outcome", "decision"),
     [
-        ("better", "improved", Decision(True, "passed", "why")),
-        ("better", "passed", Decision(True, "passed", "why")),
-        ("better", "regressed", Decision(False, "passed", "the tag stays where it is: why")),
-        ("better", "no_baseline", Decision(True, "passed", "it is the first best")),
-        ("better", "inconclusive", Decision(False, "inconclusive", "the tag stays where it is: why")),
-        ("better", "error", Decision(False, "error", "the tag stays where it is: why")),
+        ("better", Outcome.IMPROVED, Decision(True, Outcome.PASSED, "why")),
+        ("better", Outcome.PASSED, Decision(True, Outcome.PASSED, "why")),
+        ("better", Outcome.REGRESSED, Decision(False, Outcome.PASSED, "the tag stays where it is: why")),
+        ("better", Outcome.NO_BASELINE, Decision(True, Outcome.PASSED, "it is the first best")),
+        ("better", Outcome.INCONCLUSIVE, Decision(False, Outcome.INCONCLUSIVE, "the tag stays where it is: why")),
+        ("better", Outcome.ERROR, Decision(False, Outcome.ERROR, "the tag stays where it is: why")),
         (
             "better",
             None,
-            Decision(False, "passed", "the tag stays where it is: no required gate says which model is better"),
+            Decision(False, Outcome.PASSED, "the tag stays where it is: no required gate says which model is better"),
         ),
-        ("passing", "passed", Decision(True, "passed", "why")),
-        ("passing", "regressed", Decision(False, "passed", "the tag stays where it is: why")),
-        ("passing", None, Decision(True, "passed", "no required gate has to hold")),
-        ("on-pass", "error", Decision(False, "error", "the tag stays where it is: why")),
+        ("passing", Outcome.PASSED, Decision(True, Outcome.PASSED, "why")),
+        ("passing", Outcome.REGRESSED, Decision(False, Outcome.PASSED, "the tag stays where it is: why")),
+        ("passing", None, Decision(True, Outcome.PASSED, "no required gate has to hold")),
+        ("on-pass", Outcome.ERROR, Decision(False, Outcome.ERROR, "the tag stays where it is: why")),
     ],
 )
-def test_decide__comparison_of_now__moves_or_keeps(mode: str, outcome: str | None, decision: Decision) -> None:
+def test_decide__comparison_of_now__moves_or_keeps(mode: str, outcome: Outcome | None, decision: Decision) -> None:
     assert promotion.decide(mode, outcome=outcome, reason="why") == decision
 
 
