@@ -35,11 +35,12 @@ def main(step: Step) -> None:
     if len(sys.argv) != 2 and not own_task:
         sys.exit(f"usage: python {sys.argv[0]} <id of a pipeline run>")
     try:
-        services = Services(clearml_session.connect(), github_access.from_environment(os.environ), Clock())
+        github = github_access.from_environment(os.environ)
+        services = Services(clearml_session.connect(), github, Clock(), own_task)
         run_id = sys.argv[1] if len(sys.argv) == 2 else task_parameters.argument(services.clearml, own_task, "run")
-        result = result_of(step, services, run_id, on_agent=bool(own_task))
+        result = result_of(step, services, run_id)
         if own_task:
-            store(services, own_task, result)
+            store(services, result)
     except (ClearMLError, UsageError) as error:
         sys.exit(str(error))
     console.log(json.dumps(result, indent=1))
@@ -47,8 +48,9 @@ def main(step: Step) -> None:
         sys.exit(1)
 
 
-def result_of(step: Step, services: Services, run_id: str, *, on_agent: bool) -> StepResult:
-    """The step's result for this run; `{"fault"}` if it failed, or if the run is over already."""
+def result_of(step: Step, services: Services, run_id: str) -> StepResult:
+    """The step's result for this run; `{"fault"}` if it failed, or, on an agent, if the run is over already."""
+    on_agent = bool(services.own_task)
     try:
         run = pipeline_runs.read(services.clearml, run_id)
         if on_agent and run.status in ENDED:  # an older server leaves the steps of an aborted run queued
@@ -63,10 +65,10 @@ def result_of(step: Step, services: Services, run_id: str, *, on_agent: bool) ->
         return {"fault": f"{type(error).__name__}: {error}"}
 
 
-def store(services: Services, own_task: str, result: StepResult) -> None:
+def store(services: Services, result: StepResult) -> None:
     """Store the result, and how many requests it took, on the step's own task. Raises ClearMLError."""
     result["requests"] = services.clearml.requests + 1  # and the one that stores it
-    run_results.store(services.clearml, own_task, result)
+    run_results.store(services.clearml, services.own_task, result)
 
 
 def _exit(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001  the signature is Python's

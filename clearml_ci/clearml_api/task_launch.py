@@ -1,7 +1,6 @@
 """Launch a task on an agent, follow it to its end, and leave nothing running."""
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -44,14 +43,15 @@ def run(
     *,
     queue: str,
     run: str,
+    own_task: str,
     clock: Clock,
     report: Callable[[str], None],
 ) -> LaunchResult:
     """Launch, follow to the end, and leave nothing running: a probe is stopped and archived, whatever happened.
 
-    `queue` is an id, `run` the pipeline run's. Raises ClearMLError.
+    `queue` is an id, `run` the pipeline run's, and `own_task` that of the step's own task, empty if no agent runs it.
+    Raises ClearMLError.
     """
-    own_task = os.environ.get("CLEARML_TASK_ID", "")
     with _cleaning_up_before_an_abort(clearml, own_task):
         task = launch_draft.create(clearml, launch, code, run=run)
         try:

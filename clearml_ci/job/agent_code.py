@@ -17,6 +17,7 @@ from clearml_ci.core.git_source import Source
 from clearml_ci.github_api import repository_info
 from clearml_ci.github_api import session as github_session
 from clearml_ci.github_api.session import GitHubError
+from clearml_ci.job.events import Event
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -92,7 +93,7 @@ def _of_checkout(checkout: Path, environ: Mapping[str, str]) -> Source:
     return Source(event["repository"]["clone_url"], base["sha"] if base else _git(checkout, "rev-parse", "HEAD"))
 
 
-def _event(environ: Mapping[str, str]) -> dict[str, Any]:
+def _event(environ: Mapping[str, str]) -> Event:
     """The workflow's event; empty outside a workflow. The settings report what is wrong with it."""
     try:
         event = json.loads(Path(environ.get("GITHUB_EVENT_PATH", "")).read_text(encoding="utf-8"))

@@ -96,17 +96,15 @@ def _wait(clearml: ClearML, reporter: Reporter, run: RunDocument, *, clock: Cloc
     """The exit code, once the run has ended and its verdict is published."""
     ended, steps = wait.until_ended(clearml, run["id"], clock=clock, timeout=timeout, report=console.log)
     result = next((steps[name].result for name in REPORTS if name in steps), None)
-    report = cast(ReportResult, result) if result else None
-    for warning in report.get("warnings", []) if report else []:
+    report = cast(ReportResult, result or {})
+    for warning in report.get("warnings", []):
         reporter.warn(warning)
     if ended.superseded_by:
         reason = f"superseded by the newer run {ended.superseded_by}"
         return _conclude(reporter, verdict.error(reporter.check, run=run, reason=reason))
     states = ", ".join(f"{step.name} {step.status}" for step in steps.values()) or f"no step: {ended.message}"
     fault = verdict.why_invalid(reporter.check, run=run, status=ended.status, states=states, report=report)
-    if fault or not report:
-        return _conclude_unreported(reporter, run, fault or "no report")
-    return _conclude_reported(reporter, report)
+    return _conclude_unreported(reporter, run, fault) if fault else _conclude_reported(reporter, report)
 
 
 def _conclude_reported(reporter: Reporter, report: ReportResult) -> int:

@@ -1,3 +1,5 @@
+"""The curves that the charts of a comment show."""
+
 from collections import defaultdict
 
 from clearml_ci.clearml_api import task_metrics

@@ -31,7 +31,14 @@ def launch(
     except (UsageError, ClearMLError) as error:
         return launch_outcome.not_launched(Outcome.ERROR, phase="queue", reason=str(error))
     launched = task_launch.run(
-        services.clearml, remote_run, code, queue=queue.id, run=run.id, clock=services.clock, report=console.log
+        services.clearml,
+        remote_run,
+        code,
+        queue=queue.id,
+        run=run.id,
+        own_task=services.own_task,
+        clock=services.clock,
+        report=console.log,
     )
     task = recorded_task.as_document(launched.task)
     return launch_outcome.as_document(remote_run, launched.ending, launched.seen, task=task, notes=notes)

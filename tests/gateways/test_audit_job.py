@@ -76,11 +76,11 @@ def test_asked__policy_that_is_named__is_that_of_the_main_branch(hub: Hub, envir
     for file, name in (("clearml-ci.yml", "digits"), ("clearml-ci-letters.yml", "letters")):
         hub.commit("main", file=f".github/{file}", text=f"version: 1\nname: {name}\n")
     hub.commit("better", file=".github/clearml-ci-easy.yml", text="version: 1\nname: letters\n")
-    asked = [
+    settings = [
         audit_job.read_settings({**environ, "CLEARML_CI_POLICY": path})
         for path in ("", ".github/clearml-ci-letters.yml")
     ]
-    assert [audit.from_arguments(one.arguments).name for one in asked] == ["digits", "letters"]
+    assert [audit.from_arguments(read.arguments).name for read in settings] == ["digits", "letters"]
     with pytest.raises(
         UsageError, match=r"the branch 'main' of octo-owner/digits has no \.github/clearml-ci-easy\.yml"
     ):
@@ -90,8 +90,8 @@ def test_asked__policy_that_is_named__is_that_of_the_main_branch(hub: Hub, envir
 def test_verdict__agents_without_credentials__the_job_opens_and_closes_the_issue(
     hub: Hub, environ: dict[str, str]
 ) -> None:
-    asked = audit_job.read_settings(environ)
-    job = reporter.connect(asked.check, asked.github_token)
+    settings = audit_job.read_settings(environ)
+    job = reporter.connect(settings.check, settings.github_token)
     document: Any = {"repository": FULL_NAME, "outcome": "regressed", "exit_code": 1, "findings": []}
     url = job.post_verdict(document, f"<!-- clearml-ci audit: {FULL_NAME} -->\nfound")
     (issue,) = hub.repository.get_issues(state="open")
@@ -116,7 +116,8 @@ def listen(client: Client, environ: dict[str, str]) -> Iterator[Listen]:
 
     def listen(*roles: str) -> None:
         names = [environ[f"CLEARML_CI_{role}_QUEUE"] for role in roles]
-        known = {one["name"]: one["id"] for one in client.call("queues.get_all", only_fields=["id", "name"])["queues"]}
+        existing = client.call("queues.get_all", only_fields=["id", "name"])["queues"]
+        known = {queue["name"]: queue["id"] for queue in existing}
         queues = [known.get(name) or client.call("queues.create", name=name)["id"] for name in names]
         workers.append(f"{names[0]}:{len(workers)}")
         client.call("workers.register", worker=workers[-1], queues=queues)
@@ -135,21 +136,21 @@ def agents(listen: Listen) -> None:
 
 @pytest.mark.usefixtures("agents", "clearml")
 @pytest.mark.parametrize(
-    ("also", "said"),
+    ("also", "message"),
     [
         pytest.param(("STEPS", "CODE"), "could read the credentials of the trusted steps", id="steps and code"),
-        pytest.param((), None, id="nobody runs code"),
+        pytest.param((), None, id="no worker runs code"),
         pytest.param(("CODE",), None, id="one of its own"),
     ],
 )
 def test_run__worker_of_the_code_queue__is_none_of_the_steps(
-    environ: dict[str, str], listen: Listen, also: tuple[str, ...], said: str | None
+    environ: dict[str, str], listen: Listen, also: tuple[str, ...], message: str | None
 ) -> None:
     if also:
         listen(*also)
-    asked = audit_job.read_settings({**environ, **PROBE, **HANDED_OVER})
-    with pytest.raises(UsageError, match=said) if said else contextlib.nullcontext():
-        start.run(asked, environ, began())
+    settings = audit_job.read_settings({**environ, **PROBE, **HANDED_OVER})
+    with pytest.raises(UsageError, match=message) if message else contextlib.nullcontext():
+        start.run(settings, environ, began())
 
 
 @pytest.mark.usefixtures("clearml")
@@ -190,11 +191,11 @@ def test_schedule__registered__so_is_the_template_of_its_version(clearml: ClearM
 def test_run__not_waited_for__starts_the_audit_and_says_who_tells_its_verdict(
     clearml: ClearML, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = audit_job.read_settings({**environ, **HANDED_OVER})
-    assert start.run(asked, environ, began()) == 0
-    said = capsys.readouterr().out
-    assert "The verdict comes in the repository's one issue, which the steps' agent writes" in said
-    (run,) = re.findall(r"ClearML run: \S+/([0-9a-f]{32})", said)
+    settings = audit_job.read_settings({**environ, **HANDED_OVER})
+    assert start.run(settings, environ, began()) == 0
+    output = capsys.readouterr().out
+    assert "The verdict comes in the repository's one issue, which the steps' agent writes" in output
+    (run,) = re.findall(r"ClearML run: \S+/([0-9a-f]{32})", output)
     assert audit.from_arguments(pipeline_runs.read(clearml, run).arguments).waited_for is False
 
 
@@ -203,8 +204,8 @@ def test_schedule__audits_that_it_starts__have_no_job_that_waits(clearml: ClearM
     audit_job.schedule(environ, "daily 22:30")
     project = project_lookup.id_of(clearml, f"{environ['CLEARML_CI_PIPELINE_PROJECT']}/{FULL_NAME}")
     (task,) = clearml.call("tasks.get_all", project=[project], type=["service"], only_fields=["id"])["tasks"]
-    wanted = audit_schedules.from_arguments(pipeline_runs.read(clearml, task["id"]).arguments)
-    assert audit.from_arguments(wanted.arguments).waited_for is False
+    schedule = audit_schedules.from_arguments(pipeline_runs.read(clearml, task["id"]).arguments)
+    assert audit.from_arguments(schedule.arguments).waited_for is False
     audit_job.schedule(environ, "off")
 
 
@@ -215,11 +216,11 @@ def test_schedule__twice_and_off__there_is_one_and_then_none(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     codes = [audit_job.schedule(environ, text) for text in ("daily 22:30", "daily 22:30", "off", "off")]
-    said = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("registered the pipeline")]
+    output = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("registered the pipeline")]
     assert codes == [0, 0, 0, 0]
-    assert [line.split(": ")[0].split(" the schedule")[0] for line in said[:3]] == [
+    assert [line.split(": ")[0].split(" the schedule")[0] for line in output[:3]] == [
         "registered",
         "registered already",
         "ended",
     ]
-    assert said[3].startswith("there was no schedule")
+    assert output[3].startswith("there was no schedule")

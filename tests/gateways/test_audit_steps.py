@@ -101,8 +101,8 @@ def world(client: Client, prefix: str, user_environment: dict[str, str]) -> Worl
     models = client.call("projects.create", name=f"{prefix} digits")["id"]
     pipelines = client.call("projects.create", name=f"{prefix} CI/{FULL_NAME}/.pipelines/audit")["id"]
     home = Home(FULL_NAME, CODE, "http://none", "main", (CODE,))
-    asked = Audit(home, "", (f"{prefix} digits",), "", f"best {prefix}", (ACCURACY,), (f"{prefix} queue",))
-    return World(client, clearml_session.connect(), prefix, models, pipelines, asked)
+    audit = Audit(home, "", (f"{prefix} digits",), "", f"best {prefix}", (ACCURACY,), (f"{prefix} queue",))
+    return World(client, clearml_session.connect(), prefix, models, pipelines, audit)
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def at_home(world: World, hub: Hub) -> Home:
 
 
 def kinds(result: BaselinesResult | LeftoversResult | RetrainResult) -> list[tuple[str, str]]:
-    return [(one["kind"], one["severity"]) for one in result["findings"]]
+    return [(finding["kind"], finding["severity"]) for finding in result["findings"]]
 
 
 # --- baselines ----------------------------------------------------------------------------------------------
@@ -158,7 +158,7 @@ def test_audit_baselines__promoted_best_that_was_deleted_or_untagged__is_lost(
     )
     world.client.call(lose, **given)
     result = audit_baselines.audit_baselines(world.agent, run)
-    (found,) = (one for one in result["findings"] if one["kind"] != "no_best")
+    (found,) = (finding for finding in result["findings"] if finding["kind"] != "no_best")
     assert (found["kind"], found["severity"]) == ("lost_best", "finding")
     assert (found["where"]["name"], best in found["said"]) == (world.models_name, True)
 
@@ -237,7 +237,7 @@ def test_audit_baselines__many_older_bests__asks_github_about_the_newest_and_say
     for name in ("older", "newer"):
         world.best(name=name, commit=hub.commit(name))
     result = audit_baselines.audit_baselines(world.agent, world.run(home=at_home(world, hub)))
-    assert [one["where"]["name"] for one in result["findings"]] == [f"{world.models_name}/newer"]
+    assert [finding["where"]["name"] for finding in result["findings"]] == [f"{world.models_name}/newer"]
     assert result["notes"] == [
         "1 of 2 older commits of baselines were looked up on GitHub: the others may not be on the default branch"
     ]
@@ -250,15 +250,15 @@ def test_audit_baselines__no_credentials_and_no_word_of_the_job__could_not_look(
     assert "the steps' agent has no GITHUB_TOKEN" in result["unseen"][0]
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["the-job-read-main", "nobody-knows-main"])
+@pytest.mark.parametrize("known", [True, False], ids=["the-job-read-main", "main-is-unknown"])
 def test_audit_baselines__token_that_is_refused__takes_the_jobs_word_or_could_not_look(
-    world: World, hub: Hub, monkeypatch: pytest.MonkeyPatch, told: bool
+    world: World, hub: Hub, monkeypatch: pytest.MonkeyPatch, known: bool
 ) -> None:
     monkeypatch.setenv("GITHUB_TOKEN", "ghs_expired")
     world.best()
-    home = replace(at_home(world, hub), recent=("b" * 40,) if told else ())
+    home = replace(at_home(world, hub), recent=("b" * 40,) if known else ())
     result = audit_baselines.audit_baselines(world.agent, world.run(home=home))
-    assert (result["findings"], len(result["notes"]), len(result["unseen"])) == ([], told, not told)
+    assert (result["findings"], len(result["notes"]), len(result["unseen"])) == ([], known, not known)
     assert "401" in [*result["notes"], *result["unseen"]][0]
 
 
@@ -297,7 +297,7 @@ def test_named__star__is_all_below_and_no_pipelines(world: World) -> None:
     for name in ("a", "a/b", ".pipelines/x"):
         world.client.call("projects.create", name=f"{world.prefix} digits/{name}")
     found = project_lookup.named(project_lookup.all_projects(world.clearml), [f"{world.prefix} digits/*"])
-    assert sorted(one.name.removeprefix(world.models_name) for one in found) == ["/a", "/a/b"]
+    assert sorted(project.name.removeprefix(world.models_name) for project in found) == ["/a", "/a/b"]
 
 
 # --- leftovers, queues, templates ---------------------------------------------------------------------------
@@ -308,8 +308,8 @@ def test_audit_leftovers__probe_of_a_dead_run__is_ended_and_its_unmarked_clone_i
     probe, clone = world.task(end="started", parent=dead.id), world.task(end="started", parent=dead.id)
     ownership.mark(world.clearml, probe, run=dead.id, purpose="probe")
     result = audit_leftovers.audit_leftovers(world.agent, world.run(queues=()))
-    told = {one["where"]["url"]: one["kind"] for one in result["findings"] if "leftover" in one["kind"]}
-    assert sorted(told.values()) == ["leftover", "unmarked_leftover"]
+    found = [finding["kind"] for finding in result["findings"] if "leftover" in finding["kind"]]
+    assert sorted(found) == ["leftover", "unmarked_leftover"]
     assert (world.status(probe), world.status(clone)) == ("stopped", "in_progress")
     assert "archived" in world.client.call("tasks.get_by_id", task=probe)["task"]["system_tags"]
     world.client.call("tasks.stopped", task=clone, force=True)
@@ -326,11 +326,12 @@ def test_audit_leftovers__queued_step_of_a_run__is_taken_off_its_queue(world: Wo
     if deleted:
         world.client.call("tasks.delete", task=dead.id, force=True)
     result = audit_leftovers.audit_leftovers(world.agent, world.run(queues=()))
-    told = [(one["kind"], one["said"]) for one in result["findings"] if "leftover" in one["kind"]]
-    assert [kind for kind, _ in told] == ["leftover", "unmarked_leftover"]
-    assert all(f"run {dead.id}" in said and ("is gone" if deleted else "has ended") in said for _, said in told)
+    found = [(finding["kind"], finding["said"]) for finding in result["findings"] if "leftover" in finding["kind"]]
+    assert [kind for kind, _ in found] == ["leftover", "unmarked_leftover"]
+    assert all(f"run {dead.id}" in text and ("is gone" if deleted else "has ended") in text for _, text in found)
     assert (world.status(step), world.status(clone)) == ("stopped", "queued")
-    assert [one["task"] for one in world.client.call("queues.get_by_id", queue=queue)["queue"]["entries"]] == [clone]
+    entries = world.client.call("queues.get_by_id", queue=queue)["queue"]["entries"]
+    assert [entry["task"] for entry in entries] == [clone]
     world.client.call("tasks.dequeue", task=clone)
 
 
@@ -351,7 +352,7 @@ def test_audit_leftovers__living_runs_and_other_repositories__are_not_touched(wo
     for task, run in zip(tasks, (dead_elsewhere, alive), strict=True):
         ownership.mark(world.clearml, task, run=run.id, purpose="probe")
     result = audit_leftovers.audit_leftovers(world.agent, world.run(queues=()))
-    assert [one for one in result["findings"] if "leftover" in one["kind"]] == []
+    assert [finding for finding in result["findings"] if "leftover" in finding["kind"]] == []
     assert [world.status(task) for task in tasks] == ["in_progress", "in_progress"]
     for task in tasks:
         world.client.call("tasks.stopped", task=task, force=True)
@@ -363,7 +364,7 @@ def test_audit_leftovers__superseded_controller_that_lives_on__is_ended_with_its
     ownership.mark(world.clearml, step, run=stale.id, purpose="step")
     superseded(world, stale.id, f"{newer.id} instead of {stale.id}")
     result = audit_leftovers.audit_leftovers(world.agent, world.run(queues=()))
-    (found,) = (one for one in result["findings"] if stale.id in one["where"]["url"])
+    (found,) = (finding for finding in result["findings"] if stale.id in finding["where"]["url"])
     assert found["kind"] == "leftover" and f"the newer run {newer.id} superseded it;" in found["said"]
     assert [world.status(task) for task in (stale.id, step, newer.id)] == ["stopped", "stopped", "in_progress"]
 
@@ -373,11 +374,11 @@ def superseded(world: World, run: str, by: str) -> None:
 
 
 def test_audit_leftovers__rerun_of_a_superseded_controller__is_not_superseded_itself(world: World) -> None:
-    stale, again = world.run(ended=True), world.run()
-    superseded(world, again.id, f"{world.run(ended=True).id} instead of {stale.id}")  # what its clone copied
+    stale, rerun = world.run(ended=True), world.run()
+    superseded(world, rerun.id, f"{world.run(ended=True).id} instead of {stale.id}")  # what its clone copied
     result = audit_leftovers.audit_leftovers(world.agent, world.run(queues=()))
-    assert [one for one in result["findings"] if "leftover" in one["kind"]] == []
-    assert world.status(again.id) == "in_progress"
+    assert [finding for finding in result["findings"] if "leftover" in finding["kind"]] == []
+    assert world.status(rerun.id) == "in_progress"
 
 
 def test_audit_leftovers__queue__is_found_without_workers_and_with_a_long_wait(world: World) -> None:
@@ -400,7 +401,7 @@ def test_audit_leftovers__drafts_of_older_versions__are_a_note_and_newer_ones_ar
         if mark:
             world.client.call("tasks.edit", task=draft, runtime={pipeline_templates.TEMPLATE_MARK: draft})
     result = audit_leftovers.audit_leftovers(world.agent, world.run(queues=()))
-    (found,) = (one for one in result["findings"] if one["kind"] == "old_templates")
+    (found,) = (finding for finding in result["findings"] if finding["kind"] == "old_templates")
     assert (found["severity"], found["said"][:26]) == ("note", "1 draft of old versions of")
 
 
@@ -442,17 +443,17 @@ def reported(world: World, run: Run, *findings: dict[str, Any]) -> Any:
 
 
 def issues(hub: Hub) -> list[tuple[str, str]]:
-    return [(one.state, one.title) for one in hub.repository.get_issues(state="all")]
+    return [(issue.state, issue.title) for issue in hub.repository.get_issues(state="all")]
 
 
 def test_audit_report__findings_then_none__opens_the_issue_and_closes_it(world: World, hub: Hub) -> None:
-    told = []
+    found = []
     for findings in ([FOUND], []):
         run = world.run(home=at_home(world, hub))
         result = reported(world, run, *findings)
         (issue,) = hub.repository.get_issues(state="all")
-        told.append((result["verdict"]["outcome"], issue.state, issue.title, result["comment_url"] == issue.html_url))
-    assert told == [
+        found.append((result["verdict"]["outcome"], issue.state, issue.title, result["comment_url"] == issue.html_url))
+    assert found == [
         ("regressed", "open", "ClearML CI audit: 2 findings", True),
         ("passed", "closed", "ClearML CI audit: all is well", True),
     ]
@@ -461,23 +462,22 @@ def test_audit_report__findings_then_none__opens_the_issue_and_closes_it(world: 
 
 
 @pytest.mark.parametrize(
-    ("waited_for", "again", "warned"),
+    ("waited_for", "rerun", "warned"),
     [
-        pytest.param(True, False, False, id="a job waits and speaks"),
-        pytest.param(False, False, True, id="nobody waits"),
+        pytest.param(True, False, False, id="a job waits and posts"),
+        pytest.param(False, False, True, id="no job waits"),
         pytest.param(True, True, True, id="rerun of one that was waited for"),
     ],
 )
 def test_audit_report__agent_without_credentials__warns_where_nobody_else_speaks(
-    world: World, waited_for: bool, again: bool, warned: bool
+    world: World, waited_for: bool, rerun: bool, warned: bool
 ) -> None:
     run = world.run(waited_for=waited_for, edits=ORIGIN)
-    result = reported(world, world.run(waited_for=waited_for, edits=ORIGIN) if again else run, FOUND)
-    said = [
-        one for one in result["verdict"]["warnings"] if "Nothing was posted on GitHub: the steps' agent has no" in one
-    ]
-    assert (len(said), len(result["warnings"]), result["posted"]) == (warned, warned, False)
-    assert all(one in result["markdown"] for one in ["Nothing was posted"] * warned)
+    result = reported(world, world.run(waited_for=waited_for, edits=ORIGIN) if rerun else run, FOUND)
+    text = "Nothing was posted on GitHub: the steps' agent has no"
+    warnings = [warning for warning in result["verdict"]["warnings"] if text in warning]
+    assert (len(warnings), len(result["warnings"]), result["posted"]) == (warned, warned, False)
+    assert ("Nothing was posted" in result["markdown"]) or not warned
 
 
 def test_audit_report__edited_rerun__may_open_and_update_the_issue_but_never_closes_it(world: World, hub: Hub) -> None:
@@ -500,15 +500,15 @@ def test_audit_report__rerun_whose_parameters_cannot_be_read__leaves_an_error_an
 ) -> None:
     home = at_home(world, hub)
     reported(world, world.run(home=home, edits=ORIGIN), FOUND)
-    again = world.run(home=home, edits={**ORIGIN, "retrain": "ten"})
-    result: Any = audit_report.audit_report(world.agent, again)
+    rerun = world.run(home=home, edits={**ORIGIN, "retrain": "ten"})
+    result: Any = audit_report.audit_report(world.agent, rerun)
     verdict = result["verdict"]
     assert (verdict["outcome"], verdict["exit_code"]) == ("error", 4)
     assert "the parameters of this rerun cannot be read: retrain is 'ten'" in verdict["exit_reason"]
     assert (verdict["rerun"]["changes"], result["fault"][:7]) == (["retrain 0 → ten"], "retrain")
     assert issues(hub) == [("open", "ClearML CI audit: 2 findings")]
-    artifacts = world.client.call("tasks.get_by_id", task=again.id)["task"]["execution"]["artifacts"]
-    assert [one["key"] for one in artifacts] == ["verdict"]
+    artifacts = world.client.call("tasks.get_by_id", task=rerun.id)["task"]["execution"]["artifacts"]
+    assert [artifact["key"] for artifact in artifacts] == ["verdict"]
 
 
 def test_audit_report__first_run_whose_parameters_cannot_be_read__is_a_fault(world: World) -> None:

@@ -55,8 +55,8 @@ class World:
         return self.task(accuracy, tags=["Best"], **more)
 
     def compare(self, *gates: Gate, main: str | None = None, **changes: Any) -> Any:
-        asked = replace(CHECK, project=self.name, gates=gates or CHECK.gates, **changes)
-        items = {n: {"section": "Args", "name": n, "value": v} for n, v in asked.to_arguments().items()}
+        check = replace(CHECK, project=self.name, gates=gates or CHECK.gates, **changes)
+        items = {n: {"section": "Args", "name": n, "value": v} for n, v in check.to_arguments().items()}
         run = self.client.call(
             "tasks.create", name="pr_check", type="controller", project=self.project, hyperparams={"Args": items}
         )["id"]
@@ -89,14 +89,14 @@ def test_compare__advisory_gate_that_fails__does_not_turn_the_verdict(world: Wor
     best = world.best([0.91], latency=19.0)
     result = world.compare(ACCURACY, LATENCY)
     assert (result["outcome"], result["reason"]) == ("passed", "accuracy/validation holds within 3 % of the best")
-    assert [(one["outcome"], one["required"]) for one in result["gates"]] == [("passed", True), ("regressed", False)]
+    assert [(row["outcome"], row["required"]) for row in result["gates"]] == [("passed", True), ("regressed", False)]
     assert (result["baseline"]["id"], result["gates"][1]["value"]) == (best, 25.0)
 
 
 def test_compare__bests_of_which_each_is_best_at_one_metric__each_gate_takes_its_own(world: World) -> None:
     accurate, fast = world.best([0.89], latency=30.0), world.best([0.5], latency=24.5)
     result = world.compare(ACCURACY, replace(LATENCY, maximum=None))
-    assert [one["baseline_task"] for one in result["gates"]] == [accurate, fast]
+    assert [row["baseline_task"] for row in result["gates"]] == [accurate, fast]
     assert "2 tasks carry the tag 'Best'; the best of them counts." in result["warnings"]
 
 
@@ -104,7 +104,7 @@ def test_compare__dataset_that_must_be_alike__is_inconclusive_and_names_it(world
     world.best([0.8], hyperparams=args(dataset="b", seed="1"))
     result = world.compare(alike=Alike(hyperparameters=("Args/dataset",)))
     assert (result["outcome"], result["reason"]) == ("inconclusive", "not like for like: Args/dataset is a, was b")
-    assert [(one["name"], one["matters"]) for one in result["differences"]] == [("Args/dataset", True)]
+    assert [(row["name"], row["matters"]) for row in result["differences"]] == [("Args/dataset", True)]
     assert result["gates"][0]["value"] == 0.9
 
 
@@ -133,7 +133,7 @@ def test_compare__best_with_uncommitted_changes__is_used_and_named(world: World)
 def test_compare__best_that_was_archived__is_an_error_for_every_gate(world: World, client: Client) -> None:
     client.call("tasks.archive", tasks=[world.best([0.95])])
     result = world.compare(ACCURACY, LATENCY)
-    assert (result["outcome"], {one["outcome"] for one in result["gates"]}) == ("error", {"error"})
+    assert (result["outcome"], {row["outcome"] for row in result["gates"]}) == ("error", {"error"})
     assert "is archived" in result["reason"]
 
 
@@ -164,22 +164,22 @@ def test_compare__main__is_shown_beside_the_best_and_decides_nothing(world: Worl
 
 def test_curves__of_the_report__are_the_candidates_and_its_gates_bests(world: World) -> None:
     best = world.best([0.7, 0.8], latency=19.0)
-    asked = replace(CHECK, gates=(LATENCY, ACCURACY))
-    document: Any = {"candidate": {"id": world.candidate}, "gates": world.compare(*asked.gates)["gates"]}
-    (drawn,) = chart_curves.read(world.clearml, asked, document).items()
+    check = replace(CHECK, gates=(LATENCY, ACCURACY))
+    document: Any = {"candidate": {"id": world.candidate}, "gates": world.compare(*check.gates)["gates"]}
+    (drawn,) = chart_curves.read(world.clearml, check, document).items()
     assert document["gates"][1]["baseline_task"] == best
     assert [round(value, 6) for _, value in drawn[1].candidate] == [0.5, 0.9, 0.85]
     assert (drawn[0], [round(value, 6) for _, value in drawn[1].baseline]) == (1, [0.7, 0.8])
     gone: Any = {**document, "candidate": {"id": "0" * 32}}
     none: Any = {"candidate": None, "gates": []}
-    assert chart_curves.read(world.clearml, asked, gone) == {}
-    assert chart_curves.read(world.clearml, asked, none) == {}
+    assert chart_curves.read(world.clearml, check, gone) == {}
+    assert chart_curves.read(world.clearml, check, none) == {}
 
 
 def test_compare__best_above_last__is_warned_about(world: World) -> None:
     world.best([0.9])
-    said = "accuracy/validation was 0.9 at its best, but ended at 0.85, which would not hold"
-    assert world.compare()["warnings"] == [said]
+    warning = "accuracy/validation was 0.9 at its best, but ended at 0.85, which would not hold"
+    assert world.compare()["warnings"] == [warning]
 
 
 def test_compare__any_number_of_gates__costs_the_same_requests(world: World) -> None:

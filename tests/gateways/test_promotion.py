@@ -1,4 +1,4 @@
-"""The best's tag moves on a ClearML server: once, whatever is interrupted, repeated, or done by two at once."""
+"""The baseline's tag moves on a ClearML server: once, though it is interrupted, repeated, or moved concurrently."""
 
 import contextlib
 import itertools
@@ -76,9 +76,9 @@ class World:
         self.project.report(task, 0.1, accuracy)
         return task
 
-    def run(self, asked: Check = CHECK, *, pipeline: str = "promote", end: str = "") -> pipeline_runs.Run:
-        asked = replace(asked, project=asked.project or self.project.name)
-        items = {n: {"section": "Args", "name": n, "value": v} for n, v in asked.to_arguments().items()}
+    def run(self, check: Check = CHECK, *, pipeline: str = "promote", end: str = "") -> pipeline_runs.Run:
+        check = replace(check, project=check.project or self.project.name)
+        items = {n: {"section": "Args", "name": n, "value": v} for n, v in check.to_arguments().items()}
         run = self.client.call(
             "tasks.create",
             name=pipeline,
@@ -91,24 +91,24 @@ class World:
             self.client.call(f"tasks.{end}", task=run)
         return pipeline_runs.read(self.clearml, run)
 
-    def promote(self, asked: Check = CHECK) -> Any:
-        return promote_step.promote(services.of_agent(self.clearml), self.run(asked))
+    def promote(self, check: Check = CHECK) -> Any:
+        return promote_step.promote(services.of_agent(self.clearml), self.run(check))
 
-    def move(self, task: str, asked: Check = CHECK, *, session: ClearML | None = None, goes_on: bool = False) -> Any:
+    def move(self, task: str, check: Check = CHECK, *, session: ClearML | None = None, goes_on: bool = False) -> Any:
         """`goes_on`: an agent is at its step, as far as anyone else can see."""
-        recorded, run = task_records.read(self.clearml, task), self.run(asked)
+        recorded, run = task_records.read(self.clearml, task), self.run(check)
         for started in [run.id, self.project.step(run.id, "promote")] if goes_on else []:
             self.client.call("tasks.started", task=started)
-        return promotions.promote(_services(session or self.clearml), run, asked, recorded)
+        return promotions.promote(_services(session or self.clearml), run, check, recorded)
 
     def rollback(self) -> Any:
         return self.promote(replace(CHECK, action="rollback"))
 
-    def undo(self, asked: Check = CHECK, *, session: ClearML | None = None, clock: Clock | None = None) -> Any:
-        asked = replace(asked, action="rollback", project=self.project.name)
-        return promotions.rollback(_services(session or self.clearml, clock), self.run(asked), asked)
+    def undo(self, check: Check = CHECK, *, session: ClearML | None = None, clock: Clock | None = None) -> Any:
+        check = replace(check, action="rollback", project=self.project.name)
+        return promotions.rollback(_services(session or self.clearml, clock), self.run(check), check)
 
-    def interrupted(self, task: str, asked: Check = CHECK) -> None:
+    def interrupted(self, task: str, check: Check = CHECK) -> None:
         """A promotion that dies before it takes the tag from the old best."""
 
         def die(_: int) -> None:
@@ -116,7 +116,7 @@ class World:
                 raise DiedError
 
         with pytest.raises(DiedError):
-            self.move(task, asked, session=self.watched(die))
+            self.move(task, check, session=self.watched(die))
 
     def tagged(self, tag: str = TAG) -> list[str]:
         found = self.client.call("tasks.get_all", project=[self.project.id], tags=[tag], only_fields=["id"])
@@ -252,8 +252,8 @@ def test_promote__check_that_judged_another_task__takes_that_one(world: World) -
 def test_promote__checks_of_several_names__takes_the_task_that_its_own_name_judged(world: World) -> None:
     tasks = {name: world.trained(0.9) for name in ("digits", "letters")}
     for name, task in tasks.items():
-        asked = replace(CHECK, action="check", merge_commit="", name=name)
-        run = world.run(asked, pipeline="pr_check", end="completed")
+        check = replace(CHECK, action="check", merge_commit="", name=name)
+        run = world.run(check, pipeline="pr_check", end="completed")
         judged = {"verdict": {"candidate": {"id": task}}}
         run_results.store(world.clearml, world.project.step(run.id, "report"), judged)
     world.promote(replace(CHECK, name="digits"))
@@ -262,17 +262,17 @@ def test_promote__checks_of_several_names__takes_the_task_that_its_own_name_judg
     assert move.name == "digits"
 
 
-def at_the_check(world: World, task: str, asked: Check, *, remote: str = "", compared: bool = True) -> Any:
+def at_the_check(world: World, task: str, check: Check, *, remote: str = "", compared: bool = True) -> Any:
     """The step `promote` of a check whose other steps have ended; `remote` is the outcome of its remote run."""
-    asked = replace(
-        asked, action="check", merge_commit="", promote="on-pass", until="first-iteration" if remote else "off"
+    check = replace(
+        check, action="check", merge_commit="", promote="on-pass", until="first-iteration" if remote else "off"
     )
-    run = world.run(asked, pipeline="pr_check")
+    run = world.run(check, pipeline="pr_check")
     found = {"candidate": {"id": task, "project_id": world.project.id}}
     run_results.store(world.clearml, world.project.step(run.id, "find_task"), found)
     if remote:
         run_results.store(world.clearml, world.project.step(run.id, "remote_run"), {"outcome": remote})
-    if compared and asked.gates:
+    if compared and check.gates:
         step = world.project.step(run.id, "compare")
         run_results.store(world.clearml, step, compare.compare(services.of_agent(world.clearml), run))
     return promote_step.promote(services.of_agent(world.clearml), run)
@@ -402,7 +402,7 @@ def test_promote__rerun_of_an_older_merge__does_not_move_the_tag_back(world: Wor
 
 
 def test_promote__tagged_beside_a_better_one__leaves_the_tag_to_that_one(world: World) -> None:
-    """What an interrupted run left, before a better model was merged."""
+    """An interrupted run left this, before a better model was merged."""
     better = world.trained(0.95, commit=OLD_COMMIT, tags=(TAG,))
     world.trained(0.9, tags=(TAG,))
     assert world.promote()["promotion"]["moved"] is False
@@ -430,13 +430,13 @@ def test_promote__pull_request_as_github_has_it__must_be_merged_at_this_very_com
     monkeypatch.setenv("GITHUB_API_URL", hub.server.api_url)
     monkeypatch.setenv("GITHUB_TOKEN", hub.server.token("workflow", repository=FULL_NAME, permissions=JOB))
     pull = replace(PULL, repository=FULL_NAME, number=1, github_api=hub.server.api_url)
-    asked = replace(CHECK, pull_request=pull)
+    check = replace(CHECK, pull_request=pull)
     world.trained(0.9)
     with pytest.raises(UsageError, match=r"pull request #1 is not merged \(open\): the tag stays"):
-        world.promote(asked)
+        world.promote(check)
     hub.repository.get_pull(1).merge()
     with pytest.raises(UsageError, match=f"was merged at [0-9a-f]{{10}}, not at {COMMIT[:10]}"):
-        world.promote(asked)
+        world.promote(check)
     hub.server.stop()
     assert world.tagged() == []
 
@@ -487,9 +487,9 @@ def test_rollback__from_the_run_of_another_pull_request__is_about_the_one_that_i
     old, new = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,)), world.trained(0.9)
     world.promote()
     other = replace(PULL, number=9)
-    asked = replace(CHECK, action="rollback", pull_request=other, commit="f" * 40, merge_commit="9" * 40)
-    told = world.promote(asked)["promotion"]
-    assert (told["pull_request"], told["commit"], told["merge_commit"]) == (7, COMMIT, MERGE)
+    check = replace(CHECK, action="rollback", pull_request=other, commit="f" * 40, merge_commit="9" * 40)
+    promotion = world.promote(check)["promotion"]
+    assert (promotion["pull_request"], promotion["commit"], promotion["merge_commit"]) == (7, COMMIT, MERGE)
     assert "rollback of pull request #7" in notes(world, old)
     assert "rollback of pull request #7" in notes(world, new)
 
@@ -548,7 +548,7 @@ def test_rollback__previous_best_deleted__is_refused_and_the_tag_stays(world: Wo
     assert world.tagged() == [new]
 
 
-# --- interrupted, repeated, two at once ---------------------------------------------------------------------
+# --- interrupted, repeated, concurrent -----------------------------------------------------------------------
 
 
 def test_promote__twice__moves_once(world: World) -> None:
@@ -572,13 +572,13 @@ def test_move__interrupted_at_any_request_and_repeated__ends_right_and_there_is_
 
 
 def _interrupted_at(world: World, number: int, action: str) -> bool:
-    """One move that dies at its request of this number, and its repetition; False where it had ended before."""
+    """One move that dies at its request of this number, and its repetition; False if it had ended before."""
     name = f"train {action} {number}"
-    asked = replace(CHECK, task_name=name, action=action)
+    check = replace(CHECK, task_name=name, action=action)
     old = world.trained(0.8, name=name, commit=OLD_COMMIT, tags=(TAG,))
     new = world.trained(0.9, name=name)
     if action == "rollback":
-        world.move(new, replace(asked, action="promote"))
+        world.move(new, replace(check, action="promote"))
 
     def die(at: int) -> None:
         assert {old, new} & {*world.tagged()}
@@ -587,9 +587,9 @@ def _interrupted_at(world: World, number: int, action: str) -> bool:
 
     def act(session: ClearML) -> None:
         if action == "rollback":
-            promotions.rollback(_services(session), world.run(asked), replace(asked, project=world.project.name))
+            promotions.rollback(_services(session), world.run(check), replace(check, project=world.project.name))
         else:
-            world.move(new, asked, session=session)
+            world.move(new, check, session=session)
 
     try:
         act(world.watched(die))
@@ -637,30 +637,30 @@ def test_rollback__promotion_of_another_one_at_once__leaves_exactly_one_best(
     world: World, first: str, interrupted: bool
 ) -> None:
     for moment in itertools.count(1, 4):
-        asked = replace(CHECK, task_name=f"train {moment}")
-        old = world.trained(0.8, name=asked.task_name, commit=OLD_COMMIT, tags=(TAG,))
-        undone, new = (world.trained(value, name=asked.task_name) for value in (0.9, 0.95))
-        (world.interrupted if interrupted else world.move)(undone, asked)
+        check = replace(CHECK, task_name=f"train {moment}")
+        old = world.trained(0.8, name=check.task_name, commit=OLD_COMMIT, tags=(TAG,))
+        undone, new = (world.trained(value, name=check.task_name) for value in (0.9, 0.95))
+        (world.interrupted if interrupted else world.move)(undone, check)
 
-        def act(which: str, session: ClearML | None = None, *, new: str = new, asked: Check = asked) -> None:
+        def act(which: str, session: ClearML | None = None, *, new: str = new, check: Check = check) -> None:
             with contextlib.suppress(UsageError, ClearMLError):  # nothing to undo any more, or it waits for the other
                 if which == "rollback":
-                    world.undo(asked, session=session)
+                    world.undo(check, session=session)
                 else:
-                    world.move(new, asked, session=session, goes_on=True)
+                    world.move(new, check, session=session, goes_on=True)
 
         second = Once(lambda a=act: a("rollback" if first == "promote" else "promote"))  # type: ignore[misc]
         act(first, in_between(world, {old, undone, new}, moment, second))
         if not second.done:
             return
         if len({old, undone, new} & {*world.tagged()}) > 1:
-            act("rollback")  # it was told to run again
+            act("rollback")  # its message asks to run it again
         assert len({old, undone, new} & {*world.tagged()}) == 1
 
 
 @dataclass
 class Once:
-    """Something that somebody does, and whether they have."""
+    """Something to do once, and whether it is done."""
 
     act: Callable[[], object]
     done: bool = False
@@ -671,7 +671,7 @@ class Once:
 
 
 def in_between(world: World, tasks: set[str], moment: int, act: Once) -> Watched:
-    """A session in which somebody else acts before one request, and one of these tasks is the best before each."""
+    """A session in which another mover acts before one request, and one of these tasks is the best before each."""
 
     def look(at: int) -> None:
         assert tasks & {*world.tagged()}

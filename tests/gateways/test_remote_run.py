@@ -1,4 +1,4 @@
-"""The step remote_run as far as it needs no agent: whose word counts, and what it leaves when nobody takes its task."""
+"""The step remote_run without an agent: whose approval counts, and what it leaves if no agent takes its task."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ from tests.gateways import services
 
 
 def of_event(tale: Story, directory: Path, pull: PullRequest, action: str, **variables: str) -> Settings:
-    """What the trigger reads from an event of this pull request as it stands."""
+    """The job's settings from an event of this pull request as it stands."""
     path = directory / "event.json"
     path.write_text(json.dumps(job.pull_request_event(tale.sandbox, pull, action=action)))
     given = {name: value for name, value in PROBE.items() if value}
@@ -40,7 +40,7 @@ def of_event(tale: Story, directory: Path, pull: PullRequest, action: str, **var
 
 
 def agents_token(tale: Story) -> str:
-    """What the steps' agent has."""
+    """The token of the steps' agent."""
     return github_access.token(
         tale.sandbox.github, "personal", repository=tale.sandbox.repository, permissions=JOB_PERMISSIONS
     )
@@ -50,13 +50,13 @@ def agents_token(tale: Story) -> str:
 
 
 def refusal(tale: Story, directory: Path, pull: PullRequest, action: str = "synchronize") -> str | None:
-    """Why the code of this pull request must not run now, or None."""
-    asked = of_event(tale, directory, pull, action)
-    assert asked.remote_run is not None
+    """Reason why the code of this pull request must not run now, or None."""
+    settings = of_event(tale, directory, pull, action)
+    assert settings.remote_run is not None
     hub = github_session.connect(
         api_url=tale.sandbox.github.api_url, token=agents_token(tale), repository=tale.sandbox.repository
     )
-    return pull_request_code.approval_error(hub, asked.check, asked.remote_run)
+    return pull_request_code.approval_error(hub, settings.check, settings.remote_run)
 
 
 def from_fork(tale: Story, login: str = "mallory") -> tuple[Story, PullRequest]:
@@ -83,9 +83,9 @@ def test_refusal__author_of_the_fork_who_may_write__does_not_count(tale: Story, 
     tale.repository.add_to_collaborators("rita", "push")
     story.comment(author, pull, f"/run-remote {pull.head.sha}")
     story.label(author, pull)
-    told = refusal(tale, tmp_path, pull, "labeled")
-    assert told is not None
-    assert f"/run-remote {pull.head.sha}" in told
+    reason = refusal(tale, tmp_path, pull, "labeled")
+    assert reason is not None
+    assert f"/run-remote {pull.head.sha}" in reason
 
 
 def test_refusal__commit_pushed_after_the_approval__needs_one_of_its_own(tale: Story, tmp_path: Path) -> None:

@@ -150,7 +150,9 @@ def test_run__server_that_does_not_answer__is_waited_for_and_nothing_is_left(
     silent, reports = Unreachable(clearml.session, refused=refused), list[str]()
     given = launch(project, run_queue_limit="60")
     with contextlib.nullcontext() if goes_on else pytest.raises(ClearMLError, match="no answer"):
-        launched = task_launch.run(silent, given, CODE, queue=queue, run=run, clock=fast_clock(), report=reports.append)
+        launched = task_launch.run(
+            silent, given, CODE, queue=queue, run=run, own_task="", clock=fast_clock(), report=reports.append
+        )
         assert (launched.ending.outcome, launched.ending.phase) == ("error", "queue")
         assert reports == ["train: queued"]
     assert client.call("queues.get_by_id", queue=queue)["queue"]["entries"] == []

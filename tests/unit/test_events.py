@@ -45,16 +45,16 @@ def test_nothing_to_promote__merged__is_nothing(home: dict[str, str]) -> None:
 
 
 def test_nothing_to_promote__closed_without_a_merge__says_so() -> None:
-    said = events.nothing_to_promote(
+    reason = events.nothing_to_promote(
         {"action": "closed", "pull_request": {**PULL, "merged": False}, "repository": HOME}
     )
-    assert said == "pull request #7 was closed without a merge: nothing is promoted"
+    assert reason == "pull request #7 was closed without a merge: nothing is promoted"
 
 
 def test_nothing_to_promote__merged_into_another_branch__says_so() -> None:
     pull = {**PULL, "base": {"ref": "release"}}
-    said = events.nothing_to_promote({"action": "closed", "pull_request": pull, "repository": HOME})
-    assert said == (
+    reason = events.nothing_to_promote({"action": "closed", "pull_request": pull, "repository": HOME})
+    assert reason == (
         "pull request #7 was merged into 'release', and only what is merged into 'main' is promoted: nothing is done"
     )
 

@@ -1,4 +1,4 @@
-"""Which code the agents run, from real git repositories and from how a workflow says `uses:`."""
+"""The code that the agents run, from real git repositories and from a workflow's `uses:`."""
 
 import json
 import subprocess
