@@ -36,7 +36,7 @@ _FIELDS = ["type", "project.id", "hyperparams.Args", *ownership.FIELDS]
 
 @dataclass(frozen=True)
 class AuditSchedule:
-    """When an audit starts, and with what: `project` is the pipeline project, `controllers` the audit's queue."""
+    """The times and the parameters of an audit: `project` is the pipeline project, `controllers` the audit's queue."""
 
     project: str
     when: Schedule

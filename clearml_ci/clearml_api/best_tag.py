@@ -1,4 +1,4 @@
-"""The best tag: add it to tasks, remove it, and the stamp that says since when a task carries it."""
+"""The best tag: add it to tasks, remove it, and the stamp with the moment from which a task carries it."""
 
 import contextlib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What the steps of a run leave: a result on each step's task, and the verdict on the run."""
+"""The results of a run's steps, each stored on the step's task, and the verdict, stored on the run."""
 
 import json
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """Pull-request code on real agents: the demo's scenarios in their particulars, each phase that can fail, every abort.
 
 What needs no agent (whose word lets a fork run, queues that nobody listens to, what counts as progress) is in
-tests/gateways/test_remote_run.py and test_clearml_launch.py.
+tests/gateways/test_remote_run.py and test_task_launch.py.
 """
 
 import json

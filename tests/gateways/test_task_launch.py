@@ -1,4 +1,4 @@
-"""What a check launches, follows and may end, against a ClearML server. No agent: the test plays its part."""
+"""Tasks that a check launches, observes and ends on a ClearML server. No agent: the test acts as the agent."""
 
 import contextlib
 import time
@@ -11,17 +11,13 @@ import pytest
 from clearml_ci.clearml_api import (
     launch_draft,
     ownership,
-    pipeline_runs,
     run_cancellation,
     task_cancellation,
     task_launch,
-    worker_queues,
 )
 from clearml_ci.clearml_api.launch_draft import Code
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.clearml_api.task_watch import Watch
-from clearml_ci.clearml_api.worker_queues import Queue
-from clearml_ci.core.errors import UsageError
 from clearml_ci.parameters import remote_run
 from clearml_ci.parameters.remote_run import RemoteRun
 from sandbox.runtime.clearml_access import Client
@@ -60,9 +56,9 @@ def whole(client: Client, task: str) -> dict[str, Any]:
 def test_create__script_with_arguments__is_what_an_agent_needs(
     clearml: ClearML, client: Client, project: Project, run: str
 ) -> None:
-    asked = launch(project, run_folder="src", run_args="epochs=1 seed=3", run_docker_image="python:3.12")
+    remote = launch(project, run_folder="src", run_args="epochs=1 seed=3", run_docker_image="python:3.12")
     code = Code(CODE.repository, COMMIT, ["torch==2.0"], inject_task_init=False)
-    task = whole(client, launch_draft.create(clearml, asked, code, run=run))
+    task = whole(client, launch_draft.create(clearml, remote, code, run=run))
     script = task["script"]
     assert (script["repository"], script["version_num"], script["diff"]) == (CODE.repository, COMMIT, "")
     assert (script["entry_point"], script["working_dir"]) == ("train.py", "src")
@@ -75,8 +71,8 @@ def test_create__script_with_arguments__is_what_an_agent_needs(
 def test_create__module__runs_it_with_its_arguments(
     clearml: ClearML, client: Client, project: Project, run: str
 ) -> None:
-    asked = launch(project, run_script="", run_module="pytest -m gpu tests")
-    task = whole(client, launch_draft.create(clearml, asked, CODE, run=run))
+    remote = launch(project, run_script="", run_module="pytest -m gpu tests")
+    task = whole(client, launch_draft.create(clearml, remote, CODE, run=run))
     assert task["script"]["entry_point"] == "-m pytest -m gpu tests"
     assert not task["script"].get("requirements", {}).get("pip")
 
@@ -90,7 +86,7 @@ def test_create__script_without_task_init__carries_the_call_and_stays_marked_as_
     assert ownership.is_owned(clearml, created, run=run)
 
 
-def test_owned__clone_of_a_launched_task__is_not_ours(
+def test_is_owned__clone_of_a_launched_task__is_not_ours(
     clearml: ClearML, client: Client, project: Project, run: str
 ) -> None:
     created = launch_draft.create(clearml, launch(project), CODE, run=run)
@@ -141,7 +137,7 @@ class Unreachable(ClearML):
     refused: int = 0
 
     def call(self, endpoint: str, **request: Any) -> dict[str, Any]:
-        if endpoint == "tasks.get_all" and "last_metrics" in request["only_fields"] and self.refused:
+        if endpoint.startswith("tasks.get_all") and "last_metrics" in request["only_fields"] and self.refused:
             self.refused -= 1
             raise ClearMLError(f"{endpoint}: no answer")
         return super().call(endpoint, **request)
@@ -164,7 +160,7 @@ def test_run__server_that_does_not_answer__is_waited_for_and_nothing_is_left(
     assert task["status"] in ("stopped", "created")
 
 
-def test_end__task_of_somebody_else__is_refused_and_left_alone(
+def test_end__task_of_another_user__is_refused_and_left_alone(
     clearml: ClearML, client: Client, project: Project, run: str
 ) -> None:
     foreign = project.task(end=None, parent=run)
@@ -190,7 +186,7 @@ def running(clearml: ClearML, client: Client, project: Project, run: str) -> str
     return created
 
 
-def say(client: Client, task: str, *lines: str) -> None:
+def log(client: Client, task: str, *lines: str) -> None:
     now = int(time.time() * 1000)
     client.events([{"type": "log", "task": task, "msg": line, "timestamp": now + n} for n, line in enumerate(lines)])
 
@@ -206,11 +202,11 @@ def say(client: Client, task: str, *lines: str) -> None:
     ],
     ids=["iteration-0", "single-value", "monitor", "plot", "image"],
 )
-def test_watch__whatever_the_script_reports__is_progress(
+def test_watch__each_kind_of_report__is_progress(
     clearml: ClearML, client: Client, run: str, running: str, event: dict[str, Any], progress: bool
 ) -> None:
     watch = Watch(clearml, running, own_task="", run=run, clock=fast_clock())
-    say(client, running, "Starting Task Execution:")
+    log(client, running, "Starting Task Execution:")
     seen, aborted = watch.look()
     assert (seen.started, seen.progress, aborted) == (True, False, "")
     client.events([{**event, "task": running}])
@@ -218,118 +214,27 @@ def test_watch__whatever_the_script_reports__is_progress(
 
 
 def test_watch__task_in_its_set_up__has_not_started(clearml: ClearML, client: Client, run: str, running: str) -> None:
-    say(client, running, "cloning: https://github.com/o/n.git", "Collecting torch")
+    log(client, running, "cloning: https://github.com/o/n.git", "Collecting torch")
     seen, _ = Watch(clearml, running, own_task="", run=run, clock=fast_clock()).look()
     assert (seen.status, seen.started, seen.console[-1]) == ("in_progress", False, "Collecting torch")
 
 
-def test_watch__run_was_stopped__says_so(clearml: ClearML, client: Client, run: str, running: str) -> None:
+def test_watch__run_was_stopped__is_the_reason_to_end(clearml: ClearML, client: Client, run: str, running: str) -> None:
     client.call("tasks.stop", task=run, status_reason="ClearML CI: cancelled")
     assert Watch(clearml, running, own_task="", run=run, clock=fast_clock()).look()[1] == "ClearML CI: cancelled"
 
 
-def test_watch__task_was_deleted__is_told(clearml: ClearML, client: Client, run: str, running: str) -> None:
+def test_watch__task_was_deleted__is_reported(clearml: ClearML, client: Client, run: str, running: str) -> None:
     client.call("tasks.delete", task=running, force=True)
     with pytest.raises(ClearMLError, match=f"{running} is gone"):
         Watch(clearml, running, own_task="", run=run, clock=fast_clock()).look()
 
 
-def test_stop_children__clone_of_a_step__is_left_alone(
-    clearml: ClearML, client: Client, project: Project, run: str, running: str
-) -> None:
-    clone = project.task(end=None, name="remote_run", parent=run)
-    client.call("tasks.started", task=clone)
-    run_cancellation.stop_children(clearml, run, reason="aborted")
-    assert whole(client, running)["status"] == "stopped"
-    assert (whole(client, clone)["status"], whole(client, run)["status"]) == ("in_progress", "in_progress")
-
-
-def controller(client: Client, project: Project, *, pull_request: str, **more: str) -> str:
-    """A marked run of a pull request, in progress."""
-    given = {"pull_request": pull_request, **more}
-    arguments = {name: {"section": "Args", "name": name, "value": value} for name, value in given.items()}
-    run = client.call(
-        "tasks.create", name="pr_check", type="controller", project=project.id, hyperparams={"Args": arguments}
-    )["id"]
-    mark = {"clearml_ci_task": run, "clearml_ci_run": run, "clearml_ci_purpose": "run"}
-    client.call("tasks.edit", task=run, runtime=mark)
-    client.call("tasks.started", task=run)
-    return str(run)
-
-
-def test_supersede__older_runs_of_the_pull_request__are_stopped_and_marked_and_no_others(
-    clearml: ClearML, client: Client, project: Project
-) -> None:
-    older, other = controller(client, project, pull_request="7"), controller(client, project, pull_request="8")
-    unmarked = client.call("tasks.clone", task=older)["id"]
-    client.call("tasks.started", task=unmarked)
-    mine = controller(client, project, pull_request="7")
-    newer = controller(client, project, pull_request="7")
-    assert [one.id for one in run_cancellation.supersede(clearml, mine)] == [older]
-    assert pipeline_runs.read(clearml, older).superseded_by == mine
-    states = {task: whole(client, task)["status"] for task in (older, other, unmarked, mine, newer)}
-    assert states.pop(older) == "stopped"
-    assert set(states.values()) == {"in_progress"}
-
-
-def test_supersede__check_of_another_name__goes_on(clearml: ClearML, client: Client, project: Project) -> None:
-    of_names = [controller(client, project, pull_request="7", _name=name) for name in ("digits", "letters", "")]
-    digits, letters, *unnamed = [*of_names, controller(client, project, pull_request="7")]
-    newer = controller(client, project, pull_request="7", _name="digits")
-    assert [one.id for one in run_cancellation.supersede(clearml, newer)] == [digits]
-    without = controller(client, project, pull_request="7")
-    assert [one.id for one in run_cancellation.supersede(clearml, without)] == unnamed
-    assert [whole(client, task)["status"] for task in (letters, newer)] == ["in_progress", "in_progress"]
-
-
-def named(name: str, *workers: str) -> Queue:
-    return Queue(name, name, frozenset(workers))
-
-
-@pytest.mark.parametrize(
-    ("queues", "message"),
-    [
-        ([named("c", "a"), named("s", "a")], "one worker alone serves the queues 'c' and 's'"),
-        ([named("c", "a"), named("s", "b"), named("g", "b")], "one worker alone serves the queues 's' and 'g'"),
-        (
-            [named("c", "a", "b"), named("s", "a", "b"), named("g", "b")],
-            "only 2 workers serve the queues 'c' and 's' and 'g'",
-        ),
-    ],
-    ids=["two-on-one", "steps-and-code", "three-on-two"],
-)
-def test_refuse_deadlock__fewer_workers_than_queues__is_refused(queues: list[Queue], message: str) -> None:
-    with pytest.raises(UsageError) as raised:
-        worker_queues.refuse_deadlock(queues)
-    assert message in str(raised.value)
-
-
-def test_refuse_deadlock__a_worker_for_each__is_accepted() -> None:
-    worker_queues.refuse_deadlock([named("c", "a", "b"), named("s", "a"), named("g", "c", "a")])
-
-
-def test_end_superseded__controller_that_forgot_that_it_was_told__ends_itself_and_its_children(
-    clearml: ClearML, client: Client, project: Project
-) -> None:
-    """`Task.init` sends `tasks.started`, which wipes the `stopping` of an agent's task that was just told to stop."""
-    older = controller(client, project, pull_request="7")
-    step = project.step(older, "find_task")
-    client.call("tasks.started", task=step)
-    mine = controller(client, project, pull_request="7")
-    run_cancellation.supersede(clearml, mine)
-    for task in (older, step):
-        client.call("tasks.started", task=task, force=True)
-    assert run_cancellation.end_superseded(clearml, older)
-    assert [whole(client, task)["status"] for task in (older, step)] == ["stopped", "stopped"]
-    assert not run_cancellation.end_superseded(clearml, mine)
-    assert whole(client, mine)["status"] == "in_progress"
-
-
-def test_watch__run_was_superseded__says_by_which(
+def test_watch__run_was_superseded__is_the_reason_with_the_newer_run(
     clearml: ClearML, client: Client, project: Project, running: str
 ) -> None:
-    older = controller(client, project, pull_request="7")
-    mine = controller(client, project, pull_request="7")
+    older = project.run(pull_request="7")
+    mine = project.run(pull_request="7")
     run_cancellation.supersede(clearml, mine)
     client.call("tasks.started", task=older, force=True)
     assert (
@@ -341,32 +246,15 @@ def test_watch__run_was_superseded__says_by_which(
 def test_failed_meanwhile__script_that_reported_and_broke_before_it_was_stopped__has_not_passed(
     clearml: ClearML, client: Client, project: Project, run: str, running: str
 ) -> None:
-    watch, asked = Watch(clearml, running, own_task="", run=run, clock=fast_clock()), launch(project)
-    say(client, running, "Starting Task Execution:", "ValueError: broken")
+    watch, remote = Watch(clearml, running, own_task="", run=run, clock=fast_clock()), launch(project)
+    log(client, running, "Starting Task Execution:", "ValueError: broken")
     client.events(
         [{"type": "training_stats_scalar", "task": running, "metric": "loss", "variant": "a", "iter": 0, "value": 1.0}]
     )
     assert watch.look()[0].progress
-    assert task_launch.failed_meanwhile(watch, asked) is None
+    assert task_launch.failed_meanwhile(watch, remote) is None
     client.call("tasks.failed", task=running)
-    ended = task_launch.failed_meanwhile(watch, asked)
+    ended = task_launch.failed_meanwhile(watch, remote)
     assert ended is not None
     assert (ended[0].outcome, ended[0].phase) == ("no_evidence", "script")
     assert "ValueError: broken" in ended[0].reason
-
-
-def test_superseded__clone_of_a_superseded_run__is_not(clearml: ClearML, client: Client, project: Project) -> None:
-    older = controller(client, project, pull_request="7")
-    mine = controller(client, project, pull_request="7")
-    run_cancellation.supersede(clearml, mine)
-    properties = client.call("tasks.get_by_id", task=older)["task"]["hyperparams"]["properties"]
-    clone = client.call("tasks.clone", task=older, new_task_name="rerun")["id"]
-    client.call("tasks.edit_hyper_params", task=clone, hyperparams=list(properties.values()))
-    assert pipeline_runs.read(clearml, older).superseded_by == mine
-    assert pipeline_runs.read(clearml, clone).superseded_by == ""
-
-
-def test_refuse_shared_workers__one_agent_for_steps_and_code__is_refused() -> None:
-    with pytest.raises(UsageError, match="the agent b serves 's' and 'g'"):
-        worker_queues.refuse_shared_workers(steps=named("s", "a", "b"), code=named("g", "b"))
-    worker_queues.refuse_shared_workers(steps=named("s", "a"), code=named("g", "b"))
