@@ -6,7 +6,7 @@ from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.project_lookup import PIPELINES
 from clearml_ci.core.step_results import BaselinesResult
 from clearml_ci.decisions import audit_findings, drift
-from clearml_ci.decisions.audit_findings import Where
+from clearml_ci.decisions.audit_findings import Subject
 from clearml_ci.operations import audit_scope, main_branch
 from clearml_ci.operations.services import Services
 from clearml_ci.parameters import audit as audit_parameters
@@ -26,12 +26,12 @@ def audit_baselines(services: Services, run: Run) -> BaselinesResult:
     )
     own_commits = (task.commit for task in tagged if task.commit and audit_scope.is_own(audit, task))
     on_main, notes = main_branch.membership(main, audit, own_commits)
-    subjects = {project.id: Where("project", project.name, project.url) for project in projects}
+    subjects = {project.id: Subject("project", project.name, project.url) for project in projects}
     findings = [
-        *audit_findings.of_bests(tagged, tag=audit.best_tag, on_main=on_main),
-        *audit_findings.lost(moves, tagged, tag=audit.best_tag, task_name=audit.task_name, places=subjects),
-        *audit_findings.missing(subjects.values(), tagged, tag=audit.best_tag),
-        *drift.from_best(baselines, of_main, audit.gates),
+        *audit_findings.check_baselines(tagged, tag=audit.best_tag, on_default=on_main),
+        *audit_findings.lost_baselines(moves, tagged, tag=audit.best_tag, task_name=audit.task_name, projects=subjects),
+        *audit_findings.missing_baselines(subjects.values(), tagged, tag=audit.best_tag),
+        *drift.from_baselines(baselines, of_main, audit.gates),
     ]
     return {
         "findings": audit_findings.as_documents(findings),

@@ -9,7 +9,7 @@ from clearml_ci.clearml_api.task_cancellation import STOPS_WITHIN
 from clearml_ci.core import console, formatting
 from clearml_ci.core.step_results import LeftoversResult
 from clearml_ci.decisions import audit_findings, leftovers
-from clearml_ci.decisions.audit_findings import Finding, Where
+from clearml_ci.decisions.audit_findings import Finding, Subject
 from clearml_ci.decisions.leftovers import Leftover
 from clearml_ci.operations.services import Services
 from clearml_ci.parameters import audit as audit_parameters
@@ -22,13 +22,13 @@ def audit_leftovers(services: Services, run: Run) -> LeftoversResult:
     clearml, audit = services.clearml, audit_parameters.from_arguments(run.arguments)
     root, projects = run.project.split(PIPELINES)[0], project_lookup.all_projects(clearml)
     url = next((project.url for project in projects if project.id == run.project_id), "")
-    pipeline = Where("project", run.project, url)
+    pipeline = Subject("project", run.project, url)
     templates = pipeline_templates.registered(clearml, projects, root=root)
     notes: list[str] = []
     findings = [
         *(_clean_up(services, left, notes, stop=audit.clean_up) for left in _find(services, root)),
-        *audit_findings.of_queues(worker_queues.backlog(clearml, audit.queues), longest_wait=audit.longest_wait),
-        *audit_findings.of_templates(pipeline, templates, commit=pipeline_runs.commit_of(clearml, run.id)),
+        *audit_findings.check_queues(worker_queues.backlog(clearml, audit.queues), longest_wait=audit.longest_wait),
+        *audit_findings.check_templates(pipeline, templates, commit=pipeline_runs.commit_of(clearml, run.id)),
     ]
     return {"findings": audit_findings.as_documents(findings), "notes": notes}
 

@@ -5,7 +5,7 @@ from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.core.outcome import NOT_NEEDED
 from clearml_ci.core.step_results import ProbeResult
 from clearml_ci.decisions import audit_findings, launch_outcome
-from clearml_ci.decisions.audit_findings import Where
+from clearml_ci.decisions.audit_findings import Subject
 from clearml_ci.operations import github_access, main_branch
 from clearml_ci.operations.services import Services
 from clearml_ci.parameters import audit as audit_parameters
@@ -22,8 +22,8 @@ def audit_probe(services: Services, run: Run) -> ProbeResult:
     github = github_access.connect_if_possible(services.github, audit_parameters.as_check(audit))
     commit = main_branch.head_commit(github, audit)
     document = main_branch.launch(services, run, audit, launch, github=github, commit=commit)
-    repository = Where("project", audit.home.repository, "")
-    return {**document, "findings": audit_findings.as_documents(audit_findings.of_probe(document, repository))}
+    repository = Subject("project", audit.home.repository, "")
+    return {**document, "findings": audit_findings.as_documents(audit_findings.check_probe(document, repository))}
 
 
 if __name__ == "__main__":

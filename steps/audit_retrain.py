@@ -11,7 +11,7 @@ from clearml_ci.core.errors import UsageError
 from clearml_ci.core.outcome import Outcome
 from clearml_ci.core.step_results import RetrainResult
 from clearml_ci.decisions import audit_findings, drift
-from clearml_ci.decisions.audit_findings import Finding, Where
+from clearml_ci.decisions.audit_findings import Finding, Subject
 from clearml_ci.operations import github_access, main_branch
 from clearml_ci.operations.main_branch import MainBranch
 from clearml_ci.operations.services import Services
@@ -35,8 +35,8 @@ def audit_retrain(services: Services, run: Run) -> RetrainResult:
     for _ in range(audit.retrain):
         document = main_branch.launch(services, run, audit, launch, github=github, commit=commit)
         if document["outcome"] != Outcome.PASSED or document["task"] is None:
-            repository = Where("project", audit.home.repository, "")
-            return _result(trainings, audit_findings.of_probe(document, repository))
+            repository = Subject("project", audit.home.repository, "")
+            return _result(trainings, audit_findings.check_probe(document, repository))
         trainings.append(document["task"])
     main = main_branch.read(services.github, audit)  # connects anew: an App's token lasts an hour
     return _result(trainings, _compare(services.clearml, audit, [commit, *main.commits], trainings), main)
@@ -54,7 +54,7 @@ def _compare(
         task_name=trainings[0]["name"],
         gates=audit.gates,
     )
-    return drift.retrained(list(trained.values()), earlier, audit.gates)
+    return drift.of_retraining(list(trained.values()), earlier, audit.gates)
 
 
 def _result(trainings: list[TaskDocument], findings: list[Finding], main: MainBranch | None = None) -> RetrainResult:

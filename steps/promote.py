@@ -8,6 +8,7 @@ from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.core import recorded_task
 from clearml_ci.core.outcome import HOLDS, NOT_NEEDED, Outcome
 from clearml_ci.core.step_results import PromoteResult, StepResults
+from clearml_ci.decisions.promotion import STAYS
 from clearml_ci.github_api.session import GitHubError
 from clearml_ci.operations import github_access, merged_pull_request, publish, rerun
 from clearml_ci.operations import promote as promotion
@@ -29,7 +30,7 @@ def promote(services: Services, run: Run) -> PromoteResult:
     github, notes = merged_pull_request.verify(services, run, check)
     candidate, note = merged_pull_request.candidate(services.clearml, run, check)
     if candidate is None:
-        reason = f"{promotion.STAYS}: pull request #{check.pull_request.number} was merged, but {note}"
+        reason = f"{STAYS}: pull request #{check.pull_request.number} was merged, but {note}"
         return {"outcome": Outcome.NO_EVIDENCE, "reason": reason, "candidate": None, "notes": notes}
     promotion.require_in_scope(check, candidate)
     notes += [note] if note else []
@@ -45,9 +46,9 @@ def _at_the_check(services: Services, run: Run, check: Check) -> PromoteResult:
     results = run_results.results(services.clearml, run.id)
     candidate = results["find_task"].get("candidate") or results["remote_run"].get("candidate")
     if candidate is None or not _passes(check_parameters.plan(run.arguments), results):
-        return {"outcome": Outcome.PASSED, "reason": f"{promotion.STAYS}: the check does not pass"}
+        return {"outcome": Outcome.PASSED, "reason": f"{STAYS}: the check does not pass"}
     if rerun.of(services.clearml, run) and (outdated := _outdated(services, check)):
-        return {"outcome": Outcome.PASSED, "reason": f"{promotion.STAYS}: {outdated}"}
+        return {"outcome": Outcome.PASSED, "reason": f"{STAYS}: {outdated}"}
     task = task_records.read(services.clearml, candidate["id"])
     promotion.require_in_scope(check, task)
     return promotion.promote(services, run, check, task, judged=results["compare"] or None)

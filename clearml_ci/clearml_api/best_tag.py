@@ -47,7 +47,7 @@ def tags(clearml: ClearML, tasks: Sequence[str]) -> dict[str, list[str]]:
 def stamps(clearml: ClearML, tasks: Sequence[str]) -> dict[str, Stamp | None]:
     """The stamps of tasks, by id; None if a user tagged the task, or it was never tagged. One request."""
     found = task_fields.read_all(clearml, tasks, [f"runtime.{STAMP}"])
-    return {task["id"]: tag_ranking.stamp_of(str((task.get("runtime") or {}).get(STAMP) or "")) for task in found}
+    return {task["id"]: tag_ranking.parse_stamp(str((task.get("runtime") or {}).get(STAMP) or "")) for task in found}
 
 
 def stamp(clearml: ClearML, task: str, stamp: Stamp) -> None:

@@ -27,7 +27,7 @@ LEDGER = "ledger"
 
 def record(clearml: ClearML, move: Move) -> None:
     """Store a move on the run that makes it, and tag the run; a run whose move was lost is untagged."""
-    item = {"name": LEDGER, "type": "json", "value": json.dumps(promotion.to_document(move), indent=1)}
+    item = {"name": LEDGER, "type": "json", "value": json.dumps(promotion.as_entry(move), indent=1)}
     clearml.call(
         "tasks.edit_configuration", task=move.run, configuration=[item], replace_configuration=False, force=True
     )
@@ -66,7 +66,7 @@ def _entries(runs: Iterator[Mapping[str, Any]]) -> Iterator[Move]:
     for run in runs:
         item = (run.get("configuration") or {}).get(LEDGER)
         try:
-            move = promotion.from_document(json.loads(item["value"])) if item else None
+            move = promotion.from_entry(json.loads(item["value"])) if item else None
         except ValueError:  # a user edited it
             move = None
         if move and move.run == run["id"]:
@@ -75,7 +75,7 @@ def _entries(runs: Iterator[Mapping[str, Any]]) -> Iterator[Move]:
 
 def concurrent_moves(clearml: ClearML, project: str, move: Move) -> list[Move]:
     """The other moves that this one waits for. One whose step has ended was interrupted, and changes nothing."""
-    others = promotion.in_the_way(moves(clearml, project, status=list(LIVE)), move)
+    others = promotion.concurrent_moves(moves(clearml, project, status=list(LIVE)), move)
     steps = ((other, run_results.steps(clearml, other.run).get("promote")) for other in others)
     return [other for other, step in steps if step and step.status in LIVE]
 

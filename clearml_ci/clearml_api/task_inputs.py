@@ -5,7 +5,7 @@ from typing import Any
 
 from clearml_ci.clearml_api import task_fields, task_parameters
 from clearml_ci.clearml_api.session import ClearML
-from clearml_ci.core import comparability
+from clearml_ci.core import requirements_file
 from clearml_ci.core.comparability import Inputs
 
 _DATASETS = "Datasets"  # the section in which `Dataset.get(alias=...)` records the datasets of a task
@@ -27,7 +27,7 @@ def _inputs(task: Mapping[str, Any]) -> Inputs:
     datasets = {f"{_DATASETS}/{name}": value for name, value in task_parameters.values(task, _DATASETS).items()}
     return Inputs(
         hyperparameters=_hyperparameters(task),
-        packages=comparability.packages(requirements if isinstance(requirements, str) else "\n".join(requirements)),
+        packages=requirements_file.versions(requirements if isinstance(requirements, str) else "\n".join(requirements)),
         inputs=datasets | _models(task),
         gpu=str((task.get("runtime") or {}).get("gpu_type") or ""),
     )

@@ -14,7 +14,7 @@ from clearml_ci.core.outcome import Outcome
 from clearml_ci.core.poll import Clock, Pace
 from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.decisions import launch_outcome
-from clearml_ci.decisions.launch_outcome import Ending, Seen
+from clearml_ci.decisions.launch_outcome import LaunchOutcome, TaskSnapshot
 from clearml_ci.parameters.remote_run import PROBE, RemoteRun
 
 PACE = Pace(0.5, later=5.0, after=60)  # of looks at a launched task
@@ -31,8 +31,8 @@ _ABORT_TIMEOUT, _ABORT_POLL, _ABORT_DONE = "_abort_callback_timeout", "_abort_po
 class LaunchResult:
     """The outcome of a launch, the last look at its task, and the task itself."""
 
-    ending: Ending
-    seen: Seen
+    outcome: LaunchOutcome
+    snapshot: TaskSnapshot
     task: RecordedTask
 
 
@@ -57,13 +57,13 @@ def run(
         try:
             launch_draft.enqueue(clearml, task, queue=queue)
             watch = Watch(clearml, task, own_task=own_task, run=run, clock=clock)
-            ending, seen = _follow(watch, launch, clock, report)
+            outcome, snapshot = _follow(watch, launch, clock, report)
         finally:
             over = f"ClearML CI: the {launch.purpose} of run {run} is over"
             _end_patiently(clearml, task, run=run, archive=launch.until == PROBE, reason=over, clock=clock)
-        if ending.outcome == Outcome.PASSED:
-            ending, seen = failed_meanwhile(watch, launch) or (ending, seen)
-        return LaunchResult(ending, seen, task_records.read(clearml, task))
+        if outcome.outcome == Outcome.PASSED:
+            outcome, snapshot = failed_meanwhile(watch, launch) or (outcome, snapshot)
+        return LaunchResult(outcome, snapshot, task_records.read(clearml, task))
 
 
 @contextlib.contextmanager
@@ -79,18 +79,20 @@ def _cleaning_up_before_an_abort(clearml: ClearML, own_task: str) -> Iterator[No
         task_fields.add_runtime(clearml, own_task, {_ABORT_DONE: "1"})
 
 
-def _follow(watch: Watch, launch: RemoteRun, clock: Clock, report: Callable[[str], None]) -> tuple[Ending, Seen]:
+def _follow(
+    watch: Watch, launch: RemoteRun, clock: Clock, report: Callable[[str], None]
+) -> tuple[LaunchOutcome, TaskSnapshot]:
     """Look at the task until it has ended; a server that is restarted must not end a training of hours."""
     reported = ""
 
-    def ended() -> tuple[Ending, Seen] | None:
+    def ended() -> tuple[LaunchOutcome, TaskSnapshot] | None:
         nonlocal reported
-        seen, aborted = watch.look()
+        snapshot, aborted = watch.look()
         if aborted:
-            return Ending(Outcome.ERROR, "", f"the check was ended while its task ran: {aborted}"), seen
-        if ending := launch_outcome.ending(launch, seen):
-            return ending, seen
-        if (state := _described(seen)) != reported:
+            return LaunchOutcome(Outcome.ERROR, "", f"the check was ended while its task ran: {aborted}"), snapshot
+        if outcome := launch_outcome.outcome_of(launch, snapshot):
+            return outcome, snapshot
+        if (state := _described(snapshot)) != reported:
             report(f"{launch.name}: {state}")
             reported = state
         return None
@@ -99,9 +101,9 @@ def _follow(watch: Watch, launch: RemoteRun, clock: Clock, report: Callable[[str
     return poll.until(clock, look, pace=PACE)
 
 
-def _described(seen: Seen) -> str:
-    runs, reports = ", its script runs" * seen.started, ", it reports" * seen.progress
-    return f"{seen.status}{runs}{reports}"
+def _described(snapshot: TaskSnapshot) -> str:
+    runs, reports = ", its script runs" * snapshot.started, ", it reports" * snapshot.progress
+    return f"{snapshot.status}{runs}{reports}"
 
 
 def _end_patiently(clearml: ClearML, task: str, *, run: str, archive: bool, reason: str, clock: Clock) -> None:
@@ -116,8 +118,8 @@ def _end_patiently(clearml: ClearML, task: str, *, run: str, archive: bool, reas
     poll.until(clock, look, pace=Pace(0.5))
 
 
-def failed_meanwhile(watch: Watch, launch: RemoteRun) -> tuple[Ending, Seen] | None:
+def failed_meanwhile(watch: Watch, launch: RemoteRun) -> tuple[LaunchOutcome, TaskSnapshot] | None:
     """The failure of a script that reported something and broke before it was stopped, or None: it has not passed."""
-    seen, _ = watch.look()
-    ending = launch_outcome.ending(launch, seen) if seen.status == "failed" else None
-    return (ending, seen) if ending else None
+    snapshot, _ = watch.look()
+    outcome = launch_outcome.outcome_of(launch, snapshot) if snapshot.status == "failed" else None
+    return (outcome, snapshot) if outcome else None

@@ -10,7 +10,7 @@ from clearml_ci.clearml_api.session import ClearML, TaskGoneError
 from clearml_ci.clearml_api.task_status import ENDED
 from clearml_ci.core.poll import Clock
 from clearml_ci.decisions import launch_outcome
-from clearml_ci.decisions.launch_outcome import Seen
+from clearml_ci.decisions.launch_outcome import TaskSnapshot
 
 _CONSOLE = 100  # events of the console that one look reads; each holds a line or more
 
@@ -32,7 +32,7 @@ class Watch:
         self._started_at: float | None = None
         self._progress = False
 
-    def look(self) -> tuple[Seen, str]:
+    def look(self) -> tuple[TaskSnapshot, str]:
         """The current state of the task, and the reason why the wait has to end although the task has not, or ""."""
         found = self._read()
         task, now = found[self._task], self._clock.monotonic()
@@ -54,9 +54,9 @@ class Watch:
             raise TaskGoneError(f"the ClearML task {missing} is gone: it was deleted while the step waited for it")
         return found
 
-    def _seen(self, task: Mapping[str, Any], console: tuple[str, ...], now: float) -> Seen:
+    def _seen(self, task: Mapping[str, Any], console: tuple[str, ...], now: float) -> TaskSnapshot:
         taken, started = self._taken_at, self._started_at
-        return Seen(
+        return TaskSnapshot(
             status=task["status"],
             progress=self._progress,
             started=started is not None,

@@ -77,7 +77,7 @@ class SubjectDocument(TypedDict):
 
 
 class FindingDocument(TypedDict):
-    """One finding or note of an audit: `said` is what was found, `do` what a user can do about it."""
+    """One finding or note of an audit: `said` is its message, `do` what a user can do about it."""
 
     kind: str
     severity: str
@@ -124,7 +124,7 @@ class LedgerEntry(TypedDict):
 
 
 class RerunDocument(TypedDict):
-    """Who started a rerun, and what they changed; `said` is both as one phrase."""
+    """A rerun: the user who started it and the parameters that they changed; `said` is both as one phrase."""
 
     by: str
     changes: list[str]
@@ -133,14 +133,14 @@ class RerunDocument(TypedDict):
 
 
 class AuditedDocument(TypedDict):
-    """How much an audit looked at."""
+    """The numbers of projects and baselines that an audit looked at."""
 
     projects: int
     bests: int
 
 
 class LaunchParts(TypedDict):
-    """What a verdict and a result say of a launch. `phase` is where it failed, "" if it did not."""
+    """The part of a launch that a verdict and a result share. `phase` names the failed part, "" if none failed."""
 
     phase: str
     reason: str
@@ -157,7 +157,10 @@ class RemoteRunDocument(LaunchParts):
 
 
 class VerdictDocument(TypedDict):
-    """The verdict of a run. `promotion` is that of a promotion or rollback, `rerun` that of a rerun."""
+    """The verdict of a run. `promotion` is set for a promotion or rollback, `rerun` for a rerun.
+
+    `told_at` is the commit whose status shows the verdict.
+    """
 
     schema: int
     outcome: Outcome
@@ -196,7 +199,7 @@ def from_json(text: str) -> Any:
     return json.loads(text, object_hook=_with_outcome)
 
 
-def _with_outcome(document: dict[str, Any]) -> dict[str, Any]:
+def _with_outcome(document: dict[str, object]) -> dict[str, object]:
     outcome = document.get("outcome")
     if isinstance(outcome, str) and outcome in _OUTCOMES:
         document["outcome"] = Outcome(outcome)

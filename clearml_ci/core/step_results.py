@@ -17,14 +17,14 @@ from clearml_ci.core.outcome import LaunchState, Outcome
 
 
 class StepResult(TypedDict, total=False):
-    """What any step's result may carry. With a `fault`, the other keys of its step may be missing."""
+    """The keys that the result of every step may have. With a `fault`, all other keys may be missing."""
 
     fault: str
     requests: int
 
 
 class FindTaskResult(StepResult):
-    """`reason`: why there is no candidate. `main_baseline`: the id of the default branch's own task."""
+    """The candidate, or the `reason` why there is none. `main_baseline`: the id of the base branch's own task."""
 
     candidate: TaskDocument | None
     reason: str
@@ -44,7 +44,7 @@ class _Compared(StepResult, total=False):
 
 
 class CompareResult(_Compared):
-    """`outcome` is None, and all but `reason` missing, if there was nothing to compare."""
+    """The comparison of the candidate with the baseline; without a candidate, `outcome` is None."""
 
     outcome: Outcome | None
     reason: str
@@ -58,7 +58,7 @@ class LaunchDocument(StepResult, LaunchParts):
 
 
 class RemoteRunResult(LaunchDocument):
-    """`candidate` is the task that a training leaves to be judged."""
+    """The launch of the pull request's commit; `candidate` is the task of a training that is to be judged."""
 
     candidate: TaskDocument | None
 
@@ -76,7 +76,7 @@ class PromoteResult(_Promoted):
 
 
 class BaselinesResult(StepResult):
-    """`unseen`: what could not be looked at."""
+    """The findings about baselines; `unseen`: what could not be looked at."""
 
     findings: list[FindingDocument]
     projects: int
@@ -114,7 +114,7 @@ class RetrainResult(StepResult):
 
 
 class Posted(StepResult):
-    """What reached GitHub; `warnings` name what it refused."""
+    """The parts of a report that reached GitHub; `warnings` name those that it refused."""
 
     posted: bool
     comment_url: str

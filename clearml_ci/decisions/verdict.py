@@ -46,7 +46,7 @@ class _Conclusion(TypedDict):
 
 
 class _Findings(TypedDict, total=False):
-    """What the steps of an audit have in common."""
+    """The keys that the results of an audit's steps share."""
 
     findings: list[FindingDocument]
     notes: list[str]
@@ -72,7 +72,7 @@ def for_check(check: Check, *, run: RunDocument, steps: Mapping[str, StepDocumen
         "repository": check.pull_request.repository,
         "pull_request": check.pull_request.number,
         "commit": check.commit,
-        "told_at": check.told_at,
+        "told_at": check.status_commit,
         "candidate": finder.get("candidate") or remote.get("candidate"),
         "baseline": compared.get("baseline"),
         "main_baseline": compared.get("main_baseline"),
@@ -124,7 +124,7 @@ def for_audit(
 
 
 def error(check: Check, *, run: RunDocument, reason: str) -> VerdictDocument:
-    """The verdict of a run that could not judge; that of an audit is an AuditVerdict."""
+    """The verdict of a run that failed before its report; that of an audit is an AuditVerdict."""
     document = as_error(for_check(check, run=run, steps={}), reason)
     return _without_findings(document) if check.action == audit.PIPELINE else document
 
@@ -139,7 +139,7 @@ def _without_findings(document: VerdictDocument) -> AuditVerdict:
 
 
 def as_error(document: VerdictDocument, reason: str) -> VerdictDocument:
-    """The same document as an `error`: it could not be published, or the run found nothing out."""
+    """The same document as an `error`: the run failed, or the job could not publish it."""
     return {**document, **_conclusion("fail", Outcome.ERROR), "exit_reason": reason}
 
 
@@ -154,7 +154,9 @@ def is_let_pass(document: VerdictDocument) -> bool:
 
 
 def why_invalid(check: Check, *, run: RunDocument, status: str, states: str, report: ReportResult | None) -> str | None:
-    """Why a run's report is not the verdict of this very check, or None: green needs a completed run and its verdict.
+    """The reason why a run's report is not the verdict of this very check, or None.
+
+    A check passes only with a completed run and its verdict.
 
     `status` is the run's, `states` those of its steps in words.
     """
@@ -202,7 +204,7 @@ def _conclusion(inconclusive: str, outcome: Outcome) -> _Conclusion:
 
 
 def _decide(check: Check, steps: Mapping[str, StepDocument]) -> Reason:
-    """The worst of what the remote run and the evidence say; a fault of any planned step comes before both."""
+    """The worst outcome of promotion, remote run and evidence; a fault of any planned step comes before all."""
     for name in plan(check.to_arguments()):
         fault = _fault(name, steps)
         if fault and name != "report":
@@ -215,15 +217,15 @@ def _decide(check: Check, steps: Mapping[str, StepDocument]) -> Reason:
         *_of_remote_run(results["remote_run"]),
         *_of_evidence(check, results),
     ]
-    bad = sorted((one for one in reasons if one[0] in _WORST_FIRST), key=lambda one: _WORST_FIRST.index(one[0]))
+    bad = [reason for worst in _WORST_FIRST for reason in reasons if reason[0] == worst]
     if bad:
-        return bad[0][0], "; ".join(dict.fromkeys(reason for _, reason in bad))
-    nothing = (Outcome.ERROR, "the check was asked for nothing: neither evidence nor a remote run")
+        return bad[0][0], "; ".join(dict.fromkeys(text for _, text in bad))
+    nothing = (Outcome.ERROR, "nothing to check: set `candidate` or `remote_run`")
     return (reasons or [nothing])[-1]
 
 
 def _unmoved(check: Check) -> PromotionDocument | None:
-    """What a promotion or a rollback that came to nothing says of itself; None for a check and an audit."""
+    """The promotion or rollback of a run that moved nothing; None for a check and an audit."""
     return promotion.as_document(check, to=None) if check.action in promotion_mode.ACTIONS else None
 
 

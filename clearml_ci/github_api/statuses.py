@@ -2,6 +2,7 @@
 
 from github.GithubObject import NotSet
 
+from clearml_ci.core.formatting import shorten
 from clearml_ci.github_api.session import GitHub, call_github
 
 _DESCRIPTION_LIMIT = 140  # characters, https://docs.github.com/rest/commits/statuses
@@ -21,7 +22,7 @@ def create(github: GitHub, *, commit: str, name: str, state: str, description: s
             .create_status(
                 state=state,
                 target_url=url or NotSet,
-                description=description[:_DESCRIPTION_LIMIT],
+                description=shorten(description, _DESCRIPTION_LIMIT),
                 context=name,
             )
             .url

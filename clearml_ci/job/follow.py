@@ -88,7 +88,7 @@ def _supersede(clearml: ClearML, reporter: Reporter, run: RunDocument) -> None:
 def _hand_over(reporter: Reporter, run: RunDocument) -> int:
     check = reporter.check
     status = "" if check.action == audit.PIPELINE else check.check_name
-    workflow_output.hand_over(run, status=status, notes=markdown.afterword(reporter.warnings))
+    workflow_output.hand_over(run, status=status, notes=markdown.warnings_block(reporter.warnings))
     return 0
 
 
@@ -147,6 +147,6 @@ def _conclude(reporter: Reporter, document: VerdictDocument, *, comment_url: str
     else:
         title, text = comment.headline(document), body or comment.comment(document, [])
     reporter.finish_check_run(document, text)
-    end = markdown.afterword(reporter.warnings)
+    end = markdown.warnings_block(reporter.warnings)
     workflow_output.conclude(document, title=title, comment_url=comment_url, body=text + end)
     return int(document["exit_code"])

@@ -38,7 +38,7 @@ class Reporter:
         try:
             statuses.create(
                 self.github,
-                commit=commit or self.check.told_at,
+                commit=commit or self.check.status_commit,
                 name=self.check.check_name,
                 state=state,
                 description=description,
@@ -75,7 +75,7 @@ class Reporter:
             return
         try:
             name = check_runs.NAME.format(self.check.check_name)
-            self.check_run = check_runs.start(self.github, commit=self.check.told_at, name=name, url=url)
+            self.check_run = check_runs.start(self.github, commit=self.check.status_commit, name=name, url=url)
         except GitHubError as error:
             self.warn(str(error))
 

@@ -135,7 +135,7 @@ def rollback(environ: Mapping[str, str], stopwatch: Stopwatch) -> int:
         f"{job_settings.pipeline_project(environ)}/{repository}{project_lookup.PIPELINES}{promotion_mode.PIPELINE}"
     )
     name = job_settings.name(environ)
-    last = promotions.last_undoable(clearml, promotion.of_name(promotion_ledger.moves(clearml, project), name))
+    last = promotions.last_undoable(clearml, promotion.moves_of_check(promotion_ledger.moves(clearml, project), name))
     if last is None:
         of = f"{repository} and the name '{name}'" if name else repository
         raise UsageError(f"no promotion is recorded for {of}: there is nothing to roll back")

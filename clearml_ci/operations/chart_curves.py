@@ -16,7 +16,7 @@ def read(clearml: ClearML, check: Check, document: VerdictDocument) -> dict[int,
     rows, candidate = document["gates"], document["candidate"]
     tasks = {
         index: (candidate["id"] if candidate else "", rows[index]["baseline_task"] or "")
-        for index in charts.picked(rows)
+        for index in charts.gates_with_chart(rows)
     }
     gates: dict[str, list[Gate]] = defaultdict(list)
     for index, pair in tasks.items():

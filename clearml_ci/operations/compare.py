@@ -50,7 +50,7 @@ def with_baseline(
     own = candidate["project_id"]
     every = tagged_tasks(clearml, check, own) if for_promotion else _baselines(clearml, check, candidate)
     tagged = [(task, metrics) for task, metrics in every if task.id != candidate["id"]]
-    unusable = baseline.lost([task for task, _ in tagged], tag=check.best_tag)
+    unusable = baseline.why_unusable([task for task, _ in tagged], tag=check.best_tag)
     unusable = unusable or _missing(clearml, run, check, candidate, every)
     judged = _judge(check, candidate["id"], reported, tagged, unusable)
     compared = _compared(judged, tagged)
@@ -105,7 +105,7 @@ def _missing(clearml: ClearML, run: Run, check: Check, candidate: TaskDocument, 
     """Error if no task carries the tag although a promotion once gave it to one: that is no first model."""
     if any(baseline.usable(task) for task, _ in tagged):
         return None
-    moves = promotion.of_tag(
+    moves = promotion.moves_of_tag(
         promotion_ledger.moves(clearml, run.project),
         tag=check.best_tag,
         project_id=candidate["project_id"],
@@ -149,11 +149,11 @@ def _like_for_like(
     check: Check, judged: Judged, differences: Mapping[str, list[Difference]]
 ) -> tuple[Judged, list[str]]:
     """The judgements, void if the policy requires like for like, and warnings if it only asks for those."""
-    violations = {task: text for task, found in differences.items() if (text := comparability.unlike(found))}
+    violations = {task: text for task, found in differences.items() if (text := comparability.violation(found))}
     if check.alike.difference == "warn":
-        return judged, [f"{formatting.capital(text)}." for text in dict.fromkeys(violations.values())]
+        return judged, [f"{formatting.capitalize_first(text)}." for text in dict.fromkeys(violations.values())]
     return [
-        (gate, gates.void(judgement, violations[judgement.baseline_id]))
+        (gate, gates.without_comparison(judgement, violations[judgement.baseline_id]))
         if judgement.baseline_id in violations
         else (gate, judgement)
         for gate, judgement in judged

@@ -7,10 +7,10 @@ from clearml_ci.core import recorded_task
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.decisions import evidence
+from clearml_ci.decisions.promotion import STAYS
 from clearml_ci.github_api import pull_requests
 from clearml_ci.github_api.session import GitHub, GitHubError, NoCredentialsError
 from clearml_ci.operations import github_access, publish, rerun
-from clearml_ci.operations.promote import STAYS
 from clearml_ci.operations.services import Services
 from clearml_ci.parameters.check import Check
 
@@ -56,7 +56,7 @@ def candidate(clearml: ClearML, run: Run, check: Check) -> tuple[RecordedTask | 
             task = task_records.read(clearml, judged["id"])
         except ClearMLError:  # it was deleted
             task = None
-        if task and not recorded_task.unusable(task):
+        if task and not recorded_task.why_unusable(task):
             return task, ""
     project = project_lookup.existing_id(clearml, check.project) if check.project else None
     tasks = task_records.of_commit(clearml, commit=check.commit, project=project, task_name=check.task_name)

@@ -16,16 +16,13 @@ from clearml_ci.core.outcome import Outcome
 from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.core.step_results import CompareResult, PromoteResult
 from clearml_ci.decisions import promotion
-from clearml_ci.decisions.promotion import Move
-from clearml_ci.decisions.tag_ranking import Rule
+from clearml_ci.decisions.promotion import STAYS, Move
+from clearml_ci.decisions.tag_ranking import RankingPolicy
 from clearml_ci.github_api.session import GitHub
 from clearml_ci.operations import compare, tag_transfer
 from clearml_ci.operations.services import Services
 from clearml_ci.parameters import promotion_mode
 from clearml_ci.parameters.check import Check
-
-STAYS = "the tag stays where it is"
-
 
 _NOT_JUDGED: CompareResult = {"outcome": None, "reason": "", "baseline": None, "gates": [], "warnings": []}
 
@@ -72,14 +69,14 @@ def promote(
 
     `judged`: the comparison, if it was just made. Raises ClearMLError; if it is called once more, it goes on.
     """
-    check = replace(check, gates=promotion.gates(check.promote, check.gates))
+    check = replace(check, gates=promotion.gates_of(check.promote, check.gates))
     context = _Context(services, run, check)
     moves = _moves(services.clearml, run.project, check, candidate.project_id)
     tagged = [task.id for task, _ in compare.tagged_tasks(services.clearml, check, candidate.project_id)]
     if tagged == [candidate.id]:
         _complete(context, moves, candidate)
         return _result(context, candidate, _NOT_JUDGED, Outcome.PASSED, "it carries the tag already")
-    if candidate.id not in tagged and (refusal := promotion.had_its_turn(moves, candidate.id)):
+    if candidate.id not in tagged and (refusal := promotion.already_promoted(moves, candidate.id)):
         return _result(context, candidate, _NOT_JUDGED, Outcome.PASSED, f"{STAYS}: {refusal}")
     judged = judged or _judge(context, candidate, github)
     outcome = judged["outcome"] if any(gate.required for gate in check.gates) else None
@@ -94,7 +91,7 @@ def promote(
 
 def _moves(clearml: ClearML, pipelines: str, check: Check, project_id: str) -> list[Move]:
     moves = promotion_ledger.moves(clearml, pipelines)
-    return promotion.of_tag(moves, tag=check.best_tag, project_id=project_id, task_name=check.task_name)
+    return promotion.moves_of_tag(moves, tag=check.best_tag, project_id=project_id, task_name=check.task_name)
 
 
 def _judge(context: _Context, candidate: RecordedTask, github: GitHub | None) -> CompareResult:
@@ -126,9 +123,9 @@ def _transfer(context: _Context, move: Move, tagged: Sequence[str]) -> tuple[str
     )
 
 
-def _rule(check: Check) -> Rule:
+def _rule(check: Check) -> RankingPolicy:
     mode = promotion_mode.ROLLBACK if check.action == promotion_mode.ROLLBACK else check.promote
-    return promotion.rule(mode, check.gates)
+    return promotion.ranking_policy(mode, check.gates)
 
 
 def _entry(context: _Context, *, to: RecordedTask, previous: Sequence[str], reason: str, undoes: str = "") -> Move:
@@ -136,7 +133,7 @@ def _entry(context: _Context, *, to: RecordedTask, previous: Sequence[str], reas
     return Move(
         run=context.run.id,
         action=promotion_mode.ROLLBACK if undoes else promotion_mode.PROMOTE,
-        state=promotion.MOVING,
+        state=promotion.STARTED,
         at=now.isoformat(timespec="seconds"),
         tag=check.best_tag,
         project_id=to.project_id,
@@ -165,7 +162,7 @@ def last_undoable(clearml: ClearML, moves: Sequence[Move]) -> Move | None:
     One that was interrupted counts as well if its task carries the tag.
     """
     begun = [move for move in moves if move.state in promotion.UNFINISHED]
-    return promotion.last(moves, carrying=promotion_ledger.still_tagged(clearml, begun))
+    return promotion.last_undoable_promotion(moves, carrying=promotion_ledger.still_tagged(clearml, begun))
 
 
 def to_undo(clearml: ClearML, pipelines: str, check: Check) -> Undo:
@@ -220,7 +217,7 @@ def _previous(clearml: ClearML, undone: Move) -> RecordedTask:
             continue
         if baseline.usable(task):
             return task
-        reasons.append(f"{task.name} ({task_id}) {recorded_task.unfinished(task)}")
+        reasons.append(f"{task.name} ({task_id}) {recorded_task.why_unfinished(task)}")
     why = "; ".join(reasons) or "there was none before"
     raise UsageError(f"{STAYS}: no earlier baseline can take it back ({why})")
 

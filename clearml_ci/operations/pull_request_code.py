@@ -1,7 +1,7 @@
 """The pull request's code as GitHub knows it: whether it may run on an agent, and what it needs there."""
 
 from clearml_ci.clearml_api.launch_draft import Code
-from clearml_ci.core import entry_script
+from clearml_ci.core import entry_script, requirements_file
 from clearml_ci.core.errors import UsageError
 from clearml_ci.decisions import fork_approval
 from clearml_ci.github_api import file_contents, pull_requests, repository_info
@@ -29,7 +29,7 @@ def approval_error(github: GitHub | None, check: Check, launch: RemoteRun) -> st
 def is_approved(github: GitHub, check: Check) -> bool:
     """True if a user with write access to the repository approved this commit. Raises GitHubError."""
     comments = pull_requests.comments(github, check.pull_request.number)
-    claims = fork_approval.claims(check, comments)
+    claims = fork_approval.approvers(check, comments)
     return any(repository_info.permission(github, login) in fork_approval.WRITERS for login in claims)
 
 
@@ -54,7 +54,7 @@ def _packages(github: GitHub | None, check: Check, launch: RemoteRun, *, inject:
     text = _read(github, check, launch.requirements or _FOUND_BY_AGENTS)
     if chosen and text is None:
         raise GitHubError(f"the requirements file '{launch.requirements}' could not be read at this commit")
-    return [*entry_script.packages(text or ""), *launch.packages] or None
+    return [*requirements_file.lines(text or ""), *launch.packages] or None
 
 
 def _read(github: GitHub | None, check: Check, path: str) -> str | None:

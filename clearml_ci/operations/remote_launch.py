@@ -41,4 +41,4 @@ def launch(
         report=console.log,
     )
     task = recorded_task.as_document(launched.task)
-    return launch_outcome.as_document(remote_run, launched.ending, launched.seen, task=task, notes=notes)
+    return launch_outcome.as_document(remote_run, launched.outcome, launched.snapshot, task=task, notes=notes)

@@ -13,6 +13,7 @@ from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core import redaction
 from clearml_ci.core.documents import RerunDocument
 from clearml_ci.core.errors import UsageError, nearest
+from clearml_ci.core.formatting import shorten
 from clearml_ci.parameters.check import ORIGIN
 
 _LONGEST = 40  # characters of a value
@@ -64,8 +65,7 @@ def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
 
 
 def _shown(value: str) -> str:
-    text = " ".join(redaction.mask(value).split()) or "(empty)"
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return shorten(" ".join(redaction.mask(value).split()) or "(empty)", _LONGEST)
 
 
 def edits(run: Run, changes: Sequence[str]) -> dict[str, str]:

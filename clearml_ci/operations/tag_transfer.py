@@ -13,13 +13,13 @@ from clearml_ci.core import baseline, poll
 from clearml_ci.core.poll import Clock, Pace, TimedOutError
 from clearml_ci.decisions import promotion, tag_ranking
 from clearml_ci.decisions.promotion import Move
-from clearml_ci.decisions.tag_ranking import Rule, Stamps
+from clearml_ci.decisions.tag_ranking import RankingPolicy, Stamps
 
 PATIENCE = 60.0  # seconds that a concurrent move may take to end
 
 
 def transfer(
-    clearml: ClearML, pipelines: str, move: Move, rule: Rule, *, tagged: Sequence[str], clock: Clock
+    clearml: ClearML, pipelines: str, move: Move, rule: RankingPolicy, *, tagged: Sequence[str], clock: Clock
 ) -> tuple[str, tuple[str, ...]]:
     """Give the tag to `move.to` alone, unless another task ranks higher: who keeps it, and which tasks had it before.
 
@@ -38,7 +38,7 @@ def transfer(
             f"the tag '{move.tag}' was set on the task {move.to} but cannot be read back: nothing was taken from any "
             "other task; run this again"
         )
-    losers = tag_ranking.losers(stamps, task=move.to, highest=highest)
+    losers = tag_ranking.tags_to_remove(stamps, task=move.to, winner=highest)
     best_tag.remove_tag(clearml, losers, move.tag)
     if highest != move.to:
         promotion_ledger.record(clearml, replace(move, state=promotion.LOST))
@@ -48,7 +48,7 @@ def transfer(
     return highest, previous
 
 
-def abandon(clearml: ClearML, move: Move, rule: Rule) -> None:
+def abandon(clearml: ClearML, move: Move, rule: RankingPolicy) -> None:
     """Untag `move.to`, which an interrupted move had tagged, unless it ranks highest; raises as transfer."""
     _, highest = _settle(clearml, move, rule)
     if highest != move.to:
@@ -85,16 +85,16 @@ def _wait_for_others(clearml: ClearML, pipelines: str, move: Move, clock: Clock)
     return bool(concurrent)
 
 
-def _settle(clearml: ClearML, move: Move, rule: Rule) -> tuple[Stamps, str]:
+def _settle(clearml: ClearML, move: Move, rule: RankingPolicy) -> tuple[Stamps, str]:
     """All tasks that carry the tag now, and the one that keeps it: "" if none of them can be compared with."""
-    promotion_ledger.record(clearml, replace(move, state=promotion.SETTLING))
+    promotion_ledger.record(clearml, replace(move, state=promotion.READS_BACK))
     tagged = task_records.tagged(clearml, projects=[move.project_id], task_name=move.task_name, tag=move.tag, gates=())
-    stamps = {task.id: tag_ranking.stamp_of(task.stamp) for task, _ in tagged}
+    stamps = {task.id: tag_ranking.parse_stamp(task.stamp) for task, _ in tagged}
     usable = {task.id: stamps[task.id] for task, _ in tagged if baseline.usable(task)}
-    by = tag_ranking.ruling(usable, otherwise=rule)
+    by = tag_ranking.ruling_policy(usable, default=rule)
     metrics = task_records.with_metrics(clearml, list(usable), by.gates) if usable and by.gates else {}
     reported = {task: values for task, (_, values) in metrics.items()}
-    return stamps, tag_ranking.highest(usable, by, reported) if usable else ""
+    return stamps, tag_ranking.winner(usable, by, reported) if usable else ""
 
 
 def _retagged(stamps: Stamps, present: Stamps) -> bool:

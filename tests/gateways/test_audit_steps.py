@@ -193,7 +193,7 @@ def test_audit_baselines__main_has_drifted__is_found_by_its_newest_task(world: W
     result = audit_baselines.audit_baselines(world.agent, world.run(home=at_home(world, hub)))
     (found,) = result["findings"]
     assert (found["kind"], result["notes"]) == ("drift", [])
-    assert "(0.7, best 0.9)" in found["said"] and head[:10] in found["said"]
+    assert "(0.7, baseline 0.9)" in found["said"] and head[:10] in found["said"]
 
 
 def test_audit_baselines__hundred_commits_since_the_last_merge__its_head_is_still_looked_at(
@@ -327,7 +327,7 @@ def test_audit_leftovers__queued_step_of_a_run__is_taken_off_its_queue(world: Wo
     result = audit_leftovers.audit_leftovers(world.agent, world.run(queues=()))
     found = [(finding["kind"], finding["said"]) for finding in result["findings"] if "leftover" in finding["kind"]]
     assert [kind for kind, _ in found] == ["leftover", "unmarked_leftover"]
-    assert all(f"run {dead.id}" in text and ("is gone" if deleted else "has ended") in text for _, text in found)
+    assert all(f"run {dead.id}" in text and ("was deleted" if deleted else "has ended") in text for _, text in found)
     assert (world.status(step), world.status(clone)) == ("stopped", "queued")
     entries = world.client.call("queues.get_by_id", queue=queue)["queue"]["entries"]
     assert [entry["task"] for entry in entries] == [clone]
@@ -454,7 +454,7 @@ def test_audit_report__findings_then_none__opens_the_issue_and_closes_it(world: 
         found.append((result["verdict"]["outcome"], issue.state, issue.title, result["comment_url"] == issue.html_url))
     assert found == [
         ("regressed", "open", "ClearML CI audit: 2 findings", True),
-        ("passed", "closed", "ClearML CI audit: all is well", True),
+        ("passed", "closed", "ClearML CI audit: no findings", True),
     ]
     artifact = pipeline_runs.read(world.clearml, run.id)
     assert json.loads(json.dumps(result["verdict"]))["pipeline"]["id"] == artifact.id
@@ -491,7 +491,7 @@ def test_audit_report__edited_rerun__may_open_and_update_the_issue_but_never_clo
     assert "longest_wait 3600 → 60" in well["verdict"]["rerun"]["said"]
     assert "the issue is left as it is" in well["verdict"]["warnings"][0]
     reported(world, world.run(home=home, edits=ORIGIN))
-    assert issues(hub) == [("closed", "ClearML CI audit: all is well")]
+    assert issues(hub) == [("closed", "ClearML CI audit: no findings")]
 
 
 def test_audit_report__rerun_whose_parameters_cannot_be_read__leaves_an_error_and_the_issue_alone(
@@ -523,7 +523,7 @@ def test_audit_report__nobody_could_look__leaves_the_issue_open(world: World, hu
     ownership.mark(world.clearml, step, run=run.id, purpose="step")
     run_results.store(world.clearml, step, {"findings": [], "notes": [], "unseen": ["it is dark"]})
     assert reported(world, run)["verdict"]["outcome"] == "inconclusive"
-    assert issues(hub) == [("open", "ClearML CI audit: it could not look at everything")]
+    assert issues(hub) == [("open", "ClearML CI audit: incomplete")]
 
 
 ORIGIN = {"_origin": "0123456789abcdef" * 2}

@@ -8,7 +8,7 @@ import pytest
 from clearml_ci.clearml_api import ownership, pipeline_runs, run_results
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.session import ClearML
-from clearml_ci.core.comparability import Alike
+from clearml_ci.core.comparability import MatchRules
 from clearml_ci.core.gate import Gate
 from clearml_ci.operations import chart_curves
 from clearml_ci.parameters.check import Check
@@ -88,7 +88,7 @@ def world(client: Client, prefix: str, user_environment: dict[str, str]) -> Worl
 def test_compare__advisory_gate_that_fails__does_not_turn_the_verdict(world: World) -> None:
     best = world.best([0.91], latency=19.0)
     result = world.compare(ACCURACY, LATENCY)
-    assert (result["outcome"], result["reason"]) == ("passed", "accuracy/validation holds within 3 % of the best")
+    assert (result["outcome"], result["reason"]) == ("passed", "accuracy/validation is within 3 % of the baseline")
     assert [(row["outcome"], row["required"]) for row in result["gates"]] == [("passed", True), ("regressed", False)]
     assert (result["baseline"]["id"], result["gates"][1]["value"]) == (best, 25.0)
 
@@ -97,21 +97,21 @@ def test_compare__bests_of_which_each_is_best_at_one_metric__each_gate_takes_its
     accurate, fast = world.best([0.89], latency=30.0), world.best([0.5], latency=24.5)
     result = world.compare(ACCURACY, replace(LATENCY, maximum=None))
     assert [row["baseline_task"] for row in result["gates"]] == [accurate, fast]
-    assert "2 tasks carry the tag 'Best'; the best of them counts." in result["warnings"]
+    assert "2 tasks carry the tag 'Best': the best value of each metric counts." in result["warnings"]
 
 
 def test_compare__dataset_that_must_be_alike__is_inconclusive_and_names_it(world: World) -> None:
     world.best([0.8], hyperparams=args(dataset="b", seed="1"))
-    result = world.compare(alike=Alike(hyperparameters=("Args/dataset",)))
-    assert (result["outcome"], result["reason"]) == ("inconclusive", "not like for like: Args/dataset is a, was b")
+    result = world.compare(alike=MatchRules(hyperparameters=("Args/dataset",)))
+    assert (result["outcome"], result["reason"]) == ("inconclusive", "not comparable: Args/dataset is a, was b")
     assert [(row["name"], row["matters"]) for row in result["differences"]] == [("Args/dataset", True)]
     assert result["gates"][0]["value"] == 0.9
 
 
 def test_compare__difference_that_only_warns__is_said_and_judged(world: World) -> None:
     world.best([0.8], hyperparams=args(dataset="b", seed="1"))
-    result = world.compare(alike=Alike(hyperparameters=("Args/*",), difference="warn"))
-    assert (result["outcome"], result["warnings"]) == ("improved", ["Not like for like: Args/dataset is a, was b."])
+    result = world.compare(alike=MatchRules(hyperparameters=("Args/*",), difference="warn"))
+    assert (result["outcome"], result["warnings"]) == ("improved", ["Not comparable: Args/dataset is a, was b."])
 
 
 def test_compare__difference_that_nobody_asked_for__is_listed_only(world: World) -> None:
@@ -127,7 +127,7 @@ def test_compare__best_with_uncommitted_changes__is_used_and_named(world: World)
     best = world.best([0.95], diff="changed")
     result = world.compare()
     assert (result["outcome"], result["baseline"]["id"]) == ("regressed", best)
-    assert result["warnings"] == [f"The best task (train, {best}) has uncommitted changes: nobody can run it again."]
+    assert result["warnings"] == [f"The baseline (train, {best}) has uncommitted changes: its run cannot be repeated."]
 
 
 def test_compare__best_that_was_archived__is_an_error_for_every_gate(world: World, client: Client) -> None:

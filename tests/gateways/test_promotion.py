@@ -198,7 +198,7 @@ def test_promote__only_advisory_gates__keeps_the_tag_as_without_any(world: World
     world.trained(0.9)
     advisory = replace(CHECK, gates=(replace(GATE, required=False),))
     result = world.promote(advisory)
-    assert result["reason"] == "the tag stays where it is: no required gate says which model is better"
+    assert result["reason"] == "the tag stays where it is: no required gate defines which model is better"
     assert world.tagged() == [old]
     assert result["gates"][0]["outcome"] == "improved"
     assert world.promote(replace(advisory, promote="passing"))["promotion"]["moved"] is True
@@ -219,7 +219,7 @@ def test_promote__tagged_task__is_stamped_with_the_rule_that_it_is_ranked_by(wor
     world.promote()
     stamp = best_tag.stamps(world.clearml, [task])[task]
     assert stamp is not None
-    assert (stamp.rule.mode, stamp.rule.gates) == ("better", (replace(GATE, tolerance=0.0),))
+    assert (stamp.policy.mode, stamp.policy.gates) == ("better", (replace(GATE, tolerance=0.0),))
     clone = world.client.call("tasks.clone", task=task)["id"]
     assert best_tag.stamps(world.clearml, [clone])[clone] is None
 
@@ -227,7 +227,7 @@ def test_promote__tagged_task__is_stamped_with_the_rule_that_it_is_ranked_by(wor
 def test_promote__no_best_yet__is_the_first(world: World) -> None:
     new = world.trained(0.1)
     result = world.promote()
-    assert "it is the first best" in result["reason"]
+    assert "it is the first baseline" in result["reason"]
     assert (world.tagged(), result["promotion"]["from"]) == ([new], [])
 
 
@@ -347,7 +347,7 @@ def test_promote__best_deleted_since__is_an_error_and_rollback_helps(world: Worl
     world.trained(0.9)
     result = world.promote()
     assert result["outcome"] == "error"
-    assert f"no task carries the tag 'Best', which was given to the task {best}" in result["reason"]
+    assert f"no task carries the tag 'Best', which a promotion gave to the task {best}" in result["reason"]
     assert world.tagged() == []
     world.rollback()
     assert world.tagged() == [first]
@@ -362,7 +362,7 @@ def test_compare__promoted_best_that_is_missing__is_an_error_and_no_first_model(
     run_results.store(world.clearml, world.project.step(run.id, "find_task"), {"candidate": candidate})
     result = compare.compare(services.of_agent(world.clearml), run)
     assert result["outcome"] == "error"
-    assert "the best is missing" in result["reason"]
+    assert "which a promotion gave to the task" in result["reason"]
 
 
 def test_promote__archived_best__is_an_error_and_moves_nothing(world: World) -> None:

@@ -153,7 +153,7 @@ def test_run__server_that_does_not_answer__is_waited_for_and_nothing_is_left(
         launched = task_launch.run(
             silent, given, CODE, queue=queue, run=run, own_task="", clock=fast_clock(), report=reports.append
         )
-        assert (launched.ending.outcome, launched.ending.phase) == ("error", "queue")
+        assert (launched.outcome.outcome, launched.outcome.phase) == ("error", "queue")
         assert reports == ["train: queued"]
     assert client.call("queues.get_by_id", queue=queue)["queue"]["entries"] == []
     (task,) = client.call("tasks.get_all", parent=run, system_tags=["archived"], only_fields=["status"])["tasks"]

@@ -104,7 +104,7 @@ def steps(outcome: str = "passed", **changes: Any) -> dict[str, Any]:
 
 
 def as_read(document: Any) -> Any:
-    """A document as it is read from where it was stored."""
+    """The document after a round trip through JSON, as steps and job read it."""
     return documents.from_json(json.dumps(document))
 
 

@@ -29,9 +29,9 @@ def test_for_check__name_of_the_check__is_that_of_every_verdict_about_it() -> No
 
 
 def test_for_check__no_candidate__is_no_evidence_whatever_compare_says() -> None:
-    none = {"status": "completed", "result": {"candidate": None, "reason": "nobody ran it", "rejected": []}}
+    none = {"status": "completed", "result": {"candidate": None, "reason": "no task ran it", "rejected": []}}
     document = compose(steps("passed", find_task=none))
-    assert (document["outcome"], document["exit_reason"]) == ("no_evidence", "nobody ran it")
+    assert (document["outcome"], document["exit_reason"]) == ("no_evidence", "no task ran it")
 
 
 @pytest.mark.parametrize(
@@ -76,10 +76,10 @@ def test_for_check__policy_of_inconclusive__turns_state_and_exit_code_alone(
     assert (document["outcome"], (document["state"], document["exit_code"])) == (outcome, shown)
 
 
-def test_as_error__document_that_could_not_be_told__is_an_error_everywhere() -> None:
-    document = verdict.as_error(compose(steps("passed")), "nobody listens")
+def test_as_error__document_that_could_not_be_published__is_an_error_everywhere() -> None:
+    document = verdict.as_error(compose(steps("passed")), "GitHub is unreachable")
     assert (document["outcome"], document["state"], document["exit_code"]) == ("error", "error", 4)
-    assert (document["exit_reason"], len(document["gates"])) == ("nobody listens", 1)
+    assert (document["exit_reason"], len(document["gates"])) == ("GitHub is unreachable", 1)
 
 
 def test_for_check__requests_of_the_steps__are_listed() -> None:
@@ -119,15 +119,15 @@ def test_why_invalid__report_of_a_run__counts_only_for_this_commit_and_a_complet
     status: str, changes: dict[str, Any], reason: str | None
 ) -> None:
     report: Any = {"verdict": {**compose(steps()), **changes}}
-    told = verdict.why_invalid(CHECK, run=RUN, status=status, states="report completed", report=report)
-    assert (told is None) if reason is None else (told is not None and reason in told)
+    reason_ = verdict.why_invalid(CHECK, run=RUN, status=status, states="report completed", report=report)
+    assert (reason_ is None) if reason is None else (reason_ is not None and reason in reason_)
 
 
 @pytest.mark.parametrize("report", [{}, {"fault": "no GitHub"}])
-def test_why_invalid__no_verdict__is_told(report: Any) -> None:
-    told = verdict.why_invalid(CHECK, run=RUN, status="completed", states="report failed", report=report)
-    assert told is not None
-    assert report.get("fault", "without a verdict (report failed)") in told
+def test_why_invalid__no_verdict__is_the_reason(report: Any) -> None:
+    reason_ = verdict.why_invalid(CHECK, run=RUN, status="completed", states="report failed", report=report)
+    assert reason_ is not None
+    assert report.get("fault", "without a verdict (report failed)") in reason_
 
 
 def remote(outcome: str, *, phase: str = "", candidate: Any = None) -> Any:
@@ -153,7 +153,7 @@ TRAINED = replace(CHECK, candidate="train", until="completion")
         ("passed", "not_needed", "passed"),
     ],
 )
-def test_for_check__evidence_and_remote_run__the_worse_one_tells(compared: str, ran: str, outcome: str) -> None:
+def test_for_check__evidence_and_remote_run__the_worse_one_counts(compared: str, ran: str, outcome: str) -> None:
     document = verdict.for_check(PROBED, run=RUN, steps=steps(compared, remote_run=remote(ran, phase="import")))
     assert document["outcome"] == outcome
     assert (document["remote_run"] is None) == (ran == "not_needed")
@@ -172,13 +172,13 @@ def test_for_check__remote_run_that_left_no_result__is_an_error() -> None:
     assert "step remote_run left no result" in document["exit_reason"]
 
 
-def test_for_check__probe_alone__passes_on_its_word() -> None:
+def test_for_check__probe_alone__passes() -> None:
     alone = replace(CHECK, candidate="none", until="first-iteration")
     document = verdict.for_check(alone, run=RUN, steps={"remote_run": remote("passed")})
     assert (document["outcome"], document["gates"]) == ("passed", [])
 
 
-def test_for_check__nothing_asked_for__is_an_error_and_never_green() -> None:
+def test_for_check__nothing_configured__is_an_error_and_never_green() -> None:
     document = verdict.for_check(replace(CHECK, candidate="none", gates=()), run=RUN, steps={})
     assert document["outcome"] == "error"
 
@@ -210,7 +210,7 @@ MERGED = replace(CHECK, action="promote", merge_commit="d" * 40)
 
 
 @pytest.mark.parametrize("outcome", ["passed", "no_evidence", "inconclusive", "error"])
-def test_for_check__after_a_merge__says_what_the_one_step_says(outcome: str) -> None:
+def test_for_check__after_a_merge__has_the_outcome_of_the_one_step(outcome: str) -> None:
     moved = promotion.as_document(MERGED, to=TASK.id, previous=["0"])
     candidate = recorded_task.as_document(TASK)
     result = {"outcome": outcome, "reason": "why", "candidate": candidate, "promotion": moved}

@@ -5,21 +5,21 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is
 import pytest
 
 from clearml_ci.core import comparability, documents, gate, recorded_task
-from clearml_ci.core.comparability import Alike, Inputs
+from clearml_ci.core.comparability import Inputs, MatchRules
 from clearml_ci.core.documents import AuditVerdict, VerdictDocument
 from clearml_ci.core.gate import Judgement
 from clearml_ci.core.outcome import HOLDS, Outcome
 from clearml_ci.decisions import audit_findings, launch_outcome, promotion, verdict
-from clearml_ci.decisions.audit_findings import Finding, Where
-from clearml_ci.decisions.launch_outcome import Ending, Seen
+from clearml_ci.decisions.audit_findings import Finding, Subject
+from clearml_ci.decisions.launch_outcome import LaunchOutcome, TaskSnapshot
 from clearml_ci.parameters import remote_run
 from tests.unit.drawing import AUDIT, CHECK, GATE, RUN, TASK, as_read
 
 TASK_DOCUMENT = recorded_task.as_document(TASK)
 JUDGED = Judgement(Outcome.PASSED, "holds", 1.0, 0.9, 0.8, TASK.id, 1.0)
-DIFFERENCES = comparability.differences(Alike(), Inputs({"Args/lr": "1"}, {}, {}), Inputs({}, {}, {}))
+DIFFERENCES = comparability.differences(MatchRules(), Inputs({"Args/lr": "1"}, {}, {}), Inputs({}, {}, {}))
 LAUNCH = remote_run.from_arguments({"run_until": "first-iteration"})
-SEEN = Seen("completed", True, True, 1.0, 2.0, 3.0, ())
+SEEN = TaskSnapshot("completed", True, True, 1.0, 2.0, 3.0, ())
 RESULTS: dict[str, Any] = {
     "find_task": {
         "candidate": TASK_DOCUMENT,
@@ -41,7 +41,7 @@ RESULTS: dict[str, Any] = {
     },
     "remote_run": {
         **launch_outcome.as_document(
-            LAUNCH, Ending(Outcome.PASSED, "", "it ran"), SEEN, task=TASK_DOCUMENT, notes=["read"]
+            LAUNCH, LaunchOutcome(Outcome.PASSED, "", "it ran"), SEEN, task=TASK_DOCUMENT, notes=["read"]
         ),
         "candidate": None,
     }
@@ -49,7 +49,7 @@ RESULTS: dict[str, Any] = {
     else {},
     "promote": {"outcome": "passed", "reason": "moved", "promotion": promotion.as_document(CHECK, to=TASK.id)},
 }
-FINDING = Finding("no_best", "note", Where("project", "Digits", "https://clearml/p"), "no task", "tag one")
+FINDING = Finding("no_best", "note", Subject("project", "Digits", "https://clearml/p"), "no task", "tag one")
 
 
 def steps(results: dict[str, Any]) -> Any:
@@ -57,10 +57,10 @@ def steps(results: dict[str, Any]) -> Any:
 
 
 def problems(document: object, hint: Any, at: str = "") -> list[str]:
-    """Where a document has other keys or types than its TypedDict."""
+    """The places at which a document has other keys or types than its TypedDict."""
     kind, parts = get_origin(hint) or hint, get_args(hint)
     if kind in (Union, UnionType):
-        each = [problems(document, one, at) for one in parts]
+        each = [problems(document, part, at) for part in parts]
         return [] if [] in each else each[0]
     if kind is Literal:
         return [] if document in parts else [f"{at}: {document!r} is none of {parts}"]
@@ -113,7 +113,7 @@ def test_from_json__verdict__is_the_same_document_with_outcomes_at_every_level()
     read: VerdictDocument = documents.from_json(json.dumps(document))
     assert read == document
     assert read["remote_run"] is not None
-    assert all(isinstance(one, Outcome) for one in (read["outcome"], read["remote_run"]["outcome"]))
+    assert all(isinstance(outcome, Outcome) for outcome in (read["outcome"], read["remote_run"]["outcome"]))
     assert all(isinstance(row["outcome"], Outcome) for row in read["gates"])
 
 

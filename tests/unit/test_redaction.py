@@ -1,4 +1,4 @@
-"""What must not leave a console or a parameter."""
+"""Secrets that must not leave a console or a parameter."""
 
 import pytest
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 import pytest
 
 from clearml_ci.core import comparability
-from clearml_ci.core.comparability import Alike, Difference, Inputs
+from clearml_ci.core.comparability import Difference, Inputs, MatchRules
 
 
 def inputs(
@@ -58,30 +58,30 @@ def inputs(
     ],
 )
 def test_differences__two_tasks__are_listed(candidate: Inputs, baseline: Inputs, found: list[Difference]) -> None:
-    assert comparability.differences(Alike(), candidate, baseline) == found
+    assert comparability.differences(MatchRules(), candidate, baseline) == found
 
 
 @pytest.mark.parametrize(
     ("policy", "mattering"),
     [
-        (Alike(), set()),
-        (Alike(hyperparameters=("Args/dataset",)), {"Args/dataset"}),
-        (Alike(hyperparameters=("Args/*",)), {"Args/dataset", "Args/lr"}),
-        (Alike(hyperparameters=("args/dataset",)), set()),
-        (Alike(hyperparameters=("dataset",)), set()),
-        (Alike(packages=("Scikit_Learn",)), {"scikit-learn"}),
-        (Alike(inputs=True), {"Datasets/train"}),
+        (MatchRules(), set()),
+        (MatchRules(hyperparameters=("Args/dataset",)), {"Args/dataset"}),
+        (MatchRules(hyperparameters=("Args/*",)), {"Args/dataset", "Args/lr"}),
+        (MatchRules(hyperparameters=("args/dataset",)), set()),
+        (MatchRules(hyperparameters=("dataset",)), set()),
+        (MatchRules(packages=("Scikit_Learn",)), {"scikit-learn"}),
+        (MatchRules(inputs=True), {"Datasets/train"}),
     ],
 )
-def test_differences__policy__says_which_matter_and_they_come_first(policy: Alike, mattering: set[str]) -> None:
+def test_differences__policy__names_what_matters_and_they_come_first(policy: MatchRules, mattering: set[str]) -> None:
     found = comparability.differences(
         policy,
         inputs({"Args/dataset": "a", "Args/lr": "1"}, {"scikit-learn": "1"}, {"Datasets/train": "x"}, "A100"),
         inputs({"Args/dataset": "b", "Args/lr": "2"}, {"scikit-learn": "2"}, {"Datasets/train": "y"}, "T4"),
     )
     assert len(found) == 5
-    assert {one.name for one in found[: len(mattering)]} == mattering
-    assert {one.name for one in found if one.matters} == mattering
+    assert {difference.name for difference in found[: len(mattering)]} == mattering
+    assert {difference.name for difference in found if difference.matters} == mattering
 
 
 SECRET = "hunter2-hunter2"  # noqa: S105  invented for this test
@@ -92,50 +92,32 @@ SECRET = "hunter2-hunter2"  # noqa: S105  invented for this test
 )
 def test_differences__name_that_looks_secret__shows_no_value(name: str) -> None:
     found = comparability.differences(
-        Alike(hyperparameters=("*",)), inputs({name: SECRET}), inputs({name: "other-" + SECRET})
+        MatchRules(hyperparameters=("*",)), inputs({name: SECRET}), inputs({name: "other-" + SECRET})
     )
-    assert [(one.name, one.candidate, one.baseline) for one in found] == [(name, "***", "***")]
-    assert SECRET not in json.dumps(comparability.as_documents(found)) + comparability.unlike(found)
+    assert [(difference.name, difference.candidate, difference.baseline) for difference in found] == [
+        (name, "***", "***")
+    ]
+    assert SECRET not in json.dumps(comparability.as_documents(found)) + comparability.violation(found)
 
 
 def test_differences__credentials_in_an_address__are_masked() -> None:
-    ours = comparability.packages(f"mine @ git+https://user:{SECRET}@github.com/o/mine.git@1")
-    (found,) = comparability.differences(Alike(), inputs(packages=ours), inputs())
-    assert found.candidate == "@ git+https://***@github.com/o/mine.git@1"
+    ours = {"mine": f"git+https://user:{SECRET}@github.com/o/mine.git@1"}
+    (found,) = comparability.differences(MatchRules(), inputs(packages=ours), inputs())
+    assert found.candidate == "git+https://***@github.com/o/mine.git@1"
 
 
-def test_unlike__what_matters__is_one_sentence() -> None:
-    policy = Alike(hyperparameters=("Args/*",))
+def test_violation__what_matters__is_one_sentence() -> None:
+    policy = MatchRules(hyperparameters=("Args/*",))
     found = comparability.differences(policy, inputs({"Args/dataset": "a"}), inputs({"Args/dataset": "b"}))
-    assert comparability.unlike(found) == "not like for like: Args/dataset is a, was b"
+    assert comparability.violation(found) == "not comparable: Args/dataset is a, was b"
     many = comparability.differences(policy, inputs({f"Args/{n}": "x" for n in range(5)}), inputs({"Args/0": ""}))
-    assert comparability.unlike(many) == (
-        "not like for like: Args/0 is x, was empty; Args/1 is x, was not set; Args/2 is x, was not set; and 2 more"
+    assert comparability.violation(many) == (
+        "not comparable: Args/0 is x, was empty; Args/1 is x, was not set; Args/2 is x, was not set; and 2 more"
     )
-    assert comparability.unlike(comparability.differences(Alike(), inputs({"Args/a": "1"}), inputs())) == ""
+    assert comparability.violation(comparability.differences(MatchRules(), inputs({"Args/a": "1"}), inputs())) == ""
 
 
 def test_as_documents__endless_differences__are_cut() -> None:
-    found = comparability.differences(Alike(), inputs({f"Args/{n}": "x" * 10_000 for n in range(2_000)}), inputs())
+    found = comparability.differences(MatchRules(), inputs({f"Args/{n}": "x" * 10_000 for n in range(2_000)}), inputs())
     documents = comparability.as_documents(found)
     assert (len(found), len(documents), len(json.dumps(documents)) < 50_000) == (2_000, comparability.MOST, True)
-
-
-@pytest.mark.parametrize(
-    ("line", "found"),
-    [
-        ("scikit_learn == 1.5.2", {"scikit-learn": "1.5.2"}),
-        ("Torch==2.1.0+cu121  # why", {"torch": "2.1.0+cu121"}),
-        ("numpy>=1,<2 ; python_version < '3.12'", {"numpy": ">=1,<2"}),
-        ("uvicorn[standard]==0.3", {"uvicorn": "0.3"}),
-        ("pandas", {"pandas": ""}),
-        ("mine @ https://h/mine.whl", {"mine": "@ https://h/mine.whl"}),
-        ("git+https://h/o/n.git@v1#egg=my_pkg", {"my-pkg": "git+https://h/o/n.git@v1#egg=my_pkg"}),
-        ("-e git+https://h/o/n.git@v1#egg=mine", {"mine": "git+https://h/o/n.git@v1#egg=mine"}),
-        ("--extra-index-url https://user:token@h/simple", {}),
-        ("# Python 3.11.2", {}),
-        ("", {}),
-    ],
-)
-def test_packages__line_of_requirements__is_name_and_version(line: str, found: dict[str, str]) -> None:
-    assert comparability.packages(f"\n{line}\n") == found

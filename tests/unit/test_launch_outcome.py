@@ -1,4 +1,4 @@
-"""What a launched task came to, read from what a real agent was seen to print."""
+"""Outcomes of launches, read from consoles that a real agent printed."""
 
 from dataclasses import replace
 
@@ -6,14 +6,16 @@ import pytest
 
 from clearml_ci.core.outcome import Outcome
 from clearml_ci.decisions import launch_outcome
-from clearml_ci.decisions.launch_outcome import Ending, Seen
+from clearml_ci.decisions.launch_outcome import LaunchOutcome, TaskSnapshot
 from clearml_ci.parameters import remote_run
 from clearml_ci.parameters.remote_run import RemoteRun
 
 CHECKOUT = "/agent/venvs/3.11/task_repository/digits.git"
 CLONED = ("cloning: https://github.com/owner/digits.git", "commit: aaaa", f"root: {CHECKOUT}")
 INSTALLED = (*CLONED, "Collecting torch", "Environment setup completed successfully", "Starting Task Execution:")
-SEEN = Seen(status="in_progress", progress=False, started=False, queued=1.0, setup=2.0, running=0.0, console=(), why="")
+SEEN = TaskSnapshot(
+    status="in_progress", progress=False, started=False, queued=1.0, setup=2.0, running=0.0, console=(), why=""
+)
 
 
 def launch(**arguments: str) -> RemoteRun:
@@ -22,8 +24,8 @@ def launch(**arguments: str) -> RemoteRun:
     return found
 
 
-def failed(*console: str) -> Ending:
-    ending = launch_outcome.ending(launch(), replace(SEEN, status="failed", console=console, why="exit code 1"))
+def failed(*console: str) -> LaunchOutcome:
+    ending = launch_outcome.outcome_of(launch(), replace(SEEN, status="failed", console=console, why="exit code 1"))
     assert ending is not None
     return ending
 
@@ -88,7 +90,7 @@ def failed(*console: str) -> Ending:
         *("import-in-pytest", "no-script", "no-folder", "raised", "pytest", "import-before-the-start", "silent"),
     ],
 )
-def test_ending__failed_task__names_phase_and_cause(console: tuple[str, ...], phase: str, cause: str) -> None:
+def test_outcome_of__failed_task__names_phase_and_cause(console: tuple[str, ...], phase: str, cause: str) -> None:
     ending = failed(*console)
     assert ending.phase == phase
     assert ending.outcome == ("error" if phase == "clone" else "no_evidence")
@@ -110,8 +112,8 @@ def test_ending__failed_task__names_phase_and_cause(console: tuple[str, ...], ph
     ],
     ids=["queue", "clone", "environment", "progress", "reported", "completed", "published", "aborted", "dequeued"],
 )
-def test_ending__of_a_probe__has_outcome_and_phase(changes: dict[str, object], outcome: str, phase: str) -> None:
-    ending = launch_outcome.ending(launch(), replace(SEEN, **changes))  # type: ignore[arg-type]
+def test_outcome_of__of_a_probe__has_outcome_and_phase(changes: dict[str, object], outcome: str, phase: str) -> None:
+    ending = launch_outcome.outcome_of(launch(), replace(SEEN, **changes))  # type: ignore[arg-type]
     assert ending is not None
     assert (ending.outcome, ending.phase) == (outcome, phase)
 
@@ -125,16 +127,16 @@ def test_ending__of_a_probe__has_outcome_and_phase(changes: dict[str, object], o
     ],
     ids=["queue", "setup", "progress"],
 )
-def test_ending__within_its_limits__is_waited_for(changes: dict[str, object]) -> None:
-    assert launch_outcome.ending(launch(), replace(SEEN, **changes)) is None  # type: ignore[arg-type]
+def test_outcome_of__within_its_limits__is_waited_for(changes: dict[str, object]) -> None:
+    assert launch_outcome.outcome_of(launch(), replace(SEEN, **changes)) is None  # type: ignore[arg-type]
 
 
-def test_ending__training_that_reports__is_waited_for_until_it_has_ended() -> None:
+def test_outcome_of__training_that_reports__is_waited_for_until_it_has_ended() -> None:
     training = launch(run_until="completion", candidate="train", run_progress_limit="3600")
     reporting = replace(SEEN, started=True, progress=True, running=3600.0)
-    assert launch_outcome.ending(training, reporting) is None
-    late = launch_outcome.ending(training, replace(reporting, running=3601.0))
-    assert late == Ending(Outcome.NO_EVIDENCE, "progress", "its script had not ended within 3600 s")
+    assert launch_outcome.outcome_of(training, reporting) is None
+    late = launch_outcome.outcome_of(training, replace(reporting, running=3601.0))
+    assert late == LaunchOutcome(Outcome.NO_EVIDENCE, "progress", "its script had not ended within 3600 s")
 
 
 @pytest.mark.parametrize(
@@ -152,20 +154,20 @@ def test_ending__training_that_reports__is_waited_for_until_it_has_ended() -> No
     ],
     ids=["address", "variable", "quoted", "json", "bearer", "github", "aws", "jwt", "clearml"],
 )
-def test_tail__secret_in_the_console__is_masked(line: str, secret: str) -> None:
-    assert secret not in "\n".join(launch_outcome.tail([*INSTALLED, line]))
+def test_console_tail__secret_in_the_console__is_masked(line: str, secret: str) -> None:
+    assert secret not in "\n".join(launch_outcome.console_tail([*INSTALLED, line]))
 
 
-def test_tail__long_console__is_its_last_thirty_lines_without_colours_and_progress_bars() -> None:
+def test_console_tail__long_console__is_its_last_thirty_lines_without_colors_and_progress_bars() -> None:
     console = [f"line {number}" for number in range(100)] + ["\x1b[31mred\x1b[0m", " 10%|#\r 90%|#########", ""]
-    tail = launch_outcome.tail(console)
+    tail = launch_outcome.console_tail(console)
     assert (len(tail), tail[-2:]) == (30, ["red", " 90%|#########"])
 
 
-def test_tail__of_a_script_that_started__is_what_it_printed_itself() -> None:
-    assert launch_outcome.tail([*INSTALLED, "ValueError: no"]) == ["Starting Task Execution:", "ValueError: no"]
+def test_console_tail__of_a_script_that_started__is_what_it_printed_itself() -> None:
+    assert launch_outcome.console_tail([*INSTALLED, "ValueError: no"]) == ["Starting Task Execution:", "ValueError: no"]
 
 
-def test_tail__ordinary_words__stay() -> None:
+def test_console_tail__ordinary_words__stay() -> None:
     line = "epoch 3: loss 0.25, tokens per second: many"
-    assert launch_outcome.tail([line])[0].startswith("epoch 3: loss 0.25")
+    assert launch_outcome.console_tail([line])[0].startswith("epoch 3: loss 0.25")

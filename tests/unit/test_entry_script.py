@@ -1,4 +1,4 @@
-"""Does a script call Task.init itself?"""
+"""Scripts that call Task.init themselves."""
 
 import pytest
 
@@ -34,11 +34,3 @@ from clearml_ci.core import entry_script
 )
 def test_calls_task_init__source__is_read_as_code(source: str, calls: bool) -> None:
     assert entry_script.calls_task_init(source) is calls
-
-
-def test_packages__of_a_requirements_file__are_its_lines_without_comments() -> None:
-    assert entry_script.packages("# all\nclearml==2.1.12\n\n torch # gpu\n-e git+https://x/y#egg=z\n") == [
-        "clearml==2.1.12",
-        "torch",
-        "-e git+https://x/y#egg=z",
-    ]

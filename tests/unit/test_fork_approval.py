@@ -1,4 +1,4 @@
-"""Whose word lets a fork's commit run on an agent."""
+"""Approval of a fork's commit."""
 
 from dataclasses import replace
 
@@ -43,14 +43,14 @@ def fork(*, labeled_by: str = "") -> Check:
         ("a", [("a", f"/run-remote {COMMIT}"), ("b", f"/run-remote {COMMIT}")], ["a", "b"]),
     ],
     ids=[
-        *("nobody", "label", "label-by-the-author", "author-in-other-case", "comment", "comment-among-lines"),
+        *("no-approval", "label", "label-by-the-author", "author-in-other-case", "comment", "comment-among-lines"),
         *("comment-by-the-author", "other-commit", "short-hash", "no-hash", "within-a-sentence", "quoted", "several"),
     ],
 )
-def test_claims__of_label_and_comments__name_who_approved_this_commit(
+def test_approvers__of_label_and_comments__are_those_who_approved_this_commit(
     labeled_by: str, comments: list[tuple[str, str]], logins: list[str]
 ) -> None:
-    assert fork_approval.claims(fork(labeled_by=labeled_by), comments) == logins
+    assert fork_approval.approvers(fork(labeled_by=labeled_by), comments) == logins
 
 
 def test_advice__for_an_unapproved_fork__names_label_command_and_commit() -> None:
