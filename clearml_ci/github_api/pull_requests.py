@@ -11,6 +11,9 @@ from clearml_ci.github_api.session import GitHub, call_github
 _PERMISSION = "`pull-requests: read`"
 
 
+Payload = dict[str, Any]  # a pull request in the form of GitHub's events
+
+
 class Comment(NamedTuple):
     """A comment's text and its author, whose `login` is empty if the account was deleted."""
 
@@ -93,20 +96,20 @@ def merged_heads(github: GitHub, commit: str) -> list[str]:
     )
 
 
-def merges_of(github: GitHub, commits: Iterable[str]) -> list[dict[str, Any]]:
-    """The pull requests whose merges made these commits, in their order, as `merge_of`. Raises GitHubError."""
+def merges_of(github: GitHub, commits: Iterable[str]) -> list[Payload]:
+    """The pull requests whose merges made these commits, in their order, each once. Raises GitHubError."""
     pulls = (merge_of(github, commit) for commit in commits)
     return list({pull["number"]: pull for pull in pulls if pull}.values())
 
 
-def merge_of(github: GitHub, commit: str) -> dict[str, Any] | None:
-    """The pull request whose merge made a commit, in the form of GitHub's events, or None. Raises GitHubError.
+def merge_of(github: GitHub, commit: str) -> Payload | None:
+    """The pull request whose merge made a commit, or None. Raises GitHubError.
 
     None also for a commit that a merge only brought along: GitHub lists that pull request for it as well, and others
     that were merged with it.
     """
 
-    def request() -> dict[str, Any] | None:
+    def request() -> Payload | None:
         own = (pull.number for pull in _merged_with(github, commit) if pull.merge_commit_sha == commit)
         number = next(own, None)
         return dict(github.repository.get_pull(number).raw_data) if number else None

@@ -11,16 +11,17 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from github import Auth, Github
+from github import Github
 from github.PullRequest import PullRequest
 from github.Repository import Repository
 
+from sandbox.runtime import environment, github_access
 from sandbox.servers import github_server
 from sandbox.servers.github_server import GitHubServer
 
 NAME = "digits"
 FULL_NAME = f"octo-owner/{NAME}"
-JOB = {"contents": "read", "issues": "write", "pull_requests": "write", "statuses": "write", "checks": "write"}
+JOB = environment.JOB_PERMISSIONS
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,12 @@ class Hub:
         return connect(self.server, token)
 
     def seen_by(self, kind: str, *, login: str = "octo-owner", permissions: dict[str, str] | None = None) -> Repository:
-        """The repository through a token of this kind."""
+        """Return the repository as a token of this kind sees it."""
         token = self.server.token(kind, repository=FULL_NAME, login=login, permissions=permissions)
         return self.client(token).get_repo(FULL_NAME)
 
     def user(self, login: str) -> Github:
-        """A person with a token for all that is theirs."""
+        """Return a client with a user's token for all that is theirs."""
         return self.client(self.server.token("pat", login=login))
 
     def commit(self, branch: str, *, file: str = "train.py", text: str = "", onto: str = "main") -> str:
@@ -55,7 +56,7 @@ class Hub:
         return git(self.clone, "rev-parse", "HEAD")
 
     def push_on_main(self, *, commits: int) -> str:
-        """So many more commits on main as it stands on GitHub; the hash of the last one."""
+        """Push this number of commits on top of GitHub's main; return the hash of the last one."""
         git(self.clone, "checkout", "-q", "main")
         git(self.clone, "pull", "-q", "origin", "main")
         for number in range(commits):
@@ -88,14 +89,7 @@ class Hub:
 
 
 def connect(server: GitHubServer, token: str) -> Github:
-    """PyGithub without its retries, and without its pauses, which spare the real GitHub."""
-    return Github(
-        base_url=server.api_url,
-        auth=Auth.Token(token),
-        retry=None,
-        seconds_between_requests=None,
-        seconds_between_writes=None,
-    )
+    return github_access.connect(server.api_url, token)
 
 
 def cloned(server: GitHubServer, directory: Path) -> Hub:

@@ -22,8 +22,7 @@ from clearml_ci.job import audit as audit_job
 from clearml_ci.job import reporter, start
 from clearml_ci.parameters import audit
 from sandbox.runtime.clearml_access import Client
-from sandbox.servers import github_server
-from sandbox.testing.hub import FULL_NAME, JOB, Hub, cloned, git
+from sandbox.testing.hub import FULL_NAME, JOB, Hub, fresh, git
 from tests.clock import fast_clock
 
 
@@ -43,7 +42,7 @@ RETRAIN = {
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[Hub]:
-    made = cloned(github_server.start(tmp_path / "github"), tmp_path)
+    made = fresh(tmp_path)
     yield made
     made.server.stop()
 

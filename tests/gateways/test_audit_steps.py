@@ -28,8 +28,7 @@ from clearml_ci.operations import main_branch
 from clearml_ci.operations.services import Services
 from clearml_ci.parameters.audit import Audit, Home
 from sandbox.runtime.clearml_access import Client
-from sandbox.servers import github_server
-from sandbox.testing.hub import FULL_NAME, JOB, Hub, cloned
+from sandbox.testing.hub import FULL_NAME, JOB, Hub, fresh
 from steps import audit_baselines, audit_leftovers, audit_probe, audit_report, audit_retrain
 from tests.gateways import services
 from tests.unit.drawing import MOVE
@@ -108,7 +107,7 @@ def world(client: Client, prefix: str, user_environment: dict[str, str]) -> Worl
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: World) -> Iterator[Hub]:  # noqa: ARG001  after its environment
     """The local GitHub, and an agent's credentials for it."""
-    made = cloned(github_server.start(tmp_path / "github"), tmp_path)
+    made = fresh(tmp_path)
     monkeypatch.setenv("GITHUB_TOKEN", made.server.token("workflow", repository=FULL_NAME, permissions=JOB))
     monkeypatch.setenv("GITHUB_API_URL", made.server.api_url)
     yield made

@@ -4,10 +4,12 @@ import socket
 import time
 
 import pytest
+from flask import Flask
 
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core.errors import UsageError
+from tests.gateways.between import served
 
 
 def test_call__refused__has_the_servers_own_message(clearml: ClearML) -> None:
@@ -43,6 +45,20 @@ def test_connect__address_that_is_not_one__is_reported(monkeypatch: pytest.Monke
     monkeypatch.setenv("CLEARML_API_HOST", address)
     with pytest.raises(ClearMLError, match=f"no ClearML server answers at {address.rstrip('/')}"):
         clearml_session.connect()
+
+
+@pytest.mark.usefixtures("user_environment")
+def test_connect__server_that_cannot_log_in__is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = Flask("half a server")
+
+    @app.route("/<path:path>", methods=["GET", "POST"])
+    def respond(path: str) -> tuple[str, int]:
+        return ('{"meta": {}}', 200) if path == "debug.ping" else ("no JSON", 200)
+
+    with served(app) as address:
+        monkeypatch.setenv("CLEARML_API_HOST", address)
+        with pytest.raises(ClearMLError, match=f"login to the ClearML server {address} failed"):
+            clearml_session.connect()
 
 
 def test_connect__another_web_server__is_no_clearml(

@@ -91,6 +91,29 @@ def test_connect__any_token__reads_pages_of_100(server: GitHubServer) -> None:
     assert signed_in(server).repository.requester.per_page == 100
 
 
+def test_create_status__answer_that_is_not_githubs__is_reported() -> None:
+    app = Flask("elsewhere")
+
+    @app.post("/<path:path>")
+    def respond(path: str) -> tuple[dict[str, int], int]:  # noqa: ARG001  the signature is Flask's
+        return {"url": 7}, 201
+
+    with served(app) as address:
+        job = github_session.connect(api_url=address, token=TOKEN, repository=FULL_NAME)
+        message = f"unexpected response from GitHub for the commit status of a{{10}} of {FULL_NAME}: .*; check"
+        with pytest.raises(GitHubError, match=message):
+            statuses.create(job, name="ClearML CI", commit="a" * 40, state="success", description="", url="")
+
+
+def test_create_status__response_lost__is_reported(server: GitHubServer) -> None:
+    sha = head(server)
+    server.lose_reply("POST", f"/statuses/{sha}")
+    with pytest.raises(
+        GitHubError, match=f"no response from GitHub for the commit status of {sha[:10]} of {FULL_NAME} "
+    ):
+        statuses.create(signed_in(server), name="ClearML CI", commit=sha, state="success", description="", url="")
+
+
 @pytest.mark.parametrize("kind", ["token", "App"])
 def test_connect__no_server__is_reported(server: GitHubServer, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(GithubRetry, "sleep", lambda *_: None)
