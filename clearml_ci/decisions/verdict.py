@@ -1,6 +1,6 @@
 """The verdict document: one JSON schema that drives the comment, the status, the outputs and the exit code."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypedDict, TypeGuard, cast
 
 from clearml_ci.core import step_results
@@ -17,26 +17,15 @@ from clearml_ci.core.step_results import (
     CompareResult,
     LaunchDocument,
     PromoteResult,
-    RemoteRunResult,
     ReportResult,
     StepDocument,
-    StepResult,
-    StepResults,
 )
-from clearml_ci.decisions import audit_findings, promotion
+from clearml_ci.decisions import audit_findings, conclusion, promotion
 from clearml_ci.parameters import audit, promotion_mode
 from clearml_ci.parameters.audit import Audit
-from clearml_ci.parameters.check import Check, plan
-from clearml_ci.parameters.remote_run import TRAINING
+from clearml_ci.parameters.check import Check
 
 SCHEMA = 1
-
-
-# The outcome that counts if the remote run and the evidence differ.
-_WORST_FIRST = (Outcome.ERROR, Outcome.NO_EVIDENCE, Outcome.REGRESSED, Outcome.INCONCLUSIVE)
-
-
-Reason = tuple[Outcome, str]
 
 
 class _Conclusion(TypedDict):
@@ -58,8 +47,8 @@ def for_check(check: Check, *, run: RunDocument, steps: Mapping[str, StepDocumen
 
     A step without a result is a fault of the machinery: `error`, whatever else is there.
     """
-    outcome, reason = _decide(check, steps)
-    results = step_results.by_name(_left(steps))
+    outcome, reason = conclusion.of_check(check, steps)
+    results = step_results.by_name(conclusion.results_of(steps))
     found, remote, promoted = results["find_task"], results["remote_run"], results["promote"]
     # After a merge, one step both finds and compares.
     finder = found if "find_task" in steps else promoted
@@ -102,11 +91,11 @@ def for_audit(
     A step of `planned` that left no result is an `error`, whatever the others found; what a step could not look at is
     never green.
     """
-    results = cast(list[_Findings], list(_left(steps).values()))
-    by_name = step_results.by_name(_left(steps))
+    results = cast(list[_Findings], list(conclusion.results_of(steps).values()))
+    by_name = step_results.by_name(conclusion.results_of(steps))
     probe, baselines = by_name["audit_probe"], by_name["audit_baselines"]
     findings = [finding for result in results for finding in result.get("findings", [])]
-    fault = next(filter(None, (_fault(name, steps) for name in planned if name != "audit_report")), None)
+    fault = next(filter(None, (conclusion.fault(name, steps) for name in planned if name != "audit_report")), None)
     unseen = [text for result in results for text in result.get("unseen", [])]
     outcome, reason = (Outcome.ERROR, fault) if fault else audit_findings.summarize(findings, unseen=unseen)
     looked_at = "bests" in baselines
@@ -172,11 +161,6 @@ def why_invalid(check: Check, *, run: RunDocument, status: str, states: str, rep
     return None
 
 
-def _left(steps: Mapping[str, StepDocument]) -> dict[str, StepResult]:
-    """The results of those steps that left one."""
-    return {name: result for name, step in steps.items() if (result := step.get("result"))}
-
-
 def _remote_run(launch: LaunchDocument) -> RemoteRunDocument | None:
     """The launch as the verdict carries it; None if there was none."""
     outcome = launch.get("outcome", NOT_NEEDED)
@@ -194,7 +178,7 @@ def _remote_run(launch: LaunchDocument) -> RemoteRunDocument | None:
 
 
 def _requests(steps: Mapping[str, StepDocument]) -> dict[str, int]:
-    return {name: result["requests"] for name, result in _left(steps).items() if "requests" in result}
+    return {name: result["requests"] for name, result in conclusion.results_of(steps).items() if "requests" in result}
 
 
 def _conclusion(inconclusive: str, outcome: Outcome) -> _Conclusion:
@@ -203,68 +187,6 @@ def _conclusion(inconclusive: str, outcome: Outcome) -> _Conclusion:
     return {"outcome": outcome, "state": shown.state, "exit_code": shown.exit_code}
 
 
-def _decide(check: Check, steps: Mapping[str, StepDocument]) -> Reason:
-    """The worst outcome of promotion, remote run and evidence; a fault of any planned step comes before all."""
-    for name in plan(check.to_arguments()):
-        fault = _fault(name, steps)
-        if fault and name != "report":
-            return Outcome.ERROR, fault
-    results = step_results.by_name(_left(steps))
-    if check.action != "check":
-        return results["promote"]["outcome"], results["promote"]["reason"]
-    reasons = [
-        *_of_promotion(results["promote"]),
-        *_of_remote_run(results["remote_run"]),
-        *_of_evidence(check, results),
-    ]
-    bad = [reason for worst in _WORST_FIRST for reason in reasons if reason[0] == worst]
-    if bad:
-        return bad[0][0], "; ".join(dict.fromkeys(text for _, text in bad))
-    nothing = (Outcome.ERROR, "nothing to check: set `candidate` or `remote_run`")
-    return (reasons or [nothing])[-1]
-
-
 def _unmoved(check: Check) -> PromotionDocument | None:
     """The promotion or rollback of a run that moved nothing; None for a check and an audit."""
     return promotion.as_document(check, to=None) if check.action in promotion_mode.ACTIONS else None
-
-
-def _of_promotion(result: PromoteResult) -> Iterator[Reason]:
-    """The reason of a check that moves the tag itself, if it could not."""
-    if result.get("outcome") == Outcome.ERROR:
-        yield Outcome.ERROR, result["reason"]
-
-
-def _of_remote_run(result: RemoteRunResult) -> Iterator[Reason]:
-    outcome = result.get("outcome", NOT_NEEDED)
-    if outcome == NOT_NEEDED:
-        return
-    if outcome == Outcome.PASSED:
-        yield outcome, f"this commit runs on an agent: {result['reason']}"
-        return
-    ran = "does not run" if result["task"] and outcome == Outcome.NO_EVIDENCE else "was not run"
-    phase = f" (phase: {result['phase']})" if result["phase"] else ""
-    yield outcome, f"this commit {ran} on an agent{phase}: {result['reason']}"
-
-
-def _of_evidence(check: Check, results: StepResults) -> Iterator[Reason]:
-    if check.candidate == "none":
-        return
-    found, compared = results["find_task"], results["compare"]
-    if not found.get("candidate") and not results["remote_run"].get("candidate"):
-        if check.candidate not in TRAINING:  # a training that leaves no candidate has its own reason
-            yield Outcome.NO_EVIDENCE, found["reason"]
-    elif not check.gates:
-        yield Outcome.PASSED, "this commit ran cleanly; no metric is compared"
-    else:  # a comparison that judged nothing, although there is a candidate, is never green
-        yield compared["outcome"] or Outcome.ERROR, compared["reason"]
-
-
-def _fault(name: str, steps: Mapping[str, StepDocument]) -> str | None:
-    step = steps.get(name, {})
-    result = step.get("result") or {}
-    if result.get("fault"):
-        return f"step {name}: {result['fault']}"
-    if not result:
-        return f"step {name} left no result (status '{step.get('status', 'never started')}')"
-    return None
