@@ -3,7 +3,7 @@
 #
 #   make demo   seven pull requests, checked for real     ALL=1  SCENARIO=name  KEEP=1  SERVER=env
 #   make test   ruff, mypy, and every test                SERVER=env
-#   make bench  requests and seconds at 10, 1,000 and 20,000 tasks, and of an audit of 200 projects
+#   make bench  requests and seconds at 10, 1,000 and 20,000 tasks, and of an audit of 200 projects     SMALL=1
 #   make stop   ends what `make demo KEEP=1` left up
 #   make clean  stops, and removes what was built
 
@@ -39,8 +39,7 @@ test: $(VENV)/.installed-tests
 	$(RUN) -m pytest --numprocesses 2 --dist loadfile
 
 bench: $(VENV)/.installed
-	@$(RUN) -m tools.bench
-	@$(RUN) -m tools.bench_audit
+	@$(RUN) -m tools.bench $(if $(filter 1,$(SMALL)),--small)
 
 stop:
 	@if [ -x $(RUN) ]; then $(RUN) -m sandbox --stop; else echo "no sandbox is running"; fi

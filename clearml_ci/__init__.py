@@ -1,3 +1,3 @@
-"""The shared package: a pure core that decides, and two gateways that talk to ClearML and to GitHub."""
+"""The product in rooms by layer; `docs/architecture.md` shows them and the way through them."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

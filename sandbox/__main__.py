@@ -9,49 +9,48 @@ import sys
 import threading
 from pathlib import Path
 
-from sandbox.runtime import environment, leftover
+from sandbox.runtime import child, environment, stop_previous
 from sandbox.runtime.agents import AgentError
 from sandbox.runtime.clearml_access import ClearMLError
 from sandbox.runtime.state import Sandbox
 
 DIRECTORY = Path(__file__).parent.parent / "build" / "sandbox"
-KEEP = "keep"
 
 
 def main() -> int:
     options = _options()
-    ended = leftover.end(options.directory)
+    ended = stop_previous.stop(options.directory)
     if options.stop:
-        say("the sandbox was stopped" if ended else "no sandbox is running")
+        log("the sandbox was stopped" if ended else "no sandbox is running")
         return 0
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
-        with environment.started(options.directory, server=options.server, progress=say) as sandbox:
+        with environment.started(options.directory, server=options.server, progress=log) as sandbox:
             _describe(sandbox)
             _wait(child=options.child)
     except KeyboardInterrupt:
         return 0
     except (AgentError, ClearMLError, OSError) as error:
-        say(f"error: {error}")
+        log(f"error: {error}")
         return 4
     return 0
 
 
-def say(line: str) -> None:
+def log(line: str) -> None:
     print(f"sandbox: {line}", flush=True)  # noqa: T201
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
-    parser.add_argument("--directory", type=Path, default=DIRECTORY, help="where everything is kept (%(default)s)")
+    parser.add_argument("--directory", type=Path, default=DIRECTORY, help="folder of all its files (%(default)s)")
     parser.add_argument(
         "--server",
         choices=[environment.EMBEDDED, environment.OF_THE_ENVIRONMENT],
         default=environment.EMBEDDED,
         help="the ClearML server: embedded, or the one that the CLEARML_* variables name",
     )
-    parser.add_argument("--child", action="store_true", help="end when standard input ends, unless it says 'keep'")
+    parser.add_argument("--child", action="store_true", help="end with standard input, unless it holds 'keep'")
     parser.add_argument("--stop", action="store_true", help="end a sandbox that is still running, and nothing else")
     return parser.parse_args()
 
@@ -64,10 +63,10 @@ def _interrupt(*_: object) -> None:
 
 
 def _describe(sandbox: Sandbox) -> None:
-    say(f"pull requests:  {sandbox.github.url}/{sandbox.repository}")
-    say(f"ClearML pages:  {sandbox.clearml.web_url}")
-    say(f"keys and tokens: {sandbox.directory / 'sandbox.json'}")
-    say("ready; end it with Ctrl-C or `make stop`")
+    log(f"pull requests:  {sandbox.github.url}/{sandbox.repository}")
+    log(f"ClearML pages:  {sandbox.clearml.web_url}")
+    log(f"keys and tokens: {sandbox.directory / 'sandbox.json'}")
+    log("ready; end it with Ctrl-C or `make stop`")
 
 
 def _wait(*, child: bool) -> None:
@@ -78,7 +77,7 @@ def _wait(*, child: bool) -> None:
 
 def _end_with_parent() -> None:
     for line in sys.stdin:
-        if line.strip() == KEEP:
+        if line.strip() == child.KEEP:
             return
     os.kill(os.getpid(), signal.SIGTERM)
 

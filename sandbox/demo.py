@@ -1,4 +1,4 @@
-"""`make demo`: runs scenarios in a sandbox of its own, shows what happens, and keeps a record of it."""
+"""`make demo`: play scenarios in a sandbox of its own, show each event, and write a record."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from typing import Any
 
 from tabulate import tabulate
 
-from sandbox.runtime import child, environment, leftover
+from sandbox.runtime import child, environment, stop_previous
 from sandbox.runtime.child import ChildError
 from sandbox.runtime.clearml_access import Access, ClearMLError
+from sandbox.runtime.laptop import LaptopError
 from sandbox.runtime.state import Sandbox
-from sandbox.scenarios import catalogue, developer, job, story
+from sandbox.scenarios import catalogue, job, story
 from sandbox.scenarios.audits import Audited
 from sandbox.scenarios.catalogue import Scenario
 from sandbox.scenarios.story import Checked, Story, StoryError
@@ -33,7 +34,7 @@ EVERY: dict[str, Scenario[Any]] = {**catalogue.EVERY, **catalogue.AUDITS}
 
 @dataclass(frozen=True)
 class Played:
-    """A scenario that was played, and in what it differs from the end that it should have."""
+    """A scenario that was played, and its differences from the known end."""
 
     name: str
     checked: Checked | Audited
@@ -41,24 +42,25 @@ class Played:
 
 
 def main() -> int:
-    options = _options()
+    options = parse()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)  # SIGINT too: a shell's background jobs are started with it ignored
     try:
         return _demo(options)
-    except (job.CheckoutError, ChildError, ClearMLError, StoryError, developer.DeveloperError) as error:
-        say(f"error: {error}")
+    except (job.CheckoutError, ChildError, ClearMLError, StoryError, LaptopError) as error:
+        show(f"error: {error}")
         return 1
     except KeyboardInterrupt:
-        say("interrupted; everything that was started has been stopped")
+        show("interrupted; everything that was started has been stopped")
         return 130
 
 
-def say(line: str = "") -> None:
+def show(line: str = "") -> None:
     print(line, flush=True)  # noqa: T201
 
 
-def _options() -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return the options of a command line, by default of this process's."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.demo", description=__doc__)
     parser.add_argument("--all", action="store_true", help="every scenario, not only the short story")
     parser.add_argument("--scenario", choices=sorted(EVERY), help="only this one")
@@ -66,7 +68,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--server", choices=[environment.EMBEDDED, environment.OF_THE_ENVIRONMENT], default=environment.EMBEDDED
     )
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 def _interrupt(*_: object) -> None:
@@ -75,40 +77,41 @@ def _interrupt(*_: object) -> None:
 
 def _demo(options: argparse.Namespace) -> int:
     began = time.monotonic()
-    _tell_code()
+    _show_code()
     if options.server == environment.OF_THE_ENVIRONMENT:
         Access.from_environment()  # before a sandbox that stays up is ended for nothing
-    if leftover.end(SANDBOX):
-        say("ended a sandbox that was still running")
+    if stop_previous.stop(SANDBOX):
+        show("ended a sandbox that was still running")
     shutil.rmtree(OUTPUT, ignore_errors=True)
     OUTPUT.mkdir(parents=True)
-    say("starting ClearML server, GitHub and agents ...")
-    with child.running(SANDBOX, server=options.server, keep=options.keep, progress=say) as sandbox:
-        played = _play(sandbox, _chosen(options))
+    show("starting ClearML server, GitHub and agents ...")
+    with child.running(SANDBOX, server=options.server, keep=options.keep, progress=show) as sandbox:
+        played = _play(sandbox, chosen(options))
         _conclude(played, time.monotonic() - began)
         if options.keep:
             _describe(sandbox, played)
-    return 1 if any(one.differences for one in played) else 0
+    return 1 if any(scenario.differences for scenario in played) else 0
 
 
-def _tell_code() -> None:
+def _show_code() -> None:
     repository, commit, changed = job.code_of_agents()
-    say(f"agents run ClearML CI at commit {commit[:10]} of {repository}")
+    show(f"agents run ClearML CI at commit {commit[:10]} of {repository}")
     if changed:
-        say("NOTE: this checkout has uncommitted changes; the agents do not run them, only the trigger here does")
+        show("NOTE: this checkout has uncommitted changes; the agents do not run them, only the trigger here does")
 
 
-def _chosen(options: argparse.Namespace) -> dict[str, Scenario[Any]]:
+def chosen(options: argparse.Namespace) -> dict[str, Scenario[Any]]:
+    """Return the scenarios to play, by name, in their order."""
     if options.scenario:
         return {options.scenario: EVERY[options.scenario]}
     return EVERY if options.all else dict(catalogue.SHORT_STORY)
 
 
-def _play(sandbox: Sandbox, chosen: dict[str, Scenario[Any]]) -> list[Played]:
+def _play(sandbox: Sandbox, scenarios: dict[str, Scenario[Any]]) -> list[Played]:
     played: list[Played] = []
-    tale = story.begin(sandbox, lambda line: say(f"    {line}"))
-    for number, (name, scenario) in enumerate(chosen.items(), start=1):
-        say(f"\n[{number}/{len(chosen)}] {name}: {_end(scenario)}")
+    tale = story.begin(sandbox, lambda line: show(f"    {line}"))
+    for number, (name, scenario) in enumerate(scenarios.items(), start=1):
+        show(f"\n[{number}/{len(scenarios)}] {name}: {_end(scenario)}")
         played.append(_play_one(tale, name, scenario))
         _write_record(played)
     return played
@@ -121,10 +124,10 @@ def _end(scenario: Scenario[Any]) -> str:
 def _play_one(tale: Story, name: str, scenario: Scenario[Any]) -> Played:
     checked = scenario.play(tale)
     story.save_comment(checked.comments, _comment_file(name))
-    say(_comment_file(name).read_text())
+    show(_comment_file(name).read_text())
     played = Played(name, checked, tuple(differences(scenario, checked)))
     for difference in played.differences:
-        say(f"  DIFFERS: {name}: {difference}")
+        show(f"  DIFFERS: {name}: {difference}")
     return played
 
 
@@ -133,7 +136,7 @@ def _comment_file(name: str) -> Path:
 
 
 def differences(scenario: Scenario[Any], checked: Checked | Audited) -> list[str]:
-    """In what a check differs from the end that its scenario has, one sentence each."""
+    """Return the differences of a check from the known end of its scenario, one sentence each."""
     seen: list[tuple[str, Any, Any]] = [
         ("outcome", scenario.outcome, checked.verdict["outcome"]),
         (
@@ -146,32 +149,32 @@ def differences(scenario: Scenario[Any], checked: Checked | Audited) -> list[str
         ("commit status", scenario.status, checked.status),
         ("number of comments", scenario.comments, len(checked.comments)),
         ("comment that names the commit", True, all(checked.commit[:7] in text for text in checked.comments)),
-        *((f"comment that says '{words}'", True, words in _text(checked)) for words in scenario.says),
+        *((f"comment that mentions '{words}'", True, words in _text(checked)) for words in scenario.mentions),
     ]
     return [f"{what} is {actual}, expected {expected}" for what, expected, actual in seen if actual != expected]
 
 
 def _text(checked: Checked | Audited) -> str:
-    """As a reader sees it, without the backslashes that keep it from being Markdown."""
+    """Return the comments as a reader sees them, without the backslashes of escaped Markdown."""
     return "\n".join(checked.comments).replace("\\", "")
 
 
 def _write_record(played: Sequence[Played]) -> None:
-    record = [_record(one) for one in played]
+    record = [_record(scenario) for scenario in played]
     (OUTPUT / "record.json").write_text(json.dumps(record, indent=2) + "\n")
 
 
-def _record(one: Played) -> dict[str, Any]:
+def _record(scenario: Played) -> dict[str, Any]:
     return {
-        "scenario": one.name,
-        "event": one.checked.event,
-        "exit_code": one.checked.job.exit_code,
-        "outcome": one.checked.verdict["outcome"],
-        "verdict": one.checked.verdict,
-        "pipeline_id": one.checked.job.outputs["pipeline_id"],
-        "comment_file": _comment_file(one.name).name,
-        "seconds": round(one.checked.job.seconds, 2),
-        "clearml_requests": _requests(one.checked),
+        "scenario": scenario.name,
+        "event": scenario.checked.event,
+        "exit_code": scenario.checked.job.exit_code,
+        "outcome": scenario.checked.verdict["outcome"],
+        "verdict": scenario.checked.verdict,
+        "pipeline_id": scenario.checked.job.outputs["pipeline_id"],
+        "comment_file": _comment_file(scenario.name).name,
+        "seconds": round(scenario.checked.job.seconds, 2),
+        "clearml_requests": _requests(scenario.checked),
     }
 
 
@@ -183,40 +186,41 @@ def _requests(checked: Checked | Audited) -> int:
 def _conclude(played: Sequence[Played], total: float) -> None:
     rows = [
         (
-            one.name,
-            one.checked.verdict["outcome"],
-            one.checked.job.exit_code,
-            one.checked.job.seconds,
-            _requests(one.checked),
-            "differs" if one.differences else "as expected",
+            scenario.name,
+            scenario.checked.verdict["outcome"],
+            scenario.checked.job.exit_code,
+            scenario.checked.job.seconds,
+            _requests(scenario.checked),
+            "differs" if scenario.differences else "as expected",
         )
-        for one in played
+        for scenario in played
     ]
     headers = ("scenario", "outcome", "exit", "seconds", "requests", "result")
-    say("\n" + tabulate(rows, headers=headers, floatfmt=".1f"))
-    say(f"\nrecord: {OUTPUT / 'record.json'}, comments beside it")
-    _tell_speed(played, total)
+    show("\n" + tabulate(rows, headers=headers, floatfmt=".1f"))
+    show(f"\nrecord: {OUTPUT / 'record.json'}, comments beside it")
+    _show_speed(played, total)
 
 
-def _tell_speed(played: Sequence[Played], total: float) -> None:
-    """The limit is for the short story: code of the pull request's own takes as long as it takes."""
-    seconds = [one.checked.job.seconds for one in played if one.name in catalogue.SHORT_STORY]
-    enqueued = [one.checked.job.enqueued_seconds or 0.0 for one in played]
-    requests = [_requests(one.checked) for one in played]
+def _show_speed(played: Sequence[Played], total: float) -> None:
+    """Show the slowest times. The limit is for the short story: code of a pull request takes as long as it takes."""
+    seconds = [scenario.checked.job.seconds for scenario in played if scenario.name in catalogue.SHORT_STORY]
+    enqueued = [scenario.checked.job.enqueued_seconds or 0.0 for scenario in played]
+    requests = [_requests(scenario.checked) for scenario in played]
     if seconds:
-        say(f"trigger to verdict: slowest {max(seconds):.1f} s, median {statistics.median(seconds):.1f} s (limit 20 s)")
-    say(f"trigger start to enqueued: slowest {max(enqueued):.1f} s (limit 2 s)")
-    say(f"ClearML requests of find_task and compare: at most {max(requests)}")
-    say(f"demo: {total:.0f} s in all")
+        median = statistics.median(seconds)
+        show(f"trigger to verdict: slowest {max(seconds):.1f} s, median {median:.1f} s (limit 20 s)")
+    show(f"trigger start to enqueued: slowest {max(enqueued):.1f} s (limit 2 s)")
+    show(f"ClearML requests of find_task and compare: at most {max(requests)}")
+    show(f"demo: {total:.0f} s in all")
 
 
 def _describe(sandbox: Sandbox, played: Sequence[Played]) -> None:
-    say("\nservers and agents stay up (KEEP=1):")
-    for one in played:
-        say(f"  {one.name}: {one.checked.page}")
-    say(f"  ClearML pages: {sandbox.clearml.web_url}")
-    say(f"  addresses, keys and tokens: {sandbox.directory / 'sandbox.json'}")
-    say("end them with: make stop (the next make demo ends them, too)")
+    show("\nservers and agents stay up (KEEP=1):")
+    for scenario in played:
+        show(f"  {scenario.name}: {scenario.checked.page}")
+    show(f"  ClearML pages: {sandbox.clearml.web_url}")
+    show(f"  addresses, keys and tokens: {sandbox.directory / 'sandbox.json'}")
+    show("end them with: make stop (the next make demo ends them, too)")
 
 
 if __name__ == "__main__":

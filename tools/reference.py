@@ -33,16 +33,14 @@ def generated(path: Path) -> str:
     """The text that a file should have."""
     if path.suffix == ".json":
         return policy_file.schema_text()
-    pattern, edge = (_MARKDOWN, "\n") if path.suffix == ".md" else (_YAML, "")
-    return pattern.sub(
-        lambda found: f"{found['begin']}{edge}{TABLES[found['name']]()}{edge}{found['end']}",
-        path.read_text(encoding="utf-8"),
-    )
+    pattern = _MARKDOWN if path.suffix == ".md" else _YAML
+    text = path.read_text(encoding="utf-8")
+    return pattern.sub(lambda found: found["begin"] + TABLES[found["name"]]() + found["end"], text)
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [head, tuple("---" for _ in head), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    first, *others = [f"| {' | '.join(row)} |\n".replace("|  |", "| |") for row in (head, *rows)]
+    return "".join([first, "|---" * len(head), "|\n", *others])
 
 
 def _default(parameter: Parameter) -> str:
@@ -50,6 +48,7 @@ def _default(parameter: Parameter) -> str:
 
 
 def _of_inputs(parameters: Iterable[Parameter]) -> str:
+    """A table of inputs, each with the names by which ClearML's earlier actions call it."""
     rows = (
         (" or ".join(f"`{name}`" for name in parameter.inputs), parameter.help, _default(parameter))
         for parameter in parameters
@@ -62,11 +61,12 @@ def _inputs_of(group: str) -> list[Parameter]:
 
 
 def _inputs() -> str:
-    return "\n".join(f"### {group}\n\n{_of_inputs(_inputs_of(group))}" for group in GROUPS)
+    return "".join(f"\n### {group}\n\n{_of_inputs(_inputs_of(group))}" for group in GROUPS) + "\n"
 
 
 def _most_used_inputs() -> str:
-    return _of_inputs(parameter for parameter in PARAMETERS if parameter.often)
+    rows = ((f"`{often.inputs[0]}`", often.help, _default(often)) for often in PARAMETERS if often.often)
+    return _table(("input", "meaning", "default"), rows)
 
 
 def _run_parameters() -> str:
@@ -92,14 +92,14 @@ def _rows(mapping: Any, above: str = "") -> Iterator[tuple[str, str, str]]:
     """The keys of a mapping and of those below it, but for `remote_run`, which has a table of its own."""
     for name, value in mapping["properties"].items():
         path = above + name
-        meaning, otherwise = _meaning(path, value)
-        if not otherwise:
-            otherwise = "required" if name in mapping["required"] else _written(value.get("default"))
-        yield f"`{path}`", meaning, otherwise
         if value.get("type") == "object" and name != "remote_run":
             yield from _rows(value, f"{path}.")
         elif value.get("type") == "array" and "properties" in value["items"]:
             yield from _rows(value["items"], f"{path}[].")
+        else:
+            meaning, absent = _meaning(path, value)
+            required = "required" if name in mapping["required"] else ""
+            yield f"`{path}`", meaning, absent or required or _written(value.get("default"))
 
 
 def _meaning(path: str, value: Any) -> tuple[str, str]:

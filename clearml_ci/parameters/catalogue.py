@@ -105,7 +105,6 @@ PARAMETERS = (
         forms.POLICY_FILE,
         absent="`.github/clearml-ci.yml`, if it exists",
         variables=("CLEARML_CI_POLICY",),
-        often=True,
     ),
     Parameter(
         "_name",
@@ -214,6 +213,7 @@ PARAMETERS = (
         default="maximize",
         pipelines=_JUDGES,
         variables=("CLEARML_SCALAR_MIN_MAX",),
+        often=True,
     ),
     Parameter(
         "threshold_percent",
@@ -243,6 +243,7 @@ PARAMETERS = (
         pipelines=_ALL,
         variables=("CLEARML_BEST_TAGNAME",),
         key=Key("baselines.tag"),
+        often=True,
     ),
     Parameter(
         "baseline_main",

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from clearml_ci.core import json_arguments
-from clearml_ci.core.comparability import Alike
+from clearml_ci.core.comparability import MatchRules
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
 from clearml_ci.parameters import catalogue, forms, promotion_mode, remote_run, run_arguments, texts
@@ -58,7 +58,7 @@ class Check:
     candidate: str = _DEFAULT["candidate"]
     until: str = _DEFAULT["run_until"]
     inconclusive: str = _DEFAULT["inconclusive"]
-    alike: Alike = _DEFAULT["alike"]
+    alike: MatchRules = _DEFAULT["alike"]
     baseline_main: bool = _DEFAULT["baseline_main"]
     comment: str = _DEFAULT["comment"]
     comment_authors: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from clearml_ci.core.comparability import Alike
+from clearml_ci.core.comparability import MatchRules
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
 from clearml_ci.parameters import catalogue, check, forms
@@ -127,9 +127,9 @@ def _plain(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _alike(document: Mapping[str, Any]) -> Alike:
+def _alike(document: Mapping[str, Any]) -> MatchRules:
     filled = {**schema.defaults(schema.ALIKE), **document}
-    return Alike(**{name: _plain(value) for name, value in filled.items()})
+    return MatchRules(**{name: _plain(value) for name, value in filled.items()})
 
 
 def _gate(document: Mapping[str, Any]) -> Gate:
@@ -167,7 +167,7 @@ def _gate_line(gate: Gate) -> str:
     return ", ".join([*parts, "required" if gate.required else "advisory"])
 
 
-def _alike_line(alike: Alike) -> str:
+def _alike_line(alike: MatchRules) -> str:
     required = [*alike.hyperparameters, *alike.packages, *(["input models and datasets"] if alike.inputs else [])]
     return f"{', '.join(required)}; a difference: {alike.difference}" if required else "nothing is asked"
 

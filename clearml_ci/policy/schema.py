@@ -68,7 +68,8 @@ ALIKE = json_schema.mapping(
             json_schema.list_of(
                 json_schema.text("a pattern Section/name, such as Args/dataset or Dataset/*", form=r"(?=[^/]+/.)")
             ),
-            "Hyperparameters, as patterns `Section/name`: `Args/dataset`, `Dataset/*`.",
+            "Hyperparameters that must be the same in candidate and baseline, as patterns `Section/name`: "
+            "`Args/dataset`, `Dataset/*`.",
             default=[],
         ),
         "packages": described(
@@ -77,10 +78,10 @@ ALIKE = json_schema.mapping(
                     "a package's name without a version, such as torch", form=r"(?=[A-Za-z0-9][A-Za-z0-9._-]*$)"
                 )
             ),
-            "Python packages, by name.",
+            "Python packages whose versions must be the same, by name.",
             default=[],
         ),
-        "inputs": described(json_schema.SWITCH, "Input models and datasets.", default=False),
+        "inputs": described(json_schema.SWITCH, "`true`: input models and datasets must be the same.", default=False),
         "difference": described(
             json_schema.choice("inconclusive", "warn"),
             "What a difference does: the check is `inconclusive`, or only `warn`s.",
@@ -96,7 +97,7 @@ _NESTED = {"gates": json_schema.list_of(described(GATE, "One metric and what it 
 _GROUPS = {
     "evidence": "Tasks that count as evidence besides those of the checked commit.",
     "baselines": "The tasks that the candidate is compared with.",
-    "remote_run": "Run the pull request's commit on an agent. Without this key nothing is run.",
+    "remote_run": "Run the pull request's commit on an agent; without this key nothing is run.",
 }
 
 

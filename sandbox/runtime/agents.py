@@ -52,7 +52,7 @@ class Agent:
 
 
 def poll_seconds(prefix: str) -> float:
-    """A server of our own, without a prefix, does not mind being asked three times a second."""
+    """Return the interval of an agent's polls; the embedded server, without a prefix, takes three a second."""
     return 1.0 if prefix else 0.3
 
 
@@ -86,7 +86,7 @@ def _unregister(access: Access, worker: str) -> None:
     try:
         Client(access).call("workers.unregister", worker=worker)
     except ClearMLError:
-        return  # it did so itself when it was told to end, or the server went first
+        return  # it did so itself at its end, or the server ended first
 
 
 def _create_queues(client: Client, names: Sequence[str]) -> None:

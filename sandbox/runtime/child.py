@@ -1,4 +1,4 @@
-"""The sandbox as a child process, that ends with the program that started it, unless it is told to stay."""
+"""The sandbox as a child process, which ends with the program that started it, unless that keeps it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sandbox.__main__ import KEEP
-from sandbox.runtime import leftover, processes, state
+from sandbox.runtime import processes, state, stop_previous
 from sandbox.runtime.state import Sandbox
 
 START_SECONDS = 90
 STOP_SECONDS = 60
+KEEP = "keep"  # on its standard input: the sandbox stays up when that ends
 
 
 class ChildError(Exception):
@@ -31,7 +31,7 @@ def running(directory: Path, *, server: str, keep: bool = False, progress: Calla
     try:
         yield _wait_ready(process, directory, log, progress)
         if keep:
-            _tell(process, KEEP)
+            _send(process, KEEP)
     except BaseException:
         _stop(process, directory)
         raise
@@ -57,12 +57,12 @@ def _start(directory: Path, server: str, log: Path) -> subprocess.Popen[str]:
 
 def _wait_ready(process: subprocess.Popen[str], directory: Path, log: Path, progress: Callable[[str], None]) -> Sandbox:
     deadline = time.monotonic() + START_SECONDS
-    told = 0
+    shown = 0
     while time.monotonic() < deadline:
         lines = log.read_text(errors="replace").splitlines()
-        for line in lines[told:]:
+        for line in lines[shown:]:
             progress(f"  {line}")
-        told = len(lines)
+        shown = len(lines)
         sandbox = state.read(directory)
         if sandbox and sandbox.process.pid == process.pid:
             return sandbox
@@ -72,14 +72,14 @@ def _wait_ready(process: subprocess.Popen[str], directory: Path, log: Path, prog
     raise ChildError(f"the sandbox was not ready after {START_SECONDS} s; see {log}")
 
 
-def _tell(process: subprocess.Popen[str], word: str) -> None:
+def _send(process: subprocess.Popen[str], line: str) -> None:
     assert process.stdin is not None  # noqa: S101  Popen was asked for a pipe
-    process.stdin.write(word + "\n")
+    process.stdin.write(line + "\n")
     process.stdin.flush()
 
 
 def _stop(process: subprocess.Popen[str], directory: Path) -> None:
-    """The end of its standard input ends it; what it could not end itself, or was killed before, is ended here."""
+    """Close its standard input, which ends it; then end the processes that it left."""
     assert process.stdin is not None  # noqa: S101  Popen was asked for a pipe
     process.stdin.close()
     try:
@@ -87,4 +87,4 @@ def _stop(process: subprocess.Popen[str], directory: Path) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait(timeout=5)
-    leftover.end(directory)
+    stop_previous.stop(directory)

@@ -1,4 +1,4 @@
-"""How demo and tests speak to a ClearML server, the embedded one or any other: only through its public API."""
+"""Address, keys and client of a ClearML server, the embedded one or any other: only its public API is used."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Access:
 
 
 class Client:
-    """The few calls that demo and tests make themselves; everything else goes through the product."""
+    """A client for the few calls that demo and tests make themselves; the product makes all others."""
 
     def __init__(self, access: Access) -> None:
         self.access = access
@@ -55,7 +55,7 @@ class Client:
         self._http.headers["Authorization"] = f"Bearer {answer['token']}"
 
     def call(self, endpoint: str, **body: Any) -> dict[str, Any]:
-        """`client.call("tasks.get_all", id=[...])`; raises ClearMLError with the server's own words."""
+        """`client.call("tasks.get_all", id=[...])`; raises ClearMLError with the server's message."""
         return self._post(endpoint, body)
 
     def events(self, events: list[dict[str, Any]]) -> None:

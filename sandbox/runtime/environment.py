@@ -9,13 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from clearml_ci.job.settings import Queues
-from sandbox.runtime import agents, processes, remote_leftovers, state
+from sandbox.runtime import agents, github_access, processes, remote_cleanup, sample_repository, state
 from sandbox.runtime.agents import AgentSpec
 from sandbox.runtime.clearml_access import Access, Client
 from sandbox.runtime.processes import Process
-from sandbox.runtime.state import GitHub, Sandbox
-from sandbox.scenarios import developer
+from sandbox.runtime.state import GitHub, Queues, Sandbox
 from sandbox.servers import clearml_server, github_server
 
 PROJECT = "Digits"
@@ -59,7 +57,7 @@ def _clear(directory: Path) -> None:
     for name in ("clearml", "github", "developer", "trigger"):
         shutil.rmtree(directory / name, ignore_errors=True)
     directory.mkdir(parents=True, exist_ok=True)
-    directory.chmod(0o700)  # agents write their configuration, keys and all, where everybody may read
+    directory.chmod(0o700)  # agents write their configuration, with its keys, readable by all users
 
 
 def _clearml(stack: ExitStack, directory: Path, server: str, progress: Progress) -> tuple[Access, str]:
@@ -67,7 +65,7 @@ def _clearml(stack: ExitStack, directory: Path, server: str, progress: Progress)
         access = Access.from_environment(os.environ)
         prefix = f"sandbox-{secrets.token_hex(4)}"
         client = Client(access)
-        stack.callback(remote_leftovers.delete, client, prefix, progress)
+        stack.callback(remote_cleanup.delete, client, prefix, progress)
         progress(f"ClearML server {access.api_url}; all that is made there begins with {prefix}")
         return access, prefix
     embedded = clearml_server.start(directory / "clearml")
@@ -91,8 +89,8 @@ def _sandbox(
     progress: Progress,
 ) -> Sandbox:
     project = f"{prefix}/{PROJECT}" if prefix else PROJECT
-    owner = developer.connect(github.api_url, github.owner_token)
-    repository = developer.create_repository(owner, directory / "developer", project=project)
+    owner = github_access.connect(github.api_url, github.owner_token)
+    repository = sample_repository.create(owner, directory / "developer", project=project)
     queues = Queues(*(f"{prefix}-{name}" if prefix else name for name in ("ci-controllers", "ci-steps", "ci-code")))
     agent_token = github.token("personal", repository=repository.full_name, permissions=JOB_PERMISSIONS)
     reporting = {"GITHUB_TOKEN": agent_token, "GITHUB_API_URL": github.api_url}

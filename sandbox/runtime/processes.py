@@ -50,7 +50,7 @@ GIT_CONFIG = """[user]
 
 @dataclass(frozen=True)
 class Process:
-    """A process by number and birth: a number alone may have been given to somebody else's process since."""
+    """A process by number and birth: a number alone may belong to another process by now."""
 
     pid: int
     born: float
@@ -104,7 +104,7 @@ def _is_kept(name: str) -> bool:
 
 
 def _pip_of_the_user() -> dict[str, str]:
-    """Another home would hide pip's cache and configuration (a company's index, say), which agents need."""
+    """Another home would hide pip's cache and configuration (such as a company's index), which agents need."""
     variables = {"PIP_CACHE_DIR": str(_pip_cache()), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     candidates = (Path.home() / ".config/pip/pip.conf", Path.home() / ".pip/pip.conf")
     configuration = next((str(path) for path in candidates if path.exists()), None)
@@ -160,7 +160,7 @@ def _family(root: Process) -> list[psutil.Process]:
 
 
 def _group_members(root: Process) -> list[psutil.Process]:
-    """What a dead leader of a group left behind: a group's number is not given away while a member lives."""
+    """Return the processes of a group whose leader is dead: no other group gets its number while a member lives."""
     return [process for process in psutil.process_iter() if _is_in_group(process, root)]
 
 

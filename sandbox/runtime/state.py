@@ -1,4 +1,4 @@
-"""What a running sandbox tells its users: a JSON file with its addresses, tokens and processes."""
+"""The state of a running sandbox, in a JSON file: addresses, tokens and processes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clearml_ci.job.settings import Queues
 from sandbox.runtime.clearml_access import Access
 from sandbox.runtime.processes import Process
 
@@ -23,6 +22,15 @@ class GitHub:
     api_url: str
     owner_token: str = field(repr=False)
     workflow_token: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Queues:
+    """The names of the agents' queues: of controllers, of trusted steps, and of pull-request code."""
+
+    controllers: str
+    steps: str
+    code: str
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The demo's audits: how each is played. What main promises is looked at, and one issue tells what is not so."""
+"""The scenarios of the scheduled audit, which reports the problems of the default branch in one issue."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sandbox.scenarios.job import Job
 from sandbox.scenarios.story import Story, StoryError
 
 EVENT = {"schedule": "30 5 * * 1"}
-SCHEDULER_STARTS_WITHIN = timedelta(seconds=60)  # it waits for tomorrow where it comes too late for its minute
+SCHEDULER_STARTS_WITHIN = timedelta(seconds=60)  # a scheduler that is late for its minute waits a day
 SCHEDULED_WITHIN = 180  # seconds
 PROBE: dict[str, str | None] = {"CLEARML_CI_REMOTE_RUN": "first-iteration", "CLEARML_CI_RUN_SCRIPT": "train.py"}
 RETRAIN: dict[str, str | None] = {
@@ -38,7 +38,7 @@ class Audited:
 
     @property
     def comments(self) -> tuple[str, ...]:
-        """What the audit tells on GitHub while not all is well."""
+        """The text of the issue while it is open."""
         return (self.issue.body,) if self.issue and self.issue.state == "open" else ()
 
     @property
@@ -46,13 +46,13 @@ class Audited:
         return self.issue.html_url if self.issue else str(self.verdict["pipeline"]["url"])
 
     def seen(self, kind: str) -> list[str]:
-        """What the findings of a kind are about."""
-        return [one["where"]["name"] for one in self.verdict["findings"] if one["kind"] == kind]
+        """Return the names of the objects of all findings of a kind."""
+        return [finding["where"]["name"] for finding in self.verdict["findings"] if finding["kind"] == kind]
 
 
 @dataclass(frozen=True)
 class Planted:
-    """What is wrong with a workspace, on purpose: ids of tasks, and a queue's name."""
+    """Problems that a scenario put into a workspace: ids of tasks, and a queue's name."""
 
     second_best: str
     archived_best: str
@@ -62,44 +62,63 @@ class Planted:
 
 
 def audit(tale: Story, settings: Mapping[str, str | None] | None = None) -> Audited:
-    """One audit of the sample project on the sandbox's agents, to its end; the scheduled job is given no command."""
-    tale.tell("the schedule starts an audit")
+    """Run one audit of the sample project on the sandbox's agents, to its end; a scheduled job has no command."""
+    tale.progress("the workflow's schedule starts an audit")
+    return _audit(tale, settings, event=EVENT, event_name="schedule", command=())
+
+
+def audit_by_hand(tale: Story, settings: Mapping[str, str | None] | None = None) -> Audited:
+    """Run the same audit in a job that a user started, and whose event does not name the command."""
+    tale.progress("ci_trigger.py audit")
+    return _audit(tale, settings, event={}, event_name="workflow_dispatch", command=("audit",))
+
+
+def _audit(
+    tale: Story,
+    settings: Mapping[str, str | None] | None,
+    *,
+    event: Mapping[str, Any],
+    event_name: str,
+    command: tuple[str, ...],
+) -> Audited:
     of_any_name = {"CLEARML_TASK_NAME": None, **(settings or {})}
-    done = job.run(tale.sandbox, event=EVENT, event_name="schedule", settings=of_any_name, command=())
-    return _read_back(tale, done, event="schedule")
+    done = job.run(tale.sandbox, event=event, event_name=event_name, settings=of_any_name, command=command)
+    return _read_back(tale, done, event=event_name)
 
 
 def rerun(tale: Story, earlier: Audited, *changes: str) -> Audited:
-    """`ci_trigger.py rerun`, from a shell that has no token of GitHub's."""
+    """Run `ci_trigger.py rerun` in a shell without a GitHub token."""
     run = earlier.job.outputs["pipeline_id"]
-    tale.tell(f"ci_trigger.py rerun {run} {' '.join(changes)}")
+    tale.progress(f"ci_trigger.py rerun {run} {' '.join(changes)}")
     shell: dict[str, str | None] = {"GITHUB_TOKEN": None, "GITHUB_EVENT_NAME": None, "GITHUB_EVENT_PATH": None}
     done = job.run(tale.sandbox, event={}, settings=shell, command=("rerun", run, *changes))
     return _read_back(tale, done, event="rerun")
 
 
 def _read_back(tale: Story, done: Job, *, event: str) -> Audited:
-    found = [one for one in tale.repository.get_issues(state="all") if (one.body or "").startswith("<!-- clearml-ci")]
-    if len(found) > 1:
-        raise StoryError(f"an audit keeps one issue, and there are {len(found)}")
+    issues = [
+        issue for issue in tale.repository.get_issues(state="all") if (issue.body or "").startswith("<!-- clearml-ci")
+    ]
+    if len(issues) > 1:
+        raise StoryError(f"the repository has more than one audit issue: {len(issues)}")
     verdict = story.verdict(tale, done.outputs.get("pipeline_id", ""))
-    return Audited(done, verdict, found[0] if found else None, event)
+    return Audited(done, verdict, issues[0] if issues else None, event)
 
 
 def green(tale: Story) -> Audited:
-    """All is well, and main's head runs on an agent today."""
+    """Audit a default branch without problems; its head is probed on an agent."""
     story.ensure_best(tale)
     return audit(tale, PROBE)
 
 
 def scheduled(tale: Story) -> Audited:
-    """ClearML's own scheduler starts the audit, on an agent of its own; no job waits, and the steps' agent tells."""
+    """Let ClearML's own scheduler start the audit; no job waits, and the steps' agent reports."""
     story.ensure_best(tale)
     earlier = _audits(tale)
     with story.another_agent(tale, "services", builds_environments=False) as queue:
         shell = {"CLEARML_TASK_NAME": None, "CLEARML_CI_SERVICES_QUEUE": queue}
         when = f"{_full_minute(datetime.now(timezone.utc) + SCHEDULER_STARTS_WITHIN):%H:%M}"
-        tale.tell(f"ci_trigger.py schedule daily {when}")
+        tale.progress(f"ci_trigger.py schedule daily {when}")
         done = job.run(tale.sandbox, event={}, settings=shell, command=("schedule", "daily", when))
         try:
             run = _started(tale, earlier) if done.exit_code == 0 else ""
@@ -110,7 +129,7 @@ def scheduled(tale: Story) -> Audited:
 
 
 def findings(tale: Story) -> tuple[Planted, Audited]:
-    """Two bests, an archived best, a probe left over and its clone, a queue without workers."""
+    """Audit two bests, an archived best, a leftover probe and its clone, and a queue without workers."""
     best, dead = story.ensure_best(tale), _dead_run(tale)
     planted = Planted(
         second_best=_copy(tale, best, name="", archived=False),
@@ -120,63 +139,63 @@ def findings(tale: Story) -> tuple[Planted, Audited]:
         queue=f"{tale.sandbox.prefix}-ci-forgotten".lstrip("-"),
     )
     tale.clearml.call("queues.create", name=planted.queue)
-    tale.tell("two bests, an archived one, a probe of a dead run and its clone, a queue without workers")
-    return planted, audit(tale, {"CLEARML_CI_AUDIT_QUEUES": planted.queue})
+    tale.progress("two bests, an archived one, a probe of a dead run and its clone, a queue without workers")
+    return planted, audit_by_hand(tale, {"CLEARML_CI_AUDIT_QUEUES": planted.queue})
 
 
 def findings_and_repair(tale: Story) -> Audited:
-    """The same, and people do what the issue says."""
+    """Audit the same problems, then do what the issue recommends."""
     planted, audited = findings(tale)
     repair(tale, planted)
     return audited
 
 
 def repair(tale: Story, planted: Planted) -> None:
-    """What people do when they have read the issue."""
+    """Remove the problems as the issue recommends."""
     tale.clearml.call("tasks.update_tags", ids=[planted.second_best, planted.archived_best], remove_tags=[job.BEST_TAG])
     tale.clearml.call("tasks.stopped", task=planted.unmarked, force=True)
 
 
 def _full_minute(moment: datetime) -> datetime:
-    """The first one that is not before it."""
+    """Return the first full minute that is not before the moment."""
     return (moment + timedelta(seconds=59)).replace(second=0, microsecond=0)
 
 
 def _started(tale: Story, earlier: set[str]) -> str:
-    """The audit that is none of the earlier ones, as soon as it is there."""
+    """Wait for an audit that is none of the earlier ones; return its id."""
     deadline = time.monotonic() + SCHEDULED_WITHIN
     while time.monotonic() < deadline:
         for run in _audits(tale) - earlier:
-            tale.tell(f"ClearML's scheduler started the audit {run}")
+            tale.progress(f"ClearML's scheduler started the audit {run}")
             return run
         time.sleep(1)
     raise StoryError(f"ClearML's scheduler started no audit within {SCHEDULED_WITHIN} s")
 
 
 def _audits(tale: Story) -> set[str]:
-    """The audits of this repository that were started."""
+    """Return the ids of the repository's audits that were started."""
     name = f"{tale.sandbox.pipeline_project}/{tale.sandbox.repository}/.pipelines/audit"
-    where = tale.clearml.call("projects.get_all", name=f"^{name}$", search_hidden=True)["projects"]
-    if not where:
+    projects = tale.clearml.call("projects.get_all", name=f"^{name}$", search_hidden=True)["projects"]
+    if not projects:
         return set()
-    query = {"project": [where[0]["id"]], "type": ["controller"], "only_fields": ["id", "status"]}
+    query = {"project": [projects[0]["id"]], "type": ["controller"], "only_fields": ["id", "status"]}
     found = tale.clearml.call("tasks.get_all", search_hidden=True, **query)["tasks"]
     return {run["id"] for run in found if run["status"] != "created"}
 
 
 def _dead_run(tale: Story) -> str:
-    """A run of the repository's checks that has ended."""
-    project = f"{tale.sandbox.pipeline_project}/{tale.sandbox.repository}/.pipelines/pr_check"
-    where = tale.clearml.call("projects.get_all", name=f"^{project}$", search_hidden=True)["projects"]
-    made = where[0]["id"] if where else tale.clearml.call("projects.create", name=project)["id"]
-    run = str(tale.clearml.call("tasks.create", name="pr_check #0", type="controller", project=made)["id"])
+    """Create a check's run that has ended."""
+    name = f"{tale.sandbox.pipeline_project}/{tale.sandbox.repository}/.pipelines/pr_check"
+    projects = tale.clearml.call("projects.get_all", name=f"^{name}$", search_hidden=True)["projects"]
+    project = projects[0]["id"] if projects else tale.clearml.call("projects.create", name=name)["id"]
+    run = str(tale.clearml.call("tasks.create", name="pr_check #0", type="controller", project=project)["id"])
     tale.clearml.call("tasks.started", task=run)
     tale.clearml.call("tasks.failed", task=run)
     return run
 
 
 def _copy(tale: Story, task: str, *, name: str, archived: bool) -> str:
-    """Another task that carries the best tag, as a person would leave it."""
+    """Create another task that carries the best tag."""
     found = tale.clearml.call("tasks.get_by_id", task=task)["task"]
     made = {key: found[key] for key in ("type", "project", "script", "tags")}
     copy = str(tale.clearml.call("tasks.create", name=name or found["name"], **made)["id"])
@@ -188,7 +207,7 @@ def _copy(tale: Story, task: str, *, name: str, archived: bool) -> str:
 
 
 def _left_over(tale: Story, run: str, *, marked: bool) -> str:
-    """A task that a run launched, or a person's clone of one, which nobody ended."""
+    """Create a running task that an ended run launched, or an unmarked clone of one."""
     (project,) = tale.clearml.call("projects.get_all", name=f"^{tale.sandbox.project}$")["projects"]
     task = str(tale.clearml.call("tasks.create", name="probe", type="testing", project=project["id"], parent=run)["id"])
     if marked:

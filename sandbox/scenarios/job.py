@@ -1,4 +1,4 @@
-"""A GitHub workflow's job, as the trigger sees it: its event, its token, its files, and the log that it prints."""
+"""A job of a GitHub workflow that runs ci_trigger.py: its event, its token, its files, and its log."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BEST_TAG = "Best Performance"
 
 
 class CheckoutError(Exception):
-    """This directory is no git checkout that agents could clone."""
+    """This directory is no git checkout, so agents cannot clone it."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Running:
     lines: list[tuple[float, str]] = field(default_factory=list)
 
     def terminate(self) -> None:
-        """What a runner does to a job that is cancelled: the shell was replaced, so the trigger gets the signal."""
+        """Cancel the job as a runner does: the trigger replaced the shell, so it gets the signal."""
         self.process.terminate()
 
     @property
@@ -69,7 +69,7 @@ OnLine = Callable[[str, Running], None]
 
 
 def once(moment: str, act: Callable[[Running], None]) -> OnLine:
-    """An `on_line` that acts when the log shows exactly this line for the first time."""
+    """Return an `on_line` that acts when the log shows exactly this line for the first time."""
     shown = itertools.count()
 
     def on_line(line: str, running: Running) -> None:
@@ -88,7 +88,7 @@ def run(
     command: tuple[str, ...] = ("pr",),
     on_line: OnLine = lambda line, running: None,  # noqa: ARG005  it is called with both
 ) -> Job:
-    """Runs ci_trigger.py to its end. `settings` add to the variables of a job; None takes one away.
+    """Run ci_trigger.py to its end. `settings` add to the variables of a job; None takes one away.
 
     `on_line` is given each line of the log as it comes, with the job, which goes on meanwhile: it may end that job,
     or run another one beside it.
@@ -113,16 +113,16 @@ def run(
 
 
 def pull_request_event(sandbox: Sandbox, pull: PullRequest, *, action: str) -> dict[str, Any]:
-    """The payload that GitHub would write to $GITHUB_EVENT_PATH now."""
-    asked: dict[str, str | int] = {"repository": sandbox.repository, "number": pull.number, "action": action}
-    answer = requests.get(f"{sandbox.github.url}/_sandbox/events/pull_request", params=asked, timeout=30)
+    """Return the payload that GitHub would write to $GITHUB_EVENT_PATH now."""
+    query: dict[str, str | int] = {"repository": sandbox.repository, "number": pull.number, "action": action}
+    answer = requests.get(f"{sandbox.github.url}/_sandbox/events/pull_request", params=query, timeout=30)
     answer.raise_for_status()
     payload: dict[str, Any] = answer.json()
     return payload
 
 
 def code_of_agents() -> tuple[str, str, bool]:
-    """Repository and commit of this checkout, and whether it holds changes that are not in that commit."""
+    """Return repository and commit of this checkout, and whether it has uncommitted changes."""
     toplevel = Path(_git("rev-parse", "--show-toplevel"))
     changed = _git("status", "--porcelain", "--untracked-files=normal")
     return toplevel.as_uri(), _git("rev-parse", "HEAD"), bool(changed)
@@ -133,14 +133,14 @@ def _git(*arguments: str) -> str:
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError) as error:
-        said = (getattr(error, "stderr", "") or str(error)).strip()
+        reason = (getattr(error, "stderr", "") or str(error)).strip()
         raise CheckoutError(
-            f"agents clone ClearML CI from this directory, which must be a git clone with a commit: {said}"
+            f"agents cannot clone ClearML CI from {CHECKOUT}, which must be a git clone with a commit: {reason}"
         ) from None
 
 
 def _fresh(directory: Path) -> Path:
-    """A directory for one job, numbered: several may run at once."""
+    """Create a numbered directory for one job: several may run concurrently."""
     directory.mkdir(parents=True, exist_ok=True)
     number = len(list(directory.iterdir())) + 1
     job = directory / str(number)
@@ -151,7 +151,7 @@ def _fresh(directory: Path) -> Path:
 
 
 def _runner(sandbox: Sandbox, directory: Path, event_name: str) -> dict[str, str]:
-    """What GitHub's runner sets for every job."""
+    """Return the variables that GitHub's runner sets for every job."""
     return {
         "CI": "true",
         "GITHUB_ACTIONS": "true",
@@ -172,7 +172,7 @@ def _runner(sandbox: Sandbox, directory: Path, event_name: str) -> dict[str, str
 
 
 def _settings(sandbox: Sandbox) -> dict[str, str]:
-    """What the sample repository's workflow gives to the check."""
+    """Return the variables that the sample repository's workflow sets."""
     repository, commit, _ = code_of_agents()
     return {
         **sandbox.clearml.environment(),
@@ -213,5 +213,5 @@ def _execute(command: tuple[str, ...], environment: Mapping[str, str], on_line: 
 
 
 def _outputs(path: Path) -> dict[str, str]:
-    """The lines `name=value` of $GITHUB_OUTPUT; the trigger writes no others."""
+    """Return the lines `name=value` of $GITHUB_OUTPUT; the trigger writes no others."""
     return dict(line.split("=", 1) for line in path.read_text().splitlines() if "=" in line)

@@ -1,6 +1,4 @@
-"""The demo's scenarios in which an agent runs a pull request's own code: how each is played. Their ends are known in
-scenarios.py.
-"""
+"""The scenarios in which an agent runs a pull request's own code."""
 
 from __future__ import annotations
 
@@ -29,13 +27,13 @@ ON_FORKS = "pull_request_target"
 
 
 def probe_ok(tale: Story) -> Checked:
-    """The script reports its first progress after two seconds; that is enough, and it is stopped."""
+    """Probe a script that reports its first progress after two seconds, and is then stopped."""
     pull = story.propose(tale, "probe-ok", "Train for a whole day", trained=False, **LONG)
     return story.check(tale, pull, settings=PROBE)
 
 
 def probe_broken(tale: Story) -> Checked:
-    """It works on the laptop, where someone once installed a package that no requirements file names."""
+    """Probe a script that imports a package which only the laptop has: no requirements file names it."""
     files = {
         "train.py": developer.read(tale.laptop, "train.py").replace("import time\n", "import time\n\nimport ray\n")
     }
@@ -44,40 +42,40 @@ def probe_broken(tale: Story) -> Checked:
 
 
 def train(tale: Story) -> Checked:
-    """Nobody trained this commit; an agent does, and the result is judged."""
+    """Train a commit on an agent, and judge the result."""
     story.ensure_best(tale)
     pull = story.propose(tale, "train", "Many more hidden units", trained=False, hidden_units=64)
     return story.check(tale, pull, settings=TRAINING)
 
 
 def gpu_tests(tale: Story) -> Checked:
-    """Two hidden units read a digit or two better than guessing, and fail one of the two tests."""
+    """Run the GPU tests for a model that is barely better than guessing, and fails one of the two."""
     pull = story.propose(tale, "gpu-tests", "The smallest model of all", trained=False, hidden_units=2)
     return story.check(tale, pull, settings=TESTS)
 
 
 def fork_unapproved(tale: Story) -> Checked:
-    """A stranger's code does not run on our agents before someone has looked at it."""
-    stranger = story.outsider(tale, OUTSIDER)
-    pull = story.propose(stranger, "fork-unapproved", "Let me just try", trained=False, epochs=11)
+    """Check a fork's pull request without an approval: its code does not run on the agents."""
+    contributor = story.outsider(tale, OUTSIDER)
+    pull = story.propose(contributor, "fork-unapproved", "Let me just try", trained=False, epochs=11)
     return story.check(tale, pull, event_name=ON_FORKS, settings=PROBE)
 
 
 def fork_approved(tale: Story) -> Checked:
-    """A maintainer has looked, and says so with a label."""
-    stranger = story.outsider(tale, OUTSIDER)
-    pull = story.propose(stranger, "fork-approved", "Train a little longer", trained=False, epochs=12)
+    """Check a fork's pull request that a maintainer approved with a label."""
+    contributor = story.outsider(tale, OUTSIDER)
+    pull = story.propose(contributor, "fork-approved", "Train a little longer", trained=False, epochs=12)
     story.label(tale, pull)
     return story.check(tale, pull, action="labeled", event_name=ON_FORKS, settings=PROBE)
 
 
 def cancelled(tale: Story) -> Checked:
-    """Somebody cancels the job while an agent runs the code; nothing goes on without it."""
+    """Cancel the job while an agent runs the code; no task goes on."""
     pull = story.propose(tale, "cancelled", "Load all data there is", trained=False, **ENDLESS)
 
     def cancel(running: Running) -> None:
         story.launched(tale, pull.head.sha)
-        tale.tell("somebody cancels the job")
+        tale.progress("a user cancels the job")
         running.terminate()
 
     checked = story.check(tale, pull, settings=PROBE, on_line=job.once(RUNNING, cancel))
@@ -87,7 +85,7 @@ def cancelled(tale: Story) -> Checked:
 
 
 def superseded(tale: Story) -> Checked:
-    """A second commit is pushed while the first is being probed: its check takes the first one's place."""
+    """Push a second commit while the first is probed: its check supersedes that of the first."""
     pull = story.propose(tale, "superseded", "Load all data again", trained=False, **ENDLESS)
     second: list[Checked] = []
 

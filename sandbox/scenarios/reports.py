@@ -1,6 +1,4 @@
-"""The demo's scenarios about policies, odd numbers, and who reports: how each is played. Their ends are known in
-scenarios.py.
-"""
+"""The scenarios of policies, unusual numbers, and the credentials of a report."""
 
 from __future__ import annotations
 
@@ -10,15 +8,16 @@ from typing import Any
 
 import requests
 
-from clearml_ci.policy import policy_file
+from sandbox.runtime import github_access
 from sandbox.scenarios import developer, story
 from sandbox.scenarios.story import Checked, Story, StoryError
 
 READING = {"contents": "read", "pull_requests": "read"}
+POLICY_FILE = ".github/clearml-ci.yml"
 APP = "digits-model-check"
 SERIES = 2_000  # as many as ClearML keeps of one task
 OTHER_SERIES = 4  # those that every training reports
-# Some of what changes a model on purpose. Better than main's, and a little worse.
+# Parameters of a model that is better than main's, and of one that is a little worse.
 BETTER: dict[str, Any] = {"hidden_units": 64}
 A_LITTLE_WORSE: dict[str, Any] = {"hidden_units": 32, "learning_rate": 0.003}
 TWO_METRICS = """\
@@ -49,21 +48,21 @@ gates:
 
 
 def policy_branch(tale: Story, name: str, text: str) -> str:
-    """A branch of main with this policy, to open pull requests against; its name."""
+    """Push a branch of main with this policy, to open pull requests against; return its name."""
     developer.branch(tale.laptop, name)
-    story.push(tale, f"Say what {name} asks", trained=False, files={policy_file.FILE: text})
+    story.push(tale, f"Add the policy {name}", trained=False, files={POLICY_FILE: text})
     return name
 
 
 def multi_metric(tale: Story) -> Checked:
-    """Smaller steps: nearly as accurate, with a larger loss, which this team wants to see and not to block."""
+    """Check two metrics: the accuracy holds, and the worse loss is advisory."""
     story.ensure_best(tale)
     base = policy_branch(tale, "two-metrics", TWO_METRICS)
     return story.check(tale, story.propose(tale, "multi-metric", "Smaller steps", base=base, **A_LITTLE_WORSE))
 
 
 def not_alike(tale: Story) -> Checked:
-    """A quarter of the data: its accuracy cannot be compared with that of all of it."""
+    """Check a model that was trained on a quarter of the data: its accuracy is not comparable."""
     story.ensure_best(tale)
     base = policy_branch(tale, "same-data", SAME_DATA)
     pull = story.propose(tale, "not-alike", "Train on less data", base=base, dataset_share=0.25)
@@ -71,41 +70,41 @@ def not_alike(tale: Story) -> Checked:
 
 
 def zero_baseline(tale: Story) -> Checked:
-    """The best skipped no image; a tenth more than none is none."""
+    """Check a metric whose baseline is 0: a relative tolerance of 0 is 0."""
     story.ensure_best(tale)
     base = policy_branch(tale, "no-image-skipped", NO_IMAGE_SKIPPED)
     return story.check(tale, story.propose(tale, "zero-baseline", "Train longer", base=base, epochs=12))
 
 
 def huge(tale: Story) -> Checked:
-    """Somebody logs every weight."""
+    """Check a task that logs every weight."""
     story.ensure_best(tale)
     weights = SERIES - OTHER_SERIES
     return story.check(tale, story.propose(tale, "huge", "Log the weights", logged_weights=weights, **BETTER))
 
 
 def no_token(tale: Story) -> Checked:
-    """The steps' agent knows nothing of GitHub: the job that waits for it speaks, with its workflow's own token."""
+    """Check with a steps' agent without GitHub credentials: the job reports, with its workflow's token."""
     story.ensure_best(tale)
     pull = story.propose(tale, "no-token", "Twice the hidden units", hidden_units=48)
     with story.another_agent(tale, "ci-silent", builds_environments=False) as queue:
         checked = story.check(tale, pull, settings={"CLEARML_CI_STEPS_QUEUE": queue})
-    return _said_by(checked, "github-actions[bot]")
+    return _by(checked, "github-actions[bot]")
 
 
 def app_token(tale: Story) -> Checked:
-    """The steps' agent is a GitHub App; the job's token may only read."""
+    """Check with a steps' agent that is a GitHub App; the job's token may only read."""
     story.ensure_best(tale)
     pull = story.propose(tale, "app-token", "Even more hidden units", hidden_units=56)
     hub = tale.sandbox.github
-    reading = developer.token(hub, "workflow", repository=tale.sandbox.repository, permissions=READING)
+    reading = github_access.token(hub, "workflow", repository=tale.sandbox.repository, permissions=READING)
     with _agent_of_app(tale) as queue:
         checked = story.check(tale, pull, settings={"CLEARML_CI_STEPS_QUEUE": queue, "GITHUB_TOKEN": reading})
-    return _said_by(checked, f"{APP}[bot]")
+    return _by(checked, f"{APP}[bot]")
 
 
 def detached(tale: Story) -> Checked:
-    """The job ends at once, in green; the status that the agent sets later is what blocks the merge."""
+    """Check without waiting: the job succeeds immediately; the status that the agent sets later blocks the merge."""
     story.ensure_best(tale)
     pull = story.propose(tale, "detached", "A tiny model", hidden_units=4)
     return story.check(tale, pull, settings={"CLEARML_CI_WAIT": "false"})
@@ -113,7 +112,7 @@ def detached(tale: Story) -> Checked:
 
 @contextmanager
 def _agent_of_app(tale: Story) -> Iterator[str]:
-    """A steps' agent with the key of a GitHub App that may comment and set statuses; its queue."""
+    """Run a steps' agent with the key of a GitHub App that may comment and set statuses; yield its queue."""
     hub = tale.sandbox.github
     permissions = {**READING, "pull_requests": "write", "statuses": "write"}
     answer = requests.post(
@@ -133,8 +132,8 @@ def _agent_of_app(tale: Story) -> Iterator[str]:
         yield queue
 
 
-def _said_by(checked: Checked, login: str) -> Checked:
-    authors = [said.user.login for said in checked.pull.get_issue_comments()]
+def _by(checked: Checked, login: str) -> Checked:
+    authors = [comment.user.login for comment in checked.pull.get_issue_comments()]
     if authors != [login]:
-        raise StoryError(f"comments are by {', '.join(authors) or 'nobody'}, expected one by {login}")
+        raise StoryError(f"comments are by {', '.join(authors) or 'no account'}, expected one by {login}")
     return checked

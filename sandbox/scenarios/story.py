@@ -1,4 +1,4 @@
-"""What happens around a pull request: someone proposes a change, trains or not, CI checks it, and the servers tell."""
+"""The acts of a scenario: propose a change, train it, let CI check it, and read the results from the servers."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from typing import Any
 from github.PullRequest import PullRequest
 from github.Repository import Repository
 
-from sandbox.runtime import agents
+from sandbox.runtime import agents, github_access, laptop
 from sandbox.runtime.agents import AgentSpec
 from sandbox.runtime.clearml_access import Client
+from sandbox.runtime.laptop import Laptop
 from sandbox.runtime.state import Sandbox
 from sandbox.scenarios import developer, job
-from sandbox.scenarios.developer import Laptop
 from sandbox.scenarios.job import Job, OnLine, Running
 
 APPROVAL_LABEL = "run-remote"
 TAKEN_WITHIN = 60  # seconds until an agent has taken a task that nothing hinders
-ENDED_WITHIN = 120  # seconds until a run that nobody stops has ended
+ENDED_WITHIN = 120  # seconds until a run has ended by itself
 
 
 class StoryError(Exception):
-    """The servers do not hold what a check must have left there."""
+    """The servers lack something that a check must have left there."""
 
 
 class NoVerdictError(StoryError):
@@ -36,13 +36,13 @@ class NoVerdictError(StoryError):
 
 @dataclass(frozen=True)
 class Story:
-    """One sandbox in which pull requests come and are checked. `tell` is given each thing that happens."""
+    """One sandbox, its repository and a developer's laptop. `progress` is called with a line for each act."""
 
     sandbox: Sandbox
     repository: Repository
     laptop: Laptop
     clearml: Client
-    tell: Callable[[str], None]
+    progress: Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -60,25 +60,25 @@ class Checked:
 
     @property
     def page(self) -> str:
-        """Where a person looks at it."""
+        """The address of the pull request's page."""
         return self.pull.html_url
 
 
-def begin(sandbox: Sandbox, tell: Callable[[str], None]) -> Story:
-    github = developer.connect(sandbox.github.api_url, sandbox.github.owner_token)
+def begin(sandbox: Sandbox, progress: Callable[[str], None]) -> Story:
+    github = github_access.connect(sandbox.github.api_url, sandbox.github.owner_token)
     repository = github.get_repo(sandbox.repository)
-    laptop = developer.clone(repository, sandbox.directory / "developer" / "laptop", sandbox.clearml)
-    return Story(sandbox, repository, laptop, Client(sandbox.clearml), tell)
+    clone = laptop.clone(repository, sandbox.directory / "developer" / "laptop", sandbox.clearml)
+    return Story(sandbox, repository, clone, Client(sandbox.clearml), progress)
 
 
 def outsider(story: Story, login: str) -> Story:
-    """The same story for someone who may not write to the repository: they work on a fork of their own."""
+    """Return the same story for a fork contributor, who may not write to the repository."""
     hub = story.sandbox.github
-    github = developer.connect(hub.api_url, developer.token(hub, "pat", login=login))
+    github = github_access.connect(hub.api_url, github_access.token(hub, "pat", login=login))
     repository = github.get_repo(story.sandbox.repository)
     fork = repository.create_fork()
-    laptop = developer.clone(fork, story.sandbox.directory / "developer" / login, story.sandbox.clearml)
-    return replace(story, repository=repository, laptop=laptop)
+    clone = laptop.clone(fork, story.sandbox.directory / "developer" / login, story.sandbox.clearml)
+    return replace(story, repository=repository, laptop=clone)
 
 
 def propose(
@@ -91,9 +91,9 @@ def propose(
     base: str = "main",
     **training: Any,
 ) -> PullRequest:
-    """A branch of `base` with one commit that changes files and training parameters, and its pull request.
+    """Open a pull request of a branch of `base` with one commit that changes files and training parameters.
 
-    It is trained on the laptop, unless told otherwise.
+    With `trained` it is trained on the laptop first.
     """
     developer.branch(story.laptop, branch, base=base)
     push(story, message, trained=trained, files=files, **training)
@@ -103,7 +103,7 @@ def propose(
 def push(
     story: Story, message: str, *, trained: bool = True, files: Mapping[str, str] | None = None, **training: Any
 ) -> str:
-    """One more commit on the branch of the laptop; its hash."""
+    """Add a commit to the laptop's branch, and push it; return its hash."""
     commit = developer.commit(story.laptop, message, files=files, **training)
     if trained:
         train(story)
@@ -112,21 +112,21 @@ def push(
 
 
 def train(story: Story) -> None:
-    story.tell(f"training {developer.head(story.laptop)[:8]} on the developer's machine")
+    story.progress(f"training {developer.head(story.laptop)[:8]} on the developer's machine")
     developer.train(story.laptop)
 
 
 def label(story: Story, pull: PullRequest, name: str = APPROVAL_LABEL) -> None:
-    """A maintainer puts a label on the pull request, for the first time or anew."""
-    story.tell(f"a maintainer puts the label '{name}' on pull request #{pull.number}")
+    """Put a label on the pull request as a maintainer, for the first time or anew."""
+    story.progress(f"a maintainer puts the label '{name}' on pull request #{pull.number}")
     issue = story.repository.get_issue(pull.number)
-    if name in [one.name for one in issue.labels]:
+    if name in [existing.name for existing in issue.labels]:
         issue.remove_from_labels(name)
     issue.add_to_labels(name)
 
 
-def say(story: Story, pull: PullRequest, text: str) -> None:
-    """A comment by the one whose story this is: a maintainer, or an outsider."""
+def comment(story: Story, pull: PullRequest, text: str) -> None:
+    """Comment on a pull request, as the account of this story: a maintainer's or an outsider's."""
     story.repository.get_issue(pull.number).create_comment(text)
 
 
@@ -140,23 +140,25 @@ def check(
     command: tuple[str, ...] = ("pr",),
     on_line: OnLine | None = None,
 ) -> Checked:
-    """CI checks the pull request as it stands, to the end of its run. `on_line` as in job.run."""
-    story.tell(f"ci_trigger.py checks pull request #{pull.number} ({action})")
+    """Check the pull request as it stands, to the end of its run. `on_line` as in job.run."""
+    story.progress(f"ci_trigger.py checks pull request #{pull.number} ({action})")
 
-    def told(line: str, running: Running) -> None:
-        story.tell(f"  | {line}")
+    def report(line: str, running: Running) -> None:
+        story.progress(f"  | {line}")
         if on_line:
             on_line(line, running)
 
     event = job.pull_request_event(story.sandbox, pull, action=action)
-    done = job.run(story.sandbox, event=event, event_name=event_name, settings=settings, command=command, on_line=told)
+    done = job.run(
+        story.sandbox, event=event, event_name=event_name, settings=settings, command=command, on_line=report
+    )
     if "outcome" not in done.outputs:  # the job did not wait
         ended(story, done.outputs["pipeline_id"])
     return read_back(story, pull, done, event=event_name)
 
 
 def read_back(story: Story, pull: PullRequest, done: Job, *, event: str) -> Checked:
-    """What a job left on the servers. `commit` is the pull request's head; the status may be that of its merge."""
+    """Read the results of a job. `commit` is the pull request's head; the status may be that of its merge."""
     verdict = _verdict(story, done)
     return Checked(
         pull=pull,
@@ -170,12 +172,12 @@ def read_back(story: Story, pull: PullRequest, done: Job, *, event: str) -> Chec
 
 
 def comments(pull: PullRequest) -> tuple[str, ...]:
-    """What CI has said on the pull request: people here comment in commands alone."""
-    return tuple(one.body for one in pull.get_issue_comments() if not one.body.startswith("/"))
+    """Return the comments of CI on the pull request: those of users are commands."""
+    return tuple(comment.body for comment in pull.get_issue_comments() if not comment.body.startswith("/"))
 
 
 def ended(story: Story, run: str) -> str:
-    """The status of a pipeline run, once it has ended."""
+    """Wait for the end of a pipeline run; return its status."""
     deadline = time.monotonic() + ENDED_WITHIN
     while time.monotonic() < deadline:
         [task] = story.clearml.call("tasks.get_all", id=[run], only_fields=["status"], search_hidden=True)["tasks"]
@@ -186,16 +188,16 @@ def ended(story: Story, run: str) -> str:
 
 
 def _verdict(story: Story, done: Job) -> dict[str, Any]:
-    """The run's own; of a run that was stopped before it had one, what the job said."""
+    """Return the run's verdict; if it was stopped before it had one, the job's."""
     try:
         return verdict(story, done.outputs.get("pipeline_id", ""))
     except NoVerdictError:
-        said: dict[str, Any] = json.loads(done.outputs["verdict_json"])
-        return said
+        reported: dict[str, Any] = json.loads(done.outputs["verdict_json"])
+        return reported
 
 
 def _status(story: Story, pull: PullRequest, commit: str) -> str:
-    """The state of the check's own status as GitHub shows it, for the branch that the pull request is to go into."""
+    """Return the state of the check's status, whose name depends on the base branch."""
     own = "ClearML CI" if pull.base.ref == story.repository.default_branch else f"ClearML CI ({pull.base.ref})"
     statuses = story.repository.get_commit(commit).get_combined_status().statuses
     state = next((status.state for status in statuses if status.context == own), "pending")
@@ -203,9 +205,9 @@ def _status(story: Story, pull: PullRequest, commit: str) -> str:
 
 
 def verdict(story: Story, pipeline_id: str) -> dict[str, Any]:
-    """The JSON artifact "verdict" of a pipeline run, from the ClearML server and its file server."""
+    """Return the JSON artifact "verdict" of a pipeline run."""
     if not pipeline_id:
-        raise StoryError("the trigger named no pipeline run; its log is above")
+        raise StoryError("the trigger named no pipeline run: read its log above")
     task = story.clearml.call("tasks.get_by_id", task=pipeline_id)["task"]
     artifacts = {artifact["key"]: artifact for artifact in task.get("execution", {}).get("artifacts", [])}
     if "verdict" not in artifacts:
@@ -215,29 +217,29 @@ def verdict(story: Story, pipeline_id: str) -> dict[str, Any]:
 
 
 def ensure_best(story: Story, tag: str = job.BEST_TAG) -> str:
-    """The id of the task with the best tag; where there is none, main is trained and tagged by hand."""
+    """Return the id of the task with the best tag; if there is none, train main and tag its task."""
     best = tagged_best(story, tag)
     if not best:
-        developer.git(story.laptop, "checkout", "-q", "--detach", "origin/main")
+        story.laptop.git("checkout", "-q", "--detach", "origin/main")
         train(story)
         best = tasks_of(story, developer.head(story.laptop))[:1]
         story.clearml.call("tasks.update_tags", ids=best, add_tags=[tag])
-        story.tell(f'tagged the task of main "{tag}", by hand')
+        story.progress(f'tagged the task of main "{tag}", by hand')
     return best[0]
 
 
 def tagged_best(story: Story, tag: str = job.BEST_TAG) -> list[str]:
-    """Ids of all tasks of the project that carry the best tag."""
+    """Return the ids of all tasks of the project that carry the best tag."""
     return _task_ids(story, tags=[tag])
 
 
 def tasks_of(story: Story, commit: str) -> list[str]:
-    """Ids of the project's tasks that ran a commit, newest first."""
+    """Return the ids of the project's tasks that ran a commit, newest first."""
     return _task_ids(story, _all_=_of(commit), order_by=["-created"])
 
 
 def launched(story: Story, commit: str) -> str:
-    """The id of the task that an agent runs for a commit; returns as soon as there is one."""
+    """Wait for a task that an agent runs for a commit; return its id."""
     query = {"_all_": _of(commit), "status": ["in_progress"], "only_fields": ["id"], "search_hidden": True}
     deadline = time.monotonic() + TAKEN_WITHIN
     while time.monotonic() < deadline:
@@ -251,7 +253,7 @@ def launched(story: Story, commit: str) -> str:
 def another_agent(
     story: Story, name: str, *, builds_environments: bool, environment: Mapping[str, str] | None = None
 ) -> Iterator[str]:
-    """An agent beside those of the sandbox, on a queue of its own; the name of that queue."""
+    """Run an agent beside those of the sandbox, on a queue of its own; yield the name of that queue."""
     sandbox = story.sandbox
     queue, worker = f"{sandbox.prefix}-{name}".lstrip("-"), f"{sandbox.prefix or 'sandbox'}:{name}"
     spec = AgentSpec(
@@ -262,7 +264,7 @@ def another_agent(
         environment=environment or {},
         poll_seconds=agents.poll_seconds(sandbox.prefix),
     )
-    running = agents.start(sandbox.clearml, sandbox.directory / "agents", [spec], progress=story.tell)
+    running = agents.start(sandbox.clearml, sandbox.directory / "agents", [spec], progress=story.progress)
     try:
         yield queue
     finally:
@@ -270,14 +272,14 @@ def another_agent(
 
 
 def abort(story: Story, run: str, *, include_steps: bool) -> None:
-    """What ClearML's web UI sends when somebody aborts a pipeline run; older servers do not know the steps' field."""
-    story.tell(f"somebody aborts the run {run} in ClearML")
+    """Abort a pipeline run as ClearML's web UI does; older servers do not know the steps' field."""
+    story.progress(f"a user aborts the run {run} in ClearML")
     steps = {"include_pipeline_steps": True} if include_steps else {}
     story.clearml.call("tasks.stop", task=run, force=False, status_message="", **steps)
 
 
 def rerun_in_web_ui(story: Story, run: str, **edits: str) -> str:
-    """What ClearML's web UI sends for New run with edited parameters; the id of the new run, once it has ended."""
+    """Send New run of ClearML's web UI with edited parameters; return the id of the new run once it has ended."""
     queue = story.clearml.call("queues.get_all", name=f"^{story.sandbox.queues.controllers}$", only_fields=["id"])
     rerun = story.clearml.call(
         "pipelines.start_pipeline",
@@ -296,7 +298,7 @@ def rerun_in_web_ui(story: Story, run: str, **edits: str) -> str:
 
 
 def unfinished(story: Story) -> list[str]:
-    """Ids of all tasks of this sandbox that are queued or in progress: runs, steps, and what they launched."""
+    """Return the ids of all queued or running tasks of this sandbox: runs, steps, and launched tasks."""
     found = story.clearml.call(
         "tasks.get_all_ex",
         status=["queued", "in_progress"],

@@ -21,9 +21,9 @@ import requests
 import yaml
 from github import Github
 
-from sandbox.runtime import processes
+from sandbox.runtime import github_access, processes
 from sandbox.runtime.processes import Process
-from sandbox.scenarios import developer, job
+from sandbox.scenarios import job
 from sandbox.scenarios.story import Story
 
 ACTION = "YOUR-ORG/clearml-ci@v1"
@@ -131,7 +131,7 @@ def as_person(story: Story, login: str) -> Github:
         timeout=10,
     )
     answer.raise_for_status()
-    return developer.connect(hub.api_url, answer.json()["token"])
+    return github_access.connect(hub.api_url, answer.json()["token"])
 
 
 def _git(*arguments: str) -> None:

@@ -115,7 +115,7 @@ def test_sample__train_and_comment__trains_and_shows_the_metrics(act: Interprete
 def test_examples__fork__is_checked_by_one_of_them_and_its_code_waits(act: Interpreter, better: PullRequest) -> None:
     tale = act.story
     fork = interpreter.as_person(tale, "contributor").get_repo(tale.sandbox.repository).create_fork()
-    developer.git(tale.laptop, "push", "-q", fork.clone_url, f"{better.head.sha}:refs/heads/outside")
+    tale.laptop.git("push", "-q", fork.clone_url, f"{better.head.sha}:refs/heads/outside")
     pull = tale.repository.create_pull(title="From outside", head="contributor:outside", base="main", body="")
     marked = {"clearml_project": tale.sandbox.project, "clearml_task_name": developer.TASK}
     forks = run(act, read(EXAMPLES / "forks.yml", tale, **marked), pull, event_name="pull_request_target")

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.scenarios import developer, job, story
+from sandbox.runtime import github_access
+from sandbox.scenarios import job, story
 from sandbox.scenarios.job import Job, Running
 from sandbox.scenarios.story import Checked, Story
 from tests.end_to_end.conftest import Play, another_agent, only_line
@@ -133,7 +134,9 @@ def test_check__job_cancelled__stops_run_and_steps_and_sets_the_status(
 @pytest.fixture(scope="session")
 def own_steps_queue(tale: Story) -> Iterator[str]:
     """A steps' agent that builds its environments, as users' agents do, and whose token may not comment."""
-    token = developer.token(tale.sandbox.github, "workflow", repository=tale.sandbox.repository, permissions=REPORTING)
+    token = github_access.token(
+        tale.sandbox.github, "workflow", repository=tale.sandbox.repository, permissions=REPORTING
+    )
     environment = {"GITHUB_TOKEN": token, "GITHUB_API_URL": tale.sandbox.github.api_url}
     with another_agent(tale, "ci-built", builds_environments=True, environment=environment) as queue:
         yield queue
@@ -155,5 +158,5 @@ def test_check__comment_refused_on_an_agent_that_builds_environments__warns_and_
 def test_trigger__github_does_not_answer__exits_4_and_starts_nothing(tale: Story, event: dict[str, Any]) -> None:
     """Whether the base branch has a policy is not known then: what it would forbid must not pass."""
     line = only_line(run(tale, event, GITHUB_API_URL=closed_port()), 4)
-    assert "GitHub did not answer to the branch 'main'" in line
+    assert "no response from GitHub for the branch 'main'" in line
     assert story.unfinished(tale) == []

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from sandbox.scenarios import catalogue, job, promotion, story
-from sandbox.scenarios.promotion import MAIN_TAG, OWN, TAG
+from sandbox.scenarios import catalogue, job, promotions, story
+from sandbox.scenarios.promotions import MAIN_TAG, OWN, TAG
 from sandbox.scenarios.story import Story
 from tests.end_to_end.conftest import Play, only_line
 
@@ -21,7 +21,7 @@ def test_scenario__played__has_its_outcome_everywhere_and_one_comment(played: Pl
     assert checked.commit[:10] in comment
     told = checked.earlier[0] if name == "promote-twice" else checked.job  # what moved nothing has nothing to add
     assert told.outputs["pipeline_url"] in comment
-    for words in expected.says:
+    for words in expected.mentions:
         assert words in comment.replace("\\", "")
 
 
@@ -71,7 +71,7 @@ def test_rerun__while_a_check_of_the_same_pull_request_runs__leaves_that_alone(p
     checked = played("rerun-edited")
     event = job.pull_request_event(tale.sandbox, checked.pull, action="synchronize")
     live = job.run(tale.sandbox, event=event, settings={"CLEARML_CI_WAIT": "false"}).outputs["pipeline_id"]
-    again = promotion.rerun(tale, checked.pull, checked.earlier[0], "threshold_percent=50")
+    again = promotions.rerun(tale, checked.pull, checked.earlier[0], "threshold_percent=50")
     assert again.verdict["outcome"] == "passed"
     assert story.ended(tale, live) == "completed"
     assert story.verdict(tale, live)["outcome"] == "regressed"
@@ -107,7 +107,7 @@ def test_promote__merged_without_a_check_and_a_run__is_no_evidence_and_keeps_the
     played("rollback")
     best = story.tagged_best(tale, TAG)
     pull = story.propose(tale, "never-checked", "Nobody saw this", trained=False, files={"unseen.md": "unseen\n"})
-    checked = promotion.merge(tale, pull)
+    checked = promotions.merge(tale, pull)
     assert (checked.job.exit_code, checked.verdict["outcome"]) == (1, "no_evidence")
     assert "it was never checked" in checked.verdict["exit_reason"]
     assert story.tagged_best(tale, TAG) == best
@@ -116,12 +116,12 @@ def test_promote__merged_without_a_check_and_a_run__is_no_evidence_and_keeps_the
 def test_promote__push_that_merged_two__promotes_both_oldest_first(played: Play, tale: Story) -> None:
     played("merge-promotes")
     pulls = [
-        story.propose(tale, f"together-{name}", f"Notes {name}", files={f"{name}.md": name}, **promotion.BIG)
+        story.propose(tale, f"together-{name}", f"Notes {name}", files={f"{name}.md": name}, **promotions.BIG)
         for name in ("one", "two")
     ]
     for pull in pulls:
         pull.merge(merge_method="squash")
-    event = promotion.push_event(tale, merged=2)
+    event = promotions.push_event(tale, merged=2)
     done = job.run(tale.sandbox, event=event, event_name="push", settings=OWN, command=())
     assert done.exit_code == 0
     verdicts = [story.verdict(tale, run) for run in re.findall(r"^ClearML run: \S+/([0-9a-f]{32})\b", done.log, re.M)]
@@ -150,7 +150,7 @@ def test_promote__project_that_does_not_exist__exits_2_and_starts_nothing(played
 
 def test_promote__on_pass__moves_the_tag_in_the_check(tale: Story) -> None:
     best = story.ensure_best(tale, "Best at the check")
-    pull = story.propose(tale, "on-pass", "Big, and at once", **promotion.BIG)
+    pull = story.propose(tale, "on-pass", "Big, and at once", **promotions.BIG)
     asked = {"CLEARML_BEST_TAGNAME": "Best at the check", "CLEARML_CI_PROMOTE": "on-pass"}
     passed = story.check(tale, pull, settings=asked)
     assert (passed.job.exit_code, passed.verdict["promotion"]["from"]) == (0, [best])
@@ -169,7 +169,7 @@ def test_trigger__closed_without_a_merge__says_so_and_exits_0(tale: Story) -> No
 def test_trigger__push_that_merged_nothing__says_so_and_exits_0(played: Play, tale: Story) -> None:
     played("merge-promotes")
     base = played("merge-promotes").pull.base.sha
-    event = {**promotion.push_event(tale), "after": base, "commits": [{"id": base}]}
+    event = {**promotions.push_event(tale), "after": base, "commits": [{"id": base}]}
     done = job.run(tale.sandbox, event=event, event_name="push", settings=OWN, command=())
     assert done.exit_code == 0
     assert "merged no pull request: nothing is promoted" in done.log

@@ -1,7 +1,7 @@
 """Pull-request code on real agents: the demo's scenarios in their particulars, each phase that can fail, every abort.
 
 What needs no agent (whose word lets a fork run, queues that nobody listens to, what counts as progress) is in
-tests/gateways/test_remote_run.py and test_clearml_launch.py.
+tests/gateways/test_remote_run.py and test_task_launch.py.
 """
 
 import json
@@ -251,7 +251,7 @@ def test_fork_unapproved__maintainer_then_approves_in_a_comment__runs(
     played: Play, tale: Story, quick: dict[str, str]
 ) -> None:
     checked = played("fork-unapproved")
-    story.say(tale, checked.pull, f"Looks harmless.\n/run-remote {checked.commit}")
+    story.comment(tale, checked.pull, f"Looks harmless.\n/run-remote {checked.commit}")
     result = by_hand(tale, run=checked.job.outputs["pipeline_id"], run_queue=quick["CLEARML_CI_CODE_QUEUE"])
     assert (result["outcome"], result["phase"]) == ("passed", ""), result
     assert launched_for(tale, checked.commit) == [result["task"]["id"]]

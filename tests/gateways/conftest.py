@@ -1,25 +1,13 @@
-"""A project of a test's own on the ClearML server, the product's session with it, and people around a local GitHub."""
+"""A project of a test's own on the ClearML server, and the product's session with that server."""
 
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
-from github.Issue import Issue
 
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.session import ClearML
-from clearml_ci.job.settings import Queues
-from sandbox.runtime.clearml_access import Access, Client
-from sandbox.runtime.processes import Process
-from sandbox.runtime.state import GitHub, Sandbox
-from sandbox.scenarios import developer
-from sandbox.scenarios.story import Story
-from sandbox.servers import github_server
-from sandbox.servers.github_server import GitHubServer
-from tests.gateways.hub import Hub, proposed
+from sandbox.runtime.clearml_access import Client
 
 COMMIT = "c" * 40
 
@@ -39,9 +27,8 @@ class Project:
 
     def task(self, *, commit: str = COMMIT, name: str = "train", end: str | None = "completed", **more: Any) -> str:
         script = {"repository": "https://github.com/o/n.git", "version_num": commit, "diff": ""}
-        created = self.client.call(
-            "tasks.create", name=name, type="training", project=self.id, **{"script": script, **more}
-        )["id"]
+        fields = {"type": "training", "script": script, **more}
+        created = self.client.call("tasks.create", name=name, project=self.id, **fields)["id"]
         if end:
             self.client.call("tasks.started", task=created)
             self.client.call(f"tasks.{end}", task=created)
@@ -53,6 +40,16 @@ class Project:
         mark = {"clearml_ci_task": step, "clearml_ci_run": run, "clearml_ci_purpose": "step"}
         self.client.call("tasks.edit", task=step, runtime=mark)
         return step
+
+    def run(self, *, pull_request: str, **more: str) -> str:
+        """A marked run of a pull request, in progress."""
+        given = {"pull_request": pull_request, **more}
+        arguments = {name: {"section": "Args", "name": name, "value": value} for name, value in given.items()}
+        run = self.task(end=None, name="pr_check", type="controller", hyperparams={"Args": arguments})
+        mark = {"clearml_ci_task": run, "clearml_ci_run": run, "clearml_ci_purpose": "run"}
+        self.client.call("tasks.edit", task=run, runtime=mark)
+        self.client.call("tasks.started", task=run)
+        return run
 
     def report(self, task: str, *values: float, title: str = "accuracy", series: str = "validation") -> None:
         self.client.events(
@@ -75,45 +72,3 @@ class Project:
 def project(client: Client, prefix: str) -> Project:
     name = f"{prefix} digits"
     return Project(client, client.call("projects.create", name=name)["id"], name)
-
-
-@pytest.fixture
-def tale(tmp_path: Path, access: Access, client: Client, prefix: str) -> Iterator[Story]:
-    server = github_server.start(tmp_path / "github")
-    github = GitHub(server.url, server.api_url, server.owner_token, workflow_token="")
-    owner = developer.connect(github.api_url, github.owner_token)
-    repository = developer.create_repository(owner, tmp_path / "developer", project=prefix)
-    sandbox = Sandbox(
-        process=Process.of(os.getpid()),
-        agents=(),
-        clearml=access,
-        github=github,
-        queues=Queues("controllers", "steps", "code"),
-        repository=repository.full_name,
-        project=prefix,
-        pipeline_project=prefix,
-        prefix=prefix,
-        directory=tmp_path,
-    )
-    laptop = developer.clone(repository, tmp_path / "developer" / "laptop", access)
-    yield Story(sandbox, repository, laptop, client, print)
-    server.stop()
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    """The local GitHub with a pull request, #1; files that need another one have their own."""
-    made = proposed(tmp_path)
-    yield made
-    made.server.stop()
-
-
-@pytest.fixture
-def server(hub: Hub) -> GitHubServer:
-    return hub.server
-
-
-@pytest.fixture
-def issue(hub: Hub) -> Issue:
-    """The pull request's conversation, as its owner sees it."""
-    return hub.repository.get_issue(1)

@@ -8,7 +8,7 @@ from clearml_ci.core.errors import UsageError
 from clearml_ci.core.git_source import Source
 from clearml_ci.job import agent_code
 from sandbox.servers import github_server
-from tests.gateways import hub
+from sandbox.testing import hub
 
 
 def environ(server: github_server.GitHubServer, ref: str) -> dict[str, str]:

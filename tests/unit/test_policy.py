@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from clearml_ci.core.comparability import Alike
+from clearml_ci.core.comparability import MatchRules
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
 from clearml_ci.parameters import check
@@ -377,7 +377,7 @@ def test_load__example__is_understood() -> None:
         Gate("speed/gpu", "images per second", required=False),
     )
     assert (found.best_tag, found.baseline_main) == ("Best Performance", False)
-    assert found.alike == Alike(("Args/dataset", "Dataset/*"), ("torch", "scikit-learn"), True, "inconclusive")
+    assert found.alike == MatchRules(("Args/dataset", "Dataset/*"), ("torch", "scikit-learn"), True, "inconclusive")
     assert policy.remote_run is not None
     assert (policy.remote_run["queue"], policy.remote_run["args"]) == ("gpu", ["epochs=1"])
     assert (found.comment, found.comment_authors) == ("always", ("my-bot",))
@@ -397,7 +397,7 @@ def test_load__version_alone__has_the_defaults() -> None:
             gates=(),
             best_tag="Best Performance",
             baseline_main=False,
-            alike=Alike((), (), False, "inconclusive"),
+            alike=MatchRules((), (), False, "inconclusive"),
             comment="always",
             comment_authors=(),
             inconclusive="fail",

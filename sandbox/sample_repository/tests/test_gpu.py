@@ -1,4 +1,4 @@
-"""What is run on an agent before a change is merged: the model, trained as config.json says."""
+"""Tests of the model that config.json describes; an agent runs them before a change is merged."""
 
 import pytest
 import train

@@ -1,7 +1,7 @@
 """A local stand-in for a ClearML server: API, file server and plain web pages on loopback.
 
 No ClearML server can be installed from a package registry, and the demo and the tests need one. This one serves
-what the SDK, the agent and `PipelineController` ask for, refuses what the real one refuses, and forgets all of it
+what the SDK, the agent and `PipelineController` request, refuses what the real one refuses, and forgets all of it
 when it stops. It is meant for tests and first steps; it is no replacement for a ClearML server.
 """
 
@@ -29,7 +29,7 @@ class ClearMLServer:
     _listeners: tuple[Listener, ...] = field(repr=False)
 
     def environment(self) -> dict[str, str]:
-        """What the SDK, the agent and the trigger read."""
+        """Return the variables that point the SDK, the agent and the trigger at this server."""
         return {
             "CLEARML_API_HOST": self.api_url,
             "CLEARML_WEB_HOST": self.web_url,

@@ -12,7 +12,7 @@ from . import start
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m sandbox.servers.clearml_server", description=__doc__)
-    parser.add_argument("--directory", type=Path, default=Path("build/clearml-files"), help="where uploads go")
+    parser.add_argument("--directory", type=Path, default=Path("build/clearml-files"), help="folder of uploads")
     for name, default in (("api", 8008), ("files", 8081), ("web", 8080)):
         parser.add_argument(f"--{name}-port", type=int, default=default)
     options = parser.parse_args()

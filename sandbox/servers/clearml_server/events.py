@@ -20,7 +20,7 @@ def add(store: Store, request: Record) -> Record:
 
 @endpoint("events.add_batch")
 def add_batch(store: Store, request: Record) -> Record:
-    """Events arrive as JSON lines; those of one task are folded into it together."""
+    """Add events, which arrive as JSON lines; those of one task are folded into it together."""
     batches: dict[str, list[Record]] = {}
     refused = 0
     for event in request["events"]:
@@ -89,7 +89,7 @@ def _of(store: Store, request: Record) -> TaskEvents:
 
 @endpoint("events.get_task_log", version="2.9")
 def get_task_log(store: Store, request: Record) -> Record:
-    """Newest first, unless asked otherwise; `from_timestamp` goes on from there."""
+    """Newest first, unless the request orders otherwise; `from_timestamp` goes on from there."""
     log = sorted(_of(store, request).log, key=lambda event: int(event["timestamp"]))
     earlier = request.get("navigate_earlier", True)
     start = request.get("from_timestamp")
@@ -103,9 +103,9 @@ def get_task_log(store: Store, request: Record) -> Record:
 
 
 def _curves(store: Store, request: Record) -> Iterator[tuple[str, str, list[Record]]]:
-    wanted = {m["metric"]: m.get("variants") for m in request.get("metrics") or []}
+    filters = {m["metric"]: m.get("variants") for m in request.get("metrics") or []}
     for (metric, variant), events in sorted(_of(store, request).scalars.items()):
-        if not wanted or (metric in wanted and (not wanted[metric] or variant in wanted[metric])):
+        if not filters or (metric in filters and (not filters[metric] or variant in filters[metric])):
             yield metric, variant, events
 
 
@@ -181,31 +181,34 @@ def get_task_plots(store: Store, request: Record) -> Record:
 
 @endpoint("events.get_task_events")
 def get_task_events(store: Store, request: Record) -> Record:
-    """Everything at once: the second page of a scroll is empty."""
+    """Return everything on the first page of a scroll; the second is empty."""
     kept = _of(store, request)
     scalars = [event for series in kept.scalars.values() for event in series]
     by_type = {_SCALAR: scalars, "log": kept.log, "plot": kept.plots}
-    wanted = request.get("event_type")
-    events = by_type.get(wanted, kept.images) if wanted else [*scalars, *kept.log, *kept.plots, *kept.images]
+    kind = request.get("event_type")
+    events = by_type.get(kind, kept.images) if kind else [*scalars, *kept.log, *kept.plots, *kept.images]
     shown = [] if request.get("scroll_id") else events
     return {"events": shown, "returned": len(shown), "total": len(events), "scroll_id": "end"}
 
 
 @endpoint("events.debug_images")
 def debug_images(store: Store, request: Record) -> Record:
-    """Everything at once: the second page of a scroll is empty."""
+    """Return everything on the first page of a scroll; the second is empty."""
     first_page = not request.get("scroll_id")
     found = [
-        {"task": wanted["task"], "iterations": _images(store, wanted, request.get("iters") or 1) if first_page else []}
-        for wanted in request["metrics"]
+        {
+            "task": filters["task"],
+            "iterations": _images(store, filters, request.get("iters") or 1) if first_page else [],
+        }
+        for filters in request["metrics"]
     ]
     return {"metrics": found, "scroll_id": "end"}
 
 
-def _images(store: Store, wanted: Record, iters: int) -> list[Record]:
+def _images(store: Store, filters: Record, iters: int) -> list[Record]:
     by_iter: dict[int, list[Record]] = {}
-    for event in _of(store, wanted).images:
-        variants = wanted.get("variants") or [event["variant"]]
-        if event["metric"] == wanted.get("metric", event["metric"]) and event["variant"] in variants:
+    for event in _of(store, filters).images:
+        variants = filters.get("variants") or [event["variant"]]
+        if event["metric"] == filters.get("metric", event["metric"]) and event["variant"] in variants:
             by_iter.setdefault(event.get("iter") or 0, []).append(event)
     return [{"iter": i, "events": by_iter[i]} for i in sorted(by_iter, reverse=True)[:iters]]

@@ -1,4 +1,4 @@
-"""What the server works out from reported scalars: `last_metrics`, curves, and latest values."""
+"""Values that the server derives from reported scalars: `last_metrics`, curves, and latest values."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _value(event: Record) -> float:
 
 
 def curve(events: list[Record], *, x_axis: str, samples: int) -> Record:
-    """Points of one series, averaged per x, and over intervals where there are more than `samples`."""
+    """Points of one series, averaged per x, and over intervals if there are more than `samples`."""
     field = "iter" if x_axis == "iter" else "timestamp"
     points = sorted((event[field], event["value"]) for event in events if event.get("value") is not None)
     span = points[-1][0] - points[0][0] + 1

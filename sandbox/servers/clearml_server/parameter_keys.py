@@ -1,6 +1,6 @@
-"""How names of parameters stand in the server's database, which shows only where a run is cloned with changes.
+"""Keys of parameters in the server's database, which are visible only after a run is cloned with changes.
 
-The database takes no dots, dollars and leading underscores in keys, so they are escaped with `%`. Where
+The database takes no dots, dollars and leading underscores in keys, so they are escaped with `%`. If
 `pipelines.start_pipeline` changes a parameter, it escapes the keys of all that it copies once more, and a name that
 was escaped twice too often is read with its escapes (clone_task in apiserver/bll/task/task_bll.py, servers 2.0 to 2.3).
 """
@@ -37,6 +37,6 @@ def cloned_with(store: Store, source: str, clone: str, given: Record, changes: R
 
 
 def written(store: Store, task: str, names: list[str]) -> None:
-    """What is written anew has the key that it should have."""
+    """Forget the keys of parameters that were written anew: they have the plain key."""
     for name in names:
         store.parameter_keys.get(task, {}).pop(name, None)

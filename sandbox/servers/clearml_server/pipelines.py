@@ -20,7 +20,7 @@ def start_pipeline(store: Store, request: Record) -> Record:
     if request.get("args"):
         run["hyperparams"] = _overridden(store, source, run, request)
     run["name"] = _run_name(store, run)
-    queue = queue_records.wanted(store, {"queue": request.get("queue")})
+    queue = queue_records.chosen(store, {"queue": request.get("queue")})
     task_states.enqueue(store, run, queue, {"status_message": "Starting pipeline"})
     answer = {"pipeline": run["id"], "enqueued": True}
     if request.get("verify_watched_queue"):

@@ -88,7 +88,7 @@ def create(store: Store, request: Record) -> Record:
 
 
 def _ensure(store: Store, name: str, request: Record) -> Record:
-    """The project of that name, made together with its parents where it does not exist."""
+    """Return the project of that name, created with its parents if it does not exist."""
     for project in store.projects.values():
         if project["name"] == name:
             return project

@@ -31,7 +31,7 @@ Test = Callable[[Record], bool]
 
 @dataclass(frozen=True)
 class Fields:
-    """Which request fields filter, and how. A trailing `*` stands for any field below."""
+    """The request fields that filter, by their kind. A trailing `*` stands for any field below."""
 
     patterns: tuple[str, ...] = ("name",)
     lists: tuple[str, ...] = ("id", "tags", "system_tags")
@@ -50,7 +50,7 @@ class _ListTerms:
 
 
 def value_at(record: Record, path: str) -> Any:
-    """The value below a dotted path; None where there is none."""
+    """Return the value below a dotted path, or None."""
     found = _descend(record, path.split("."))
     return None if found is _MISSING else found
 
@@ -124,21 +124,21 @@ def _sortable(value: Any) -> tuple[int, Any]:
 
 
 def _tests(request: Record, fields: Fields) -> Iterator[Test]:
-    for name, wanted in request.items():
-        if wanted is None:
+    for name, condition in request.items():
+        if condition is None:
             continue
         if name in _MULTI_FIELD:
-            yield _multi_field_test(name, wanted)
-        elif name in fields.patterns and wanted:
-            yield _pattern_test(name, errors.compiled(str(wanted)))
+            yield _multi_field_test(name, condition)
+        elif name in fields.patterns and condition:
+            yield _pattern_test(name, errors.compiled(str(condition)))
         elif _named(name, fields.lists):
-            yield _list_test(name, wanted if isinstance(wanted, list) else [wanted])
+            yield _list_test(name, condition if isinstance(condition, list) else [condition])
         elif _named(name, fields.ranges):
-            yield _range_test(name, wanted)
+            yield _range_test(name, condition)
         elif name in fields.dates:
-            yield _date_test(name, wanted if isinstance(wanted, list) else [wanted])
+            yield _date_test(name, condition if isinstance(condition, list) else [condition])
         elif _named(name, fields.equals):
-            yield _equals_test(name, wanted)
+            yield _equals_test(name, condition)
 
 
 def _named(name: str, patterns: tuple[str, ...]) -> bool:
@@ -156,29 +156,29 @@ def _pattern_test(path: str, pattern: re.Pattern[str]) -> Test:
     return test
 
 
-def _multi_field_test(name: str, wanted: Any) -> Test:
-    if not isinstance(wanted, dict) or "fields" not in wanted:
+def _multi_field_test(name: str, condition: Any) -> Test:
+    if not isinstance(condition, dict) or "fields" not in condition:
         raise errors.bad_request(16, "Invalid value for fields", "failed parsing query field", field=name)
-    if wanted.get("pattern") is None:
-        tests = [_date_test(path, _as_list(wanted.get("datetime"))) for path in wanted["fields"]]
+    if condition.get("pattern") is None:
+        tests = [_date_test(path, _as_list(condition.get("datetime"))) for path in condition["fields"]]
     else:
-        pattern = errors.compiled(wanted["pattern"], re.IGNORECASE)
-        tests = [_pattern_test(path, pattern) for path in wanted["fields"]]
+        pattern = errors.compiled(condition["pattern"], re.IGNORECASE)
+        tests = [_pattern_test(path, pattern) for path in condition["fields"]]
     combine = _MULTI_FIELD[name]
     return (lambda record: combine(test(record) for test in tests)) if tests else (lambda _: True)
 
 
-def _equals_test(path: str, wanted: Any) -> Test:
-    return lambda record: bool(value_at(record, path) == wanted)
+def _equals_test(path: str, value: Any) -> Test:
+    return lambda record: bool(value_at(record, path) == value)
 
 
 def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _list_test(path: str, wanted: list[Any]) -> Test:
+def _list_test(path: str, condition: list[Any]) -> Test:
     """`["a","b"]` any, `["__$all",…]` all, `"-x"` or `"__$not","x"` none of; None matches empty."""
-    terms = _list_terms(path, wanted)
+    terms = _list_terms(path, condition)
     checks: list[Callable[[set[Any]], bool]] = []
     if terms.include_all:
         checks.append(lambda has: has.issuperset(terms.include_all))
@@ -196,9 +196,9 @@ def _list_test(path: str, wanted: list[Any]) -> Test:
     return test
 
 
-def _list_terms(path: str, wanted: list[Any]) -> _ListTerms:
+def _list_terms(path: str, condition: list[Any]) -> _ListTerms:
     terms, context, combine, dash, negate = _ListTerms(), _ANY, "", True, False
-    for value in wanted:
+    for value in condition:
         if value is None:
             terms.or_empty = True
         elif value == "__$nop":
@@ -226,10 +226,10 @@ def _add_term(terms: _ListTerms, value: Any, *, context: str, negate: bool, dash
         (terms.include_all if context == _ALL else terms.include_any).append(value)
 
 
-def _range_test(path: str, wanted: Any) -> Test:
-    if not isinstance(wanted, list) or len(wanted) != 2:
+def _range_test(path: str, condition: Any) -> Test:
+    if not isinstance(condition, list) or len(condition) != 2:
         raise errors.invalid(f"Min and max values should be specified for range field {path}")
-    low, high = wanted
+    low, high = condition
 
     def test(record: Record) -> bool:
         value = value_at(record, path)
@@ -241,9 +241,9 @@ def _range_test(path: str, wanted: Any) -> Test:
     return test
 
 
-def _date_test(path: str, wanted: list[Any]) -> Test:
-    conditions = [re.fullmatch(r"(>=|>|<=|<|)(.+)", str(text)) for text in wanted if text is not None]
-    parsed = [(_COMPARISONS[found[1]], _comparable(found[2])) for found in conditions if found]
+def _date_test(path: str, condition: list[Any]) -> Test:
+    comparisons = [re.fullmatch(r"(>=|>|<=|<|)(.+)", str(text)) for text in condition if text is not None]
+    parsed = [(_COMPARISONS[found[1]], _comparable(found[2])) for found in comparisons if found]
 
     def test(record: Record) -> bool:
         value = _comparable(value_at(record, path))
@@ -253,7 +253,7 @@ def _date_test(path: str, wanted: list[Any]) -> Test:
 
 
 def _comparable(value: Any) -> Any:
-    """Times as times (UTC where none is named), all else as it is."""
+    """Parse a time (in UTC if no zone is named); return anything else as it is."""
     if not isinstance(value, str):
         return value
     try:

@@ -37,8 +37,8 @@ def by_name(store: Store, name: str) -> Record | None:
     return next((queue for queue in store.queues.values() if queue["name"] == name), None)
 
 
-def wanted(store: Store, request: Record) -> str:
-    """The queue that an enqueue names. An unknown *name* makes a new queue: a typo waits for ever."""
+def chosen(store: Store, request: Record) -> str:
+    """Return the queue that an enqueue names. An unknown *name* creates a queue: after a typo a task waits for ever."""
     if request.get("queue") and request.get("queue_name"):
         raise errors.invalid("Either queue id or queue name should be provided")
     if request.get("queue_name"):

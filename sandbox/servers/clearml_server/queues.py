@@ -74,7 +74,7 @@ def get_num_entries(store: Store, request: Record) -> Record:
 
 @endpoint("queues.get_next_task")
 def get_next_task(store: Store, request: Record) -> Record:
-    """Takes the first entry away; the task stays `queued` until its worker says that it started."""
+    """Remove and return the first entry; the task stays `queued` until its worker reports that it started."""
     queue = queue_records.get(store, request["queue"])
     if not queue["entries"]:
         return {}

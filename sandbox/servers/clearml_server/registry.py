@@ -1,4 +1,4 @@
-"""Which function answers which endpoint: `"tasks.get_all" -> function(store, request) -> data`."""
+"""The function of each endpoint: `"tasks.get_all" -> function(store, request) -> data`."""
 
 from __future__ import annotations
 

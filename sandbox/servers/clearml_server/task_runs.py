@@ -10,7 +10,7 @@ from .store import Record, Store, now
 @endpoint("tasks.enqueue")
 def enqueue(store: Store, request: Record) -> Record:
     task = task_records.get(store, request["task"])
-    queue = queue_records.wanted(store, request)
+    queue = queue_records.chosen(store, request)
     answer = task_states.enqueue(store, task, queue, request)
     if request.get("verify_watched_queue"):
         answer["queue_watched"] = queue_records.is_watched(store, queue)

@@ -1,4 +1,4 @@
-"""The task state machine: which status may follow which, and what a change leaves on the task."""
+"""The task state machine: the allowed changes of status, and the fields that a change sets."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def start(store: Store, task: Record, request: Record) -> Record:
 
 
 def stop(store: Store, task: Record, request: Record) -> Record:
-    """Stopped at once when nobody runs it; otherwise only asked to, and its worker ends it."""
+    """Stop a task immediately if no worker runs it; otherwise request it, and its worker ends the task."""
     if task["status"] != "queued" and "development" not in task["system_tags"] and _has_worker(task):
         return change(store, task, task["status"], {**request, "status_message": "stopping"})
     if task["status"] == "queued":

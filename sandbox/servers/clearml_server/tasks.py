@@ -33,8 +33,8 @@ def found(store: Store, request: Record) -> list[Record]:
     return select(shown, request, FIELDS)
 
 
-def _with_subprojects(store: Store, wanted: str | list[str]) -> list[str]:
-    ids = [wanted] if isinstance(wanted, str) else wanted
+def _with_subprojects(store: Store, projects: str | list[str]) -> list[str]:
+    ids = [projects] if isinstance(projects, str) else projects
     below = [p["id"] for p in store.projects.values() if not set(ids).isdisjoint(p.get("path", ()))]
     return [*ids, *below]
 
@@ -66,10 +66,10 @@ def _joined(store: Store, task: Record) -> Record:
 @endpoint("tasks.get_by_id")
 def get_by_id(store: Store, request: Record) -> Record:
     """The whole task: `only_fields` is ignored here."""
-    wanted = request.get("task") or ""
-    if wanted not in store.tasks:
-        raise errors.invalid_task(ids=[wanted] if wanted else [])
-    return {"task": store.tasks[wanted]}
+    task = request.get("task") or ""
+    if task not in store.tasks:
+        raise errors.invalid_task(ids=[task] if task else [])
+    return {"task": store.tasks[task]}
 
 
 @endpoint("tasks.create")
@@ -187,18 +187,18 @@ def move(store: Store, request: Record) -> Record:
     return {"project_id": project}
 
 
-def _many(store: Store, request: Record, one: Callable[[Store, str, Record], Record]) -> Record:
+def _many(store: Store, request: Record, change: Callable[[Store, str, Record], Record]) -> Record:
     """Each id on its own: what succeeded and what failed."""
-    answers = [_one_of_many(store, task, request, one) for task in request.get("ids") or []]
+    answers = [_one_of_many(store, task, request, change) for task in request.get("ids") or []]
     return {
         "succeeded": [answer for answer in answers if "error" not in answer],
         "failed": [answer for answer in answers if "error" in answer],
     }
 
 
-def _one_of_many(store: Store, task: str, request: Record, one: Callable[[Store, str, Record], Record]) -> Record:
+def _one_of_many(store: Store, task: str, request: Record, change: Callable[[Store, str, Record], Record]) -> Record:
     try:
-        return {"id": task, **one(store, task, request)}
+        return {"id": task, **change(store, task, request)}
     except errors.ApiError as error:
         codes = [error.status, error.subcode]
         return {"id": task, "error": {"codes": codes, "msg": error.message, "data": {}}}

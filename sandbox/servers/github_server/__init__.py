@@ -1,9 +1,12 @@
-"""A small local GitHub for demos and tests: the REST API that PyGithub speaks, and a page for each pull request.
+"""A small local GitHub for demos and tests: the REST API that PyGithub uses, and a page for each pull request.
 
 It is a stand-in. It keeps everything in memory, knows only what this project uses, and refuses what the real one
 refuses; code lives in bare git repositories below its directory.
 """
 
+from __future__ import annotations
+
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,23 +22,24 @@ from sandbox.servers.github_server import (
     checks,
     comments,
     commits,
-    door,
+    errors,
     faults,
-    history,
     issues,
     labels,
     pages,
     pulls,
-    refusals,
     repositories,
+    sandbox_api,
     shapes,
+    store,
+    timeline,
 )
 from sandbox.servers.github_server.store import OWNER, Store
 from sandbox.servers.loopback import Listener
 
 __all__ = ["GitHubServer", "start"]
 
-_API = (repositories, commits, pulls, issues, history, comments, labels, checks)
+_API = (repositories, commits, pulls, issues, timeline, comments, labels, checks)
 _PATIENCE = 30  # seconds
 
 
@@ -59,8 +63,8 @@ class GitHubServer:
     ) -> str:
         """A new token: `pat` (or `personal`) of `login`, `workflow` (a job's GITHUB_TOKEN), or `app`.
 
-        `permissions` maps a permission to `read` or `write`; None allows everything. Other processes ask
-        `POST /_sandbox/tokens` for one.
+        `permissions` maps a permission to `read` or `write`; None allows everything. Other processes use
+        `POST /_sandbox/tokens`.
         """
         return self._store.mint(kind, repository=repository, login=login, permissions=permissions)
 
@@ -74,11 +78,15 @@ class GitHubServer:
     ) -> tuple[int, str]:
         """A new GitHub App, installed on the owner's repositories or on one: its id and its private key, as PEM.
 
-        Its installation tokens live for `token_lifetime` seconds. Other processes ask `POST /_sandbox/apps` for one.
+        Its installation tokens live for `token_lifetime` seconds. Other processes use `POST /_sandbox/apps`.
         """
         return apps.register(
             self._store, slug, permissions=permissions, repository=repository, token_lifetime=token_lifetime
         )
+
+    def advance_clock(self, seconds: float) -> None:
+        """Let time pass: GitHub's dates are in whole seconds, and it sorts by them."""
+        store.advance_clock(seconds)
 
     def lose_reply(self, method: str, path: str) -> None:
         """The next such request is carried out, and its connection cut: `path` is how the request's path ends."""
@@ -88,11 +96,16 @@ class GitHubServer:
 
     def event(self, repository: str, number: int, action: str) -> dict[str, Any]:
         """The payload of a `pull_request` event, as GitHub writes it to GITHUB_EVENT_PATH."""
-        asked: dict[str, str | int] = {"repository": repository, "number": number, "action": action}
-        answer = requests.get(f"{self.url}/_sandbox/events/pull_request", params=asked, timeout=_PATIENCE)
+        query: dict[str, str | int] = {"repository": repository, "number": number, "action": action}
+        answer = requests.get(f"{self.url}/_sandbox/events/pull_request", params=query, timeout=_PATIENCE)
         answer.raise_for_status()
         payload: dict[str, Any] = answer.json()
         return payload
+
+    def copy(self, directory: Path) -> GitHubServer:
+        """Start another server, which begins with all that this one has now, in a directory of its own."""
+        shutil.copytree(self._store.directory, directory)
+        return _serve(self._store.copy(directory.resolve()), self.owner_token, port=0)
 
     def stop(self) -> None:
         self._listener.stop()
@@ -102,23 +115,26 @@ def start(directory: Path, *, port: int = 0) -> GitHubServer:
     """Serve on loopback until `stop`; bare repositories go below `directory`. Port 0 takes a free one."""
     directory = directory.resolve()
     directory.mkdir(parents=True, exist_ok=True)
-    store = Store(directory)
-    listener = loopback.listen(_app(store), port, threads=1)  # one at a time: the store needs no lock
-    owner_token = store.mint("personal", repository=None, login=OWNER, permissions=None)
-    return GitHubServer(listener.url, listener.url + shapes.API, owner_token, store, listener)
+    empty = Store(directory)
+    return _serve(empty, empty.mint("personal", repository=None, login=OWNER, permissions=None), port=port)
 
 
-def _app(store: Store) -> Flask:
+def _serve(content: Store, owner_token: str, *, port: int) -> GitHubServer:
+    listener = loopback.listen(_app(content), port, threads=1)  # one at a time: the store needs no lock
+    return GitHubServer(listener.url, listener.url + shapes.API, owner_token, content, listener)
+
+
+def _app(content: Store) -> Flask:
     app = Flask(__name__)
-    app.config["store"] = store
+    app.config["store"] = content
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
     for module in _API:
         app.register_blueprint(module.blueprint, url_prefix=shapes.API + (module.blueprint.url_prefix or ""))
         app.before_request_funcs.setdefault(module.blueprint.name, []).append(access.authenticate)
     app.register_blueprint(apps.blueprint, url_prefix=shapes.API)
     app.register_blueprint(pages.blueprint)
-    app.register_blueprint(door.blueprint)
-    app.register_error_handler(refusals.RefusalError, lambda error: error.response())
+    app.register_blueprint(sandbox_api.blueprint)
+    app.register_error_handler(errors.ApiError, lambda error: error.response())
     app.register_error_handler(HTTPException, pages.unknown)
     app.after_request(faults.lose_reply)
     return app

@@ -1,15 +1,15 @@
-"""Who asks, for which repository, and may they? The same for every endpoint."""
+"""Authentication and permissions, the same for every endpoint: the token, its repository, its user's role."""
 
 import re
 import time
 
 from flask import current_app, g, request
 
-from sandbox.servers.github_server import git, refusals
+from sandbox.servers.github_server import errors, git
 from sandbox.servers.github_server.store import Issue, Pull, Repository, Store, Token
 
 ROLES = ("none", "read", "triage", "write", "maintain", "admin")
-# What GitHub documents for comments, labels and edits: at least one of the two.
+# GitHub documents this for comments, labels and edits: at least one of the two.
 EITHER = ("issues", "pull_requests")
 _HASH = re.compile(r"[0-9a-f]{40}")
 _SPELLINGS = {"pull": "read", "push": "write"}
@@ -26,32 +26,32 @@ def token() -> Token:
 
 
 def login() -> str:
-    """Who acts; nobody on the pages and for payloads of events."""
+    """Return the token's login; "" on the pages and for payloads of events."""
     held: Token | None = g.get("token")
     return held.login if held else ""
 
 
 def authenticate() -> None:
-    """Every call carries a token that was minted here."""
+    """Refuse a call without a token that was minted here."""
     scheme, _, value = request.headers.get("Authorization", "").partition(" ")
     known = store().tokens.get(value.strip()) if scheme.lower() in ("token", "bearer") else None
     if known is None or (known.expires is not None and known.expires <= time.time()):
-        raise refusals.RefusalError(401, "Bad credentials" if scheme else "Requires authentication")
+        raise errors.ApiError(401, "Bad credentials" if scheme else "Requires authentication")
     g.token = known
 
 
 def person() -> Token:
-    """The token of a user; those of workflows and Apps are refused."""
+    """Return the token of a user; refuse those of workflows and Apps."""
     if token().kind != "personal":
-        raise refusals.forbidden(token().kind)
+        raise errors.forbidden(token().kind)
     return token()
 
 
 def repository(owner: str, name: str) -> Repository:
-    """The repository, where the token can see it: a private one of others is 404, as if it did not exist."""
+    """Return the repository. One that the token cannot see is 404, as if it did not exist."""
     found = store().repositories.get(f"{owner}/{name}".lower())
     if found is None or (found.private and not _sees(found)):
-        raise refusals.not_found()
+        raise errors.not_found()
     return found
 
 
@@ -74,21 +74,21 @@ def reaches(repo: Repository, least: str) -> bool:
 def need_read(repo: Repository, *permissions: str) -> None:
     """Public repositories are read with any token, private ones with one of these permissions."""
     if repo.private and not any(token().may(permission, "read") for permission in permissions):
-        raise refusals.forbidden(token().kind)
+        raise errors.forbidden(token().kind)
 
 
 def need_write(repo: Repository, *permissions: str, least: str = "write") -> None:
     """Refuse a token without one of these permissions, and a user whose role is below `least`."""
     if not token().covers(repo) or not any(token().may(permission, "write") for permission in permissions):
-        raise refusals.forbidden(token().kind)
+        raise errors.forbidden(token().kind)
     if not reaches(repo, least):
-        raise refusals.not_allowed()
+        raise errors.not_allowed()
 
 
 def issue(repo: Repository, number: int) -> Issue:
     found = repo.issues.get(number)
     if found is None:
-        raise refusals.not_found()
+        raise errors.not_found()
     return found
 
 
@@ -96,29 +96,29 @@ def pull(repo: Repository, number: int) -> Pull:
     """The pull request with its head as its branch stands now; the base keeps it as refs/pull/N/head."""
     found = repo.pulls.get(number)
     if found is None:
-        raise refusals.not_found()
+        raise errors.not_found()
     refresh(store(), repo, found)
     return found
 
 
-def refresh(held: Store, repo: Repository, one: Pull) -> None:
+def refresh(held: Store, repo: Repository, pull: Pull) -> None:
     """A closed pull request stays as it was; so does one whose branch or fork is gone."""
-    head = held.repositories.get(one.head_repository or "")
-    if head is None or one.issue.state == "closed":
+    head = held.repositories.get(pull.head_repository or "")
+    if head is None or pull.issue.state == "closed":
         return
-    sha = git.find(head.path, f"refs/heads/{one.head_branch}")
-    if sha in (None, one.head_sha):
+    sha = git.find(head.path, f"refs/heads/{pull.head_branch}")
+    if sha in (None, pull.head_sha):
         return
-    git.fetch(repo.path, source=head.path, branch=one.head_branch, ref=f"refs/pull/{one.issue.number}/head")
-    one.previous_head_sha, one.head_sha = one.head_sha, sha or ""
-    one.base_sha = git.find(repo.path, f"refs/heads/{one.base_branch}") or one.base_sha
+    git.fetch(repo.path, source=head.path, branch=pull.head_branch, ref=f"refs/pull/{pull.issue.number}/head")
+    pull.previous_head_sha, pull.head_sha = pull.head_sha, sha or ""
+    pull.base_sha = git.find(repo.path, f"refs/heads/{pull.base_branch}") or pull.base_sha
 
 
 def commit(repo: Repository, ref: str) -> str:
     """The hash of a commit, a branch or a tag."""
     found = find(repo, ref)
     if found is None:
-        raise refusals.RefusalError(422, f"No commit found for SHA: {ref}")
+        raise errors.ApiError(422, f"No commit found for SHA: {ref}")
     return found
 
 
@@ -129,8 +129,8 @@ def find(repo: Repository, ref: str) -> str | None:
     """
     if _HASH.fullmatch(ref):
         return git.find(repo.path, ref) or _fetched(repo, ref)
-    for one in repo.pulls.values():
-        refresh(store(), repo, one)
+    for pull in repo.pulls.values():
+        refresh(store(), repo, pull)
     return git.find(repo.path, ref)
 
 
@@ -144,4 +144,4 @@ def _fetched(repo: Repository, sha: str) -> str | None:
 
 def _network(repo: Repository) -> list[Repository]:
     root = repo.fork_of or repo.full_name
-    return [one for one in store().repositories.values() if root in (one.full_name, one.fork_of)]
+    return [relative for relative in store().repositories.values() if root in (relative.full_name, relative.fork_of)]

@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from sandbox.servers.github_server import access, incoming, refusals, shapes
+from sandbox.servers.github_server import access, errors, request_parsing, shapes
 from sandbox.servers.github_server.store import CheckRun, Repository, Status, now
 
 blueprint = Blueprint("checks", __name__, url_prefix="/repos/<owner>/<name>")
@@ -20,37 +20,37 @@ CONCLUSIONS = ("action_required", "cancelled", "failure", "neutral", "success", 
 def create_status(owner: str, name: str, sha: str) -> Answer:
     repo = access.repository(owner, name)
     _may_set_status(repo)
-    given = incoming.body()
+    given = request_parsing.body()
     _accept(given)
-    one = Status(
+    status = Status(
         id=access.store().new_id(),
         author=access.token().login,
         sha=access.commit(repo, sha),
         state=given["state"],
-        context=incoming.text(given, "context", "default") or "default",
-        description=incoming.text(given, "description"),
-        target_url=incoming.text(given, "target_url"),
+        context=request_parsing.text(given, "context", "default") or "default",
+        description=request_parsing.text(given, "description"),
+        target_url=request_parsing.text(given, "target_url"),
     )
-    repo.statuses.append(one)
-    return jsonify(shapes.status(repo, one)), 201
+    repo.statuses.append(status)
+    return jsonify(shapes.status(repo, status)), 201
 
 
 def _may_set_status(repo: Repository) -> None:
-    if not access.reaches(repo, "write"):  # a user who cannot push is told that there is no such address
-        raise refusals.not_found()
+    if not access.reaches(repo, "write"):  # GitHub answers a user who cannot push as if the address did not exist
+        raise errors.not_found()
     access.need_write(repo, "statuses")
 
 
 def _accept(given: dict[str, Any]) -> None:
-    [state] = incoming.required(given, "state")
+    [state] = request_parsing.required(given, "state")
     if state not in STATES:
-        raise refusals.invalid("Status", "state", code="custom", message="state is not included in the list")
-    if len(incoming.text(given, "description")) > DESCRIPTION_LIMIT:
+        raise errors.invalid("Status", "state", code="custom", message="state is not included in the list")
+    if len(request_parsing.text(given, "description")) > DESCRIPTION_LIMIT:
         message = f"description is too long (maximum is {DESCRIPTION_LIMIT} characters)"
-        raise refusals.invalid("Status", "description", code="custom", message=message)
-    if not incoming.text(given, "target_url", "http:").startswith(("http:", "https:")):
+        raise errors.invalid("Status", "description", code="custom", message=message)
+    if not request_parsing.text(given, "target_url", "http:").startswith(("http:", "https:")):
         message = "target_url must use http(s) scheme"
-        raise refusals.invalid("Status", "target_url", code="custom", message=message)
+        raise errors.invalid("Status", "target_url", code="custom", message=message)
 
 
 @blueprint.get("/commits/<path:sha>/statuses")
@@ -60,8 +60,8 @@ def list_statuses(owner: str, name: str, sha: str) -> Answer:
     repo = access.repository(owner, name)
     access.need_read(repo, "statuses")
     commit = access.commit(repo, sha)
-    found = [one for one in reversed(repo.statuses) if one.sha == commit]
-    return incoming.page(found, lambda one: shapes.status(repo, one))
+    found = [status for status in reversed(repo.statuses) if status.sha == commit]
+    return request_parsing.page(found, lambda status: shapes.status(repo, status))
 
 
 @blueprint.get("/commits/<path:sha>/status")
@@ -75,7 +75,7 @@ def combined_status(owner: str, name: str, sha: str) -> Answer:
             "state": combined(newest),
             "sha": commit,
             "total_count": len(newest),
-            "statuses": [shapes.status(repo, one) for one in newest],
+            "statuses": [shapes.status(repo, status) for status in newest],
             "repository": shapes.repository(repo),
             "commit_url": shapes.link(repo, commit)["url"],
             "url": f"{shapes.link(repo, commit)['url']}/status",
@@ -84,7 +84,7 @@ def combined_status(owner: str, name: str, sha: str) -> Answer:
 
 
 def combined(newest: list[Status]) -> str:
-    states = {one.state for one in newest}
+    states = {status.state for status in newest}
     if states & {"failure", "error"}:
         return "failure"
     return "pending" if "pending" in states or not states else "success"
@@ -92,16 +92,16 @@ def combined(newest: list[Status]) -> str:
 
 def latest_statuses(repo: Repository, sha: str) -> list[Status]:
     """The newest status of each context."""
-    return list({one.context.lower(): one for one in repo.statuses if one.sha == sha}.values())
+    return list({status.context.lower(): status for status in repo.statuses if status.sha == sha}.values())
 
 
 @blueprint.post("/check-runs")
 def create_check_run(owner: str, name: str) -> Answer:
     repo = access.repository(owner, name)
     _need_app(repo)
-    given = incoming.body()
-    called, head_sha = incoming.required(given, "name", "head_sha")
-    one = CheckRun(
+    given = request_parsing.body()
+    called, head_sha = request_parsing.required(given, "name", "head_sha")
+    run = CheckRun(
         id=access.store().new_id(),
         author=access.token().login,
         sha=access.commit(repo, head_sha),
@@ -112,21 +112,21 @@ def create_check_run(owner: str, name: str) -> Answer:
         external_id="",
         output={},
     )
-    _change(one, given)
-    repo.checks.append(one)
-    return jsonify(shapes.check_run(repo, one)), 201
+    _change(run, given)
+    repo.checks.append(run)
+    return jsonify(shapes.check_run(repo, run)), 201
 
 
 @blueprint.patch("/check-runs/<int:number>")
 def update_check_run(owner: str, name: str, number: int) -> Answer:
     repo = access.repository(owner, name)
     _need_app(repo)
-    one = _found(repo, number)
-    if one.author != access.token().login:
+    run = _found(repo, number)
+    if run.author != access.token().login:
         message = "Invalid app_id - check run can only be modified by the GitHub App that created it."
-        raise refusals.RefusalError(403, message)
-    _change(one, incoming.body())
-    return jsonify(shapes.check_run(repo, one))
+        raise errors.ApiError(403, message)
+    _change(run, request_parsing.body())
+    return jsonify(shapes.check_run(repo, run))
 
 
 @blueprint.get("/check-runs/<int:number>")
@@ -141,59 +141,61 @@ def list_check_runs(owner: str, name: str, sha: str) -> Answer:
     """The newest of each name, or all with `filter=all`."""
     repo = access.repository(owner, name)
     access.need_read(repo, "checks")
-    commit, asked = access.commit(repo, sha), request.args
-    runs = [one for one in repo.checks if one.sha == commit]
+    commit, filters = access.commit(repo, sha), request.args
+    runs = [run for run in repo.checks if run.sha == commit]
     found = [
-        one
-        for one in (runs if asked.get("filter") == "all" else latest_checks(runs))
-        if asked.get("check_name", one.name) == one.name and asked.get("status", one.status) == one.status
+        run
+        for run in (runs if filters.get("filter") == "all" else latest_checks(runs))
+        if filters.get("check_name", run.name) == run.name and filters.get("status", run.status) == run.status
     ]
-    return incoming.page(found, lambda one: shapes.check_run(repo, one), key="check_runs")
+    return request_parsing.page(found, lambda run: shapes.check_run(repo, run), key="check_runs")
 
 
 def latest_checks(runs: list[CheckRun]) -> list[CheckRun]:
-    return list({(one.author, one.name): one for one in runs}.values())
+    return list({(run.author, run.name): run for run in runs}.values())
 
 
 def _need_app(repo: Repository) -> None:
     """The Checks API writes for Apps and workflow tokens only."""
     if access.token().kind == "personal":
-        raise refusals.RefusalError(403, "You must authenticate via a GitHub App.")
+        raise errors.ApiError(403, "You must authenticate via a GitHub App.")
     access.need_write(repo, "checks")
 
 
 def _found(repo: Repository, number: int) -> CheckRun:
-    for one in repo.checks:
-        if one.id == number:
-            return one
-    raise refusals.not_found()
+    for run in repo.checks:
+        if run.id == number:
+            return run
+    raise errors.not_found()
 
 
-def _change(one: CheckRun, given: dict[str, Any]) -> None:
+def _change(run: CheckRun, given: dict[str, Any]) -> None:
     """A conclusion completes a run; what the request leaves out stays."""
     output = _output(given)
-    status, conclusion = _standing(one, given)
-    one.status, one.conclusion = status, conclusion
-    one.completed = incoming.text(given, "completed_at", one.completed or now()) if status == "completed" else None
-    one.name = incoming.text(given, "name", one.name)
-    one.details_url = incoming.text(given, "details_url", one.details_url)
-    one.external_id = incoming.text(given, "external_id", one.external_id)
-    one.started = incoming.text(given, "started_at", one.started)
-    one.annotations += len(output.pop("annotations", []))
-    one.output = {**one.output, **output}
+    status, conclusion = _standing(run, given)
+    run.status, run.conclusion = status, conclusion
+    run.completed = (
+        request_parsing.text(given, "completed_at", run.completed or now()) if status == "completed" else None
+    )
+    run.name = request_parsing.text(given, "name", run.name)
+    run.details_url = request_parsing.text(given, "details_url", run.details_url)
+    run.external_id = request_parsing.text(given, "external_id", run.external_id)
+    run.started = request_parsing.text(given, "started_at", run.started)
+    run.annotations += len(output.pop("annotations", []))
+    run.output = {**run.output, **output}
 
 
-def _standing(one: CheckRun, given: dict[str, Any]) -> tuple[str, str | None]:
-    status, conclusion = incoming.text(given, "status", one.status), given.get("conclusion")
+def _standing(run: CheckRun, given: dict[str, Any]) -> tuple[str, str | None]:
+    status, conclusion = request_parsing.text(given, "status", run.status), given.get("conclusion")
     if status not in (*RUNNING, "completed"):
-        raise refusals.invalid("CheckRun", "status")
+        raise errors.invalid("CheckRun", "status")
     if conclusion is not None and conclusion not in CONCLUSIONS:
-        raise refusals.invalid("CheckRun", "conclusion")
-    if conclusion is None and status == "completed" and one.conclusion is None:
-        raise refusals.not_supplied(["conclusion"])
+        raise errors.invalid("CheckRun", "conclusion")
+    if conclusion is None and status == "completed" and run.conclusion is None:
+        raise errors.not_supplied(["conclusion"])
     if conclusion is None and status != "completed":
         return status, None
-    return "completed", conclusion or one.conclusion
+    return "completed", conclusion or run.conclusion
 
 
 def _output(given: dict[str, Any]) -> dict[str, Any]:
@@ -201,10 +203,10 @@ def _output(given: dict[str, Any]) -> dict[str, Any]:
     if output is None:
         return {}
     if not isinstance(output, dict):
-        raise refusals.wrong_type("output", output)
-    incoming.required(output, "title", "summary")
+        raise errors.wrong_type("output", output)
+    request_parsing.required(output, "title", "summary")
     for field in ("summary", "text"):
-        _short_enough(field, incoming.text(output, field))
+        _short_enough(field, request_parsing.text(output, field))
     return {key: output[key] for key in ("title", "summary", "text", "annotations") if output.get(key)}
 
 
@@ -212,7 +214,7 @@ def _short_enough(field: str, text: str) -> None:
     """Characters are counted first, then bytes: https://github.com/github/docs/issues/35252."""
     if len(text) > OUTPUT_LIMIT:
         message = f"Invalid request.\n\nOnly {OUTPUT_LIMIT} characters are allowed; {len(text)} were supplied."
-        raise refusals.RefusalError(422, message)
+        raise errors.ApiError(422, message)
     if len(text.encode()) > OUTPUT_LIMIT:
         message = f"{field} exceeds a maximum bytesize of {OUTPUT_LIMIT}"
-        raise refusals.invalid("CheckRun", field, code="custom", message=message)
+        raise errors.invalid("CheckRun", field, code="custom", message=message)

@@ -4,12 +4,12 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from sandbox.servers.github_server import access, changes, conversation_shapes, git, incoming, refusals, shapes
+from sandbox.servers.github_server import access, conversation_shapes, diffs, errors, git, request_parsing, shapes
 from sandbox.servers.github_server.store import Pull, Repository
 
 blueprint = Blueprint("commits", __name__, url_prefix="/repos/<owner>/<name>")
 Answer = Response | tuple[Response, int]
-FILES_LIMIT = 300  # of a comparison; those beyond are left out without a word
+FILES_LIMIT = 300  # of a comparison; those beyond are left out without a notice
 RAW = "application/vnd.github.raw"
 
 
@@ -23,25 +23,25 @@ def _readable(owner: str, name: str) -> Repository:
 def list_commits(owner: str, name: str) -> Answer:
     repo = _readable(owner, name)
     if not git.refs(repo.path, "refs/heads/"):
-        raise refusals.RefusalError(409, "Git Repository is empty.")
+        raise errors.ApiError(409, "Git Repository is empty.")
     start = git.find(repo.path, request.args.get("sha", repo.default_branch))
     if start is None:
-        raise refusals.not_found()
+        raise errors.not_found()
     found = git.commits(repo.path, start, name=request.args.get("path", ""))
-    return incoming.page(found, lambda one: shapes.commit(repo, one))
+    return request_parsing.page(found, lambda commit: shapes.commit(repo, commit))
 
 
 @blueprint.get("/commits/<path:ref>")
 def get_commit(owner: str, name: str, ref: str) -> Answer:
     repo = _readable(owner, name)
-    one = git.commit(repo.path, access.commit(repo, ref))
-    files = changes.between(repo.path, one.parents[0] if one.parents else changes.EMPTY_TREE, one.sha)
+    commit = git.commit(repo.path, access.commit(repo, ref))
+    files = diffs.between(repo.path, commit.parents[0] if commit.parents else diffs.EMPTY_TREE, commit.sha)
     added, removed = (sum(file.count(sign) for file in files) for sign in "+-")
     return jsonify(
         {
-            **shapes.commit(repo, one),
+            **shapes.commit(repo, commit),
             "stats": {"total": added + removed, "additions": added, "deletions": removed},
-            "files": [shapes.changed_file(repo, one.sha, file) for file in files],
+            "files": [shapes.changed_file(repo, commit.sha, file) for file in files],
         }
     )
 
@@ -51,33 +51,33 @@ def get_git_commit(owner: str, name: str, sha: str) -> Answer:
     repo = _readable(owner, name)
     found = access.find(repo, sha)
     if found is None:
-        raise refusals.not_found()
+        raise errors.not_found()
     return jsonify(shapes.git_commit(repo, git.commit(repo.path, found)))
 
 
 @blueprint.get("/commits/<sha>/pulls")
 def list_pulls_of_commit(owner: str, name: str, sha: str) -> Answer:
-    """The pull requests that brought the commit, or propose it."""
+    """List the pull requests that merged or propose the commit."""
     repo = access.repository(owner, name)
     access.need_read(repo, "pull_requests", "contents")
     commit = access.commit(repo, sha)
     pulls = [access.pull(repo, number) for number in sorted(repo.pulls)]
-    return incoming.page(
-        [one for one in pulls if _holds(repo, one, commit)], lambda one: conversation_shapes.pull(repo, one)
+    return request_parsing.page(
+        [pull for pull in pulls if _holds(repo, pull, commit)], lambda pull: conversation_shapes.pull(repo, pull)
     )
 
 
-def _holds(repo: Repository, one: Pull, commit: str) -> bool:
-    proposed = [held.sha for held in git.between(repo.path, one.base_sha, one.head_sha)]
-    return commit in proposed or (one.merge is not None and commit in one.merge.landed)
+def _holds(repo: Repository, pull: Pull, commit: str) -> bool:
+    proposed = [held.sha for held in git.between(repo.path, pull.base_sha, pull.head_sha)]
+    return commit in proposed or (pull.merge is not None and commit in pull.merge.landed)
 
 
 @blueprint.get("/branches")
 def list_branches(owner: str, name: str) -> Answer:
     repo = _readable(owner, name)
     found = sorted(git.refs(repo.path, "refs/heads/").items())
-    return incoming.page(
-        found, lambda one: _branch(repo, one[0].removeprefix("refs/heads/"), shapes.link(repo, one[1]))
+    return request_parsing.page(
+        found, lambda ref: _branch(repo, ref[0].removeprefix("refs/heads/"), shapes.link(repo, ref[1]))
     )
 
 
@@ -86,7 +86,7 @@ def get_branch(owner: str, name: str, branch: str) -> Answer:
     repo = _readable(owner, name)
     sha = git.find(repo.path, f"refs/heads/{branch}")
     if sha is None:
-        raise refusals.RefusalError(404, "Branch not found")
+        raise errors.ApiError(404, "Branch not found")
     return jsonify(_branch(repo, branch, shapes.commit(repo, git.commit(repo.path, sha))))
 
 
@@ -101,7 +101,7 @@ def get_ref(owner: str, name: str, ref: str) -> Answer:
     _refresh(repo)
     sha = git.refs(repo.path, f"refs/{ref}").get(f"refs/{ref}")
     if sha is None:
-        raise refusals.not_found()
+        raise errors.not_found()
     return jsonify(_ref(repo, f"refs/{ref}", sha))
 
 
@@ -109,18 +109,18 @@ def get_ref(owner: str, name: str, ref: str) -> Answer:
 def list_refs(owner: str, name: str, prefix: str) -> Answer:
     repo = _readable(owner, name)
     _refresh(repo)
-    found = [one for one in git.refs(repo.path, "refs/").items() if one[0].startswith(f"refs/{prefix}")]
-    return incoming.page(found, lambda one: _ref(repo, *one))
+    found = [ref for ref in git.refs(repo.path, "refs/").items() if ref[0].startswith(f"refs/{prefix}")]
+    return request_parsing.page(found, lambda ref: _ref(repo, *ref))
 
 
 @blueprint.delete("/git/refs/heads/<path:branch>")
 def delete_branch(owner: str, name: str, branch: str) -> Answer:
-    """What "Delete branch" on a merged pull request does."""
+    """Delete a branch, as "Delete branch" on a merged pull request does."""
     repo = access.repository(owner, name)
     access.need_write(repo, "contents")
     _refresh(repo)
     if git.find(repo.path, f"refs/heads/{branch}") is None:
-        raise refusals.RefusalError(422, "Reference does not exist")
+        raise errors.ApiError(422, "Reference does not exist")
     git.run(repo.path, "update-ref", "-d", f"refs/heads/{branch}")
     return Response(status=204)
 
@@ -142,16 +142,16 @@ def compare(owner: str, name: str, ends: str) -> Answer:
     repo = _readable(owner, name)
     found = [_resolve(repo, end) for end in ends.split("...")]
     if len(found) != 2 or None in found:
-        raise refusals.not_found()
+        raise errors.not_found()
     return jsonify(_comparison(repo, str(found[0]), str(found[1]), ends))
 
 
 def _resolve(repo: Repository, end: str) -> str | None:
     """`ref`, or `owner:ref` and `owner:repository:ref` of a fork."""
-    *where, ref = end.split(":")
-    if not where:
+    *fork, ref = end.split(":")
+    if not fork:
         return access.find(repo, ref)
-    other = access.store().repositories.get(f"{where[0]}/{where[1] if len(where) > 1 else repo.name}".lower())
+    other = access.store().repositories.get(f"{fork[0]}/{fork[1] if len(fork) > 1 else repo.name}".lower())
     if other is None or other is repo:
         return git.find(repo.path, ref) if other else None
     if git.find(other.path, f"refs/heads/{ref}"):
@@ -162,9 +162,9 @@ def _resolve(repo: Repository, end: str) -> str | None:
 def _comparison(repo: Repository, base: str, head: str, ends: str) -> dict[str, Any]:
     merge_base = git.merge_base(repo.path, base, head)
     if merge_base is None:
-        raise refusals.RefusalError(404, f"No common ancestor between {ends.replace('...', ' and ')}.")
+        raise errors.ApiError(404, f"No common ancestor between {ends.replace('...', ' and ')}.")
     ahead, behind = git.between(repo.path, base, head), git.between(repo.path, head, base)
-    changed = changes.between(repo.path, merge_base, head)
+    changed = diffs.between(repo.path, merge_base, head)
     page = f"{shapes.web()}/{repo.full_name}/compare/{ends}"
     return {
         "url": f"{shapes.api()}/repos/{repo.full_name}/compare/{ends}",
@@ -178,8 +178,8 @@ def _comparison(repo: Repository, base: str, head: str, ends: str) -> dict[str, 
         "total_commits": len(ahead),
         "base_commit": shapes.commit(repo, git.commit(repo.path, base)),
         "merge_base_commit": shapes.commit(repo, git.commit(repo.path, merge_base)),
-        "commits": [shapes.commit(repo, one) for one in ahead],
-        "files": [shapes.changed_file(repo, head, one) for one in changed[:FILES_LIMIT]],
+        "commits": [shapes.commit(repo, commit) for commit in ahead],
+        "files": [shapes.changed_file(repo, head, file) for file in changed[:FILES_LIMIT]],
     }
 
 
@@ -192,7 +192,7 @@ def _standing(*, ahead: bool, behind: bool) -> str:
 @blueprint.get("/contents", defaults={"path": ""}, strict_slashes=False)
 @blueprint.get("/contents/<path:path>")
 def contents(owner: str, name: str, path: str) -> Answer:
-    """A file, or what a directory holds."""
+    """Return a file, or the entries of a directory."""
     repo, path = _readable(owner, name), path.strip("/")
     ref = request.args.get("ref") or repo.default_branch
     commit = access.find(repo, ref)
@@ -200,14 +200,14 @@ def contents(owner: str, name: str, path: str) -> Answer:
         raise _without_commit(repo, ref)
     entries = git.listing(repo.path, commit, path)
     if entries is None:
-        raise refusals.not_found()
-    if [one.path for one in entries] != [path]:
-        return jsonify([shapes.entry(repo, ref, one, whole=False) for one in entries])
+        raise errors.not_found()
+    if [entry.path for entry in entries] != [path]:
+        return jsonify([shapes.entry(repo, ref, entry, whole=False) for entry in entries])
     if RAW in request.headers.get("Accept", ""):
         return Response(git.blob(repo.path, entries[0].sha), mimetype=f"{RAW}; charset=utf-8")
     return jsonify(shapes.entry(repo, ref, entries[0], whole=True))
 
 
-def _without_commit(repo: Repository, ref: str) -> refusals.RefusalError:
+def _without_commit(repo: Repository, ref: str) -> errors.ApiError:
     empty = not git.refs(repo.path, "refs/heads/")
-    return refusals.RefusalError(404, "This repository is empty." if empty else f"No commit found for the ref {ref}")
+    return errors.ApiError(404, "This repository is empty." if empty else f"No commit found for the ref {ref}")

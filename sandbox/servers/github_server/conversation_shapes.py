@@ -1,154 +1,154 @@
-"""GitHub's JSON shapes of issues, pull requests and what is said on them."""
+"""GitHub's JSON shapes of issues, pull requests, and their comments and events."""
 
 from urllib.parse import quote
 
-from sandbox.servers.github_server import access, changes, git, merging, shapes
+from sandbox.servers.github_server import access, diffs, git, merging, shapes
 from sandbox.servers.github_server.shapes import Shape, api, association, performed_via, user, web
 from sandbox.servers.github_server.store import Comment, Event, Issue, Pull, Repository
 
 
-def page(repo: Repository, one: Issue) -> str:
-    return f"{web()}/{repo.full_name}/{'pull' if one.number in repo.pulls else 'issues'}/{one.number}"
+def page(repo: Repository, issue: Issue) -> str:
+    return f"{web()}/{repo.full_name}/{'pull' if issue.number in repo.pulls else 'issues'}/{issue.number}"
 
 
 def label(repo: Repository, name: str) -> Shape:
-    one = repo.labels[name.lower()]
+    held = repo.labels[name.lower()]
     return {
-        "id": one.id,
-        "node_id": f"LA_{one.id}",
-        "url": f"{api()}/repos/{repo.full_name}/labels/{quote(one.name)}",
-        "name": one.name,
-        "color": one.color,
+        "id": held.id,
+        "node_id": f"LA_{held.id}",
+        "url": f"{api()}/repos/{repo.full_name}/labels/{quote(held.name)}",
+        "name": held.name,
+        "color": held.color,
         "default": False,
-        "description": one.description,
+        "description": held.description,
     }
 
 
-def comment(repo: Repository, one: Issue, said: Comment) -> Shape:
+def comment(repo: Repository, issue: Issue, comment: Comment) -> Shape:
     return {
-        "id": said.id,
-        "node_id": f"IC_{said.id}",
-        "url": f"{api()}/repos/{repo.full_name}/issues/comments/{said.id}",
-        "html_url": f"{page(repo, one)}#issuecomment-{said.id}",
-        "issue_url": f"{api()}/repos/{repo.full_name}/issues/{one.number}",
-        "user": user(said.author),
-        "body": said.body,
-        "author_association": association(repo, said.author),
-        "performed_via_github_app": performed_via(said.author),
-        "created_at": said.created,
-        "updated_at": said.updated,
+        "id": comment.id,
+        "node_id": f"IC_{comment.id}",
+        "url": f"{api()}/repos/{repo.full_name}/issues/comments/{comment.id}",
+        "html_url": f"{page(repo, issue)}#issuecomment-{comment.id}",
+        "issue_url": f"{api()}/repos/{repo.full_name}/issues/{issue.number}",
+        "user": user(comment.author),
+        "body": comment.body,
+        "author_association": association(repo, comment.author),
+        "performed_via_github_app": performed_via(comment.author),
+        "created_at": comment.created,
+        "updated_at": comment.updated,
     }
 
 
-def event(repo: Repository, said: Event) -> Shape:
+def event(repo: Repository, event: Event) -> Shape:
     shape = {
-        "id": said.id,
-        "node_id": f"E_{said.id}",
-        "url": f"{api()}/repos/{repo.full_name}/issues/events/{said.id}",
-        "event": said.kind,
-        "actor": user(said.actor),
-        "commit_id": said.commit or None,
-        "commit_url": shapes.link(repo, said.commit)["url"] if said.commit else None,
-        "created_at": said.created,
+        "id": event.id,
+        "node_id": f"E_{event.id}",
+        "url": f"{api()}/repos/{repo.full_name}/issues/events/{event.id}",
+        "event": event.kind,
+        "actor": user(event.actor),
+        "commit_id": event.commit or None,
+        "commit_url": shapes.link(repo, event.commit)["url"] if event.commit else None,
+        "created_at": event.created,
     }
-    if not said.label:
+    if not event.label:
         return shape
-    known = repo.labels.get(said.label.lower())
-    return {**shape, "label": {"name": said.label, "color": known.color if known else "ededed"}}
+    known = repo.labels.get(event.label.lower())
+    return {**shape, "label": {"name": event.label, "color": known.color if known else "ededed"}}
 
 
-def issue(repo: Repository, one: Issue) -> Shape:
-    url = f"{api()}/repos/{repo.full_name}/issues/{one.number}"
+def issue(repo: Repository, issue: Issue) -> Shape:
+    url = f"{api()}/repos/{repo.full_name}/issues/{issue.number}"
     shape = {
-        **_common(repo, one),
+        **_common(repo, issue),
         "url": url,
         "repository_url": f"{api()}/repos/{repo.full_name}",
         "events_url": f"{url}/events",
         "timeline_url": f"{url}/timeline",
         "labels_url": f"{url}/labels{{/name}}",
-        "closed_by": user(one.closed_by) if one.closed_by else None,
-        "state_reason": one.state_reason,
+        "closed_by": user(issue.closed_by) if issue.closed_by else None,
+        "state_reason": issue.state_reason,
         "performed_via_github_app": None,
     }
-    pull = repo.pulls.get(one.number)
+    pull = repo.pulls.get(issue.number)
     return {**shape, "draft": pull.draft, "pull_request": _reference(repo, pull)} if pull else shape
 
 
-def _common(repo: Repository, one: Issue) -> Shape:
-    """What issues and pull requests share."""
+def _common(repo: Repository, issue: Issue) -> Shape:
+    """Return the fields that issues and pull requests share."""
     return {
-        "id": one.id,
-        "node_id": f"I_{one.id}",
-        "number": one.number,
-        "html_url": page(repo, one),
-        "comments_url": f"{api()}/repos/{repo.full_name}/issues/{one.number}/comments",
-        "title": one.title,
-        "body": one.body or None,
-        "user": user(one.author),
-        "author_association": association(repo, one.author),
-        "state": one.state,
+        "id": issue.id,
+        "node_id": f"I_{issue.id}",
+        "number": issue.number,
+        "html_url": page(repo, issue),
+        "comments_url": f"{api()}/repos/{repo.full_name}/issues/{issue.number}/comments",
+        "title": issue.title,
+        "body": issue.body or None,
+        "user": user(issue.author),
+        "author_association": association(repo, issue.author),
+        "state": issue.state,
         "locked": False,
         "active_lock_reason": None,
-        "labels": [label(repo, name) for name in one.labels],
+        "labels": [label(repo, name) for name in issue.labels],
         "assignee": None,
         "assignees": [],
         "milestone": None,
-        "comments": len(one.comments),
-        "created_at": one.created,
-        "updated_at": one.updated,
-        "closed_at": one.closed,
+        "comments": len(issue.comments),
+        "created_at": issue.created,
+        "updated_at": issue.updated,
+        "closed_at": issue.closed,
     }
 
 
-def _reference(repo: Repository, one: Pull) -> Shape:
-    address = page(repo, one.issue)
+def _reference(repo: Repository, pull: Pull) -> Shape:
+    address = page(repo, pull.issue)
     return {
-        "url": f"{api()}/repos/{repo.full_name}/pulls/{one.issue.number}",
+        "url": f"{api()}/repos/{repo.full_name}/pulls/{pull.issue.number}",
         "html_url": address,
         "diff_url": f"{address}.diff",
         "patch_url": f"{address}.patch",
-        "merged_at": one.merge.at if one.merge else None,
+        "merged_at": pull.merge.at if pull.merge else None,
     }
 
 
-def pull(repo: Repository, one: Pull) -> Shape:
+def pull(repo: Repository, pull: Pull) -> Shape:
     """As lists show it."""
-    common = _common(repo, one.issue)
+    common = _common(repo, pull.issue)
     del common["comments"]
-    merged = one.merge.commit if one.merge else one.trial.commit if one.trial else None
+    merged = pull.merge.commit if pull.merge else pull.trial.commit if pull.trial else None
     return {
         **common,
-        **_reference(repo, one),
-        **_pull_addresses(repo, one),
-        "id": one.id,
-        "node_id": f"PR_{one.id}",
-        "draft": one.draft,
+        **_reference(repo, pull),
+        **_pull_addresses(repo, pull),
+        "id": pull.id,
+        "node_id": f"PR_{pull.id}",
+        "draft": pull.draft,
         "merge_commit_sha": merged,
         "requested_reviewers": [],
         "requested_teams": [],
         "auto_merge": None,
-        "head": _side(access.store().repositories.get(one.head_repository or ""), one.head_owner, *_head(one)),
-        "base": _side(repo, repo.owner, one.base_branch, one.base_sha),
+        "head": _side(access.store().repositories.get(pull.head_repository or ""), pull.head_owner, *_head(pull)),
+        "base": _side(repo, repo.owner, pull.base_branch, pull.base_sha),
     }
 
 
-def _head(one: Pull) -> tuple[str, str]:
-    return one.head_branch, one.head_sha
+def _head(pull: Pull) -> tuple[str, str]:
+    return pull.head_branch, pull.head_sha
 
 
-def _pull_addresses(repo: Repository, one: Pull) -> Shape:
+def _pull_addresses(repo: Repository, pull: Pull) -> Shape:
     base = f"{api()}/repos/{repo.full_name}"
-    url, issue_url = f"{base}/pulls/{one.issue.number}", f"{base}/issues/{one.issue.number}"
+    url, issue_url = f"{base}/pulls/{pull.issue.number}", f"{base}/issues/{pull.issue.number}"
     addresses = {
         "issue_url": issue_url,
         "commits_url": f"{url}/commits",
         "review_comments_url": f"{url}/comments",
         "review_comment_url": f"{base}/pulls/comments{{/number}}",
-        "statuses_url": f"{base}/statuses/{one.head_sha}",
+        "statuses_url": f"{base}/statuses/{pull.head_sha}",
     }
     named = {
         "self": url,
-        "html": page(repo, one.issue),
+        "html": page(repo, pull.issue),
         "issue": issue_url,
         "comments": f"{issue_url}/comments",
         "commits": f"{url}/commits",
@@ -157,22 +157,23 @@ def _pull_addresses(repo: Repository, one: Pull) -> Shape:
     return {**addresses, "_links": {name: {"href": address} for name, address in named.items()}}
 
 
-def whole_pull(repo: Repository, one: Pull) -> Shape:
+def whole_pull(repo: Repository, pull_request: Pull) -> Shape:
     """As its own address shows it: with its size, and whether it can be merged."""
-    mergeable = None if one.issue.state == "closed" else merging.trial(repo, one) is not None
-    base = merging.diff_base(repo, one)
-    files = changes.between(repo.path, base, one.head_sha)
+    state = "draft" if pull_request.draft else "clean"
+    mergeable = None if pull_request.issue.state == "closed" else merging.trial(repo, pull_request) is not None
+    base = merging.diff_base(repo, pull_request)
+    files = diffs.between(repo.path, base, pull_request.head_sha)
     return {
-        **pull(repo, one),
-        "merged": one.merge is not None,
-        "merged_by": user(one.merge.by) if one.merge else None,
+        **pull(repo, pull_request),
+        "merged": pull_request.merge is not None,
+        "merged_by": user(pull_request.merge.by) if pull_request.merge else None,
         "mergeable": mergeable,
         "rebaseable": mergeable,
-        "mergeable_state": {True: "draft" if one.draft else "clean", False: "dirty", None: "unknown"}[mergeable],
-        "comments": len(one.issue.comments),
+        "mergeable_state": {True: state, False: "dirty", None: "unknown"}[mergeable],
+        "comments": len(pull_request.issue.comments),
         "review_comments": 0,
         "maintainer_can_modify": False,
-        "commits": len(git.between(repo.path, base, one.head_sha)),
+        "commits": len(git.between(repo.path, base, pull_request.head_sha)),
         "additions": sum(file.count("+") for file in files),
         "deletions": sum(file.count("-") for file in files),
         "changed_files": len(files),

@@ -1,4 +1,4 @@
-"""Faults that a test orders through the door."""
+"""Faults that a test orders through the sandbox's own API."""
 
 import socket
 
@@ -8,7 +8,7 @@ from sandbox.servers.github_server import access
 
 
 def lose_reply(response: Response) -> Response:
-    """Cuts the connection under a request whose reply is to be lost; what it did stays done."""
+    """Cut the connection under a request whose reply is to be lost; its effect stays."""
     store = access.store()
     for ordered in store.replies_to_lose:
         if request.method == ordered[0] and request.path.endswith(ordered[1]) and response.status_code < 400:

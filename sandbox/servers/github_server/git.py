@@ -42,7 +42,7 @@ class Entry:
 
 
 def run(path: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
-    """What a git command printed. Raises GitError."""
+    """Run git; return its output. Raises GitError."""
     command = ["git", "-C", str(path), *arguments]
     done = subprocess.run(command, capture_output=True, check=False, env={**_environment(), **(environment or {})})
     if done.returncode:
@@ -98,16 +98,16 @@ def refs(path: Path, prefix: str) -> dict[str, str]:
 
 
 def commits(path: Path, *revisions: str, name: str = "") -> list[Commit]:
-    """As `git log` finds them: newest first, and only those that touch a file where one is named."""
-    told = run(path, "log", "-z", _DATE, _FORMAT, *revisions, "--", *([name] if name else []))
-    values = told.split("\0")[:-1]
+    """Return commits as `git log` lists them: newest first, and only those that touch `name` if it is given."""
+    output = run(path, "log", "-z", _DATE, _FORMAT, *revisions, "--", *([name] if name else []))
+    values = output.split("\0")[:-1]
     size = len(_FIELDS)
     return [_commit(*values[start : start + size]) for start in range(0, len(values), size)]
 
 
-def _commit(sha: str, tree: str, parents: str, *said: str) -> Commit:
-    author, committer = (dict(zip(("name", "email", "date"), said[at : at + 3], strict=True)) for at in (0, 3))
-    return Commit(sha, tree, tuple(parents.split()), author, committer, said[6].rstrip("\n"))
+def _commit(sha: str, tree: str, parents: str, *rest: str) -> Commit:
+    author, committer = (dict(zip(("name", "email", "date"), rest[at : at + 3], strict=True)) for at in (0, 3))
+    return Commit(sha, tree, tuple(parents.split()), author, committer, rest[6].rstrip("\n"))
 
 
 def commit(path: Path, sha: str) -> Commit:
@@ -127,7 +127,7 @@ def merge_base(path: Path, base: str, head: str) -> str | None:
 
 
 def listing(path: Path, ref: str, name: str) -> list[Entry] | None:
-    """The file, or the entries of the directory; None where there is neither."""
+    """Return the file, or the entries of the directory, or None."""
     try:
         kind = run(path, "cat-file", "-t", f"{ref}:{name}").strip()
     except GitError:
@@ -138,8 +138,8 @@ def listing(path: Path, ref: str, name: str) -> list[Entry] | None:
 
 
 def _entry(record: str) -> Entry:
-    told, path = record.split("\t", 1)
-    mode, kind, sha, size = told.split()
+    fields, path = record.split("\t", 1)
+    mode, kind, sha, size = fields.split()
     return Entry(mode, kind, sha, 0 if size == "-" else int(size), path)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
-from sandbox.servers.github_server import access, conversation_shapes, history, incoming, refusals
+from sandbox.servers.github_server import access, conversation_shapes, errors, request_parsing, timeline
 from sandbox.servers.github_server.store import Issue, Label, Repository
 
 blueprint = Blueprint("labels", __name__, url_prefix="/repos/<owner>/<name>")
@@ -16,18 +16,18 @@ COLOR = "ededed"  # of a label that came to be by its use
 def list_labels(owner: str, name: str) -> Answer:
     repo = access.repository(owner, name)
     access.need_read(repo, "issues", "pull_requests")
-    return incoming.page(sorted(repo.labels), lambda label: conversation_shapes.label(repo, label))
+    return request_parsing.page(sorted(repo.labels), lambda label: conversation_shapes.label(repo, label))
 
 
 @blueprint.post("/labels")
 def create_label(owner: str, name: str) -> Answer:
     repo = access.repository(owner, name)
     access.need_write(repo, "issues", "pull_requests")
-    given = incoming.body()
-    [label] = incoming.required(given, "name")
+    given = request_parsing.body()
+    [label] = request_parsing.required(given, "name")
     if label.lower() in repo.labels:
-        raise refusals.invalid("Label", "name", code="already_exists")
-    color = incoming.text(given, "color", COLOR)
+        raise errors.invalid("Label", "name", code="already_exists")
+    color = request_parsing.text(given, "color", COLOR)
     repo.labels[label.lower()] = Label(access.store().new_id(), label, color, given.get("description"))
     return jsonify(conversation_shapes.label(repo, label)), 201
 
@@ -36,7 +36,7 @@ def create_label(owner: str, name: str) -> Answer:
 def get_label(owner: str, name: str, label: str) -> Answer:
     repo = access.repository(owner, name)
     if label.lower() not in repo.labels:
-        raise refusals.not_found()
+        raise errors.not_found()
     return jsonify(conversation_shapes.label(repo, label))
 
 
@@ -45,9 +45,9 @@ def delete_label(owner: str, name: str, label: str) -> Answer:
     repo = access.repository(owner, name)
     access.need_write(repo, "issues", "pull_requests")
     if repo.labels.pop(label.lower(), None) is None:
-        raise refusals.not_found()
-    for one in repo.issues.values():
-        one.labels = [held for held in one.labels if held.lower() != label.lower()]
+        raise errors.not_found()
+    for issue in repo.issues.values():
+        issue.labels = [held for held in issue.labels if held.lower() != label.lower()]
     return Response(status=204)
 
 
@@ -55,74 +55,74 @@ def delete_label(owner: str, name: str, label: str) -> Answer:
 def list_issue_labels(owner: str, name: str, number: int) -> Answer:
     repo = access.repository(owner, name)
     access.need_read(repo, *access.EITHER)
-    return incoming.page(access.issue(repo, number).labels, lambda label: conversation_shapes.label(repo, label))
+    return request_parsing.page(access.issue(repo, number).labels, lambda label: conversation_shapes.label(repo, label))
 
 
 @blueprint.post("/issues/<int:number>/labels")
 def add_labels(owner: str, name: str, number: int) -> Answer:
-    repo, one = _labelled(owner, name, number)
-    return _changed(repo, one, [*one.labels, *_given()])
+    repo, issue = _labelled(owner, name, number)
+    return _changed(repo, issue, [*issue.labels, *_given()])
 
 
 @blueprint.put("/issues/<int:number>/labels")
 def set_labels(owner: str, name: str, number: int) -> Answer:
-    repo, one = _labelled(owner, name, number)
-    return _changed(repo, one, _given())
+    repo, issue = _labelled(owner, name, number)
+    return _changed(repo, issue, _given())
 
 
 @blueprint.delete("/issues/<int:number>/labels")
 def clear_labels(owner: str, name: str, number: int) -> Answer:
-    repo, one = _labelled(owner, name, number)
-    change(repo, one, [])
+    repo, issue = _labelled(owner, name, number)
+    change(repo, issue, [])
     return Response(status=204)
 
 
 @blueprint.delete("/issues/<int:number>/labels/<path:label>")
 def remove_label(owner: str, name: str, number: int, label: str) -> Answer:
-    repo, one = _labelled(owner, name, number)
-    kept = [held for held in one.labels if held.lower() != label.lower()]
-    if kept == one.labels:
-        raise refusals.RefusalError(404, "Label does not exist")
-    return _changed(repo, one, kept)
+    repo, issue = _labelled(owner, name, number)
+    kept = [held for held in issue.labels if held.lower() != label.lower()]
+    if kept == issue.labels:
+        raise errors.ApiError(404, "Label does not exist")
+    return _changed(repo, issue, kept)
 
 
 def _labelled(owner: str, name: str, number: int) -> tuple[Repository, Issue]:
     repo = access.repository(owner, name)
-    one = access.issue(repo, number)
+    issue = access.issue(repo, number)
     access.need_write(repo, *access.EITHER, least="triage")
-    return repo, one
+    return repo, issue
 
 
 def _given() -> list[str]:
-    """GitHub takes a list, and a list in an object."""
-    given = incoming.anything()
+    """Return the names in the request: GitHub takes a list, and a list in an object."""
+    given = request_parsing.anything()
     return names(given.get("labels", []) if isinstance(given, dict) else given)
 
 
 def names(given: Any) -> list[str]:
-    """Names, or objects with a name."""
+    """Return the names of a list of names, or of objects with a name."""
     if not isinstance(given, list):
-        raise refusals.RefusalError(422, "Invalid request.\n\nFor 'properties/labels', it is not an array.")
-    found = [one.get("name") if isinstance(one, dict) else one for one in given]
+        raise errors.ApiError(422, "Invalid request.\n\nFor 'properties/labels', it is not an array.")
+    found = [item.get("name") if isinstance(item, dict) else item for item in given]
     if not all(isinstance(name, str) and name.strip() for name in found):
-        raise refusals.invalid("Label", "name")
+        raise errors.invalid("Label", "name")
     return [str(name) for name in found]
 
 
-def _changed(repo: Repository, one: Issue, wanted: list[str]) -> Response:
-    change(repo, one, wanted)
-    return jsonify([conversation_shapes.label(repo, name) for name in one.labels])
+def _changed(repo: Repository, issue: Issue, chosen: list[str]) -> Response:
+    change(repo, issue, chosen)
+    return jsonify([conversation_shapes.label(repo, name) for name in issue.labels])
 
 
-def change(repo: Repository, one: Issue, wanted: list[str]) -> None:
-    """These labels and no others; unknown ones come to be. Each change is an event."""
-    for name in wanted:
+def change(repo: Repository, issue: Issue, labels: list[str]) -> None:
+    """Give the issue these labels and no others; unknown ones are created. Each change is an event."""
+    for name in labels:
         repo.labels.setdefault(name.lower(), Label(access.store().new_id(), name, COLOR))
-    after = {name.lower(): repo.labels[name.lower()].name for name in wanted}
-    before = {name.lower(): name for name in one.labels}
-    one.labels = list(after.values())
+    after = {name.lower(): repo.labels[name.lower()].name for name in labels}
+    before = {name.lower(): name for name in issue.labels}
+    issue.labels = list(after.values())
     for key in before.keys() - after.keys():
-        history.happened(one, "unlabeled", label=before[key])
+        timeline.happened(issue, "unlabeled", label=before[key])
     for key in after:
         if key not in before:
-            history.happened(one, "labeled", label=after[key])
+            timeline.happened(issue, "labeled", label=after[key])

@@ -1,4 +1,4 @@
-"""The pages that a person looks at: repositories, a pull request with its conversation and checks, an issue."""
+"""The pages for a browser: repositories, a pull request with its conversation and checks, an issue."""
 
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -7,7 +7,7 @@ from importlib.resources import files
 from flask import Blueprint, Response, abort, render_template, request
 from werkzeug.exceptions import HTTPException
 
-from sandbox.servers.github_server import access, checks, git, merging, refusals, rendering, shapes
+from sandbox.servers.github_server import access, checks, errors, git, merging, rendering, shapes
 from sandbox.servers.github_server.store import CheckRun, Issue, Pull, Repository, Status
 
 blueprint = Blueprint("pages", __name__, template_folder="templates", static_folder="static", static_url_path="/assets")
@@ -41,7 +41,7 @@ def secure(response: Response) -> Response:
 
 @blueprint.app_template_filter()
 def ago(moment: str) -> str:
-    """Of a UTC timestamp, in words."""
+    """Return the age of a UTC timestamp, such as `2 hours ago`."""
     then = datetime.strptime(moment, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
     seconds = (datetime.now(timezone.utc) - then).total_seconds()
     for size, unit in _UNITS:
@@ -67,10 +67,10 @@ def repository(owner: str, name: str) -> str:
 @blueprint.get("/<owner>/<name>/pull/<int:number>")
 def pull(owner: str, name: str, number: int) -> str:
     repo = _repository(owner, name)
-    one = repo.pulls.get(number) or abort(404)
-    access.refresh(access.store(), repo, one)
-    commits = git.between(repo.path, merging.diff_base(repo, one), one.head_sha)
-    return _conversation(repo, one.issue, one, commits, _checks(repo, one.head_sha))
+    pull_request = repo.pulls.get(number) or abort(404)
+    access.refresh(access.store(), repo, pull_request)
+    commits = git.between(repo.path, merging.diff_base(repo, pull_request), pull_request.head_sha)
+    return _conversation(repo, pull_request.issue, pull_request, commits, _checks(repo, pull_request.head_sha))
 
 
 @blueprint.get("/<owner>/<name>/issues/<int:number>")
@@ -80,29 +80,29 @@ def issue(owner: str, name: str, number: int) -> str:
 
 
 def _conversation(
-    repo: Repository, one: Issue, proposed: Pull | None, commits: list[git.Commit], found: list[Check]
+    repo: Repository, issue: Issue, proposed: Pull | None, commits: list[git.Commit], found: list[Check]
 ) -> str:
     standing = _standing(found)
     return render_template(
         "conversation.html",
         repository=repo,
-        issue=one,
+        issue=issue,
         pull=proposed,
-        state=_state(one, proposed),
+        state=_state(issue, proposed),
         commits=commits,
         checks=found,
         standing=standing,
         headline=HEADLINES.get(standing, ""),
-        clean=proposed is not None and one.state == "open" and merging.trial(repo, proposed) is not None,
-        history=sorted([*one.events, *one.comments], key=lambda said: said.id),
+        clean=proposed is not None and issue.state == "open" and merging.trial(repo, proposed) is not None,
+        history=sorted([*issue.events, *issue.comments], key=lambda entry: entry.id),
         render=rendering.comment,
     )
 
 
-def _state(one: Issue, proposed: Pull | None) -> str:
+def _state(issue: Issue, proposed: Pull | None) -> str:
     if proposed and proposed.merge:
         return "Merged"
-    if one.state == "closed":
+    if issue.state == "closed":
         return "Closed"
     return "Draft" if proposed and proposed.draft else "Open"
 
@@ -123,8 +123,10 @@ def commit(owner: str, name: str, sha: str) -> str:
 @blueprint.get("/<owner>/<name>/runs/<int:number>")
 def run(owner: str, name: str, number: int) -> str:
     repo = _repository(owner, name)
-    one = next((held for held in repo.checks if held.id == number), None) or abort(404)
-    return render_template("run.html", repository=repo, run=one, line=_run_line(repo, one), render=rendering.comment)
+    check_run = next((held for held in repo.checks if held.id == number), None) or abort(404)
+    return render_template(
+        "run.html", repository=repo, run=check_run, line=_run_line(repo, check_run), render=rendering.comment
+    )
 
 
 @blueprint.get("/assets/mermaid.js")
@@ -135,11 +137,11 @@ def mermaid() -> Response:
 
 
 def unknown(error: HTTPException) -> Response:
-    """What no address answers: JSON for the API, a page for a person."""
+    """Answer an unknown address: with JSON below the API, else with a page."""
     if request.path.startswith((shapes.API, "/_sandbox/")):
         found = error.code in (404, 405)
         status = 404 if found else error.code or 500
-        return refusals.RefusalError(status, "Not Found" if found else "Server Error").response()
+        return errors.ApiError(status, "Not Found" if found else "Server Error").response()
     return Response(render_template("unknown.html"), status=error.code)
 
 
@@ -149,23 +151,23 @@ def _repository(owner: str, name: str) -> Repository:
 
 
 def _checks(repo: Repository, sha: str) -> list[Check]:
-    runs = checks.latest_checks([one for one in repo.checks if one.sha == sha])
-    return [*(_run_line(repo, one) for one in runs), *map(_status_line, checks.latest_statuses(repo, sha))]
+    runs = checks.latest_checks([run for run in repo.checks if run.sha == sha])
+    return [*(_run_line(repo, run) for run in runs), *map(_status_line, checks.latest_statuses(repo, sha))]
 
 
 def _standing(found: list[Check]) -> str:
-    """The worst of them, and nothing where there are none."""
-    states = {one.state for one in found}
+    """Return the worst state, or "" without checks."""
+    states = {check.state for check in found}
     return next((state for state in ("failure", "pending", "success") if state in states), "")
 
 
-def _status_line(one: Status) -> Check:
-    state = "failure" if one.state == "error" else one.state
-    return Check(state, one.context, one.description, one.target_url)
+def _status_line(status: Status) -> Check:
+    state = "failure" if status.state == "error" else status.state
+    return Check(state, status.context, status.description, status.target_url)
 
 
-def _run_line(repo: Repository, one: CheckRun) -> Check:
+def _run_line(repo: Repository, run: CheckRun) -> Check:
     known = {"success": "success", "neutral": "success", "skipped": "success", None: "pending"}
-    state = known.get(one.conclusion, "failure")
-    url = one.details_url or f"/{repo.full_name}/runs/{one.id}"
-    return Check(state, one.name, one.output.get("title") or one.conclusion or one.status, url)
+    state = known.get(run.conclusion, "failure")
+    url = run.details_url or f"/{repo.full_name}/runs/{run.id}"
+    return Check(state, run.name, run.output.get("title") or run.conclusion or run.status, url)

@@ -4,15 +4,15 @@ from flask import Blueprint, Response, jsonify, request
 
 from sandbox.servers.github_server import (
     access,
-    changes,
     conversation_shapes,
+    diffs,
+    errors,
     git,
-    history,
-    incoming,
     issues,
     merging,
-    refusals,
+    request_parsing,
     shapes,
+    timeline,
 )
 from sandbox.servers.github_server.store import Merge, Pull, Repository
 
@@ -25,7 +25,9 @@ def list_pulls(owner: str, name: str) -> Answer:
     repo = _readable(owner, name)
     oldest_first = request.args.get("direction", "desc") == "asc"
     pulls = [access.pull(repo, number) for number in sorted(repo.pulls, reverse=not oldest_first)]
-    return incoming.page([one for one in pulls if _wanted(one)], lambda one: conversation_shapes.pull(repo, one))
+    return request_parsing.page(
+        [pull for pull in pulls if _matches(pull)], lambda pull: conversation_shapes.pull(repo, pull)
+    )
 
 
 def _readable(owner: str, name: str) -> Repository:
@@ -34,12 +36,12 @@ def _readable(owner: str, name: str) -> Repository:
     return repo
 
 
-def _wanted(one: Pull) -> bool:
-    head = f"{one.head_owner}:{one.head_branch}"
+def _matches(pull: Pull) -> bool:
+    head = f"{pull.head_owner}:{pull.head_branch}"
     return (
-        request.args.get("state", "open") in ("all", one.issue.state)
+        request.args.get("state", "open") in ("all", pull.issue.state)
         and request.args.get("head", head) == head
-        and request.args.get("base", one.base_branch) == one.base_branch
+        and request.args.get("base", pull.base_branch) == pull.base_branch
     )
 
 
@@ -47,12 +49,12 @@ def _wanted(one: Pull) -> bool:
 def create_pull(owner: str, name: str) -> Answer:
     repo = access.repository(owner, name)
     access.need_write(repo, "pull_requests", least="read")
-    given = incoming.body()
-    title, base, head = incoming.required(given, "title", "base", "head")
-    body = incoming.limited(given, "PullRequest")
+    given = request_parsing.body()
+    title, base, head = request_parsing.required(given, "title", "base", "head")
+    body = request_parsing.limited(given, "PullRequest")
     source, branch = _head(repo, head)
     base_sha = _proposed(repo, source, base, branch)
-    one = Pull(
+    pull = Pull(
         id=access.store().new_id(),
         issue=issues.opened(repo, "PullRequest", title, body),
         head_owner=source.owner,
@@ -62,9 +64,9 @@ def create_pull(owner: str, name: str) -> Answer:
         base_sha=base_sha,
         draft=bool(given.get("draft")),
     )
-    repo.pulls[one.issue.number] = one
-    access.refresh(access.store(), repo, one)
-    return jsonify(conversation_shapes.whole_pull(repo, one)), 201
+    repo.pulls[pull.issue.number] = pull
+    access.refresh(access.store(), repo, pull)
+    return jsonify(conversation_shapes.whole_pull(repo, pull)), 201
 
 
 def _head(repo: Repository, head: str) -> tuple[Repository, str]:
@@ -72,10 +74,10 @@ def _head(repo: Repository, head: str) -> tuple[Repository, str]:
     owner, _, branch = head.rpartition(":")
     if not owner or owner.lower() == repo.owner.lower():
         return repo, branch
-    family = (one for one in access.store().repositories.values() if one.fork_of == repo.full_name)
-    source = next((one for one in family if one.owner.lower() == owner.lower()), None)
+    family = (fork for fork in access.store().repositories.values() if fork.fork_of == repo.full_name)
+    source = next((fork for fork in family if fork.owner.lower() == owner.lower()), None)
     if source is None:
-        raise refusals.invalid("PullRequest", "head")
+        raise errors.invalid("PullRequest", "head")
     return source, branch
 
 
@@ -84,12 +86,12 @@ def _proposed(repo: Repository, source: Repository, base: str, branch: str) -> s
     head_sha, base_sha = git.find(source.path, f"refs/heads/{branch}"), git.find(repo.path, f"refs/heads/{base}")
     for field, sha in (("head", head_sha), ("base", base_sha)):
         if sha is None:
-            raise refusals.invalid("PullRequest", field)
-    same = (one for one in repo.pulls.values() if one.issue.state == "open" and one.base_branch == base)
-    if any((one.head_repository, one.head_branch) == (source.full_name.lower(), branch) for one in same):
-        raise refusals.custom("PullRequest", f"A pull request already exists for {source.owner}:{branch}.")
+            raise errors.invalid("PullRequest", field)
+    same = (pull for pull in repo.pulls.values() if pull.issue.state == "open" and pull.base_branch == base)
+    if any((pull.head_repository, pull.head_branch) == (source.full_name.lower(), branch) for pull in same):
+        raise errors.custom("PullRequest", f"A pull request already exists for {source.owner}:{branch}.")
     if not git.run(source.path, "rev-list", "-1", str(head_sha), *_unless(source, str(base_sha))).strip():
-        raise refusals.custom("PullRequest", f"No commits between {base} and {branch}")
+        raise errors.custom("PullRequest", f"No commits between {base} and {branch}")
     return str(base_sha)
 
 
@@ -107,37 +109,37 @@ def get_pull(owner: str, name: str, number: int) -> Answer:
 @blueprint.patch("/<int:number>")
 def edit_pull(owner: str, name: str, number: int) -> Answer:
     repo = access.repository(owner, name)
-    one, given = access.pull(repo, number), incoming.body()
-    base = incoming.text(given, "base", one.base_branch)
+    pull, given = access.pull(repo, number), request_parsing.body()
+    base = request_parsing.text(given, "base", pull.base_branch)
     base_sha = git.find(repo.path, f"refs/heads/{base}")
-    if base != one.base_branch and base_sha is None:
-        raise refusals.invalid("PullRequest", "base")
-    issues.edited(repo, one.issue, given)
-    if base != one.base_branch:
-        one.base_branch, one.base_sha = base, str(base_sha)
-    return jsonify(conversation_shapes.whole_pull(repo, one))
+    if base != pull.base_branch and base_sha is None:
+        raise errors.invalid("PullRequest", "base")
+    issues.edited(repo, pull.issue, given)
+    if base != pull.base_branch:
+        pull.base_branch, pull.base_sha = base, str(base_sha)
+    return jsonify(conversation_shapes.whole_pull(repo, pull))
 
 
 @blueprint.get("/<int:number>/files")
 def list_files(owner: str, name: str, number: int) -> Answer:
     repo = _readable(owner, name)
-    one = access.pull(repo, number)
-    found = changes.between(repo.path, merging.diff_base(repo, one), one.head_sha)
-    return incoming.page(found, lambda file: shapes.changed_file(repo, one.head_sha, file))
+    pull = access.pull(repo, number)
+    found = diffs.between(repo.path, merging.diff_base(repo, pull), pull.head_sha)
+    return request_parsing.page(found, lambda file: shapes.changed_file(repo, pull.head_sha, file))
 
 
 @blueprint.get("/<int:number>/commits")
 def list_commits(owner: str, name: str, number: int) -> Answer:
     repo = _readable(owner, name)
-    one = access.pull(repo, number)
-    found = git.between(repo.path, merging.diff_base(repo, one), one.head_sha)
-    return incoming.page(found, lambda commit: shapes.commit(repo, commit))
+    pull = access.pull(repo, number)
+    found = git.between(repo.path, merging.diff_base(repo, pull), pull.head_sha)
+    return request_parsing.page(found, lambda commit: shapes.commit(repo, commit))
 
 
 @blueprint.get("/<int:number>/merge")
 def is_merged(owner: str, name: str, number: int) -> Answer:
     if access.pull(_readable(owner, name), number).merge is None:
-        raise refusals.not_found()
+        raise errors.not_found()
     return Response(status=204)
 
 
@@ -145,32 +147,32 @@ def is_merged(owner: str, name: str, number: int) -> Answer:
 def merge(owner: str, name: str, number: int) -> Answer:
     repo = access.repository(owner, name)
     access.need_write(repo, "contents")
-    one, given = access.pull(repo, number), incoming.body()
-    method = incoming.text(given, "merge_method", "merge")
+    pull, given = access.pull(repo, number), request_parsing.body()
+    method = request_parsing.text(given, "merge_method", "merge")
     if method not in merging.METHODS:
-        raise refusals.invalid("PullRequest", "merge_method")
-    if incoming.text(given, "sha", one.head_sha) != one.head_sha:
-        raise refusals.RefusalError(409, "Head branch was modified. Review and try the merge again.")
-    if one.draft:
-        raise refusals.RefusalError(405, "Pull Request is still a draft")
-    if one.issue.state == "closed":
-        raise refusals.RefusalError(405, "Pull Request is not mergeable")
-    words = (incoming.text(given, "commit_title"), incoming.text(given, "commit_message"))
-    sha = _merged(repo, one, method, *words)
+        raise errors.invalid("PullRequest", "merge_method")
+    if request_parsing.text(given, "sha", pull.head_sha) != pull.head_sha:
+        raise errors.ApiError(409, "Head branch was modified. Review and try the merge again.")
+    if pull.draft:
+        raise errors.ApiError(405, "Pull Request is still a draft")
+    if pull.issue.state == "closed":
+        raise errors.ApiError(405, "Pull Request is not mergeable")
+    words = (request_parsing.text(given, "commit_title"), request_parsing.text(given, "commit_message"))
+    sha = _merged(repo, pull, method, *words)
     return jsonify({"sha": sha, "merged": True, "message": "Pull Request successfully merged"})
 
 
-def _merged(repo: Repository, one: Pull, method: str, title: str, text: str) -> str:
-    base, login = git.find(repo.path, f"refs/heads/{one.base_branch}") or one.base_sha, access.token().login
-    subjects = [held.message.split("\n")[0] for held in git.between(repo.path, base, one.head_sha)]
-    message = merging.message(one, method, title, text, subjects=subjects)
+def _merged(repo: Repository, pull: Pull, method: str, title: str, text: str) -> str:
+    base, login = git.find(repo.path, f"refs/heads/{pull.base_branch}") or pull.base_sha, access.token().login
+    subjects = [held.message.split("\n")[0] for held in git.between(repo.path, base, pull.head_sha)]
+    message = merging.message(pull, method, title, text, subjects=subjects)
     try:
-        sha = merging.combine(repo.path, base=base, head=one.head_sha, method=method, message=message, login=login)
+        sha = merging.combine(repo.path, base=base, head=pull.head_sha, method=method, message=message, login=login)
     except git.GitError as error:
-        raise refusals.RefusalError(405, "Pull Request is not mergeable") from error
-    git.run(repo.path, "update-ref", f"refs/heads/{one.base_branch}", sha, base)
-    one.base_sha = base
-    one.merge = Merge(login, sha, tuple(held.sha for held in git.between(repo.path, base, sha)))
-    history.happened(one.issue, "merged", commit=sha)
-    issues.turned(repo, one.issue, "closed")
+        raise errors.ApiError(405, "Pull Request is not mergeable") from error
+    git.run(repo.path, "update-ref", f"refs/heads/{pull.base_branch}", sha, base)
+    pull.base_sha = base
+    pull.merge = Merge(login, sha, tuple(held.sha for held in git.between(repo.path, base, sha)))
+    timeline.happened(pull.issue, "merged", commit=sha)
+    issues.turned(repo, pull.issue, "closed")
     return sha

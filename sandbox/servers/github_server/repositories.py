@@ -1,10 +1,10 @@
-"""Accounts and repositories: create, fork, delete, who may do what."""
+"""Accounts, repositories, forks and collaborators."""
 
 import shutil
 
 from flask import Blueprint, Response, jsonify
 
-from sandbox.servers.github_server import access, git, incoming, refusals, shapes
+from sandbox.servers.github_server import access, errors, git, request_parsing, shapes
 from sandbox.servers.github_server.store import LABELS, Label, Repository
 
 blueprint = Blueprint("repositories", __name__)
@@ -20,7 +20,7 @@ def get_user() -> Answer:
 @blueprint.get("/users/<login>")
 def get_user_by_name(login: str) -> Answer:
     if not access.store().known(login):
-        raise refusals.not_found()
+        raise errors.not_found()
     return jsonify(shapes.user(login))
 
 
@@ -33,14 +33,14 @@ def rate_limit() -> Answer:
 @blueprint.get("/user/repos")
 def list_repositories() -> Answer:
     mine = access.person().login.lower()
-    found = [one for one in access.store().repositories.values() if one.owner.lower() == mine]
-    return incoming.page(found, shapes.repository)
+    found = [repo for repo in access.store().repositories.values() if repo.owner.lower() == mine]
+    return request_parsing.page(found, shapes.repository)
 
 
 @blueprint.post("/user/repos")
 def create_repository() -> Answer:
-    login, given = access.person().login, incoming.body()
-    [name] = incoming.required(given, "name")
+    login, given = access.person().login, request_parsing.body()
+    [name] = request_parsing.required(given, "name")
     made = _add(login, name)
     made.private, made.description = bool(given.get("private")), given.get("description")
     git.create(made.path)
@@ -55,13 +55,13 @@ def get_repository(owner: str, name: str) -> Answer:
 @blueprint.patch("/repos/<owner>/<name>")
 def edit_repository(owner: str, name: str) -> Answer:
     repo = _administered(owner, name)
-    given = incoming.body()
+    given = request_parsing.body()
     repo.private = bool(given.get("private", repo.private))
     repo.description = given.get("description", repo.description)
-    branch = incoming.text(given, "default_branch", repo.default_branch)
+    branch = request_parsing.text(given, "default_branch", repo.default_branch)
     if branch != repo.default_branch:
         if git.find(repo.path, f"refs/heads/{branch}") is None:
-            raise refusals.invalid("Repository", "default_branch")
+            raise errors.invalid("Repository", "default_branch")
         git.run(repo.path, "symbolic-ref", "HEAD", f"refs/heads/{branch}")
         repo.default_branch = branch
     return jsonify(shapes.repository(repo, whole=True))
@@ -91,18 +91,18 @@ def _administered(owner: str, name: str) -> Repository:
 @blueprint.get("/repos/<owner>/<name>/forks")
 def list_forks(owner: str, name: str) -> Answer:
     source = access.repository(owner, name)
-    found = [one for one in access.store().repositories.values() if one.fork_of == source.full_name]
-    return incoming.page(found, shapes.repository)
+    found = [repo for repo in access.store().repositories.values() if repo.fork_of == source.full_name]
+    return request_parsing.page(found, shapes.repository)
 
 
 @blueprint.post("/repos/<owner>/<name>/forks")
 def create_fork(owner: str, name: str) -> Answer:
-    """One fork an account: asking again answers with the one that is there."""
+    """Create a fork, or return the one that the account has."""
     source, login = access.repository(owner, name), access.person().login
     held = access.store().repositories.values()
-    made = next((one for one in held if one.fork_of == source.full_name and one.owner == login), None)
+    made = next((repo for repo in held if repo.fork_of == source.full_name and repo.owner == login), None)
     if made is None:
-        made = _add(login, incoming.text(incoming.body(), "name", source.name), fork_of=source)
+        made = _add(login, request_parsing.text(request_parsing.body(), "name", source.name), fork_of=source)
         git.fork(source.path, made.path)
     return jsonify(shapes.repository(made, whole=True)), 202
 
@@ -111,9 +111,9 @@ def _add(owner: str, name: str, *, fork_of: Repository | None = None) -> Reposit
     held = access.store()
     path = (held.directory / owner / f"{name}.git").resolve()
     if not name or path.parent != held.directory / owner:
-        raise refusals.custom("Repository", "name is invalid")
+        raise errors.custom("Repository", "name is invalid")
     if f"{owner}/{name}".lower() in held.repositories:
-        raise refusals.invalid("Repository", "name", code="custom", message="name already exists on this account")
+        raise errors.invalid("Repository", "name", code="custom", message="name already exists on this account")
     made = Repository(held.new_id(), owner, name, path, fork_of=fork_of.full_name if fork_of else None)
     made.private, made.default_branch = (fork_of.private, fork_of.default_branch) if fork_of else (False, "main")
     made.labels = {label: Label(held.new_id(), label, color) for label, color in LABELS.items()}
@@ -125,9 +125,9 @@ def _add(owner: str, name: str, *, fork_of: Repository | None = None) -> Reposit
 def get_permission(owner: str, name: str, login: str) -> Answer:
     repo = access.repository(owner, name)
     if not access.reaches(repo, "write"):
-        raise refusals.RefusalError(403, "Must have push access to view collaborator permission.")
+        raise errors.ApiError(403, "Must have push access to view collaborator permission.")
     if not access.store().known(login) and login.lower() not in repo.collaborators:
-        raise refusals.RefusalError(404, f"{login} is not a user")
+        raise errors.ApiError(404, f"{login} is not a user")
     role = access.role(repo, login)
     level = {"triage": "read", "maintain": "write"}.get(role, role)
     return jsonify({"permission": level, "role_name": role, "user": shapes.user(login)})
@@ -137,17 +137,17 @@ def get_permission(owner: str, name: str, login: str) -> Answer:
 def is_collaborator(owner: str, name: str, login: str) -> Answer:
     repo = access.repository(owner, name)
     if login.lower() not in (repo.owner.lower(), *repo.collaborators):
-        raise refusals.RefusalError(404, f"{login} is not a user")
+        raise errors.ApiError(404, f"{login} is not a user")
     return Response(status=204)
 
 
 @blueprint.put("/repos/<owner>/<name>/collaborators/<login>")
 def add_collaborator(owner: str, name: str, login: str) -> Answer:
-    """At once: nobody here waits for an invitation to be accepted."""
+    """Add a collaborator immediately, without an invitation."""
     repo = _administered(owner, name)
-    given = incoming.text(incoming.body(), "permission", "push")
+    given = request_parsing.text(request_parsing.body(), "permission", "push")
     if given not in ("pull", "triage", "push", "maintain", "admin", "read", "write"):
-        raise refusals.invalid("Repository", "permission")
+        raise errors.invalid("Repository", "permission")
     repo.collaborators[login.lower()] = given
     return Response(status=204)
 

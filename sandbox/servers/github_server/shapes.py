@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from flask import request
 
-from sandbox.servers.github_server import access, changes, git
+from sandbox.servers.github_server import access, diffs, git
 from sandbox.servers.github_server.store import CheckRun, Repository, Status
 
 API = "/api/v3"
@@ -49,12 +49,12 @@ def user(login: str) -> Shape:
 
 
 def association(repo: Repository, login: str) -> str:
-    """What the author is to the repository."""
+    """Return the author's association with the repository."""
     if login.lower() == repo.owner.lower():
         return "OWNER"
     if login.lower() in repo.collaborators:
         return "COLLABORATOR"
-    merged = any(one.merge and one.issue.author == login for one in repo.pulls.values())
+    merged = any(pull.merge and pull.issue.author == login for pull in repo.pulls.values())
     return "CONTRIBUTOR" if merged else "NONE"
 
 
@@ -123,8 +123,8 @@ def _addresses(repo: Repository) -> Shape:
 
 
 def _counts(repo: Repository) -> Shape:
-    still_open = sum(one.state == "open" for one in repo.issues.values())
-    forks = sum(one.fork_of == repo.full_name for one in access.store().repositories.values())
+    still_open = sum(item.state == "open" for item in repo.issues.values())
+    forks = sum(item.fork_of == repo.full_name for item in access.store().repositories.values())
     return {
         "open_issues": still_open,
         "open_issues_count": still_open,
@@ -148,32 +148,32 @@ def link(repo: Repository, sha: str) -> Shape:
     }
 
 
-def commit(repo: Repository, one: git.Commit) -> Shape:
+def commit(repo: Repository, commit: git.Commit) -> Shape:
     return {
-        **link(repo, one.sha),
-        "node_id": f"C_{one.sha}",
-        "comments_url": f"{api()}/repos/{repo.full_name}/commits/{one.sha}/comments",
-        "commit": {**_recorded(repo, one), "comment_count": 0},
-        "author": _account(one.author),
-        "committer": _account(one.committer),
-        "parents": [link(repo, parent) for parent in one.parents],
+        **link(repo, commit.sha),
+        "node_id": f"C_{commit.sha}",
+        "comments_url": f"{api()}/repos/{repo.full_name}/commits/{commit.sha}/comments",
+        "commit": {**_recorded(repo, commit), "comment_count": 0},
+        "author": _account(commit.author),
+        "committer": _account(commit.committer),
+        "parents": [link(repo, parent) for parent in commit.parents],
     }
 
 
-def git_commit(repo: Repository, one: git.Commit) -> Shape:
+def git_commit(repo: Repository, commit: git.Commit) -> Shape:
     """A commit as git alone knows it."""
-    parents = [{**link(repo, sha), "url": _git_url(repo, "commits", sha)} for sha in one.parents]
-    node = {"sha": one.sha, "node_id": f"C_{one.sha}", "html_url": link(repo, one.sha)["html_url"]}
-    return {**node, **_recorded(repo, one), "parents": parents}
+    parents = [{**link(repo, sha), "url": _git_url(repo, "commits", sha)} for sha in commit.parents]
+    node = {"sha": commit.sha, "node_id": f"C_{commit.sha}", "html_url": link(repo, commit.sha)["html_url"]}
+    return {**node, **_recorded(repo, commit), "parents": parents}
 
 
-def _recorded(repo: Repository, one: git.Commit) -> Shape:
+def _recorded(repo: Repository, commit: git.Commit) -> Shape:
     return {
-        "url": _git_url(repo, "commits", one.sha),
-        "message": one.message,
-        "author": one.author,
-        "committer": one.committer,
-        "tree": {"sha": one.tree, "url": _git_url(repo, "trees", one.tree)},
+        "url": _git_url(repo, "commits", commit.sha),
+        "message": commit.message,
+        "author": commit.author,
+        "committer": commit.committer,
+        "tree": {"sha": commit.tree, "url": _git_url(repo, "trees", commit.tree)},
         "verification": {"verified": False, "reason": "unsigned", "signature": None, "payload": None},
     }
 
@@ -182,94 +182,94 @@ def _git_url(repo: Repository, kind: str, sha: str) -> str:
     return f"{api()}/repos/{repo.full_name}/git/{kind}/{sha}"
 
 
-def _account(said: dict[str, str]) -> Shape | None:
-    """Only GitHub's own addresses tell whose account it is."""
-    login, found, _ = said["email"].partition(git.NOREPLY)
+def _account(author: dict[str, str]) -> Shape | None:
+    """Return the account of a commit's author; only GitHub's own addresses name it."""
+    login, found, _ = author["email"].partition(git.NOREPLY)
     return user(login.rpartition("+")[2]) if found and login else None
 
 
-def changed_file(repo: Repository, sha: str, one: changes.ChangedFile) -> Shape:
-    path = quote(one.path)
+def changed_file(repo: Repository, sha: str, file: diffs.ChangedFile) -> Shape:
+    path = quote(file.path)
     shape = {
-        "sha": one.sha,
-        "filename": one.path,
-        "status": one.status,
-        "additions": one.count("+"),
-        "deletions": one.count("-"),
-        "changes": one.count("+") + one.count("-"),
+        "sha": file.sha,
+        "filename": file.path,
+        "status": file.status,
+        "additions": file.count("+"),
+        "deletions": file.count("-"),
+        "changes": file.count("+") + file.count("-"),
         "blob_url": f"{web()}/{repo.full_name}/blob/{sha}/{path}",
         "raw_url": f"{web()}/{repo.full_name}/raw/{sha}/{path}",
         "contents_url": f"{api()}/repos/{repo.full_name}/contents/{path}?ref={sha}",
     }
-    optional = {"patch": one.patch, "previous_filename": one.previous}
+    optional = {"patch": file.patch, "previous_filename": file.previous}
     return {**shape, **{name: value for name, value in optional.items() if value}}
 
 
-def entry(repo: Repository, ref: str, one: git.Entry, *, whole: bool) -> Shape:
-    """A file or directory at a ref; with its content where that alone was asked for."""
-    url = f"{api()}/repos/{repo.full_name}/contents/{quote(one.path)}?ref={quote(ref)}"
-    page = f"{web()}/{repo.full_name}/{one.kind}/{quote(ref)}/{quote(one.path)}"
-    blob = f"{api()}/repos/{repo.full_name}/git/{one.kind}s/{one.sha}"
-    kind = {"tree": "dir", "commit": "submodule"}.get(one.kind, "symlink" if one.mode == "120000" else "file")
+def entry(repo: Repository, ref: str, entry: git.Entry, *, whole: bool) -> Shape:
+    """Return a file or directory at a ref; with `whole` a file's content, too."""
+    url = f"{api()}/repos/{repo.full_name}/contents/{quote(entry.path)}?ref={quote(ref)}"
+    page = f"{web()}/{repo.full_name}/{entry.kind}/{quote(ref)}/{quote(entry.path)}"
+    blob = f"{api()}/repos/{repo.full_name}/git/{entry.kind}s/{entry.sha}"
+    kind = {"tree": "dir", "commit": "submodule"}.get(entry.kind, "symlink" if entry.mode == "120000" else "file")
     shape = {
         "type": kind,
-        "name": one.path.split("/")[-1],
-        "path": one.path,
-        "sha": one.sha,
-        "size": one.size,
+        "name": entry.path.split("/")[-1],
+        "path": entry.path,
+        "sha": entry.sha,
+        "size": entry.size,
         "url": url,
         "html_url": page,
         "git_url": blob,
-        "download_url": f"{web()}/{repo.full_name}/raw/{quote(ref)}/{quote(one.path)}" if kind == "file" else None,
+        "download_url": f"{web()}/{repo.full_name}/raw/{quote(ref)}/{quote(entry.path)}" if kind == "file" else None,
         "_links": {"self": url, "git": blob, "html": page},
     }
-    return {**shape, **_content(repo, one)} if whole else shape
+    return {**shape, **_content(repo, entry)} if whole else shape
 
 
-def _content(repo: Repository, one: git.Entry) -> Shape:
-    if one.size > CONTENT_LIMIT:
+def _content(repo: Repository, entry: git.Entry) -> Shape:
+    if entry.size > CONTENT_LIMIT:
         return {"encoding": "none", "content": ""}
-    encoded = base64.b64encode(git.blob(repo.path, one.sha)).decode()
+    encoded = base64.b64encode(git.blob(repo.path, entry.sha)).decode()
     lines = [encoded[at : at + _LINE] + "\n" for at in range(0, len(encoded), _LINE)]
     return {"encoding": "base64", "content": "".join(lines)}
 
 
-def status(repo: Repository, one: Status) -> Shape:
+def status(repo: Repository, status: Status) -> Shape:
     return {
-        "id": one.id,
-        "node_id": f"SC_{one.id}",
-        "url": f"{api()}/repos/{repo.full_name}/statuses/{one.sha}",
+        "id": status.id,
+        "node_id": f"SC_{status.id}",
+        "url": f"{api()}/repos/{repo.full_name}/statuses/{status.sha}",
         "avatar_url": "",
-        "state": one.state,
-        "context": one.context,
-        "description": one.description or None,
-        "target_url": one.target_url or None,
-        "creator": user(one.author),
-        "created_at": one.created,
-        "updated_at": one.created,
+        "state": status.state,
+        "context": status.context,
+        "description": status.description or None,
+        "target_url": status.target_url or None,
+        "creator": user(status.author),
+        "created_at": status.created,
+        "updated_at": status.created,
     }
 
 
-def check_run(repo: Repository, one: CheckRun) -> Shape:
-    url = f"{api()}/repos/{repo.full_name}/check-runs/{one.id}"
-    page = f"{web()}/{repo.full_name}/runs/{one.id}"
-    output = {"title": None, "summary": None, "text": None, **one.output}
+def check_run(repo: Repository, run: CheckRun) -> Shape:
+    url = f"{api()}/repos/{repo.full_name}/check-runs/{run.id}"
+    page = f"{web()}/{repo.full_name}/runs/{run.id}"
+    output = {"title": None, "summary": None, "text": None, **run.output}
     return {
-        "id": one.id,
-        "node_id": f"CR_{one.id}",
-        "name": one.name,
-        "head_sha": one.sha,
-        "external_id": one.external_id,
+        "id": run.id,
+        "node_id": f"CR_{run.id}",
+        "name": run.name,
+        "head_sha": run.sha,
+        "external_id": run.external_id,
         "url": url,
         "html_url": page,
-        "details_url": one.details_url or page,
-        "status": one.status,
-        "conclusion": one.conclusion,
-        "started_at": one.started,
-        "completed_at": one.completed,
-        "output": {**output, "annotations_count": one.annotations, "annotations_url": f"{url}/annotations"},
-        "check_suite": {"id": number_of(one.sha + one.author)},
-        "app": app(one.author),
+        "details_url": run.details_url or page,
+        "status": run.status,
+        "conclusion": run.conclusion,
+        "started_at": run.started,
+        "completed_at": run.completed,
+        "output": {**output, "annotations_count": run.annotations, "annotations_url": f"{url}/annotations"},
+        "check_suite": {"id": number_of(run.sha + run.author)},
+        "app": app(run.author),
         "pull_requests": [],
     }
 

@@ -1,12 +1,13 @@
-"""What the local GitHub remembers: in memory. Code is in bare git repositories on disk."""
+"""The records of the local GitHub, in memory. Code is in bare git repositories on disk."""
 
 from __future__ import annotations
 
+import copy
 import itertools
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 OWNER = "octo-owner"
@@ -27,13 +28,22 @@ LABELS = {
 }
 
 
+_ahead = timedelta()  # of the clock of all local GitHubs in this process
+
+
+def advance_clock(seconds: float) -> None:
+    """Let time pass for the local GitHubs of this process: their dates are in whole seconds."""
+    global _ahead
+    _ahead += timedelta(seconds=seconds)
+
+
 def now() -> str:
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (datetime.now(timezone.utc) + _ahead).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True)
 class Token:
-    """Who acts, of which kind (`personal`, `workflow`, `app`), and what it may do; permissions None: everything.
+    """A login, the kind of its token (`personal`, `workflow`, `app`), and its permissions; None: all of them.
 
     It reaches the named repositories of the account; None: all of them, of any account. `expires` is in epoch seconds.
     """
@@ -46,7 +56,7 @@ class Token:
     expires: float | None = None
 
     def covers(self, repository: Repository) -> bool:
-        """Was it issued for this repository?"""
+        """Return whether it was issued for this repository."""
         if self.account is not None and self.account.lower() != repository.owner.lower():
             return False
         return self.repositories is None or repository.full_name.lower() in self.repositories
@@ -123,7 +133,7 @@ class Issue:
 
 @dataclass(frozen=True)
 class Merge:
-    """How a pull request was merged; `landed` are the commits that the base gained by it."""
+    """The merge of a pull request; `landed` are the commits that the base gained by it."""
 
     by: str
     commit: str
@@ -133,7 +143,7 @@ class Merge:
 
 @dataclass(frozen=True)
 class Trial:
-    """GitHub merges every open pull request on trial, to tell whether it can be; None: it conflicts."""
+    """The trial merge that GitHub makes of every open pull request; `commit` is None if it conflicts."""
 
     base: str
     head: str
@@ -228,15 +238,25 @@ class Store:
         self.replies_to_lose: list[tuple[str, str]] = []
         self._ids: Iterator[int] = itertools.count(1000)
 
+    def copy(self, directory: Path) -> Store:
+        """Return a store with the same content, whose repositories are below `directory`."""
+        other = Store(directory)
+        for name, repository in copy.deepcopy(self.repositories).items():
+            repository.path = directory / repository.path.relative_to(self.directory)
+            other.repositories[name] = repository
+        other.tokens, other.apps = dict(self.tokens), dict(self.apps)
+        other._ids = itertools.count(self.new_id())
+        return other
+
     def new_id(self) -> int:
         return next(self._ids)
 
     def known(self, login: str) -> bool:
-        """Does this account exist? Whoever has a token or a repository does."""
-        wanted = login.lower()
+        """Return whether this account exists: it has a token or a repository."""
+        name = login.lower()
         tokens = (token.login.lower() for token in self.tokens.values())
         owners = (repo.owner.lower() for repo in self.repositories.values())
-        return wanted in tokens or wanted in owners
+        return name in tokens or name in owners
 
     def mint(self, kind: str, *, repository: str | None, login: str, permissions: dict[str, str] | None) -> str:
         """A new token. Permissions may be spelled as workflows do, with hyphens. Raises ValueError."""
