@@ -29,8 +29,8 @@ _REMOTE_RUN = "remote_run."
 class Policy:
     """A valid policy; `source` names its file.
 
-    `check` has what it decides, with its defaults, and what a job decides (`open_fields`) empty if the policy leaves it
-    open. `remote_run` has its keys without their defaults, and is None if nothing is run.
+    `check` is the check that it describes, with its defaults; a field that it leaves to the job is empty. `remote_run`
+    has its keys without their defaults, and is None if nothing is run.
     """
 
     source: str
@@ -42,9 +42,9 @@ class Policy:
 
         Its name is the policy's even if that has none: a required status must be set by the policy of its name.
         """
-        values = {field: getattr(self.check, field) for field, _ in _FIELDS}
-        left_open = {field for field, key in _FIELDS if key.open and not values[field]}
-        return replace(own, **{field: value for field, value in values.items() if field not in left_open})
+        values = {field: getattr(self.check, field) for field, key in _FIELDS}
+        open_ = {field for field, key in _FIELDS if key.open and not values[field]}
+        return replace(own, **{field: value for field, value in values.items() if field not in open_})
 
 
 _FIELDS = [
@@ -62,8 +62,7 @@ def schema_text() -> str:
 def load(text: str, *, source: str) -> Policy:
     """The policy in a file's text. Raises UsageError with a line for every problem; `source` names the file."""
     read = yaml_reader.read(text)
-    unfit = policy_problems.of(read.data, read.lines) if read.lines else []
-    problems = [*read.problems, *unfit]
+    problems = [*read.problems, *(policy_problems.of(read.data, read.lines) if read.lines else [])]
     if problems:
         raise UsageError(policy_problems.report(problems, source=source))
     return _policy(read.data, source)

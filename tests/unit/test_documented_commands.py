@@ -44,6 +44,7 @@ RUN_BY = {
     r"make stop": RunBy('make("make stop")'),
     r"make clean": RunBy('make("make clean")'),
     r"python -m tools\.words( --list docs)?": RunBy('["python -m tools.words", "python -m tools.words --list docs"]'),
+    r"python -m tools\.reference": RunBy('run("python -m tools.reference"'),
     r"python -m sandbox": RunBy('"-m", "sandbox", "--child"', source="sandbox/runtime/child.py"),
     r"python -m sandbox --stop": RunBy('f"python -m sandbox --stop --directory'),
     r"python -m sandbox\.servers\.clearml_server": RunBy('"sandbox.servers.clearml_server"'),
