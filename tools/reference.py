@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from clearml_ci.parameters import catalogue
 from clearml_ci.parameters.catalogue import GROUPS, PARAMETERS, PROBE_VARIABLES
 from clearml_ci.parameters.parameter import Parameter
 from clearml_ci.policy import policy_file, schema
@@ -20,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 _MARKDOWN = re.compile(r"(?P<begin><!-- table: (?P<name>.+?) -->\n).*?(?P<end><!-- /table -->)", re.DOTALL)
 _YAML = re.compile(r"(?P<begin>^ *# table: (?P<name>.+?)\n).*?(?P<end>^ *# /table$)", re.DOTALL | re.MULTILINE)
 _BY_HAND = ("COMMAND", "GITHUB_TOKEN")  # action.yml combines them with others
-_KEYS = {parameter.key.path: parameter for parameter in PARAMETERS if parameter.key}
+_KEYS = {key.path: (key.help or parameter.help, key.absent) for parameter, key in catalogue.of_policies()}
 
 
 def files() -> list[Path]:
@@ -97,16 +98,9 @@ def _rows(mapping: Any, above: str = "") -> Iterator[tuple[str, str, str]]:
         elif value.get("type") == "array" and "properties" in value["items"]:
             yield from _rows(value["items"], f"{path}[].")
         else:
-            meaning, absent = _meaning(path, value)
+            meaning, absent = _KEYS.get(path, (value["description"], ""))
             required = "required" if name in mapping["required"] else ""
             yield f"`{path}`", meaning, absent or required or _written(value.get("default"))
-
-
-def _meaning(path: str, value: Any) -> tuple[str, str]:
-    parameter = _KEYS.get(path)
-    if parameter and parameter.key:
-        return parameter.key.help or parameter.help, parameter.key.absent
-    return value["description"], ""
 
 
 def _written(default: Any) -> str:

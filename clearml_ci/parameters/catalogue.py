@@ -666,6 +666,11 @@ def of_pipeline(pipeline: str) -> tuple[Parameter, ...]:
     return tuple(parameter for parameter in PARAMETERS if pipeline in parameter.pipelines)
 
 
+def of_policies() -> list[tuple[Parameter, Key]]:
+    """The parameters that a policy can set, with their keys."""
+    return [(parameter, parameter.key) for parameter in PARAMETERS if parameter.key]
+
+
 def descriptions(names: Iterable[str]) -> dict[str, str]:
     """The help of these parameters."""
     return {name: parameter(name).help for name in names}

@@ -22,9 +22,6 @@ from clearml_ci.policy import schema, yaml_reader
 FILE = ".github/clearml-ci.yml"
 
 
-_REMOTE_RUN = "remote_run."
-
-
 @dataclass(frozen=True)
 class Policy:
     """A valid policy; `source` names its file.
@@ -48,9 +45,7 @@ class Policy:
 
 
 _FIELDS = [
-    (parameter.field, parameter.key)
-    for parameter in catalogue.PARAMETERS
-    if parameter.key and not parameter.key.path.startswith(_REMOTE_RUN)
+    (parameter.field, key) for parameter, key in catalogue.of_policies() if not key.path.startswith("remote_run.")
 ]
 
 
@@ -102,8 +97,8 @@ def summary(policy: Policy) -> str:
 
 _REPORT = [
     parameter.field
-    for parameter in catalogue.PARAMETERS
-    if parameter.group == catalogue.REPORT and parameter.key and parameter.pipelines
+    for parameter, _ in catalogue.of_policies()
+    if parameter.group == catalogue.REPORT and parameter.pipelines
 ]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from clearml_ci.core.gate import Gate
 from clearml_ci.parameters import catalogue, json_schema
 from clearml_ci.parameters.json_schema import Schema, described
-from clearml_ci.parameters.parameter import Parameter
+from clearml_ci.parameters.parameter import Key, Parameter
 
 _TEXT = json_schema.text(json_schema.A_TEXT)
 
@@ -149,20 +149,17 @@ _RULES = [
 ]
 
 
-def _of_parameter(parameter: Parameter, path: str) -> Schema:
-    key = parameter.key
-    schema = _NESTED.get(path) or (parameter.form.schema if parameter.form else {})
-    help_ = (key.help if key else "") or parameter.help
-    absent = f" If it is absent: {key.absent}." if key and key.absent else ""
-    return described(schema, help_ + absent, **_default(parameter))
+def _of_parameter(parameter: Parameter, key: Key) -> Schema:
+    schema = _NESTED.get(key.path) or (parameter.form.schema if parameter.form else {})
+    absent = f" If it is absent: {key.absent}." if key.absent else ""
+    return described(schema, (key.help or parameter.help) + absent, **_default(parameter, key))
 
 
-def _default(parameter: Parameter) -> dict[str, Any]:
+def _default(parameter: Parameter, key: Key) -> dict[str, Any]:
     """The keyword `default`, if an absent key has a value."""
-    key = parameter.key
-    if key and key.default is not None:
+    if key.default is not None:
         return {"default": key.default}
-    if key and not key.absent and parameter.default:
+    if parameter.default and not key.absent:
         return {"default": parameter.value("", parameter.name)}
     return {}
 
@@ -170,10 +167,9 @@ def _default(parameter: Parameter) -> dict[str, Any]:
 def _below(group: str) -> dict[str, Schema]:
     """The keys of a group; the group "" has those that stand alone."""
     return {
-        name: _of_parameter(parameter, parameter.key.path)
-        for parameter in catalogue.PARAMETERS
-        if parameter.key
-        for above, _, name in [parameter.key.path.rpartition(".")]
+        name: _of_parameter(parameter, key)
+        for parameter, key in catalogue.of_policies()
+        for above, _, name in [key.path.rpartition(".")]
         if above == group
     }
 
@@ -188,7 +184,7 @@ def _group(name: str) -> Schema:
 def _properties() -> dict[str, Schema]:
     """The keys of the first level, in the order of the parameters."""
     alone = _below("")
-    heads = dict.fromkeys(parameter.key.path.partition(".")[0] for parameter in catalogue.PARAMETERS if parameter.key)
+    heads = dict.fromkeys(key.path.partition(".")[0] for _, key in catalogue.of_policies())
     return {head: _group(head) if head in _GROUPS else alone[head] for head in heads}
 
 
