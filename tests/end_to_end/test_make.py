@@ -37,7 +37,7 @@ def make(clone: Path, access: Access) -> Make:
 
     def run(command: str) -> str:
         program, *arguments = command.split()
-        given = [program, "-C", str(clone), f"VENV={VENV}", *INSTALLED, *arguments]
+        given = [program, "--no-print-directory", "-C", str(clone), f"VENV={VENV}", *INSTALLED, *arguments]
         done = subprocess.run(given, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -86,8 +86,7 @@ def projects_of(client: Client, prefix: str) -> list[Any]:
 def test_demo__without_a_scenario__would_play_those_that_the_end_to_end_tests_play(
     make: Make, command: str, scenarios: dict[str, Any]
 ) -> None:
-    (line,) = make(f"{command} --dry-run").splitlines()
-    _, _, options = line.partition("-m sandbox.demo")
+    _, _, options = make(f"{command} --dry-run").replace("\\\n", " ").partition("-m sandbox.demo")
     assert demo.chosen(demo.parse(options.split())) == scenarios
 
 
