@@ -8,10 +8,9 @@ import pytest
 import yaml
 from github.PullRequest import PullRequest
 
-from sandbox.scenarios import developer, job
+from sandbox.scenarios import developer, job, story
 from sandbox.scenarios.story import Story
 from tests.end_to_end import interpreter
-from tests.end_to_end.conftest import Play
 from tests.end_to_end.interpreter import ACTION, Interpreter, Ran
 
 ROOT = Path(__file__).parents[2]
@@ -19,15 +18,16 @@ EXAMPLES = ROOT / ".github" / "workflows"
 PREDECESSORS = Path(__file__).parent / "predecessors"
 
 
-@pytest.fixture(scope="session")
-def act(tale: Story, tmp_path_factory: pytest.TempPathFactory) -> Interpreter:
-    return interpreter.begin(tale, tmp_path_factory.mktemp("act"))
+@pytest.fixture(scope="module")
+def act(tale_on_real_agents: Story, tmp_path_factory: pytest.TempPathFactory) -> Interpreter:
+    return interpreter.begin(tale_on_real_agents, tmp_path_factory.mktemp("act"))
 
 
-@pytest.fixture(scope="session")
-def better(played: Play) -> PullRequest:
+@pytest.fixture(scope="module")
+def better(tale: Story) -> PullRequest:
     """A pull request whose commit was trained, and is better than the best."""
-    return played("better").pull
+    story.ensure_best(tale)
+    return story.propose(tale, "better", "Four times the hidden units", hidden_units=64)
 
 
 def secrets(tale: Story) -> dict[str, str]:

@@ -1,24 +1,41 @@
-"""What can be wrong before or while a check runs: one clear line, the documented exit code, and never green."""
+"""Failures before and during a check: one clear line, the documented exit code, and never green."""
 
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from github.PullRequest import PullRequest
 
 from sandbox.runtime import github_access
+from sandbox.runtime.state import Sandbox
 from sandbox.scenarios import job, story
 from sandbox.scenarios.job import Job, Running
-from sandbox.scenarios.story import Checked, Story
-from tests.end_to_end.conftest import Play, another_agent, only_line
+from sandbox.scenarios.story import Story
+from tests.end_to_end.conftest import only_line
 
 REPORTING = {"contents": "read", "pull_requests": "read", "statuses": "write"}
 
 
-@pytest.fixture(scope="session")
-def event(played: Play, tale: Story) -> dict[str, Any]:
-    """The event of a pull request that passes when nothing is wrong."""
-    return job.pull_request_event(tale.sandbox, played("better").pull, action="reopened")
+@pytest.fixture(scope="module")
+def pull(tale: Story) -> PullRequest:
+    """A pull request that passes if nothing is wrong."""
+    story.ensure_best(tale)
+    checked = story.check(tale, story.propose(tale, "better", "Four times the hidden units", hidden_units=64))
+    assert checked.job.exit_code == 0
+    return checked.pull
+
+
+@pytest.fixture(scope="module")
+def event(tale: Story, pull: PullRequest) -> dict[str, Any]:
+    return job.pull_request_event(tale.sandbox, pull, action="reopened")
+
+
+@pytest.fixture(scope="module")
+def fresh(tale: Story) -> Story:
+    """The same, but each job is a new interpreter."""
+    return replace(tale, sandbox=replace(tale.sandbox, python=Sandbox.python))
 
 
 def run(tale: Story, event: dict[str, Any], **settings: str | None) -> Job:
@@ -31,23 +48,23 @@ def closed_port() -> str:
         return f"http://127.0.0.1:{free.getsockname()[1]}"
 
 
-def test_trigger__no_server__exits_4_and_names_it(tale: Story, event: dict[str, Any]) -> None:
+def test_trigger__no_server__exits_4_and_names_it(fresh: Story, event: dict[str, Any]) -> None:
     address = closed_port()
-    line = only_line(run(tale, event, CLEARML_API_HOST=address), 4)
+    line = only_line(run(fresh, event, CLEARML_API_HOST=address), 4)
     assert f"no ClearML server answers at {address}" in line
     assert "CLEARML_API_HOST" in line
 
 
-def test_trigger__wrong_keys__exits_4_without_showing_them(tale: Story, event: dict[str, Any]) -> None:
-    done = run(tale, event, CLEARML_API_SECRET_KEY="not-the-secret-key")  # noqa: S106
+def test_trigger__wrong_keys__exits_4_without_showing_them(fresh: Story, event: dict[str, Any]) -> None:
+    done = run(fresh, event, CLEARML_API_SECRET_KEY="not-the-secret-key")  # noqa: S106
     assert "refused the keys" in only_line(done, 4)
     assert "not-the-secret-key" not in done.log
-    assert tale.sandbox.clearml.access_key not in done.log
+    assert fresh.sandbox.clearml.access_key not in done.log
 
 
-def test_trigger__no_server_configured__exits_2_and_names_the_variables(tale: Story, event: dict[str, Any]) -> None:
-    nothing = dict.fromkeys(tale.sandbox.clearml.environment())
-    line = only_line(run(tale, event, **nothing), 2)
+def test_trigger__no_server_configured__exits_2_and_names_the_variables(fresh: Story, event: dict[str, Any]) -> None:
+    nothing = dict.fromkeys(fresh.sandbox.clearml.environment())
+    line = only_line(run(fresh, event, **nothing), 2)
     assert "CLEARML_API_ACCESS_KEY" in line
 
 
@@ -92,14 +109,15 @@ def test_trigger__event_that_is_no_pull_request__exits_2(tale: Story) -> None:
     assert "the event 'workflow_dispatch' is no pull request" in only_line(done, 2)
 
 
-def test_trigger__threshold_that_is_no_number__exits_2(tale: Story, event: dict[str, Any]) -> None:
-    assert "threshold is 'three'" in only_line(run(tale, event, CLEARML_SCALAR_THRESHOLD="three"), 2)
+def test_trigger__threshold_that_is_no_number__exits_2(fresh: Story, event: dict[str, Any]) -> None:
+    assert "threshold is 'three'" in only_line(run(fresh, event, CLEARML_SCALAR_THRESHOLD="three"), 2)
 
 
 def test_trigger__wrong_input__starts_nothing(tale: Story, event: dict[str, Any]) -> None:
     def controllers() -> int:
-        found = tale.clearml.call("tasks.get_all", type=["controller"], only_fields=["id"], search_hidden=True)
-        return len(found["tasks"])
+        fields = ["id", "project.name"]
+        found = tale.clearml.call("tasks.get_all_ex", type=["controller"], only_fields=fields, search_hidden=True)
+        return sum(task["project"]["name"].startswith(tale.sandbox.prefix) for task in found["tasks"])
 
     before = controllers()
     only_line(run(tale, event, CLEARML_SCALAR_THRESHOLD="three"), 2)
@@ -108,20 +126,25 @@ def test_trigger__wrong_input__starts_nothing(tale: Story, event: dict[str, Any]
     assert controllers() == before
 
 
-def check(tale: Story, checked: Checked, **settings: str | None) -> Checked:
-    return story.check(tale, checked.pull, action="reopened", settings=settings)
-
-
-def test_check__deadline_passed__stops_run_and_steps(tale: Story, event: dict[str, Any]) -> None:
-    done = run(tale, event, CLEARML_CI_DEADLINE="3")
+def test_check__deadline_passed__stops_run_and_steps(tale_on_real_agents: Story, event: dict[str, Any]) -> None:
+    done = run(tale_on_real_agents, event, CLEARML_CI_DEADLINE="3")
     assert "not ended in time" in only_line(done, 4)
-    assert story.unfinished(tale) == []
+    assert story.unfinished(tale_on_real_agents) == []
 
 
-@pytest.mark.parametrize("moment", ["run: queued", "find_task: in_progress"])
-def test_check__job_cancelled__stops_run_and_steps_and_sets_the_status(
-    tale: Story, event: dict[str, Any], moment: str
+def test_check__job_cancelled_while_its_run_is_queued__stops_it_and_sets_the_status(
+    tale: Story, event: dict[str, Any]
 ) -> None:
+    cancel(tale, event, "run: queued")
+
+
+def test_check__job_cancelled_while_a_step_runs__stops_run_and_steps_and_sets_the_status(
+    tale_on_real_agents: Story, event: dict[str, Any]
+) -> None:
+    cancel(tale_on_real_agents, event, "find_task: in_progress")
+
+
+def cancel(tale: Story, event: dict[str, Any], moment: str) -> None:
     """A runner that is cancelled sends SIGTERM and gives a few seconds."""
     done = job.run(tale.sandbox, event=event, on_line=job.once(moment, Running.terminate))
     assert moment in done.log.splitlines()
@@ -131,21 +154,25 @@ def test_check__job_cancelled__stops_run_and_steps_and_sets_the_status(
     assert commit.get_combined_status().statuses[0].description == "cancelled; the run was stopped"
 
 
-@pytest.fixture(scope="session")
-def own_steps_queue(tale: Story) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def own_steps_queue(tale_on_real_agents: Story) -> Iterator[str]:
     """A steps' agent that builds its environments, as users' agents do, and whose token may not comment."""
+    tale = tale_on_real_agents
     token = github_access.token(
         tale.sandbox.github, "workflow", repository=tale.sandbox.repository, permissions=REPORTING
     )
     environment = {"GITHUB_TOKEN": token, "GITHUB_API_URL": tale.sandbox.github.api_url}
-    with another_agent(tale, "ci-built", builds_environments=True, environment=environment) as queue:
+    with story.another_agent(tale, "ci-built", builds_environments=True, environment=environment) as queue:
         yield queue
 
 
 def test_check__comment_refused_on_an_agent_that_builds_environments__warns_and_keeps_the_verdict(
-    tale: Story, played: Play, own_steps_queue: str
+    tale_on_real_agents: Story, own_steps_queue: str
 ) -> None:
-    checked = check(tale, played("worse"), CLEARML_CI_STEPS_QUEUE=own_steps_queue)
+    tale = tale_on_real_agents
+    story.ensure_best(tale)
+    pull = story.propose(tale, "worse", "A much smaller model", hidden_units=8, learning_rate=0.003)
+    checked = story.check(tale, pull, settings={"CLEARML_CI_STEPS_QUEUE": own_steps_queue})
     assert (checked.job.exit_code, checked.verdict["outcome"], checked.status) == (1, "regressed", "failure")
     assert "::warning::ClearML CI: GitHub refused the comment" in checked.job.log
     assert "`pull-requests: write`" in checked.job.log

@@ -77,6 +77,19 @@ def test_rerun__while_a_check_of_the_same_pull_request_runs__leaves_that_alone(p
     assert story.verdict(tale, live)["outcome"] == "regressed"
 
 
+def test_rerun__of_a_rerun_in_the_web_ui__judges_anew_by_the_newest_edit(played: Play, tale: Story) -> None:
+    """New run starts from the newest run, which may be a rerun; the server escapes parameters once more each time."""
+    checked = played("rerun-edited")
+    rerun = checked.earlier[0].outputs["pipeline_id"]
+    for threshold in ("4", "60"):
+        rerun = story.rerun_in_web_ui(tale, rerun, threshold_percent=threshold)
+    verdict = story.verdict(tale, rerun)
+    assert (verdict["outcome"], verdict["gates"][0]["threshold_percent"]) == ("passed", 60.0)
+    assert verdict["rerun"]["changes"] == ["threshold_percent 3 → 60"]
+    (comment,) = checked.pull.get_issue_comments()
+    assert verdict["pipeline"]["url"] in comment.body
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -175,8 +188,7 @@ def test_trigger__push_that_merged_nothing__says_so_and_exits_0(played: Play, ta
     assert "merged no pull request: nothing is promoted" in done.log
 
 
-def test_rollback__repository_that_never_promoted__exits_2(played: Play, tale: Story) -> None:
-    played("first-model")
+def test_rollback__repository_that_never_promoted__exits_2(tale: Story) -> None:
     done = job.run(tale.sandbox, event={}, command=("rollback",), settings={"GITHUB_REPOSITORY": "octo-owner/none"})
     assert "no promotion is recorded for octo-owner/none" in only_line(done, 2)
 
