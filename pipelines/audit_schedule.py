@@ -4,4 +4,4 @@ from clearml_ci.clearml_api import audit_scheduler
 from clearml_ci.core import console
 
 if __name__ == "__main__":
-    audit_scheduler.serve(tell=console.say)
+    audit_scheduler.serve(log=console.log)

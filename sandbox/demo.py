@@ -42,7 +42,7 @@ class Played:
 
 
 def main() -> int:
-    options = _options()
+    options = parse()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)  # SIGINT too: a shell's background jobs are started with it ignored
     try:
@@ -59,7 +59,8 @@ def show(line: str = "") -> None:
     print(line, flush=True)  # noqa: T201
 
 
-def _options() -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return the options of a command line, by default of this process's."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.demo", description=__doc__)
     parser.add_argument("--all", action="store_true", help="every scenario, not only the short story")
     parser.add_argument("--scenario", choices=sorted(EVERY), help="only this one")
@@ -67,7 +68,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--server", choices=[environment.EMBEDDED, environment.OF_THE_ENVIRONMENT], default=environment.EMBEDDED
     )
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 def _interrupt(*_: object) -> None:
@@ -85,7 +86,7 @@ def _demo(options: argparse.Namespace) -> int:
     OUTPUT.mkdir(parents=True)
     show("starting ClearML server, GitHub and agents ...")
     with child.running(SANDBOX, server=options.server, keep=options.keep, progress=show) as sandbox:
-        played = _play(sandbox, _chosen(options))
+        played = _play(sandbox, chosen(options))
         _conclude(played, time.monotonic() - began)
         if options.keep:
             _describe(sandbox, played)
@@ -99,17 +100,18 @@ def _show_code() -> None:
         show("NOTE: this checkout has uncommitted changes; the agents do not run them, only the trigger here does")
 
 
-def _chosen(options: argparse.Namespace) -> dict[str, Scenario[Any]]:
+def chosen(options: argparse.Namespace) -> dict[str, Scenario[Any]]:
+    """Return the scenarios to play, by name, in their order."""
     if options.scenario:
         return {options.scenario: EVERY[options.scenario]}
     return EVERY if options.all else dict(catalogue.SHORT_STORY)
 
 
-def _play(sandbox: Sandbox, chosen: dict[str, Scenario[Any]]) -> list[Played]:
+def _play(sandbox: Sandbox, scenarios: dict[str, Scenario[Any]]) -> list[Played]:
     played: list[Played] = []
     tale = story.begin(sandbox, lambda line: show(f"    {line}"))
-    for number, (name, scenario) in enumerate(chosen.items(), start=1):
-        show(f"\n[{number}/{len(chosen)}] {name}: {_end(scenario)}")
+    for number, (name, scenario) in enumerate(scenarios.items(), start=1):
+        show(f"\n[{number}/{len(scenarios)}] {name}: {_end(scenario)}")
         played.append(_play_one(tale, name, scenario))
         _write_record(played)
     return played

@@ -1,104 +1,45 @@
-"""Audit the bests: is there one for each project and task name, is it what it should be, and is main still as good?"""
-
-from collections.abc import Iterable, Sequence
-from typing import Any
+"""Audit the baselines: one for each project and task name, in order, and the default branch still as good."""
 
 from clearml_ci.agent import step
-from clearml_ci.clearml_api import audit_queries, promotion_ledger
-from clearml_ci.clearml_api.audit_queries import Project
-from clearml_ci.clearml_api.pipeline_runs import PIPELINES, Run
-from clearml_ci.clearml_api.session import ClearML
-from clearml_ci.core import repository_url
-from clearml_ci.core.recorded_task import RecordedTask
+from clearml_ci.clearml_api import promotion_ledger, task_records
+from clearml_ci.clearml_api.pipeline_runs import Run
+from clearml_ci.clearml_api.project_lookup import PIPELINES
+from clearml_ci.core.step_results import BaselinesResult
 from clearml_ci.decisions import audit_findings, drift
-from clearml_ci.decisions.audit_findings import Tasks, Where
-from clearml_ci.decisions.promotion import Move
-from clearml_ci.github_api import reads
-from clearml_ci.github_api.session import GitHub, GitHubError
-from clearml_ci.operations import commit_history, main_branch
-from clearml_ci.operations.main_branch import Main
-from clearml_ci.parameters import audit
-from clearml_ci.parameters.audit import Audit
-
-MOST_ASKED = 50  # older commits of bests that GitHub is asked about, in two or three requests each
+from clearml_ci.decisions.audit_findings import Subject
+from clearml_ci.operations import audit_scope, main_branch
+from clearml_ci.operations.services import Services
+from clearml_ci.parameters import audit as audit_parameters
 
 
-def audit_baselines(clearml: ClearML, run: Run) -> dict[str, Any]:
-    """`{"findings", "projects": how many, "bests": how many, "notes", "unseen": what nobody could look at}`."""
-    wanted = audit.from_arguments(run.arguments)
+def audit_baselines(services: Services, run: Run) -> BaselinesResult:
+    """The findings, how many projects and baselines were checked, and what could not be checked."""
+    clearml, audit = services.clearml, audit_parameters.from_arguments(run.arguments)
     moves = promotion_ledger.moves(clearml, run.project)
-    asked = _asked(clearml, wanted, moves, root=run.project.split(PIPELINES)[0])
-    bests = _bests(clearml, wanted, asked)
-    tagged = [task for task, _ in bests]
-    audited = {*(project.id for project in asked), *(task.project_id for task in tagged)}
-    main = main_branch.ask(wanted)
-    of_main = audit_queries.of_commits(
-        clearml, main.commits, projects=sorted(audited), task_name=wanted.task_name, gates=wanted.gates
+    projects = audit_scope.projects(clearml, audit, moves, root=run.project.split(PIPELINES)[0])
+    baselines = audit_scope.baselines(clearml, audit, projects)
+    tagged = [task for task, _ in baselines]
+    audited = {*(project.id for project in projects), *(task.project_id for task in tagged)}
+    main = main_branch.read(services.github, audit)
+    of_main = task_records.of_commits(
+        clearml, main.commits, projects=sorted(audited), task_name=audit.task_name, gates=audit.gates
     )
-    on_main, left_out = _on_main(main, wanted, tagged)
-    places = {project.id: Where("project", project.name, project.url) for project in asked}
-    found = [
-        *audit_findings.of_bests(tagged, tag=wanted.best_tag, on_main=on_main),
-        *audit_findings.lost(moves, tagged, tag=wanted.best_tag, task_name=wanted.task_name, places=places),
-        *audit_findings.missing(places.values(), tagged, tag=wanted.best_tag),
-        *drift.from_best(bests, of_main, wanted.gates),
+    own_commits = (task.commit for task in tagged if task.commit and audit_scope.is_own(audit, task))
+    on_main, notes = main_branch.membership(main, audit, own_commits)
+    subjects = {project.id: Subject("project", project.name, project.url) for project in projects}
+    findings = [
+        *audit_findings.check_baselines(tagged, tag=audit.best_tag, on_default=on_main),
+        *audit_findings.lost_baselines(moves, tagged, tag=audit.best_tag, task_name=audit.task_name, projects=subjects),
+        *audit_findings.missing_baselines(subjects.values(), tagged, tag=audit.best_tag),
+        *drift.from_baselines(baselines, of_main, audit.gates),
     ]
     return {
-        "findings": audit_findings.as_documents(found),
+        "findings": audit_findings.as_documents(findings),
         "projects": len(audited),
         "bests": len(tagged),
-        "notes": [*main.notes, *left_out],
+        "notes": [*main.notes, *notes],
         "unseen": list(main.unseen),
     }
-
-
-def _asked(clearml: ClearML, wanted: Audit, moves: Sequence[Move], *, root: str) -> list[Project]:
-    """The projects of the list; without one, those that the repository's own checks and promotions are about."""
-    every = audit_queries.projects(clearml)
-    if wanted.projects:
-        return audit_queries.named(every, wanted.projects)
-    checked, promoted = audit_queries.checked_projects(clearml, every, root=root), {move.project_id for move in moves}
-    return [project for project in every if project in checked or project.id in promoted]
-
-
-def _bests(clearml: ClearML, wanted: Audit, asked: Sequence[Project]) -> Tasks:
-    """Without a list: the bests of those projects, and those of any project that ran this repository's code."""
-    ids = [project.id for project in asked]
-    found = audit_queries.bests(
-        clearml,
-        projects=ids if wanted.projects else None,
-        task_name=wanted.task_name,
-        tag=wanted.best_tag,
-        gates=wanted.gates,
-    )
-    return [(task, metrics) for task, metrics in found if task.project_id in ids or _is_home(wanted, task)]
-
-
-def _on_main(main: Main, wanted: Audit, tagged: Iterable[RecordedTask]) -> tuple[dict[str, bool | None], list[str]]:
-    """Which commits of this repository's bests are on main, and a note of those that GitHub was not asked about."""
-    if not main.commits:
-        return {}, []
-    commits = list(dict.fromkeys(task.commit for task in tagged if task.commit and _is_home(wanted, task)))
-    older = [one for one in commits if one not in main.commits]
-    known = {one: True for one in commits if one in main.commits}
-    asked = {one: _is_on_main(main.hub, wanted, one) for one in (older[:MOST_ASKED] if main.hub else older)}
-    said = f"GitHub was asked about {len(asked)} of {len(older)} older commits of bests: the others may not be on main"
-    return known | asked, [said] if len(asked) < len(older) else []
-
-
-def _is_on_main(hub: GitHub | None, wanted: Audit, commit: str) -> bool | None:
-    """None where nobody can tell. A commit that GitHub does not know was never pushed."""
-    if hub is None:
-        return None
-    found = commit_history.is_on_base(hub, audit.as_check(wanted), commit)
-    try:
-        return False if found is None and not reads.has_commit(hub, commit) else found
-    except GitHubError:
-        return None
-
-
-def _is_home(wanted: Audit, task: RecordedTask) -> bool:
-    return repository_url.is_one_of(task.repository, wanted.home.repositories)
 
 
 if __name__ == "__main__":

@@ -1,63 +1,59 @@
-"""Audit what is left over: tasks of dead runs, queues that nobody serves, templates that nobody starts."""
-
-import time
-from typing import Any
+"""Audit what is left over: tasks of ended runs, queues without workers, templates of old versions."""
 
 from clearml_ci.agent import step
-from clearml_ci.clearml_api import audit_queries
-from clearml_ci.clearml_api.pipeline_runs import PIPELINES, Run
-from clearml_ci.clearml_api.run_cancellation import STOPS_WITHIN
+from clearml_ci.clearml_api import live_tasks, pipeline_runs, pipeline_templates, project_lookup, worker_queues
+from clearml_ci.clearml_api.pipeline_runs import Run
+from clearml_ci.clearml_api.project_lookup import PIPELINES
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.clearml_api.task_cancellation import STOPS_WITHIN
 from clearml_ci.core import console, formatting
+from clearml_ci.core.step_results import LeftoversResult
 from clearml_ci.decisions import audit_findings, leftovers
-from clearml_ci.decisions.audit_findings import Finding, Where
+from clearml_ci.decisions.audit_findings import Finding, Subject
 from clearml_ci.decisions.leftovers import Leftover
-from clearml_ci.parameters import audit
+from clearml_ci.operations.services import Services
+from clearml_ci.parameters import audit as audit_parameters
 
 SECOND_LOOK = STOPS_WITHIN + 5  # seconds: what a run that has just ended needs to end its own tasks
 
 
-def audit_leftovers(clearml: ClearML, run: Run) -> dict[str, Any]:
-    """`{"findings", "notes"}`."""
-    wanted = audit.from_arguments(run.arguments)
-    root = run.project.split(PIPELINES)[0]
-    every = audit_queries.projects(clearml)
-    url = next((project.url for project in every if project.id == run.project_id), "")
-    home = Where("project", run.project, url)
+def audit_leftovers(services: Services, run: Run) -> LeftoversResult:
+    """The findings about leftovers, which are stopped if the run asks for it, about queues, and about templates."""
+    clearml, audit = services.clearml, audit_parameters.from_arguments(run.arguments)
+    root, projects = run.project.split(PIPELINES)[0], project_lookup.all_projects(clearml)
+    url = next((project.url for project in projects if project.id == run.project_id), "")
+    pipeline = Subject("project", run.project, url)
+    templates = pipeline_templates.registered(clearml, projects, root=root)
     notes: list[str] = []
-    found = [
-        *(_cleaned(clearml, one, notes, clean_up=wanted.clean_up) for one in _left(clearml, root)),
-        *audit_findings.of_queues(audit_queries.queues(clearml, wanted.queues), longest_wait=wanted.longest_wait),
-        *audit_findings.of_templates(
-            home,
-            audit_queries.templates(clearml, every, root=root),
-            commit=audit_queries.version_of(clearml, run.id),
-        ),
+    findings = [
+        *(_clean_up(services, left, notes, stop=audit.clean_up) for left in _find(services, root)),
+        *audit_findings.check_queues(worker_queues.backlog(clearml, audit.queues), longest_wait=audit.longest_wait),
+        *audit_findings.check_templates(pipeline, templates, commit=pipeline_runs.commit_of(clearml, run.id)),
     ]
-    return {"findings": audit_findings.as_documents(found), "notes": notes}
+    return {"findings": audit_findings.as_documents(findings), "notes": notes}
 
 
-def _left(clearml: ClearML, root: str) -> list[Leftover]:
-    """What is left over at two looks: a run that ends just now is still ending its own tasks."""
-    first = _look(clearml, root)
+def _find(services: Services, root: str) -> list[Leftover]:
+    """The leftovers of two looks: a run that has just ended is still ending its own tasks."""
+    first = {left.task.id for left in _look(services.clearml, root)}
     if not first:
         return []
-    console.say(f"{formatting.count(len(first), 'task')} may be left over; looking again in {SECOND_LOOK} s")
-    time.sleep(SECOND_LOOK)
-    seen = {one.task.id for one in first}
-    return [one for one in _look(clearml, root) if one.task.id in seen]
+    console.log(f"{formatting.count(len(first), 'task')} may be left over; looking again in {SECOND_LOOK} s")
+    services.clock.sleep(SECOND_LOOK)
+    return [left for left in _look(services.clearml, root) if left.task.id in first]
 
 
 def _look(clearml: ClearML, root: str) -> list[Leftover]:
-    live = audit_queries.live_tasks(clearml)
-    return leftovers.find(live, audit_queries.runs_of(clearml, live, root=root), pipelines=f"{root}{PIPELINES}")
+    live = live_tasks.read(clearml)
+    return leftovers.find(live, live_tasks.runs_of(clearml, live, root=root), pipelines=f"{root}{PIPELINES}")
 
 
-def _cleaned(clearml: ClearML, left: Leftover, notes: list[str], *, clean_up: bool) -> Finding:
-    if not (clean_up and left.marked):
+def _clean_up(services: Services, left: Leftover, notes: list[str], *, stop: bool) -> Finding:
+    """Stop a leftover that carries our mark; its finding. An error is added to the notes."""
+    if not (stop and left.marked):
         return leftovers.finding(left, stopped=False)
     try:
-        audit_queries.stop(clearml, left.task)
+        live_tasks.stop(services.clearml, left.task, clock=services.clock)
     except ClearMLError as error:
         notes.append(str(error))
         return leftovers.finding(left, stopped=False)

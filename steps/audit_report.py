@@ -1,84 +1,53 @@
 """Report an audit: on the run, and in the repository's one issue."""
 
-from dataclasses import replace
-from typing import Any
-
 from clearml_ci.agent import step
-from clearml_ci.clearml_api import pipeline_runs
+from clearml_ci.clearml_api import run_results
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
-from clearml_ci.core.errors import UsageError
+from clearml_ci.core.documents import AuditVerdict, RunDocument
+from clearml_ci.core.step_results import ReportResult
 from clearml_ci.decisions import verdict
-from clearml_ci.decisions.verdict import Document
-from clearml_ci.github_api.session import GitHub, GitHubError
-from clearml_ci.operations import github_access, publish, rerun
-from clearml_ci.operations.rerun import Rerun
-from clearml_ci.parameters import audit
+from clearml_ci.operations import github_access, run_report
+from clearml_ci.operations.run_report import Request
+from clearml_ci.operations.services import Services
+from clearml_ci.parameters import audit as audit_parameters
 from clearml_ci.parameters.audit import Audit
-from clearml_ci.parameters.check import Check
 from clearml_ci.report import audit_issue
 
 
-def audit_report(clearml: ClearML, run: Run) -> dict[str, Any]:
-    """`{"verdict", "markdown", "posted", "comment_url": the issue's, "status_set", "warnings"}`, as that of a check."""
-    again = rerun.of(clearml, run)
-    try:
-        wanted = audit.from_arguments(run.arguments)
-    except UsageError as error:
-        return _unreadable(clearml, run, again, error)
-    if again:  # no job waits for what somebody started in ClearML
-        wanted = replace(wanted, waited_for=False)
-    step.require_own_repository(wanted.home.repository, run)
-    steps = pipeline_runs.steps(clearml, run.id)
-    document = verdict.of_audit(
-        wanted,
-        run={"id": run.id, "url": run.url},
-        steps={name: {"status": one.status, "result": one.result} for name, one in steps.items()},
-        planned=audit.plan(run.arguments),
-    )
-    edited = bool(again and again.changes) and document["exit_code"] == 0
-    silence = "what was asked was edited, and all is well: the issue is left as it is" if edited else ""
-    return _told(clearml, run, wanted, document, again, silence=silence)
-
-
-def _unreadable(clearml: ClearML, run: Run, again: Rerun | None, error: UsageError) -> dict[str, Any]:
-    """A rerun whose parameters make no sense has a verdict as well, but found nothing that the issue could tell."""
-    if again is None:
-        raise error
-    wanted = replace(audit.from_arguments(again.original.arguments), waited_for=False)
-    step.require_own_repository(wanted.home.repository, run)
-    reason = f"the parameters of this rerun cannot be read: {error}"
-    document = verdict.error(audit.as_check(wanted), run={"id": run.id, "url": run.url}, reason=reason)
-    silence = "nothing was looked at, and the issue is left as it is"
-    return {**_told(clearml, run, wanted, document, again, silence=silence), "fault": str(error)}
-
-
-def _told(
-    clearml: ClearML, run: Run, wanted: Audit, document: Document, again: Rerun | None, *, silence: str
-) -> dict[str, Any]:
-    """On the run, and on GitHub where this agent has credentials; else the job that waits for it may.
-
-    `silence`: why nothing is to be told on GitHub, if so.
-    """
-    asked = audit.as_check(wanted)
-    hub, refused = github_access.voice(asked)
-    silence = silence or refused
-    if silence and not wanted.waited_for:
-        document = {**document, "warnings": [*document["warnings"], f"Nothing was told on GitHub: {silence}."]}
-    document = {**document, "rerun": again.document if again else None}
-    pipeline_runs.publish_verdict(clearml, run.id, document)
+def audit_report(services: Services, run: Run) -> ReportResult:
+    """The verdict, the issue that shows it, and what GitHub took of both; `comment_url` is the issue's."""
+    request = run_report.read(services.clearml, run, audit_parameters.from_arguments)
+    check = audit_parameters.as_check(request.parameters)
+    run_report.require_own_repository(check.pull_request.repository, run)
+    document = _verdict(services.clearml, run, request)
+    github, refusal = github_access.for_report(services.github, check)
+    withheld = _issue_kept(request, document) or refusal
+    document = run_report.stamped(document, request.rerun, withheld="" if check.waited_for else withheld)
     body = audit_issue.issue(document)
-    return {"verdict": document, "markdown": body, **_post(None if silence else hub, silence, asked, document, body)}
+    return run_report.finish(
+        services.clearml, run, check, document, body, github=github, withheld=withheld, error=request.error
+    )
 
 
-def _post(hub: GitHub | None, silence: str, asked: Check, document: Document, body: str) -> dict[str, Any]:
-    posted, url = hub is not None, ""
-    try:
-        url = publish.audit(hub, asked, document, body) if hub else ""
-    except GitHubError as error:
-        posted, silence = False, str(error)
-    # An audit has no commit status: there is nothing left to set.
-    return {"posted": posted, "comment_url": url, "status_set": posted, "warnings": [silence] if silence else []}
+def _verdict(clearml: ClearML, run: Run, request: Request[Audit]) -> AuditVerdict:
+    """Compose the verdict from what the steps left."""
+    identity: RunDocument = {"id": run.id, "url": run.url}
+    if request.error:
+        return verdict.audit_error(request.parameters, run=identity, reason=request.reason)
+    steps = {name: step.document for name, step in run_results.steps(clearml, run.id).items()}
+    planned = audit_parameters.plan(run.arguments)
+    return verdict.for_audit(request.parameters, run=identity, steps=steps, planned=planned)
+
+
+def _issue_kept(request: Request[Audit], document: AuditVerdict) -> str:
+    """Reason why the issue must stay as it is, or "": only an unedited audit may close it."""
+    if request.error:
+        return "nothing was checked, and the issue is left as it is"
+    edited = bool(request.rerun and request.rerun.changes)
+    if edited and document["exit_code"] == 0:
+        return "the parameters were edited, and there are no findings: the issue is left as it is"
+    return ""
 
 
 if __name__ == "__main__":

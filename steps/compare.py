@@ -1,25 +1,25 @@
-"""Compare the candidate's metrics with the best task's: the gates."""
-
-from typing import Any
+"""Judge the candidate by the gates, against the baseline."""
 
 from clearml_ci.agent import step
-from clearml_ci.clearml_api import pipeline_runs
+from clearml_ci.clearml_api import run_results
 from clearml_ci.clearml_api.pipeline_runs import Run
-from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.core.step_results import CompareResult
 from clearml_ci.operations import compare as comparison
-from clearml_ci.parameters import check
+from clearml_ci.operations import github_access
+from clearml_ci.operations.services import Services
+from clearml_ci.parameters import check as check_parameters
 
 
-def compare(clearml: ClearML, run: Run) -> dict[str, Any]:
-    """`{"outcome", "reason", "baseline": task or None, "main_baseline", "gates", "differences", "warnings"}`."""
-    wanted = check.from_arguments(run.arguments)
-    steps = pipeline_runs.steps(clearml, run.id)
-    results = [steps[name].result or {} for name in ("find_task", "remote_run") if name in steps]
-    candidate = next((result["candidate"] for result in results if result.get("candidate")), None)
-    if not candidate or not wanted.gates:
+def compare(services: Services, run: Run) -> CompareResult:
+    """The gates' judgements, what differs, and warnings; the `outcome` is None without a candidate."""
+    check = check_parameters.from_arguments(run.arguments)
+    results = run_results.results(services.clearml, run.id)
+    candidate = results["find_task"].get("candidate") or results["remote_run"].get("candidate")
+    if not candidate or not check.gates:
         return {"outcome": None, "reason": "nothing to compare: there is no candidate"}
-    main = next((result["main_baseline"] for result in results if result.get("main_baseline")), None)
-    return comparison.with_best(clearml, run, wanted, candidate, main=main if wanted.baseline_main else None)
+    github = github_access.connect_if_possible(services.github, check) if check.pull_request.base else None
+    main = results["find_task"].get("main_baseline") if check.baseline_main else None
+    return comparison.with_baseline(services.clearml, github, run, check, candidate, main_task=main)
 
 
 if __name__ == "__main__":

@@ -1,113 +1,72 @@
-"""After a merge: the best tag moves to the task that was judged for the pull request, where it is as good or better."""
+"""After a merge, move the baseline's tag to the task that was judged for the pull request, if it is good enough."""
 
-from typing import Any
+from collections.abc import Collection
 
 from clearml_ci.agent import step
-from clearml_ci.clearml_api import best_tag, pipeline_runs, promotion_ledger, task_records
-from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api import best_tag, run_results, task_records
 from clearml_ci.clearml_api.pipeline_runs import Run
-from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import recorded_task
-from clearml_ci.core.errors import UsageError
-from clearml_ci.core.recorded_task import RecordedTask
-from clearml_ci.decisions import evidence
-from clearml_ci.github_api import reads, session
+from clearml_ci.core.outcome import HOLDS, NOT_NEEDED, Outcome
+from clearml_ci.core.step_results import PromoteResult, StepResults
+from clearml_ci.decisions.promotion import STAYS
 from clearml_ci.github_api.session import GitHubError
-from clearml_ci.operations import github_access, publish, rerun
-from clearml_ci.operations import promote as moving
-from clearml_ci.parameters import check, promotion_mode
+from clearml_ci.operations import github_access, merged_pull_request, publish, rerun
+from clearml_ci.operations import promote as promotion
+from clearml_ci.operations.services import Services
+from clearml_ci.parameters import check as check_parameters
+from clearml_ci.parameters import promotion_mode
 from clearml_ci.parameters.check import Check
 
-UNCHECKED = "Pull request #{} was never checked: its model was judged only now."
-_PASSES = {"compare": ("passed", "improved", "no_baseline"), "remote_run": ("passed", "not_needed")}
-_OF_THE_MERGE = ("commit", "pull_request", "merge_commit")
 AT_THE_CHECK = "the tag is moved by the check itself (promote: on-pass); this merge was recorded"
 
 
-def promote(clearml: ClearML, run: Run) -> dict[str, Any]:
-    """`{"outcome", "reason", "candidate", "baseline", "gates", "promotion", "notes", ...}`."""
-    wanted = check.from_arguments(run.arguments)
-    if wanted.action == "rollback":
-        return moving.rollback(clearml, run, wanted)
-    if wanted.action == "check":
-        return _at_the_check(clearml, run, wanted)
-    notes = _require_merged(clearml, run, wanted)
-    candidate, said = _candidate(clearml, run, wanted)
+def promote(services: Services, run: Run) -> PromoteResult:
+    """The move of the tag, or the reason why it stays, and the comparison that decided it."""
+    check = check_parameters.from_arguments(run.arguments)
+    if check.action == promotion_mode.ROLLBACK:
+        return promotion.rollback(services, run, check)
+    if check.action == "check":
+        return _at_the_check(services, run, check)
+    github, notes = merged_pull_request.verify(services, run, check)
+    candidate, note = merged_pull_request.candidate(services.clearml, run, check)
     if candidate is None:
-        why = f"the tag stays where it is: pull request #{wanted.pull_request.number} was merged, but {said}"
-        return {"outcome": "no_evidence", "reason": why, "candidate": None, "notes": notes}
-    moving.refuse_out_of_reach(wanted, candidate)
-    notes += [said] if said else []
-    best_tag.add_tag(clearml, candidate.id, best_tag.MAIN_TAG)
-    if wanted.promote == promotion_mode.ON_PASS:
-        document = recorded_task.as_document(candidate)
-        return {"outcome": "passed", "reason": AT_THE_CHECK, "candidate": document, "notes": notes}
-    return {**moving.promote(clearml, run, wanted, candidate), "notes": notes}
+        reason = f"{STAYS}: pull request #{check.pull_request.number} was merged, but {note}"
+        return {"outcome": Outcome.NO_EVIDENCE, "reason": reason, "candidate": None, "notes": notes}
+    promotion.require_in_scope(check, candidate)
+    notes += [note] if note else []
+    best_tag.add_tag(services.clearml, candidate.id, best_tag.MAIN_TAG)
+    if check.promote == promotion_mode.ON_PASS:
+        task = recorded_task.as_document(candidate)
+        return {"outcome": Outcome.PASSED, "reason": AT_THE_CHECK, "candidate": task, "notes": notes}
+    return {**promotion.promote(services, run, check, candidate, github=github), "notes": notes}
 
 
-def _at_the_check(clearml: ClearML, run: Run, wanted: Check) -> dict[str, Any]:
-    """The predecessor's way: the tag moves as soon as a pull request passes, merged or not."""
-    results = {name: one.result or {} for name, one in pipeline_runs.steps(clearml, run.id).items()}
-    found = (results.get(name, {}).get("candidate") for name in ("find_task", "remote_run"))
-    candidate = next(filter(None, found), None)
-    planned = [name for name in _PASSES if name in check.plan(run.arguments)]
-    if candidate is None or any(results.get(name, {}).get("outcome") not in _PASSES[name] for name in planned):
-        return {"outcome": "passed", "reason": "the tag stays where it is: the check does not pass"}
-    if rerun.of(clearml, run) and (outdated := _outdated(wanted)):
-        return {"outcome": "passed", "reason": f"the tag stays where it is: {outdated}"}
-    task = task_records.recorded_task(clearml, candidate["id"])
-    moving.refuse_out_of_reach(wanted, task)
-    return moving.promote(clearml, run, wanted, task, judged=results.get("compare"))
+def _at_the_check(services: Services, run: Run, check: Check) -> PromoteResult:
+    """Move the tag as soon as a pull request passes, merged or not, as the predecessor did."""
+    results = run_results.results(services.clearml, run.id)
+    candidate = results["find_task"].get("candidate") or results["remote_run"].get("candidate")
+    if candidate is None or not _passes(check_parameters.plan(run.arguments), results):
+        return {"outcome": Outcome.PASSED, "reason": f"{STAYS}: the check does not pass"}
+    if rerun.of(services.clearml, run) and (outdated := _outdated(services, check)):
+        return {"outcome": Outcome.PASSED, "reason": f"{STAYS}: {outdated}"}
+    task = task_records.read(services.clearml, candidate["id"])
+    promotion.require_in_scope(check, task)
+    return promotion.promote(services, run, check, task, judged=results["compare"] or None)
 
 
-def _outdated(wanted: Check) -> str:
-    """Why a rerun is about a pull request that nobody proposes like this any more, or cannot know it; or nothing."""
+def _outdated(services: Services, check: Check) -> str:
+    """Reason why the pull request changed since the run, or cannot be read; else ""."""
     try:
-        return publish.outdated(github_access.github(wanted), wanted)
+        return publish.outdated(github_access.connect(services.github, check), check)
     except GitHubError as error:
         return str(error)
 
 
-def _require_merged(clearml: ClearML, run: Run, wanted: Check) -> list[str]:
-    """Notes, where GitHub cannot be asked: the job's event said that it was merged. Raises UsageError where it was not
-    this commit, or not as this one.
-    """
-    try:
-        pull = reads.pull(github_access.github(wanted), wanted.pull_request.number)
-    except GitHubError as error:
-        _require_as_the_job_said(clearml, run, error)
-        return [] if isinstance(error, session.NoCredentialsError) else [str(error)]
-    if refused := publish.not_the_merge(pull, wanted):
-        raise UsageError(f"{refused}: the tag stays where it is")
-    return []
-
-
-def _require_as_the_job_said(clearml: ClearML, run: Run, refused: GitHubError) -> None:
-    again = rerun.of(clearml, run)
-    before = again.original.arguments if again else run.arguments
-    if edited := [name for name in _OF_THE_MERGE if before.get(name) != run.arguments.get(name)]:
-        raise UsageError(
-            f"this rerun changes {', '.join(edited)}, and GitHub cannot be asked whether that was merged ({refused}): "
-            "the tag stays where it is"
-        )
-
-
-def _candidate(clearml: ClearML, run: Run, wanted: Check) -> tuple[RecordedTask | None, str]:
-    """The task that was judged for this commit, else the one that a check would judge; and what is to be said of it."""
-    judged = promotion_ledger.judged_candidate(clearml, run, commit=wanted.commit, name=wanted.name)
-    if judged:
-        try:
-            task = task_records.recorded_task(clearml, judged["id"])
-        except ClearMLError:  # it was deleted
-            task = None
-        if task and not recorded_task.unusable(task):
-            return task, ""
-    project = clearml_session.existing_project_id(clearml, wanted.project) if wanted.project else None
-    tasks = task_records.tasks_of_commit(clearml, commit=wanted.commit, project=project, task_name=wanted.task_name)
-    choice = evidence.choose(wanted, tasks)
-    if choice.candidate is None:
-        return None, ("" if judged else "it was never checked, and ") + evidence.explain(wanted, choice)
-    return choice.candidate, "" if judged else UNCHECKED.format(wanted.pull_request.number)
+def _passes(planned: Collection[str], results: StepResults) -> bool:
+    compared, launched = results["compare"].get("outcome"), results["remote_run"].get("outcome")
+    return ("compare" not in planned or compared in HOLDS) and (
+        "remote_run" not in planned or launched in (Outcome.PASSED, NOT_NEEDED)
+    )
 
 
 if __name__ == "__main__":

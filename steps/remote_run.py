@@ -1,81 +1,45 @@
-"""Run the pull request's code on an agent: a probe, a training, or its tests. Whatever happens, it ends clean."""
-
-from typing import Any
+"""Run the pull request's code on an agent: a probe, which is stopped and archived, a training, or its tests."""
 
 from clearml_ci.agent import step
-from clearml_ci.clearml_api import pipeline_runs, task_launch, worker_queues
-from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api import run_results
 from clearml_ci.clearml_api.pipeline_runs import Run
-from clearml_ci.clearml_api.session import ClearML
-from clearml_ci.core import console, recorded_task
 from clearml_ci.core.errors import UsageError
+from clearml_ci.core.outcome import NOT_NEEDED, LaunchState, Outcome
+from clearml_ci.core.step_results import RemoteRunResult
 from clearml_ci.decisions import launch_outcome
-from clearml_ci.decisions.launch_outcome import Ending
 from clearml_ci.github_api.session import GitHubError
-from clearml_ci.operations import github_access, pull_request_code
-from clearml_ci.parameters import check
-from clearml_ci.parameters import remote_run as remote
-from clearml_ci.parameters.remote_run import RemoteRun
+from clearml_ci.operations import github_access, pull_request_code, remote_launch
+from clearml_ci.operations.services import Services
+from clearml_ci.parameters import check as check_parameters
+from clearml_ci.parameters import remote_run as launch_parameters
 
 
-def remote_run(clearml: ClearML, run: Run) -> dict[str, Any]:
-    """`{"outcome", "phase", "reason", "log_tail", "task", "candidate", "until", "seconds", "notes"}`.
+def remote_run(services: Services, run: Run) -> RemoteRunResult:
+    """The result of the launch; `not_needed` if nothing had to be launched.
 
-    `outcome` is `not_needed` where nothing had to be launched; `candidate` is the task that a training leaves to be
-    judged, and `phase` is where it failed: settings, approval, queue, clone, environment, import, script, progress.
+    `candidate` is the task that a training leaves to be judged. `phase` is the one that failed: settings, approval,
+    queue, clone, environment, import, script, progress.
     """
-    wanted = check.from_arguments(run.arguments)
+    check = check_parameters.from_arguments(run.arguments)
     try:
-        launch = remote.from_arguments(run.arguments)
-        if launch is None or _was_run_already(clearml, run, launch):
-            return _unlaunched(Ending("not_needed", "", "this commit was run already"))
-        remote.refuse_shared_queue(run.arguments, code=launch.queue)
-        remote.refuse_out_of_reach(launch, project=wanted.project, task_name=wanted.task_name)
-        hub = github_access.github_if_any(wanted)
-        if refused := pull_request_code.refusal(hub, wanted, launch):
-            return _unlaunched(Ending("no_evidence", "approval", refused))
-        code, notes = pull_request_code.of(hub, wanted, launch)
+        launch = launch_parameters.from_arguments(run.arguments)
+        found = run_results.results(services.clearml, run.id)["find_task"].get("candidate")
+        if launch is None or (launch.candidate == "find-or-train" and found):
+            return _not_launched(NOT_NEEDED, "", "this commit was run already")
+        launch_parameters.refuse_shared_queue(run.arguments, code=launch.queue)
+        launch_parameters.refuse_out_of_reach(launch, project=check.project, task_name=check.task_name)
+        github = github_access.connect_if_possible(services.github, check)
+        if refusal := pull_request_code.approval_error(github, check, launch):
+            return _not_launched(Outcome.NO_EVIDENCE, "approval", refusal)
     except (UsageError, GitHubError) as error:
-        return _unlaunched(Ending("error", "settings", str(error)))
-    try:
-        queue = worker_queues.watched_queues(clearml, [launch.queue])[launch.queue]
-    except (UsageError, clearml_session.ClearMLError) as error:
-        return _unlaunched(Ending("error", "queue", str(error)))
-    launched = task_launch.run(clearml, launch, code, queue=queue.id, run=run.id, tell=console.say)
-    return _result(launch, launched, notes)
+        return _not_launched(Outcome.ERROR, "settings", str(error))
+    document = remote_launch.launch(services, run, check, launch, github=github)
+    trained = document["outcome"] == Outcome.PASSED and launch.purpose == "training"
+    return {**document, "candidate": document["task"] if trained else None}
 
 
-def _was_run_already(clearml: ClearML, run: Run, launch: RemoteRun) -> bool:
-    found = pipeline_runs.steps(clearml, run.id).get("find_task")
-    return launch.candidate == "find-or-train" and bool(found and (found.result or {}).get("candidate"))
-
-
-def _unlaunched(ending: Ending) -> dict[str, Any]:
-    nothing: dict[str, Any] = {
-        "log_tail": [],
-        "task": None,
-        "candidate": None,
-        "until": None,
-        "seconds": {},
-        "notes": [],
-    }
-    return {"outcome": ending.outcome, "phase": ending.phase, "reason": ending.reason, **nothing}
-
-
-def _result(launch: RemoteRun, launched: task_launch.Launched, notes: list[str]) -> dict[str, Any]:
-    ending, seen, task = launched.ending, launched.seen, recorded_task.as_document(launched.task)
-    passed = ending.outcome == "passed"
-    return {
-        "outcome": ending.outcome,
-        "phase": ending.phase,
-        "reason": ending.reason,
-        "log_tail": [] if passed else launch_outcome.tail(seen.console),
-        "task": task,
-        "candidate": task if passed and launch.purpose == "training" else None,
-        "until": launch.until,
-        "seconds": {name: round(getattr(seen, name), 1) for name in ("queued", "setup", "running")},
-        "notes": notes,
-    }
+def _not_launched(outcome: LaunchState, phase: str, reason: str) -> RemoteRunResult:
+    return {**launch_outcome.not_launched(outcome, phase=phase, reason=reason), "candidate": None}
 
 
 if __name__ == "__main__":

@@ -1,112 +1,56 @@
-"""Report the verdict: on the run, in the pull request's one comment, as a commit status."""
+"""Report the verdict of a check, a promotion or a rollback: on the run, in one comment, as a commit status."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from clearml_ci.agent import step
-from clearml_ci.clearml_api import pipeline_runs, task_records
-from clearml_ci.clearml_api.pipeline_runs import Run, Step
-from clearml_ci.clearml_api.session import ClearML, ClearMLError
-from clearml_ci.core.errors import UsageError
-from clearml_ci.core.gate import Gate
+from clearml_ci.clearml_api import run_results, task_metrics
+from clearml_ci.clearml_api.pipeline_runs import Run
+from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.core.documents import RunDocument, VerdictDocument
+from clearml_ci.core.step_results import PromoteResult, ReportResult
 from clearml_ci.decisions import verdict
-from clearml_ci.decisions.verdict import Document
-from clearml_ci.github_api.session import GitHub
-from clearml_ci.operations import github_access, publish, rerun
-from clearml_ci.operations.rerun import Rerun
-from clearml_ci.parameters import check, promotion_mode
+from clearml_ci.operations import chart_curves, github_access, publish, run_report
+from clearml_ci.operations.run_report import Request
+from clearml_ci.operations.services import Services
+from clearml_ci.parameters import check as check_parameters
+from clearml_ci.parameters import promotion_mode
 from clearml_ci.parameters.check import Check
-from clearml_ci.report import charts, comment
-from clearml_ci.report.charts import Curves
+from clearml_ci.report import comment
 
 
-def report(clearml: ClearML, run: Run) -> dict[str, Any]:
-    """`{"verdict", "markdown", "posted", "comment_url", "status_set", "warnings"}`; `posted`: GitHub took a part."""
-    again = rerun.of(clearml, run)
-    try:
-        wanted = check.from_arguments(run.arguments)
-    except UsageError as error:
-        return _unreadable(clearml, run, again, error)
-    if again:  # no job waits for what somebody started in ClearML
-        wanted = replace(wanted, waited_for=False)
-    step.require_own_repository(wanted.pull_request.repository, run)
-    steps = pipeline_runs.steps(clearml, run.id)
-    wanted = _about(wanted, steps)
-    document = verdict.compose(
-        wanted,
-        run={"id": run.id, "url": run.url},
-        steps={name: {"status": one.status, "result": one.result} for name, one in steps.items()},
-    )
-    return _told(clearml, run, wanted, document, again)
+def report(services: Services, run: Run) -> ReportResult:
+    """The verdict, the comment that shows it, and what GitHub took of both."""
+    clearml = services.clearml
+    request = run_report.read(clearml, run, check_parameters.from_arguments)
+    run_report.require_own_repository(request.parameters.pull_request.repository, run)
+    check, document = _verdict(clearml, run, request)
+    github, withheld = github_access.for_report(services.github, check)
+    if request.rerun:
+        withheld = withheld or publish.outdated(github, check)
+    document = run_report.stamped(document, request.rerun, withheld=withheld if request.rerun else "")
+    scalars = task_metrics.scalars(clearml, document["candidate"]["id"]) if document["candidate"] else []
+    body = comment.comment(document, scalars, chart_curves.read(clearml, check, document))
+    return run_report.finish(clearml, run, check, document, body, github=github, withheld=withheld, error=request.error)
 
 
-def _about(wanted: Check, steps: Mapping[str, Step]) -> Check:
-    """A rollback is about the pull request whose promotion it undid, whichever run it was started from."""
-    promoted = (steps["promote"].result or {}).get("promotion") if "promote" in steps else None
-    if wanted.action != promotion_mode.ROLLBACK or not promoted:
-        return wanted
-    pull = replace(wanted.pull_request, number=promoted["pull_request"])
-    return replace(wanted, pull_request=pull, commit=promoted["commit"], merge_commit=promoted["merge_commit"])
+def _verdict(clearml: ClearML, run: Run, request: Request[Check]) -> tuple[Check, VerdictDocument]:
+    """Compose the verdict from what the steps left; also the check that it is about."""
+    identity: RunDocument = {"id": run.id, "url": run.url}
+    if request.error:
+        return request.parameters, verdict.error(request.parameters, run=identity, reason=request.reason)
+    steps = run_results.steps(clearml, run.id)
+    check = _subject(request.parameters, run_results.typed(steps)["promote"])
+    documents = {name: step.document for name, step in steps.items()}
+    return check, verdict.for_check(check, run=identity, steps=documents)
 
 
-def _unreadable(clearml: ClearML, run: Run, again: Rerun | None, error: UsageError) -> dict[str, Any]:
-    """A rerun whose parameters make no sense is told about the commit of its original."""
-    if again is None:
-        raise error
-    wanted = replace(check.from_arguments(again.original.arguments), waited_for=False)
-    step.require_own_repository(wanted.pull_request.repository, run)
-    reason = f"the parameters of this rerun cannot be read: {error}"
-    document = verdict.error(wanted, run={"id": run.id, "url": run.url}, reason=reason)
-    return {**_told(clearml, run, wanted, document, again), "fault": str(error)}
-
-
-def _told(clearml: ClearML, run: Run, wanted: Check, document: Document, again: Rerun | None) -> dict[str, Any]:
-    hub, silence = github_access.voice(wanted)
-    if again:
-        silence = silence or publish.outdated(hub, wanted)
-        warnings = [*document["warnings"], *([f"Nothing was told on GitHub: {silence}."] if silence else [])]
-        document = {**document, "warnings": warnings, "rerun": again.document}
-    scalars = task_records.scalars(clearml, document["candidate"]["id"]) if document["candidate"] else []
-    body = comment.comment(document, scalars, curves(clearml, wanted, document))
-    pipeline_runs.publish_verdict(clearml, run.id, document)
-    return {"verdict": document, "markdown": body, **post(None if silence else hub, silence, wanted, document, body)}
-
-
-def curves(clearml: ClearML, wanted: Check, document: Document) -> dict[int, Curves]:
-    """The curves of the gates that get a chart. They only illustrate: without them the report is the same."""
-    documents = document["gates"]
-    tasks = {
-        index: ((document["candidate"] or {}).get("id") or "", documents[index]["baseline_task"] or "")
-        for index in charts.picked(documents)
-    }
-    asked: dict[str, list[Gate]] = {}
-    for index, pair in tasks.items():
-        for task in filter(None, pair):
-            asked.setdefault(task, []).append(wanted.gates[index])
-    try:
-        found = task_records.curves(clearml, asked)
-    except ClearMLError:
-        return {}
-    return {
-        index: Curves(*(found.get((task, wanted.gates[index]), ()) for task in pair)) for index, pair in tasks.items()
-    }
-
-
-def post(hub: GitHub | None, silence: str, wanted: Check, document: Document, body: str) -> dict[str, Any]:
-    """Comment, status and check run; without `hub` nothing, and `silence` may say why."""
-    if hub is None:
-        return {"posted": False, "comment_url": "", "status_set": False, "warnings": [silence] if silence else []}
-    posted = publish.verdict(hub, wanted, document, body)
-    warnings = list(posted.warnings)
-    if not wanted.waited_for:  # a job that waits ends the check run that it started
-        warnings += filter(None, [publish.check_run(hub, wanted, document, body, started=None, warnings=warnings)])
-    return {
-        "posted": posted.status_set or bool(posted.comment_url),
-        "comment_url": posted.comment_url,
-        "status_set": posted.status_set,
-        "warnings": warnings,
-    }
+def _subject(check: Check, promoted: PromoteResult) -> Check:
+    """A rollback is about the pull request whose promotion it undid, whatever run it was started from."""
+    undone = promoted.get("promotion")
+    if check.action != promotion_mode.ROLLBACK or not undone:
+        return check
+    pull = replace(check.pull_request, number=undone["pull_request"])
+    return replace(check, pull_request=pull, commit=undone["commit"], merge_commit=undone["merge_commit"])
 
 
 if __name__ == "__main__":

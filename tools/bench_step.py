@@ -28,7 +28,7 @@ def create(client: Client, *, project: str, run: str, name: str) -> str:
 
 def execute(name: str, task: str, environment: Mapping[str, str]) -> None:
     """Run steps/`name`.py to its end; exits with the output of a step that fails."""
-    bare = {key: value for key, value in os.environ.items() if not key.startswith("CLEARML_")}
+    bare = {key: value for key, value in os.environ.items() if not key.startswith(("CLEARML_", "GITHUB_", "GH_"))}
     done = subprocess.run(
         [sys.executable, str(ROOT / "steps" / f"{name}.py")],
         env={**bare, **environment, "CLEARML_TASK_ID": task, "PYTHONPATH": str(ROOT)},

@@ -1,4 +1,4 @@
-"""What every pipeline's controller does around its DAG: mark itself, read its parameters, start its steps.
+"""The frame of every pipeline's controller around its DAG: mark itself, read its parameters, start its steps.
 
 An agent runs a file of pipelines/ as the controller. The DAG is built anew on every run, from the code at the run's own
 commit, so a rerun from ClearML's web UI with edited parameters is a run like any other.
@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping
 from clearml import PipelineController, Task
 from clearml.backend_interface.task.development.worker import DevWorker
 
-from clearml_ci.clearml_api import pipeline_runs, run_cancellation
+from clearml_ci.clearml_api import ownership, pipeline_runs, run_cancellation
 from clearml_ci.clearml_api import session as clearml_session
-from clearml_ci.clearml_api.pipeline_runs import PIPELINES
+from clearml_ci.clearml_api.project_lookup import PIPELINES
 from clearml_ci.clearml_api.session import ClearML
 
-# A controller that fails with its steps would hide the verdict: whatever happens, the report runs and tells it.
-CARRY_ON = {
+# A controller that fails with its steps would hide the verdict: the report runs whatever happens.
+CONTINUE = {
     "continue_on_fail": True,
     "continue_on_abort": True,
     "skip_children_on_fail": False,
@@ -34,30 +34,30 @@ def run(name: str, *, parameters: Mapping[str, str], plan: Plan) -> None:
     """
     # The reporting subprocess makes every close of a task wait for 11 seconds (sdk.development.report_use_subprocess).
     Task._report_subprocess_enabled = False
-    DevWorker.report_period = 1.0  # seconds between two looks for an abort; the SDK's own 30 are too many
+    DevWorker.report_period = 1.0  # seconds between two checks for an abort; the SDK has 30
     clearml = clearml_session.connect()
-    pipeline_runs.mend_names(clearml, os.environ["CLEARML_TASK_ID"])  # before the SDK reads them
+    pipeline_runs.restore_parameter_names(clearml, os.environ["CLEARML_TASK_ID"])  # before the SDK reads them
     controller = Task.init(auto_connect_arg_parser=False, auto_connect_frameworks=False, auto_resource_monitoring=False)
-    clearml_session.mark(clearml, controller.id, run=controller.id, purpose="run")
+    ownership.mark(clearml, controller.id, run=controller.id, purpose="run")
     if run_cancellation.end_superseded(clearml, controller.id):
         return
     controller.register_abort_callback(lambda: _on_abort(clearml, controller.id), callback_execution_timeout=10.0)
     project = controller.get_project_name()
     # Connected before they are declared: defaults of add_parameter overwrite the arguments of a first run.
-    given = controller.connect(dict(parameters), name="Args")
+    arguments = controller.connect(dict(parameters), name="Args")
     pipeline = PipelineController(
         name=name, project=project.split(PIPELINES)[0], pool_frequency=1 / 60, target_project=project
     )
     for parameter in parameters:
-        pipeline.add_parameter(parameter, given[parameter])
-    for step, parents in plan({parameter: str(value or "") for parameter, value in given.items()}).items():
+        pipeline.add_parameter(parameter, arguments[parameter])
+    for step, parents in plan({parameter: str(value or "") for parameter, value in arguments.items()}).items():
         pipeline.add_step(
             name=step,
             parents=parents,
             base_task_factory=lambda _, step=step: _step_task(clearml, controller, project, step),
             parameter_override={"Args/run": controller.id},
-            execution_queue=given["_steps_queue"],
-            continue_behaviour=CARRY_ON,
+            execution_queue=arguments["_steps_queue"],
+            continue_behaviour=CONTINUE,
         )
     pipeline.start(queue=None)  # an agent runs this process: it is enqueued already
 
@@ -75,10 +75,10 @@ def _step_task(clearml: ClearML, controller: Task, project: str, step: str) -> T
         working_directory=".",
         add_task_init_call=False,  # the default leaves a diff on the task for ever
     )
-    clearml_session.mark(clearml, task.id, run=controller.id, purpose="step")
+    ownership.mark(clearml, task.id, run=controller.id, purpose="step")
     return task
 
 
 def _on_abort(clearml: ClearML, run: str) -> None:
-    """What an abort of the controller alone leaves to itself: older servers stop no steps with it."""
+    """Stop the run's children: older servers stop only the controller."""
     run_cancellation.stop_children(clearml, run, reason="ClearML CI: the run was aborted")

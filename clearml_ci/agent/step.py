@@ -1,4 +1,4 @@
-"""What every step does around its one decision: find its run, leave its result, tell a fault."""
+"""The frame of every step: build its services, find its run, store its result, and store a fault as one."""
 
 import json
 import os
@@ -7,64 +7,69 @@ import sys
 import traceback
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from clearml_ci.clearml_api import pipeline_runs
+from clearml_ci.clearml_api import pipeline_runs, run_results, task_parameters
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.pipeline_runs import Run
-from clearml_ci.clearml_api.session import ClearML, ClearMLError
-from clearml_ci.core.console import say
+from clearml_ci.clearml_api.session import ClearMLError
+from clearml_ci.clearml_api.task_status import ENDED
+from clearml_ci.core import console
 from clearml_ci.core.errors import UsageError
+from clearml_ci.core.poll import Clock
+from clearml_ci.core.step_results import StepResult
+from clearml_ci.operations import github_access
+from clearml_ci.operations.services import Services
 
-Decide = Callable[[ClearML, Run], dict[str, Any]]
+Step = Callable[[Services, Run], StepResult]
 
 
-def main(decide: Decide) -> None:
+def main(step: Step) -> None:
     """Run a step: on an agent for the run in its own `Args/run`, by hand for the run id on the command line.
 
-    The result goes onto the step's own task (by hand: to the terminal only). A fault is a result as well, so that
-    the report can tell it, and fails the step.
+    The result is stored on the step's own task (by hand: printed only). A fault is a result as well, so that the report
+    can name it, and fails the step.
     """
     own_task = os.environ.get("CLEARML_TASK_ID", "")
-    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGTERM, _exit)
     if len(sys.argv) != 2 and not own_task:
         sys.exit(f"usage: python {sys.argv[0]} <id of a pipeline run>")
     try:
-        clearml = clearml_session.connect()
-        run_id = sys.argv[1] if len(sys.argv) == 2 else clearml_session.argument(clearml, own_task, "run")
-        result = _result(decide, clearml, run_id, on_agent=bool(own_task))
+        github = github_access.from_environment(os.environ)
+        services = Services(clearml_session.connect(), github, Clock(), own_task)
+        run_id = sys.argv[1] if len(sys.argv) == 2 else task_parameters.argument(services.clearml, own_task, "run")
+        result = result_of(step, services, run_id)
         if own_task:
-            result["requests"] = clearml.requests + 1  # and the one that stores it
-            pipeline_runs.store_result(clearml, own_task, result)
+            store(services, result)
     except (ClearMLError, UsageError) as error:
         sys.exit(str(error))
-    say(json.dumps(result, indent=1))
+    console.log(json.dumps(result, indent=1))
     if "fault" in result:
         sys.exit(1)
 
 
-def _result(decide: Decide, clearml: ClearML, run_id: str, *, on_agent: bool) -> dict[str, Any]:
+def result_of(step: Step, services: Services, run_id: str) -> StepResult:
+    """The step's result for this run; `{"fault"}` if it failed, or, on an agent, if the run is over already."""
+    on_agent = bool(services.own_task)
     try:
-        run = pipeline_runs.run(clearml, run_id)
-        if (
-            on_agent and run.status in clearml_session.ENDED
-        ):  # an older server leaves the steps of an aborted run queued
+        run = pipeline_runs.read(services.clearml, run_id)
+        if on_agent and run.status in ENDED:  # an older server leaves the steps of an aborted run queued
             return {"fault": f"the run {run_id} has ended already (status '{run.status}')"}
         if on_agent and run.superseded_by:
             return {"fault": f"the run {run_id} was superseded by the newer run {run.superseded_by}"}
-        return decide(clearml, run)
+        return step(services, run)
     except (ClearMLError, UsageError) as error:
         return {"fault": str(error)}
-    except Exception as error:  # a fault that nobody thought of is told as one, and not left in a console
+    except Exception as error:  # an unexpected fault is reported as one, and not only printed
         traceback.print_exc()
         return {"fault": f"{type(error).__name__}: {error}"}
 
 
-def require_own_repository(repository: str, run: Run) -> None:
-    """A run's parameters can be edited by anyone on the ClearML server; its project says whose checks it holds."""
-    if not repository or f"/{repository}{pipeline_runs.PIPELINES}" not in f"/{run.project}/":
-        raise UsageError(f"a run in the project '{run.project}' must not report to the repository '{repository}'")
+def store(services: Services, result: StepResult) -> None:
+    """Store the result, and how many requests it took, on the step's own task. Raises ClearMLError."""
+    result["requests"] = services.clearml.requests + 1  # and the one that stores it
+    run_results.store(services.clearml, services.own_task, result)
 
 
-def _leave(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001  the signature is Python's
+def _exit(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001  the signature is Python's
     sys.exit("ended by its agent")  # an agent's abort; what a step has to clean up, it cleans up on its way out

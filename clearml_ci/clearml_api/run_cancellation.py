@@ -1,89 +1,105 @@
-"""How a run is ended, with its steps and what they launched, and nothing else. A part of the ClearML gateway."""
+"""End a run with its steps and what they launched, and nothing else; supersede older runs of a pull request."""
 
 import contextlib
-import time
+from collections.abc import Iterable
 
-from clearml_ci.clearml_api import pipeline_runs
-from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api import ownership, pipeline_runs, task_fields, task_parameters
 from clearml_ci.clearml_api.pipeline_runs import SUPERSEDED, Run
-from clearml_ci.clearml_api.session import LIVE, ClearML, ClearMLError
+from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.clearml_api.task_cancellation import STOPS_WITHIN
+from clearml_ci.clearml_api.task_status import LIVE
+from clearml_ci.core import poll
+from clearml_ci.core.poll import Clock, Pace, TimedOutError
 from clearml_ci.parameters.check import NAME
 
-STOPS_WITHIN = 10  # seconds that agents are given to end what they run
+_SAME_CHECK = ("pull_request", NAME)  # the `Args` in which a run and those that it supersedes agree
 
 
-def ask_to_stop(clearml: ClearML, run: str, *, reason: str) -> None:
-    """Tell a run that we started, its steps and what they launched to stop, queued ones included.
+def request_stop(clearml: ClearML, run: str, *, reason: str) -> None:
+    """Request that a run that we started, its steps and what they launched stop, queued ones included.
 
     Not with `include_pipeline_steps`: older servers do not know it, and it also stops reruns and clones of steps, which
-    are children of the run too.
+    are children of the run, too.
     """
-    for task in sorted(_live(clearml, run), key=lambda one: one != run):  # the controller first: it starts steps
+    _request_stop(clearml, _live(clearml, run), first=run, reason=reason)
+
+
+def stop(clearml: ClearML, run: str, *, reason: str, clock: Clock) -> None:
+    """Stop a run, its steps and what they launched, and wait until all of them have ended.
+
+    An agent ends a running task when it next looks at it, and until then the controller may start one more step, so the
+    request is repeated. A task that has not ended in time, because its agent is gone, is set to stopped: `tasks.stop`
+    is only a request while the server believes that a worker runs the task.
+    """
+
+    def ended() -> bool | None:
+        live = _live(clearml, run)
+        _request_stop(clearml, live, first=run, reason=reason)
+        return None if live else True
+
+    try:
+        poll.until(clock, ended, pace=Pace(1), timeout=STOPS_WITHIN)
+    except TimedOutError:
+        for task in _live(clearml, run):
+            clearml.call("tasks.stopped", task=task, force=True, status_reason=reason)
+    _archive_probes(clearml, run)
+
+
+def stop_children(clearml: ClearML, run: str, *, reason: str) -> None:
+    """Request that a run's steps and what they launched stop: older web UIs abort the controller alone."""
+    _request_stop(clearml, _live(clearml, run) - {run}, first=run, reason=reason)
+
+
+def _request_stop(clearml: ClearML, tasks: Iterable[str], *, first: str, reason: str) -> None:
+    """Request that tasks stop, the controller first, because it starts steps."""
+    for task in sorted(tasks, key=lambda task: task != first):
         with contextlib.suppress(ClearMLError):  # it has just ended by itself
             clearml.call("tasks.stop", task=task, status_reason=reason)
 
 
-def stop(clearml: ClearML, run: str, *, reason: str) -> None:
-    """As ask_to_stop, and returns when all of them have ended.
-
-    An agent ends a running task when it next looks at it. Until then the controller may start one more step, so the
-    run is looked at again and again. What has not ended in time, because its agent is gone, is marked as stopped:
-    `tasks.stop` alone only asks while a worker is believed to be there.
-    """
-    deadline = time.monotonic() + STOPS_WITHIN
-    while left := _live(clearml, run):
-        if time.monotonic() > deadline:
-            for task in left:
-                clearml.call("tasks.stopped", task=task, force=True, status_reason=reason)
-            break
-        ask_to_stop(clearml, run, reason=reason)
-        time.sleep(1)
-    _archive_probes(clearml, run)
+def _live(clearml: ClearML, run: str) -> set[str]:
+    """Those of the run and the tasks with its mark that have not ended."""
+    own = pipeline_runs.own_tasks(clearml, run, fields=["status"])
+    tasks = [task_fields.read(clearml, run, ["status"]), *own]
+    return {task["id"] for task in tasks if task["status"] in LIVE}
 
 
 def _archive_probes(clearml: ClearML, run: str) -> None:
-    """What its own step would have done, had it not been killed."""
+    """Archive the run's probes, as their own step would have done if it had not been killed."""
     own = pipeline_runs.own_tasks(clearml, run, fields=[])
-    probes = [task["id"] for task in own if clearml_session.purpose_of(task) == "probe"]
+    probes = [task["id"] for task in own if ownership.purpose_of(task) == "probe"]
     if probes:
         clearml.call("tasks.archive", tasks=probes)
 
 
-def _live(clearml: ClearML, run: str) -> set[str]:
-    """The run and what carries its mark, as far as it has not ended."""
-    own = pipeline_runs.own_tasks(clearml, run, fields=["status"])
-    tasks = [clearml_session.fields_of(clearml, run, ["status"]), *own]
-    return {task["id"] for task in tasks if task["status"] in LIVE}
+def supersede(clearml: ClearML, run_id: str) -> list[Run]:
+    """Mark the older live checks of the same pull request and name as superseded, and request that they stop.
+
+    Returns these older checks.
+    """
+    own = pipeline_runs.read(clearml, run_id)
+    older = [run for run in pipeline_runs.live_runs_before(clearml, own) if _is_same_check(run, own)]
+    for run in older:
+        task_parameters.set_properties(clearml, run.id, {SUPERSEDED: f"{run_id} instead of {run.id}"})
+        request_stop(clearml, run.id, reason=_superseded_by(run_id))
+    return older
 
 
-def stop_children(clearml: ClearML, run: str, *, reason: str) -> None:
-    """Tell a run's steps and what they launched to stop: an abort in an older web UI reaches the controller alone."""
-    for task in _live(clearml, run) - {run}:
-        with contextlib.suppress(ClearMLError):  # it has just ended by itself
-            clearml.call("tasks.stop", task=task, status_reason=reason)
+def _is_same_check(run: Run, other: Run) -> bool:
+    return all(run.arguments.get(name, "") == other.arguments.get(name, "") for name in _SAME_CHECK)
 
 
 def end_superseded(clearml: ClearML, run_id: str) -> bool:
-    """Ends a controller, from within, that was superseded while it started: `Task.init` forgets that it was told so."""
-    newer = pipeline_runs.run(clearml, run_id).superseded_by
+    """End the run from its own controller if it was superseded; True if it was.
+
+    `Task.init` erases the request to stop that a controller got while it started.
+    """
+    newer = pipeline_runs.read(clearml, run_id).superseded_by
     if newer:
-        stop_children(clearml, run_id, reason=f"ClearML CI: superseded by run {newer}")
-        reason = f"ClearML CI: superseded by run {newer}"
-        clearml.call("tasks.stopped", task=run_id, force=True, status_reason=reason)
+        stop_children(clearml, run_id, reason=_superseded_by(newer))
+        clearml.call("tasks.stopped", task=run_id, force=True, status_reason=_superseded_by(newer))
     return bool(newer)
 
 
-def supersede(clearml: ClearML, run_id: str) -> list[Run]:
-    """Tell the older checks of the same pull request and name to stop, and mark them; those that were told so."""
-    own = pipeline_runs.run(clearml, run_id)
-    older = [
-        one
-        for one in pipeline_runs.live_runs_before(clearml, own)
-        if all(
-            one.arguments.get(argument, "") == own.arguments.get(argument, "") for argument in ("pull_request", NAME)
-        )
-    ]
-    for one in older:
-        clearml_session.set_properties(clearml, one.id, {SUPERSEDED: f"{run_id} instead of {one.id}"})
-        ask_to_stop(clearml, one.id, reason=f"ClearML CI: superseded by run {run_id}")
-    return older
+def _superseded_by(run_id: str) -> str:
+    return f"ClearML CI: superseded by run {run_id}"

@@ -1,295 +1,125 @@
-"""The ClearML gateway's other half: tasks that a check launches, follows, and is allowed to end.
-
-Only a task that carries this run's mark is ever stopped or archived. The mark names the task itself, because it
-stands in `runtime`, which clones do not copy, while they do copy tags and the parent.
-"""
+"""Launch a task on an agent, follow it to its end, and leave nothing running."""
 
 import contextlib
-import os
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from clearml import Task
-
-from clearml_ci.clearml_api import pipeline_runs, task_records
-from clearml_ci.clearml_api import session as clearml_session
-from clearml_ci.clearml_api.pipeline_runs import SUPERSEDED
-from clearml_ci.clearml_api.run_cancellation import STOPS_WITHIN
-from clearml_ci.clearml_api.session import ENDED, LIVE, ClearML, ClearMLError
+from clearml_ci.clearml_api import launch_draft, task_cancellation, task_fields, task_records
+from clearml_ci.clearml_api.launch_draft import Code
+from clearml_ci.clearml_api.session import ClearML, ClearMLError, TaskGoneError
+from clearml_ci.clearml_api.task_cancellation import ForeignTaskError
+from clearml_ci.clearml_api.task_watch import Watch
+from clearml_ci.core import poll
+from clearml_ci.core.outcome import Outcome
+from clearml_ci.core.poll import Clock, Pace
 from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.decisions import launch_outcome
-from clearml_ci.decisions.launch_outcome import Ending, Seen
+from clearml_ci.decisions.launch_outcome import LaunchOutcome, TaskSnapshot
 from clearml_ci.parameters.remote_run import PROBE, RemoteRun
 
-POLL, LATER_POLL = 0.5, 5.0  # seconds between two looks: in the first minute, and afterwards
+PACE = Pace(0.5, later=5.0, after=60)  # of looks at a launched task
 
 
-PATIENCE = 180  # seconds that the server may be silent
+PATIENCE = 180  # seconds for which the server may be unreachable
 
 
-CONSOLE = 100  # events of the console that one look reads; each holds a line or more
-
-
-# What a task asks of its agent, before it is killed because of an abort (clearml_agent/commands/worker.py).
+# What a task requests of its agent, before it is killed because of an abort (clearml_agent/commands/worker.py).
 _ABORT_TIMEOUT, _ABORT_POLL, _ABORT_DONE = "_abort_callback_timeout", "_abort_poll_freq", "_abort_callback_completed"
 
 
-_TASK_TYPES = {
-    "probe": Task.TaskTypes.testing,
-    "tests": Task.TaskTypes.testing,
-    "training": Task.TaskTypes.training,
-}
-
-
-class ForeignTaskError(ClearMLError):
-    """A task that is not ours was to be ended."""
-
-
-class TaskGoneError(ClearMLError):
-    """The task was deleted while it was waited for."""
-
-
 @dataclass(frozen=True)
-class Code:
-    """What is cloned and installed: `packages` None leaves it to the agent, which looks for requirements.txt."""
+class LaunchResult:
+    """The outcome of a launch, the last look at its task, and the task itself."""
 
-    repository: str
-    commit: str
-    packages: list[str] | None
-    inject_task_init: bool
-
-
-@dataclass(frozen=True)
-class Launched:
-    """What a launch came to, the last look at its task, and the task itself."""
-
-    ending: Ending
-    seen: Seen
+    outcome: LaunchOutcome
+    snapshot: TaskSnapshot
     task: RecordedTask
 
 
 def run(
-    clearml: ClearML, launch: RemoteRun, code: Code, *, queue: str, run: str, tell: Callable[[str], None]
-) -> Launched:
+    clearml: ClearML,
+    launch: RemoteRun,
+    code: Code,
+    *,
+    queue: str,
+    run: str,
+    own_task: str,
+    clock: Clock,
+    report: Callable[[str], None],
+) -> LaunchResult:
     """Launch, follow to the end, and leave nothing running: a probe is stopped and archived, whatever happened.
 
-    `queue` is an id, `run` the pipeline run's. Raises ClearMLError.
+    `queue` is an id, `run` the pipeline run's, and `own_task` that of the step's own task, empty if no agent runs it.
+    Raises ClearMLError.
     """
-    own_task = os.environ.get("CLEARML_TASK_ID", "")
     with _cleaning_up_before_an_abort(clearml, own_task):
-        task = create(clearml, launch, code, run=run)
+        task = launch_draft.create(clearml, launch, code, run=run)
         try:
-            enqueue(clearml, task, queue=queue)
-            watch = Watch(clearml, task, own_task=own_task, run=run)
-            ending, seen = _follow(watch, launch, tell)
+            launch_draft.enqueue(clearml, task, queue=queue)
+            watch = Watch(clearml, task, own_task=own_task, run=run, clock=clock)
+            outcome, snapshot = _follow(watch, launch, clock, report)
         finally:
             over = f"ClearML CI: the {launch.purpose} of run {run} is over"
-            _end_patiently(clearml, task, run=run, archive=launch.until == PROBE, reason=over)
-        if ending.outcome == "passed":
-            ending, seen = failed_meanwhile(watch, launch) or (ending, seen)
-        return Launched(ending, seen, task_records.recorded_task(clearml, task))
-
-
-def _end_patiently(clearml: ClearML, task: str, *, run: str, archive: bool, reason: str) -> None:
-    """As end, also where the server is silent for a while: nobody else may look after the task."""
-    deadline = time.monotonic() + PATIENCE
-    while not _ended(clearml, task, run=run, archive=archive, reason=reason, last=time.monotonic() > deadline):
-        time.sleep(POLL)
-
-
-def _ended(clearml: ClearML, task: str, *, run: str, archive: bool, reason: str, last: bool) -> bool:
-    try:
-        end(clearml, task, run=run, archive=archive, reason=reason)
-    except ForeignTaskError:
-        raise
-    except ClearMLError as error:
-        if last or f"no ClearML task {task}" in str(error):
-            raise
-        return False
-    return True
-
-
-def failed_meanwhile(watch: "Watch", launch: RemoteRun) -> tuple[Ending, Seen] | None:
-    """A script that reported something and broke before it was stopped has not passed."""
-    seen, _ = watch.look()
-    ending = launch_outcome.ending(launch, seen) if seen.status == "failed" else None
-    return (ending, seen) if ending else None
-
-
-def _follow(watch: "Watch", launch: RemoteRun, tell: Callable[[str], None]) -> tuple[Ending, Seen]:
-    began = heard = time.monotonic()
-    told = ""
-    while True:
-        looked = _look(watch, patient=time.monotonic() - heard < PATIENCE)
-        if looked:
-            heard = time.monotonic()
-            seen, aborted = looked
-            if aborted:
-                return Ending("error", "", f"the check was ended while its task ran: {aborted}"), seen
-            if ending := launch_outcome.ending(launch, seen):
-                return ending, seen
-            runs, reports = ", its script runs" * seen.started, ", it reports" * seen.progress
-            state = f"{seen.status}{runs}{reports}"
-            if state != told:
-                tell(f"{launch.name}: {state}")
-                told = state
-        time.sleep(POLL if time.monotonic() - began < 60 else LATER_POLL)
-
-
-def _look(watch: "Watch", *, patient: bool) -> tuple[Seen, str] | None:
-    """None where the server did not answer: one that is restarted must not end a training of hours."""
-    try:
-        return watch.look()
-    except ClearMLError as error:
-        if isinstance(error, TaskGoneError) or not patient:
-            raise
-        return None
+            _end_patiently(clearml, task, run=run, archive=launch.until == PROBE, reason=over, clock=clock)
+        if outcome.outcome == Outcome.PASSED:
+            outcome, snapshot = failed_meanwhile(watch, launch) or (outcome, snapshot)
+        return LaunchResult(outcome, snapshot, task_records.read(clearml, task))
 
 
 @contextlib.contextmanager
 def _cleaning_up_before_an_abort(clearml: ClearML, own_task: str) -> Iterator[None]:
-    """Have the agent wait, after an abort of this step, until the step has cleaned up."""
+    """Let the agent wait, after an abort of this step, until the step has cleaned up."""
     if not own_task:
         yield
         return
-    clearml_session.add_runtime(clearml, own_task, {_ABORT_TIMEOUT: "15", _ABORT_POLL: "1", _ABORT_DONE: ""})
+    task_fields.add_runtime(clearml, own_task, {_ABORT_TIMEOUT: "15", _ABORT_POLL: "1", _ABORT_DONE: ""})
     try:
         yield
     finally:
-        clearml_session.add_runtime(clearml, own_task, {_ABORT_DONE: "1"})
+        task_fields.add_runtime(clearml, own_task, {_ABORT_DONE: "1"})
 
 
-def create(clearml: ClearML, launch: RemoteRun, code: Code, *, run: str) -> str:
-    """The id of a draft that an agent can run, marked as this run's and a child of it. Raises ClearMLError."""
-    try:
-        task = Task.create(
-            project_name=launch.project,
-            task_name=launch.name,
-            task_type=_TASK_TYPES[launch.purpose],
-            repo=code.repository,
-            commit=code.commit,
-            script=launch.script or None,
-            module=launch.module or None,
-            working_directory=launch.folder,
-            packages=code.packages,
-            docker=launch.docker_image or None,
-            docker_args=launch.docker_args or None,
-            argparse_args=list(launch.args) or None,
-            add_task_init_call=code.inject_task_init,
-            detect_repository=False,
-        ).id
-    except Exception as error:  # the SDK raises whatever its layers raise
-        raise ClearMLError(f"the task '{launch.project}/{launch.name}' could not be created: {error}") from error
-    clearml.call("tasks.edit", task=task, parent=run)
-    clearml_session.mark(clearml, task, run=run, purpose=launch.purpose)
-    return str(task)
+def _follow(
+    watch: Watch, launch: RemoteRun, clock: Clock, report: Callable[[str], None]
+) -> tuple[LaunchOutcome, TaskSnapshot]:
+    """Look at the task until it has ended; a server that is restarted must not end a training of hours."""
+    reported = ""
+
+    def ended() -> tuple[LaunchOutcome, TaskSnapshot] | None:
+        nonlocal reported
+        snapshot, aborted = watch.look()
+        if aborted:
+            return LaunchOutcome(Outcome.ERROR, "", f"the check was ended while its task ran: {aborted}"), snapshot
+        if outcome := launch_outcome.outcome_of(launch, snapshot):
+            return outcome, snapshot
+        if (state := _described(snapshot)) != reported:
+            report(f"{launch.name}: {state}")
+            reported = state
+        return None
+
+    look = poll.tolerant(clock, ended, error=ClearMLError, patience=PATIENCE, final=(TaskGoneError,))
+    return poll.until(clock, look, pace=PACE)
 
 
-def enqueue(clearml: ClearML, task: str, *, queue: str) -> None:
-    """`queue` is an id: an unknown queue *name* would silently become a new queue."""
-    clearml.call("tasks.enqueue", task=task, queue=queue)
+def _described(snapshot: TaskSnapshot) -> str:
+    runs, reports = ", its script runs" * snapshot.started, ", it reports" * snapshot.progress
+    return f"{snapshot.status}{runs}{reports}"
 
 
-class Watch:
-    """Looks at one launched task again and again, and keeps how long it has spent in each of its phases."""
+def _end_patiently(clearml: ClearML, task: str, *, run: str, archive: bool, reason: str, clock: Clock) -> None:
+    """End the task, also if the server is unreachable for up to PATIENCE: no other process may look after the task."""
 
-    def __init__(self, clearml: ClearML, task: str, *, own_task: str, run: str) -> None:
-        self._clearml, self._task = clearml, task
-        self._others = [one for one in (own_task, run) if one]
-        self._queued_at = time.monotonic()
-        self._taken_at: float | None = None
-        self._started_at: float | None = None
-        self._progress = False
-
-    def look(self) -> tuple[Seen, str]:
-        """The task now, and why the wait has to end although the task has not, if so: somebody aborted the check."""
-        found = _by_ids(self._clearml, [self._task, *self._others])
-        task, now = found[self._task], time.monotonic()
-        console = console_of(self._clearml, self._task) if task["status"] != "queued" else ()
-        if task["status"] not in ("queued", "created"):
-            self._taken_at = self._taken_at or now
-        if launch_outcome.script_started(console):
-            self._started_at = self._started_at or now
-        if not self._progress and (
-            _has_scalars(task) or (self._started_at and _has_pictures(self._clearml, task["id"]))
-        ):
-            self._progress = True
-            self._started_at = self._started_at or now
-        return self._seen(task, console, now), self._aborted(found)
-
-    def _seen(self, task: Mapping[str, Any], console: tuple[str, ...], now: float) -> Seen:
-        taken, started = self._taken_at, self._started_at
-        return Seen(
-            status=task["status"],
-            progress=self._progress,
-            started=started is not None,
-            queued=(taken or now) - self._queued_at,
-            setup=(started or now) - taken if taken else 0.0,
-            running=now - started if started else 0.0,
-            console=console,
-            why=task.get("status_reason") or task.get("status_message") or "",
-        )
-
-    def _aborted(self, found: Mapping[str, Mapping[str, Any]]) -> str:
-        for one in self._others:
-            status, message = found[one]["status"], found[one].get("status_message") or ""
-            if status in ENDED or "stopping" in message:
-                return found[one].get("status_reason") or "aborted in ClearML"
-            if newer := pipeline_runs.superseded_by(found[one]):
-                return f"superseded by the newer run {newer}"
-        return ""
-
-
-def _by_ids(clearml: ClearML, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-    wanted = list(ids)
-    fields = ["id", "status", "status_message", "status_reason", "last_metrics", f"hyperparams.properties.{SUPERSEDED}"]
-    tasks = clearml.call("tasks.get_all", id=wanted, only_fields=fields, search_hidden=True)["tasks"]
-    found = {task["id"]: task for task in tasks}
-    missing = [one for one in wanted if one not in found]
-    if missing:
-        raise TaskGoneError(f"the ClearML task {missing[0]} is gone: it was deleted while it was waited for")
-    return found
-
-
-def console_of(clearml: ClearML, task: str, *, events: int = CONSOLE) -> tuple[str, ...]:
-    """The last lines of a task's console."""
-    found = clearml.call("events.get_task_log", task=task, batch_size=events, order="asc", navigate_earlier=True)
-    return tuple(line for event in found["events"] for line in str(event.get("msg") or "").splitlines())
-
-
-def _has_scalars(task: Mapping[str, Any]) -> bool:
-    """Did its script report a scalar? Iteration 0 and single values count, the machine's own `:monitor:` does not."""
-    titles = (next(iter(series.values()))["metric"] for series in (task.get("last_metrics") or {}).values() if series)
-    return any(not title.startswith(":monitor:") for title in titles)
-
-
-def _has_pictures(clearml: ClearML, task: str) -> bool:
-    """Plots and images leave no trace on the task itself."""
-    if clearml.call("events.get_task_plots", task=task, iters=1).get("plots"):
+    def ended() -> bool:
+        task_cancellation.end(clearml, task, run=run, archive=archive, reason=reason, clock=clock)
         return True
-    images = clearml.call("events.debug_images", metrics=[{"task": task}], iters=1).get("metrics", [])
-    return any(one.get("iterations") for one in images)
+
+    final = (ForeignTaskError, TaskGoneError)
+    look = poll.tolerant(clock, ended, error=ClearMLError, patience=PATIENCE, final=final)
+    poll.until(clock, look, pace=Pace(0.5))
 
 
-def end(clearml: ClearML, task: str, *, run: str, archive: bool, reason: str) -> None:
-    """Stop a task of this run if it still runs, wait until its agent is free, and archive it where asked to.
-
-    Raises ClearMLError, and touches nothing, where the task does not carry this run's mark.
-    """
-    if not clearml_session.owned(clearml, task, run=run):
-        raise ForeignTaskError(f"the task {task} does not carry the mark of run {run}: it is left alone")
-    deadline = time.monotonic() + STOPS_WITHIN
-    while (status := clearml_session.status_of(clearml, task)) in LIVE:
-        late = time.monotonic() > deadline
-        with contextlib.suppress(ClearMLError):  # it has just ended by itself
-            if late:
-                clearml.call("tasks.stopped", task=task, force=True, status_reason=reason)
-            else:
-                clearml.call("tasks.stop", task=task, status_reason=reason)
-        time.sleep(0.5)
-        if late:
-            break
-    if archive:
-        clearml.call("tasks.archive", tasks=[task], status_reason=reason if status != "completed" else "")
+def failed_meanwhile(watch: Watch, launch: RemoteRun) -> tuple[LaunchOutcome, TaskSnapshot] | None:
+    """The failure of a script that reported something and broke before it was stopped, or None: it has not passed."""
+    snapshot, _ = watch.look()
+    outcome = launch_outcome.outcome_of(launch, snapshot) if snapshot.status == "failed" else None
+    return (outcome, snapshot) if outcome else None

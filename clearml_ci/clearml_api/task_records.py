@@ -1,198 +1,99 @@
-"""Tasks as evidence: which ran a commit, what they reported, what went into them. A part of the ClearML gateway."""
+"""Read tasks as evidence: what a task ran, how it ended, and its values of the gates' metrics."""
 
-import itertools
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from hashlib import md5
 from typing import Any
 
-from clearml_ci.clearml_api import session as clearml_session
-from clearml_ci.clearml_api.session import MARKS, PAGE, ClearML
-from clearml_ci.core import comparability
-from clearml_ci.core.comparability import Inputs
-from clearml_ci.core.gate import Gate, Reported, Summary
+from clearml_ci.clearml_api import ownership, paging, task_fields, task_metrics
+from clearml_ci.clearml_api.paging import PAGE
+from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.core.gate import Gate, Reported
 from clearml_ci.core.recorded_task import RecordedTask
 
 STAMP = "clearml_ci_best_since"  # a runtime property
 
 
-DATASETS = "Datasets"  # the section in which `Dataset.get(alias=...)` records what a task read
+Measured = tuple[RecordedTask, Reported]
 
 
-_NO_HYPERPARAMETERS = (DATASETS, "properties")  # the second: what people and programs note on a task afterwards
+_MOST_COMMITS = 250  # in one filter, a regex of 10 kB; `git_history.recent_commits` returns 200 at most
 
 
-_TASK_FIELDS = [
+_FIELDS = [
     *("id", "name", "project.id", "project.name", "status", "system_tags"),
     *("script.version_num", "script.repository", "script.diff"),
-    *(f"runtime.{STAMP}", *MARKS),
+    *(f"runtime.{STAMP}", *ownership.FIELDS),
 ]
 
 
-def recorded_task(clearml: ClearML, task: str) -> RecordedTask:
-    """One task, as far as decisions and verdicts need it."""
-    return _recorded(clearml, clearml_session.fields_of(clearml, task, _TASK_FIELDS))
+def read(clearml: ClearML, task: str) -> RecordedTask:
+    """One task, as decisions and verdicts need it. Raises TaskGoneError if it does not exist."""
+    return _recorded(clearml, task_fields.read(clearml, task, _FIELDS))
 
 
-def tasks_of_commit(clearml: ClearML, *, commit: str, project: str | None, task_name: str) -> Iterator[RecordedTask]:
-    """The tasks that recorded this commit, newest first, in any status, archived ones included: 100 a request.
+def with_metrics(clearml: ClearML, tasks: Sequence[str], gates: Sequence[Gate]) -> dict[str, Measured]:
+    """These tasks with the gates' metrics, by id. Raises TaskGoneError if one does not exist."""
+    found = task_fields.read_all(clearml, tasks, [*_FIELDS, *task_metrics.fields(gates)])
+    return {task["id"]: (_recorded(clearml, task), task_metrics.reported(task, gates)) for task in found}
 
-    `project` is an id, or None for the whole workspace. The commit filter is an unanchored, case-insensitive regex
-    over fields; it is anchored here, and equality is checked again by whoever decides.
+
+def of_commit(clearml: ClearML, *, commit: str, project: str | None, task_name: str) -> Iterator[RecordedTask]:
+    """The tasks that ran this commit, newest first, in any status, archived ones included: 100 a request.
+
+    `project` is an id, or None for the whole workspace. ClearML filters commits by an unanchored, case-insensitive
+    regex: it is anchored here, and the decision checks equality again.
     """
-    where: dict[str, Any] = {"project": [project]} if project else {}
-    if task_name:
-        where["name"] = f"^{re.escape(task_name)}$"
-    for page in itertools.count():
-        found = clearml.call(
-            "tasks.get_all_ex",
-            _all_={"fields": ["script.version_num"], "pattern": f"^{commit}$"},
-            only_fields=_TASK_FIELDS,
-            order_by=["-started"],
-            page=page,
-            page_size=PAGE,
-            **where,
-        )["tasks"]
-        yield from (_recorded(clearml, task) for task in found)
-        if len(found) < PAGE:
-            return
-
-
-def best_tasks(
-    clearml: ClearML, *, project: str | None, task_name: str, tag: str, gates: Sequence[Gate]
-) -> list[tuple[RecordedTask, Reported]]:
-    """The tasks that carry the best tag, in any status, archived ones included, with their metrics: one request.
-
-    `project` is an id, or None for the whole workspace.
-    """
-    where: dict[str, Any] = {"project": [project]} if project else {}
-    if task_name:
-        where["name"] = f"^{re.escape(task_name)}$"
-    found = clearml.call(
-        "tasks.get_all_ex",
-        tags=[tag],
-        only_fields=[*_TASK_FIELDS, *_metric_fields(gates)],
-        order_by=["-started"],
-        page=0,
+    found = paging.records(
+        clearml,
+        "tasks",
         page_size=PAGE,
-        **where,
-    )["tasks"]
-    return [(_recorded(clearml, task), _reported(task, gates)) for task in found]
+        only_fields=_FIELDS,
+        order_by=["-started"],
+        **_with_commits([commit]),
+        **_named(task_name),
+        **_in_projects(None if project is None else [project]),
+    )
+    return (_recorded(clearml, task) for task in found)
 
 
-def matching(clearml: ClearML, gates: Sequence[Gate], **where: Any) -> Iterator[tuple[RecordedTask, Reported]]:
-    """The tasks that a filter matches, in any status, archived ones included, with their metrics: MOST a request."""
-    for task in clearml_session.every(clearml, "tasks", only_fields=[*_TASK_FIELDS, *_metric_fields(gates)], **where):
-        yield _recorded(clearml, task), _reported(task, gates)
+def of_commits(
+    clearml: ClearML, commits: Sequence[str], *, projects: Sequence[str], task_name: str, gates: Sequence[Gate]
+) -> list[Measured]:
+    """The tasks of these projects (ids) that ran one of the first 250 of these commits, with metrics, newest first."""
+    if not commits or not projects:
+        return []
+    filters = {**_with_commits(commits[:_MOST_COMMITS]), **_named(task_name), **_in_projects(projects)}
+    return [found for found in _matching(clearml, gates, **filters) if found[0].commit in commits]
 
 
-def metrics_of(
-    clearml: ClearML, tasks: Sequence[str], gates: Sequence[Gate]
-) -> dict[str, tuple[RecordedTask, Reported]]:
-    """The gates' metrics of tasks, from `last_metrics`: the whole curves' extremes, not thinned ones'. One request."""
-    found = clearml_session.fields_of_all(clearml, tasks, [*_TASK_FIELDS, *_metric_fields(gates)])
-    return {task["id"]: (_recorded(clearml, task), _reported(task, gates)) for task in found}
+def tagged(
+    clearml: ClearML, tag: str, *, projects: Sequence[str] | None, task_name: str, gates: Sequence[Gate]
+) -> list[Measured]:
+    """The tasks that carry a tag, with metrics, newest first, in any status, archived ones included.
 
-
-def task_inputs(clearml: ClearML, tasks: Sequence[str]) -> dict[str, Inputs]:
-    """What went into tasks, by id: one request."""
-    fields = ["hyperparams", "script.requirements", "models.input", "runtime"]
-    return {task["id"]: _inputs(task) for task in clearml_session.fields_of_all(clearml, tasks, fields)}
-
-
-def curves(
-    clearml: ClearML, wanted: Mapping[str, Sequence[Gate]]
-) -> dict[tuple[str, Gate], tuple[tuple[float, float], ...]]:
-    """The finite points (iteration, value) of each task's metrics: one request a task, 2,000 points at most.
-
-    The server averages a longer curve over intervals, and has no curve of a single value.
+    `projects` are ids, or None for the whole workspace.
     """
-    found = {}
-    for task, gates in wanted.items():
-        titles = {gate.title: [g.series for g in gates if g.title == gate.title] for gate in gates}
-        answer = clearml.call(
-            "events.scalar_metrics_iter_histogram",
-            task=clearml_session.not_empty(task),
-            key="iter",
-            samples=2000,
-            metrics=[{"metric": title, "variants": series} for title, series in titles.items()],
-        )
-        for gate in gates:
-            found[task, gate] = _points((answer.get(gate.title) or {}).get(gate.series) or {})
-    return found
+    if projects is not None and not projects:
+        return []  # an empty list filters nothing
+    return list(_matching(clearml, gates, tags=[tag], **_named(task_name), **_in_projects(projects)))
 
 
-def _points(curve: Mapping[str, Any]) -> tuple[tuple[float, float], ...]:
-    pairs = [(_float(x), _float(y)) for x, y in zip(curve.get("x") or [], curve.get("y") or [], strict=False)]
-    return tuple(sorted((x, y) for x, y in pairs if math.isfinite(x) and math.isfinite(y)))
+def _matching(clearml: ClearML, gates: Sequence[Gate], **filters: Any) -> Iterator[Measured]:
+    fields = [*_FIELDS, *task_metrics.fields(gates)]
+    for task in paging.records(clearml, "tasks", only_fields=fields, order_by=["-started"], **filters):
+        yield _recorded(clearml, task), task_metrics.reported(task, gates)
 
 
-def scalars(clearml: ClearML, task: str) -> list[Summary]:
-    """All series of a task (the server keeps up to 2,000), without the machine's own `:monitor:` ones."""
-    titles = (clearml_session.fields_of(clearml, task, ["last_metrics"]).get("last_metrics") or {}).values()
-    every = [_to_summary(item) for title in titles for item in title.values()]
-    return sorted((s for s in every if not s.title.startswith(":monitor:")), key=lambda s: (s.title, s.series))
+def _with_commits(commits: Sequence[str]) -> dict[str, Any]:
+    return {"_all_": {"fields": ["script.version_num"], "pattern": f"^({'|'.join(commits)})$"}}
 
 
-def series_names(clearml: ClearML, task: str) -> list[str]:
-    """`title/series` of all that a task reported."""
-    return [f"{summary.title}/{summary.series}" for summary in scalars(clearml, task)]
+def _named(task_name: str) -> dict[str, str]:
+    return {"name": f"^{re.escape(task_name)}$"} if task_name else {}
 
 
-def _inputs(task: Mapping[str, Any]) -> Inputs:
-    sections = task.get("hyperparams") or {}
-    requirements = ((task.get("script") or {}).get("requirements") or {}).get("pip") or ""
-    models = {f"models/{one['name']}": _model(one) for one in (task.get("models") or {}).get("input") or []}
-    return Inputs(
-        hyperparameters={
-            f"{section}/{name}": value
-            for section in sections
-            if section not in _NO_HYPERPARAMETERS
-            for name, value in clearml_session.values(task, section).items()
-        },
-        packages=comparability.packages(requirements if isinstance(requirements, str) else "\n".join(requirements)),
-        inputs={f"{DATASETS}/{name}": value for name, value in clearml_session.values(task, DATASETS).items()} | models,
-        gpu=str((task.get("runtime") or {}).get("gpu_type") or ""),
-    )
-
-
-def _model(entry: Mapping[str, Any]) -> str:
-    """The id of an input model, which some servers answer with an object."""
-    model = entry.get("model") or ""
-    return str(model.get("id") or "") if isinstance(model, dict) else str(model)
-
-
-def _metric_fields(gates: Sequence[Gate]) -> list[str]:
-    return sorted({f"last_metrics.{_key(gate.title)}.{_key(gate.series)}" for gate in gates})
-
-
-def _key(text: str) -> str:
-    return md5(text.encode(), usedforsecurity=False).hexdigest()  # how the server keys last_metrics
-
-
-def _reported(task: Mapping[str, Any], gates: Sequence[Gate]) -> Reported:
-    metrics = task.get("last_metrics") or {}
-    items = {gate: (metrics.get(_key(gate.title)) or {}).get(_key(gate.series)) for gate in gates}
-    return {gate: _to_summary(item) if item else None for gate, item in items.items()}
-
-
-def _to_summary(item: Mapping[str, Any]) -> Summary:
-    last = _float(item.get("value"))
-    return Summary(
-        title=item["metric"],
-        series=item["variant"],
-        last=last,
-        minimum=_float(item.get("min_value", last)),
-        maximum=_float(item.get("max_value", last)),
-    )
-
-
-def _float(value: object) -> float:
-    try:
-        return float(value)  # type: ignore[arg-type]  # a server may hold "NaN" as text, or nothing
-    except (TypeError, ValueError):
-        return float("nan")
+def _in_projects(projects: Sequence[str] | None) -> dict[str, list[str]]:
+    return {} if projects is None else {"project": list(projects)}
 
 
 def _recorded(clearml: ClearML, task: Mapping[str, Any]) -> RecordedTask:
@@ -208,6 +109,6 @@ def _recorded(clearml: ClearML, task: Mapping[str, Any]) -> RecordedTask:
         diff=script.get("diff") or "",
         archived="archived" in (task.get("system_tags") or []),
         url=clearml.task_url(task),
-        purpose=clearml_session.purpose_of(task),
+        purpose=ownership.purpose_of(task),
         stamp=str((task.get("runtime") or {}).get(STAMP) or ""),
     )

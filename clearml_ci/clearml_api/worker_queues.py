@@ -1,69 +1,109 @@
-"""The queues that a run needs, and the workers that serve them. A part of the ClearML gateway."""
+"""Queues and the workers that serve them: which are served, whether a run would deadlock, how long tasks wait."""
 
 import itertools
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from clearml_ci.clearml_api import session as clearml_session
+from clearml.backend_api.session import Session
+
+from clearml_ci.clearml_api import paging, server_time
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core.errors import UsageError
+from clearml_ci.decisions import audit_findings
 
-WATCHED_WITHIN = 90  # seconds: a queue is watched when a worker was seen on it within this time
+_SEEN_WITHIN = 90  # seconds: a worker counts if it reported to the server within this time
 
 
 @dataclass(frozen=True)
 class Queue:
-    """A queue and the ids of the workers that were seen on it lately."""
+    """A queue and the ids of the workers that serve it."""
 
     id: str
     name: str
     workers: frozenset[str]
 
 
-def watched_queues(clearml: ClearML, names: Sequence[str], *, if_any: Iterable[str] = ()) -> dict[str, Queue]:
-    """The queues of these names. Raises UsageError where one does not exist, ClearMLError where nobody watches it.
+def served(clearml: ClearML, names: Sequence[str], *, if_any: Iterable[str] = ()) -> dict[str, Queue]:
+    """The queues of these names, and those of `if_any` that a worker serves.
 
-    Those of `if_any` are among them where somebody watches them.
+    Raises UsageError if one of `names` does not exist, and ClearMLError if no worker serves it.
     """
-    known = {queue["name"]: queue["id"] for queue in clearml_session.ids_and_names(clearml, "queues")}
-    watching: dict[str, set[str]] = {}
-    for worker in clearml.call("workers.get_all", last_seen=WATCHED_WITHIN).get("workers", []):
-        for queue in worker.get("queues", []):
-            watching.setdefault(queue.get("name"), set()).add(worker["id"])
-    alive = f"queues with workers: {', '.join(sorted(name for name in known if name in watching)) or 'none'}"
+    ids = {queue["name"]: queue["id"] for queue in paging.records(clearml, "queues", only_fields=["id", "name"])}
+    workers = _workers_by_queue(clearml)
     for name in names:
-        if name not in known:
-            raise UsageError(f"no queue '{name}'; {alive}")
-        if name not in watching:
-            start = f"clearml-agent daemon --detached --queue {shlex.quote(name)}"
-            raise ClearMLError(f"no worker listens to the queue '{name}'; {alive}. Start one with: {start}")
-    found = [*names, *(name for name in if_any if name in known and name in watching)]
-    return {name: Queue(known[name], name, frozenset(watching[name])) for name in found}
+        _require_served(name, existing=ids, with_workers=workers)
+    found = [*names, *(name for name in if_any if name in ids and name in workers)]
+    return {name: Queue(ids[name], name, frozenset(workers[name])) for name in found}
+
+
+def _workers_by_queue(clearml: ClearML) -> dict[str, list[str]]:
+    """The ids of the workers that serve a queue, by the queue's name."""
+    found: dict[str, list[str]] = {}
+    for worker in clearml.call("workers.get_all", last_seen=_SEEN_WITHIN).get("workers", []):
+        for queue in worker.get("queues", []):
+            found.setdefault(queue.get("name"), []).append(worker["id"])
+    return found
+
+
+def _require_served(name: str, *, existing: Iterable[str], with_workers: Iterable[str]) -> None:
+    alive = f"queues with workers: {', '.join(sorted({*existing} & {*with_workers})) or 'none'}"
+    if name not in existing:
+        raise UsageError(f"no queue '{name}'; {alive}")
+    if name not in with_workers:
+        raise ClearMLError(f"no worker listens to the queue '{name}'; {alive}. Start one with: {_start_agent(name)}")
+
+
+def _start_agent(queue: str) -> str:
+    return f"clearml-agent daemon --detached --queue {shlex.quote(queue)}"
 
 
 def refuse_deadlock(queues: Sequence[Queue]) -> None:
-    """A controller occupies its worker until its steps have ended, and a step until what it launched has.
+    """Raises UsageError if fewer workers than queues serve some of the queues.
 
-    Raises UsageError where fewer workers than queues serve some of them: one would wait for itself for ever.
+    A controller occupies its worker until its steps have ended, and a step until what it launched has.
     """
     for size in range(2, len(queues) + 1):
         for some in itertools.combinations(queues, size):
             workers = frozenset().union(*(queue.workers for queue in some))
             if len(workers) < size:
-                names = " and ".join(f"'{queue.name}'" for queue in some)
-                served = "one worker alone serves" if len(workers) == 1 else f"only {len(workers)} workers serve"
-                raise UsageError(
-                    f"{served} the queues {names}: a run would wait for itself for ever; start another clearml-agent, "
-                    f"one a queue: clearml-agent daemon --detached --queue {shlex.quote(some[-1].name)}"
-                )
+                raise UsageError(_deadlock(some, len(workers)))
+
+
+def _deadlock(queues: Sequence[Queue], workers: int) -> str:
+    names = " and ".join(f"'{queue.name}'" for queue in queues)
+    number = "one worker alone serves" if workers == 1 else f"only {workers} workers serve"
+    return (
+        f"{number} the queues {names}: deadlock, because a task on one of them occupies its worker until a task on "
+        f"another has ended; start another clearml-agent, one for each queue: {_start_agent(queues[-1].name)}"
+    )
 
 
 def refuse_shared_workers(*, steps: Queue, code: Queue) -> None:
-    """Raises UsageError where one agent serves the trusted steps and pull-request code, under whatever names."""
-    both = sorted(steps.workers & code.workers)
-    if both:
+    """Raises UsageError if one agent serves the trusted steps and pull-request code, whatever the queues' names."""
+    shared = sorted(steps.workers & code.workers)
+    if shared:
         raise UsageError(
-            f"the agent {both[0]} serves '{steps.name}' and '{code.name}': pull-request code could read the "
-            "credentials of the trusted steps; start an agent of its own for each"
+            f"the agent {shared[0]} serves '{steps.name}' and '{code.name}': pull-request code could read the "
+            "credentials of the trusted steps; start a separate agent for each of the two queues"
         )
+
+
+def backlog(clearml: ClearML, names: Iterable[str]) -> list[audit_findings.Queue]:
+    """The number of workers and of waiting tasks of the queues of these names, for the audit."""
+    found = {queue["name"]: queue for queue in paging.records(clearml, "queues", only_fields=["name", "entries"])}
+    workers = _workers_by_queue(clearml)
+    return [_backlog(name, found.get(name), len(workers.get(name, ()))) for name in names]
+
+
+def _backlog(name: str, record: Mapping[str, Any] | None, workers: int) -> audit_findings.Queue:
+    entries = (record or {}).get("entries") or []
+    return audit_findings.Queue(
+        name,
+        f"{Session.get_app_server_host()}/workers-and-queues/queues",
+        exists=record is not None,
+        workers=workers,
+        entries=len(entries),
+        waits=max((server_time.age(entry["added"]) for entry in entries), default=0.0),
+    )

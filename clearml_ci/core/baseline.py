@@ -1,54 +1,56 @@
-"""Which of the tagged tasks can be compared with, and what has to be said about them. Pure."""
+"""The tasks that carry the tag of the baseline: which can be compared with, and warnings about them."""
 
 from collections.abc import Sequence
 
 from clearml_ci.core import recorded_task
+from clearml_ci.core.formatting import count
 from clearml_ci.core.recorded_task import RecordedTask
 
 
 def usable(task: RecordedTask) -> bool:
-    """A task that ended well and is not archived. Uncommitted changes are named, but its numbers are the best's."""
-    return recorded_task.unfinished(task) is None
+    """True for a task that ended well and is not archived; uncommitted changes only cause a warning."""
+    return recorded_task.why_unfinished(task) is None
 
 
-def lost(tagged: Sequence[RecordedTask], *, tag: str) -> str | None:
-    """Why the best cannot be compared with: that is no first model. Drafts do not count: clones copy tags."""
+def why_unusable(tagged: Sequence[RecordedTask], *, tag: str) -> str | None:
+    """The reason why none of the tagged tasks can be the baseline, or None; without a baseline there is none either.
+
+    Drafts and running tasks do not count: a clone copies the tags of its source.
+    """
     if any(usable(task) for task in tagged):
         return None
-    for best in tagged:
-        if best.archived or best.status not in recorded_task.RUNNING:
+    for task in tagged:
+        if task.archived or task.status not in recorded_task.RUNNING:
             return (
-                f"the task with the tag '{tag}' ({best.name}, {best.id}) {recorded_task.unfinished(best)}, "
-                "so there is nothing to compare with: restore it, or give the tag to another task"
+                f"the baseline, the task with the tag '{tag}' ({task.name}, {task.id}), "
+                f"{recorded_task.why_unfinished(task)}: restore it, or give the tag to another task"
             )
     return None
 
 
 def missing(*, tag: str, last: str) -> str:
-    """What is wrong where no task carries the tag although a promotion moved it."""
+    """The error that no task carries the tag, although a promotion gave it to the task `last`."""
     return (
-        f"no task carries the tag '{tag}', which was given to the task {last} by a promotion: the best is missing, so "
-        "there is nothing to compare with; give the tag to a task, or run `ci_trigger.py rollback`"
+        f"no task carries the tag '{tag}', which a promotion gave to the task {last}: "
+        "give the tag to a task, or run `ci_trigger.py rollback`"
     )
 
 
 def warnings(
-    tagged: Sequence[RecordedTask], counted: Sequence[RecordedTask], *, tag: str, baseline_on_base: bool | None
+    tagged: Sequence[RecordedTask], used: Sequence[RecordedTask], *, tag: str, baseline_on_base: bool | None
 ) -> list[str]:
-    """What a reader must know of the tasks that were `counted`, out of all that carry the tag.
+    """Warnings about the baselines that were `used`, out of all tasks that carry the tag.
 
-    `baseline_on_base`: is their commit on the base branch; None where nobody looked.
+    `baseline_on_base`: their commit is on the base branch; None: unknown.
     """
-    said = []
-    bests = sum(map(usable, tagged))
-    if bests > 1:
-        said.append(f"{bests} tasks carry the tag '{tag}'; the best of them counts.")
-    for task in counted:
-        if recorded_task.uncommitted(task):
-            said.append(f"The best task ({task.name}, {task.id}) has uncommitted changes: nobody can run it again.")
+    found = []
+    usable_tasks = sum(map(usable, tagged))
+    if usable_tasks > 1:
+        found.append(f"{count(usable_tasks, 'task')} carry the tag '{tag}': the best value of each metric counts.")
+    for task in used:
+        name = f"The baseline ({task.name}, {task.id})"
+        if recorded_task.has_uncommitted_changes(task):
+            found.append(f"{name} has uncommitted changes: its run cannot be repeated.")
         if baseline_on_base is False:
-            said.append(
-                f"The best task ({task.name}, {task.id}) ran commit {task.commit[:10]}, "
-                "which is not on the base branch."
-            )
-    return said
+            found.append(f"{name} ran commit {task.commit[:10]}, which is not on the base branch.")
+    return found

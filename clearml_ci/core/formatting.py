@@ -1,3 +1,8 @@
+"""Numbers and texts as a reader sees them in messages, comments and issues."""
+
+from collections.abc import Sequence
+
+
 def count(number: int, noun: str) -> str:
     """`1 finding`, `2 findings`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
@@ -11,6 +16,17 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def capital(text: str) -> str:
-    """A sentence's beginning; the rest stays as it is."""
+def capitalize_first(text: str) -> str:
+    """The text with a capital letter at its start; `str.capitalize` would change the rest as well."""
     return f"{text[:1].upper()}{text[1:]}"
+
+
+def shorten(text: str, limit: int) -> str:
+    """The text, cut to `limit` characters with `…` at its end if it is longer."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def listed(texts: Sequence[str], *, most: int = 3, separator: str = "; ") -> str:
+    """The first `most` texts in one line, and the number of the others: `a; b; c; and 2 more`."""
+    more = f"{separator}and {len(texts) - most} more" if len(texts) > most else ""
+    return separator.join(texts[:most]) + more

@@ -1,26 +1,26 @@
-"""The gate: a pure function from a candidate's and the best's values to an outcome. `docs/gates.md` is its table."""
+"""The gate: an outcome from the values of candidate and baseline. `docs/gates.md` is its table."""
 
 import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+
+from clearml_ci.core.documents import GateRow
+from clearml_ci.core.formatting import listed
+from clearml_ci.core.outcome import HOLDS, Outcome
 
 SINGLE_VALUES = "Summary"  # the title under which ClearML keeps `Logger.report_single_value`
 
 
 DOUBT = (
     "has 0 as its {which} value, which is also how ClearML records NaN and infinity: "
-    "set `Logger.set_reporting_nan_value` to another number, or report the metric only where it is defined"
+    "set `Logger.set_reporting_nan_value` to another number, or report the metric only while it is defined"
 )
-
-
-_MOST_NAMED = 3  # reasons in one sentence
 
 
 @dataclass(frozen=True)
 class Gate:
-    """What one metric must hold against the best model, and on its own. A single value has the title `Summary`."""
+    """The limits of one metric, against the baseline and on its own. A single value has the title `Summary`."""
 
     title: str
     series: str
@@ -39,7 +39,7 @@ class Gate:
 
 @dataclass(frozen=True)
 class Summary:
-    """One scalar series as ClearML's `last_metrics` sums it up, over all its iterations."""
+    """One scalar series over all its iterations, as ClearML's `last_metrics` has it."""
 
     title: str
     series: str
@@ -53,12 +53,12 @@ Reported = Mapping[Gate, Summary | None]  # what one task reported for each gate
 
 @dataclass(frozen=True)
 class Judgement:
-    """`outcome` is one of the verdict's; numbers are None where they do not exist.
+    """The judgement of one gate; a number that does not exist is None.
 
-    `absolute` is True where a minimum or maximum was missed: that holds without any baseline.
+    `absolute`: a minimum or maximum was missed, which needs no baseline.
     """
 
-    outcome: str
+    outcome: Outcome
     reason: str
     value: float | None = None
     baseline: float | None = None
@@ -73,65 +73,65 @@ class Judgement:
         return None if self.value is None or self.baseline is None else self.value - self.baseline
 
 
-def judge(gate: Gate, candidate: Mapping[str, Summary | None], baseline: Mapping[str, Summary | None]) -> Judgement:
-    """Compare the candidate's runs with the baseline's (each: task id → its summary, or None where it has none).
+Judgements = Sequence[tuple[Gate, Judgement]]
 
-    Of several candidate's runs the median counts, of several baselines the best one. A value that is missing, not
-    finite or a doubtful zero on either side is `inconclusive`, no baseline at all `no_baseline`; but a missed minimum
-    or maximum is `regressed` in any case.
+
+def judge(gate: Gate, candidate: Mapping[str, Summary | None], baseline: Mapping[str, Summary | None]) -> Judgement:
+    """Compare runs of the candidate with the baselines (each: task id → its summary, None if it did not report one).
+
+    The median of several runs counts, and the best of several baselines. A value that is missing, not finite or a
+    doubtful zero on either side is `inconclusive`, no baseline at all `no_baseline`. A missed minimum or maximum is
+    `regressed` in any case.
     """
     runs = list(candidate.values())
     for objection in (_objection(gate, run) for run in runs or [None]):
         if objection:
-            return Judgement("inconclusive", objection)
+            return Judgement(Outcome.INCONCLUSIVE, objection)
     known = [run for run in runs if run is not None]
     value = statistics.median(value_of(gate, run) for run in known)
     judged = replace(_compare(gate, value, baseline), last=statistics.median(run.last for run in known))
-    if judged.outcome == "improved" and value == 0 and all((run.minimum, run.maximum) == (0, 0) for run in known):
-        # A curve that is 0 throughout may be one that was NaN throughout; only against another 0 it proves nothing new.
+    if judged.outcome == Outcome.IMPROVED and value == 0 and all((run.minimum, run.maximum) == (0, 0) for run in known):
+        # A curve that is 0 throughout may have been NaN throughout; compared with another 0 the doubt changes nothing.
         doubt = f"{gate.name} of this commit {DOUBT.format(which=gate.value)}"
-        return replace(judged, outcome="inconclusive", reason=doubt)
+        return replace(judged, outcome=Outcome.INCONCLUSIVE, reason=doubt)
     missed = _missed_bound(gate, value)
     if missed:
-        return replace(judged, outcome="regressed", reason=missed, absolute=True)
+        return replace(judged, outcome=Outcome.REGRESSED, reason=missed, absolute=True)
     return replace(judged, warning=_ended_worse(gate, judged))
 
 
-def void(judged: Judgement, reason: str) -> Judgement:
-    """The same judgement where its comparison means nothing; what was missed without a baseline stays missed."""
+def without_comparison(judged: Judgement, reason: str) -> Judgement:
+    """The judgement if its comparison is meaningless for this reason; a missed minimum or maximum stays missed."""
     if judged.baseline is None or judged.absolute:
         return judged
-    return replace(judged, outcome="inconclusive", reason=reason, warning="")
+    return replace(judged, outcome=Outcome.INCONCLUSIVE, reason=reason, warning="")
 
 
-def decide(judged: Sequence[tuple[Gate, Judgement]]) -> tuple[str, str]:
-    """One outcome of many gates, and a sentence that names those that decided. Advisory gates do not count."""
-    required = [(gate, one) for gate, one in judged if gate.required]
-    outcomes = {one.outcome for _, one in required}
-    for outcome in ("error", "regressed", "inconclusive"):
+def decide(judged: Judgements) -> tuple[Outcome, str]:
+    """One outcome of many gates, and a reason that names the deciding ones. Advisory gates do not count."""
+    required = [(gate, judgement) for gate, judgement in judged if gate.required]
+    outcomes = {judgement.outcome for _, judgement in required}
+    for outcome in (Outcome.ERROR, Outcome.REGRESSED, Outcome.INCONCLUSIVE):
         if outcome in outcomes:
-            return outcome, _reasons(one.reason for _, one in required if one.outcome == outcome)
+            return outcome, _reasons(required, outcome)
     if not required:
-        return "passed", "no gate is required; the advisory ones are shown only"
-    if outcomes == {"no_baseline"}:
-        return "no_baseline", required[0][1].reason
-    if "improved" in outcomes:
-        better = [one.reason for _, one in required if one.outcome == "improved"]
-        return "improved", _reasons(better) + _others(len(required) - len(better))
+        return Outcome.PASSED, "no gate is required: the advisory gates are only shown"
+    if outcomes == {Outcome.NO_BASELINE}:
+        return Outcome.NO_BASELINE, required[0][1].reason
+    if Outcome.IMPROVED in outcomes:
+        better = sum(judgement.outcome == Outcome.IMPROVED for _, judgement in required)
+        return Outcome.IMPROVED, _reasons(required, Outcome.IMPROVED) + _others(len(required) - better)
     if len(required) == 1:
-        return "passed", required[0][1].reason
-    return "passed", f"all {len(required)} required gates hold: {_listed([gate.name for gate, _ in required])}"
+        return Outcome.PASSED, required[0][1].reason
+    names = [gate.name for gate, _ in required]
+    return Outcome.PASSED, f"all {len(required)} required gates hold: {listed(names, separator=', ')}"
 
 
-def as_document(gate: Gate, judged: Judgement) -> dict[str, Any]:
-    """The gate's numbers as results and verdicts carry them. JSON knows no NaN: such a number becomes None."""
-    numbers = {
-        "value": judged.value,
-        "baseline": judged.baseline,
-        "difference": judged.difference,
-        "limit": judged.limit,
-        "last": judged.last,
-    }
+def as_row(gate: Gate, judged: Judgement, *, main: float | None = None) -> GateRow:
+    """The gate and its judgement as results and verdicts carry them; `main` is the value of the base branch's own task.
+
+    JSON has no NaN: such a number becomes None.
+    """
     return {
         "metric": gate.name,
         "goal": gate.goal,
@@ -145,33 +145,37 @@ def as_document(gate: Gate, judged: Judgement) -> dict[str, Any]:
         "outcome": judged.outcome,
         "reason": judged.reason,
         "baseline_task": judged.baseline_id,
-        **{name: finite(number) for name, number in numbers.items()},
+        "value": _finite(judged.value),
+        "baseline": _finite(judged.baseline),
+        "difference": _finite(judged.difference),
+        "limit": _finite(judged.limit),
+        "last": _finite(judged.last),
+        "main": _finite(main),
     }
 
 
-def finite(number: float | None) -> float | None:
-    """The number, or None where JSON has no word for it."""
+def _finite(number: float | None) -> float | None:
     return number if number is not None and math.isfinite(number) else None
 
 
 def value_of(gate: Gate, summary: Summary) -> float:
-    """The value that counts: the curve's best in the goal's direction, its last, or the single value itself."""
+    """The value that counts: the best or the last of the curve, or the single value itself."""
     if gate.value == "last" or gate.title == SINGLE_VALUES:  # a single value that is reported again is replaced
         return summary.last
     return summary.maximum if gate.goal == "maximize" else summary.minimum
 
 
 def doubtful_zero(gate: Gate, summary: Summary) -> bool:
-    """Is the value that counts exactly 0, while the curve is not 0 throughout?
+    """True if the value that counts is exactly 0 and the curve is not 0 throughout.
 
-    The SDK records NaN and infinities as 0 (`Logger.set_reporting_nan_value`), so a loss that diverged has a best of
-    0, better than any other. A true 0 looks the same, and cannot be told from it.
+    The SDK records NaN and infinities as 0 (`Logger.set_reporting_nan_value`): a loss that diverged has a best of 0,
+    better than any other, and looks the same as a true 0.
     """
     return value_of(gate, summary) == 0 and (summary.minimum, summary.maximum) != (0, 0)
 
 
 def limit(gate: Gate, baseline: float) -> float:
-    """The worst value that still holds. The tolerance is on the losing side of the baseline, whatever its sign."""
+    """The worst value that still holds; the tolerance is on the worse side of the baseline, whatever its sign."""
     tolerance = abs(baseline) * gate.tolerance / 100 if gate.relative else gate.tolerance
     return baseline - tolerance if gate.goal == "maximize" else baseline + tolerance
 
@@ -182,12 +186,12 @@ def tolerance_text(gate: Gate) -> str:
 
 
 def _objection(gate: Gate, summary: Summary | None) -> str:
-    """Why this commit's value cannot be judged, or nothing."""
+    """The reason why this commit's value cannot be judged, or ""."""
     if summary is None:
         return f"the task of this commit reported no {gate.name}"
     value = value_of(gate, summary)
     if not math.isfinite(value):
-        return f"{gate.name} of this commit is {value}, which is no finite number"
+        return f"{gate.name} of this commit is {value}, which is not a finite number"
     if doubtful_zero(gate, summary):
         return f"{gate.name} of this commit {DOUBT.format(which=gate.value)}"
     return ""
@@ -195,28 +199,28 @@ def _objection(gate: Gate, summary: Summary | None) -> str:
 
 def _compare(gate: Gate, value: float, baseline: Mapping[str, Summary | None]) -> Judgement:
     if not baseline:
-        return Judgement("no_baseline", "there is no best model yet to compare with", value)
+        return Judgement(Outcome.NO_BASELINE, "there is no baseline yet", value)
     known = {
         task: value_of(gate, summary)
         for task, summary in baseline.items()
         if summary is not None and not _objection(gate, summary)
     }
     if not known:
-        return Judgement("inconclusive", f"the best task has no finite {gate.name} that can be trusted", value)
+        return Judgement(Outcome.INCONCLUSIVE, f"the baseline has no finite {gate.name} that can be trusted", value)
     pick = max if gate.goal == "maximize" else min
     task = pick(known, key=lambda name: known[name])
     outcome, reason = _outcome(gate, value, known[task])
     return Judgement(outcome, reason, value, known[task], limit(gate, known[task]), task)
 
 
-def _outcome(gate: Gate, value: float, baseline: float) -> tuple[str, str]:
+def _outcome(gate: Gate, value: float, baseline: float) -> tuple[Outcome, str]:
     if _better(gate, value, baseline):
-        return "improved", f"{gate.name} is better than the best"
+        return Outcome.IMPROVED, f"{gate.name} is better than the baseline"
     if _holds(gate, value, baseline):
-        within = f"holds within {tolerance_text(gate)} of" if gate.tolerance else "is as good as"
-        return "passed", f"{gate.name} {within} the best"
+        within = f"is within {tolerance_text(gate)} of" if gate.tolerance else "is as good as"
+        return Outcome.PASSED, f"{gate.name} {within} the baseline"
     by = f" by more than {tolerance_text(gate)}" if gate.tolerance else ""
-    return "regressed", f"{gate.name} is worse than the best{by}"
+    return Outcome.REGRESSED, f"{gate.name} is worse than the baseline{by}"
 
 
 def _better(gate: Gate, value: float, than: float) -> bool:
@@ -224,7 +228,7 @@ def _better(gate: Gate, value: float, than: float) -> bool:
 
 
 def _holds(gate: Gate, value: float, baseline: float) -> bool:
-    """Not worse than the limit, but for the rounding of `limit` itself."""
+    """True if the value is not worse than the limit, up to rounding."""
     allowed = limit(gate, baseline)
     return not _better(gate, allowed, value) or _same(value, allowed, scale=baseline)
 
@@ -242,11 +246,11 @@ def _missed_bound(gate: Gate, value: float) -> str:
 
 
 def _ended_worse(gate: Gate, judged: Judgement) -> str:
-    """A warning where the curve's best meets what its last value would miss."""
+    """A warning if the best value of the curve holds and its last value would not, or ""."""
     last, value = judged.last, judged.value
     if gate.value == "last" or gate.title == SINGLE_VALUES or last is None or value is None:
         return ""
-    if judged.outcome not in ("passed", "improved", "no_baseline"):
+    if judged.outcome not in HOLDS:
         return ""
     misses = bool(_missed_bound(gate, last)) or (
         judged.baseline is not None and not _holds(gate, last, judged.baseline)
@@ -256,13 +260,9 @@ def _ended_worse(gate: Gate, judged: Judgement) -> str:
     return f"{gate.name} was {value:.6g} at its best, but ended at {last:.6g}, which would not hold"
 
 
-def _reasons(reasons: Any) -> str:
-    return _listed(list(dict.fromkeys(reasons)), separator="; ")
-
-
-def _listed(texts: Sequence[str], *, separator: str = ", ") -> str:
-    more = f"{separator}and {len(texts) - _MOST_NAMED} more" if len(texts) > _MOST_NAMED else ""
-    return separator.join(texts[:_MOST_NAMED]) + more
+def _reasons(judged: Judgements, outcome: Outcome) -> str:
+    """The reasons of all gates with this outcome."""
+    return listed(list(dict.fromkeys(judgement.reason for _, judgement in judged if judgement.outcome == outcome)))
 
 
 def _others(count: int) -> str:

@@ -1,3 +1,5 @@
+"""A commit of a git repository."""
+
 from dataclasses import dataclass
 
 

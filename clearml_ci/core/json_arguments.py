@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
-from clearml_ci.core.comparability import NOTHING, Alike
+from clearml_ci.core.comparability import NO_RULES, MatchRules
 from clearml_ci.core.errors import UsageError, nearest
 from clearml_ci.core.gate import Gate
 
@@ -28,22 +28,22 @@ def gates(text: str) -> tuple[Gate, ...]:
     return tuple(_gate(f"gates[{index}]", document) for index, document in enumerate(documents))
 
 
-def alike_text(alike: Alike) -> str:
+def alike_text(alike: MatchRules) -> str:
     """What `alike` reads."""
-    return json.dumps(asdict(alike)) if alike != NOTHING else ""
+    return json.dumps(asdict(alike)) if alike != NO_RULES else ""
 
 
-def alike(text: str) -> Alike:
-    """What must be alike, of a JSON object with the fields of Alike; an empty text asks for nothing."""
+def alike(text: str) -> MatchRules:
+    """What must be alike, of a JSON object with the fields of MatchRules; an empty text asks for nothing."""
     if not text.strip():
-        return NOTHING
-    document = _known("alike", _json("alike", text, dict, "a JSON object"), Alike)
+        return NO_RULES
+    document = _known("alike", _json("alike", text, dict, "a JSON object"), MatchRules)
     for name in {"hyperparameters", "packages"} & document.keys():
         listed = _typed(f"alike.{name}", document[name], list, "a list of texts")
         document[name] = tuple(_typed(f"alike.{name}", one, str, "a list of texts") for one in listed)
     _typed("alike.inputs", document.get("inputs", False), bool, "true or false")
     _words("alike", document)
-    return Alike(**document)
+    return MatchRules(**document)
 
 
 def word(name: str, text: str, known: Mapping[str, Any]) -> Any:
@@ -81,7 +81,7 @@ def _json(name: str, text: str, kind: type, expected: str) -> Any:
     return read
 
 
-def _known(name: str, document: object, kind: type[Gate] | type[Alike]) -> dict[str, Any]:
+def _known(name: str, document: object, kind: type[Gate] | type[MatchRules]) -> dict[str, Any]:
     keys = [field.name for field in fields(kind)]
     if not isinstance(document, dict):
         raise UsageError(f"{name} is {str(document)[:60]!r}: expected an object with the keys {', '.join(keys)}")

@@ -1,9 +1,14 @@
+"""A task as ClearML recorded it, as far as decisions need it."""
+
 from dataclasses import dataclass
+
+from clearml_ci.core.documents import TaskDocument
 
 SUCCESSFUL = ("completed", "published", "closed")
 
 
-PURPOSES = {"probe": "a look at whether it runs", "tests": "its tests"}
+# The purposes of launches whose tasks are no evidence, in words.
+PURPOSES = {"probe": "a probe", "tests": "a test run"}
 
 
 RUNNING = ("created", "queued", "in_progress", "publishing")
@@ -11,7 +16,10 @@ RUNNING = ("created", "queued", "in_progress", "publishing")
 
 @dataclass(frozen=True)
 class RecordedTask:
-    """What ClearML knows of one task, as far as a decision needs it."""
+    """One task. `purpose` is that of the launch that made it: a `training` is evidence, `probe` and `tests` are not.
+
+    `stamp` is the text that `tag_ranking.parse_stamp` reads: since when, and by which policy, it carries the tag.
+    """
 
     id: str
     name: str
@@ -23,12 +31,12 @@ class RecordedTask:
     diff: str
     archived: bool
     url: str
-    purpose: str = ""  # what a check launched it for: `training` is evidence, `probe` and `tests` are not
-    stamp: str = ""  # since when, and by which rule, it is the best, as `settling` reads it; clones do not copy it
+    purpose: str = ""
+    stamp: str = ""  # clones do not copy it
 
 
-def as_document(task: RecordedTask) -> dict[str, str]:
-    """A task as results and verdicts carry it: its uncommitted changes stay where they are."""
+def as_document(task: RecordedTask) -> TaskDocument:
+    """The task as results and verdicts carry it, without its uncommitted changes."""
     return {
         "id": task.id,
         "name": task.name,
@@ -40,18 +48,18 @@ def as_document(task: RecordedTask) -> dict[str, str]:
     }
 
 
-def unusable(task: RecordedTask) -> str | None:
-    """Why this task proves nothing about any commit, or None."""
-    return unfinished(task) or ("has uncommitted changes" if uncommitted(task) else None)
+def why_unusable(task: RecordedTask) -> str | None:
+    """The reason why this task is no evidence for any commit, or None."""
+    return why_unfinished(task) or ("has uncommitted changes" if has_uncommitted_changes(task) else None)
 
 
-def uncommitted(task: RecordedTask) -> bool:
-    """Did it run something else than its commit? Of a training the diff is the call of Task.init that was added."""
+def has_uncommitted_changes(task: RecordedTask) -> bool:
+    """True if the task ran more than its commit; the diff of a training is the added call of Task.init."""
     return bool(task.diff.strip()) and task.purpose != "training"
 
 
-def unfinished(task: RecordedTask) -> str | None:
-    """Why this task has no numbers that count, or None."""
+def why_unfinished(task: RecordedTask) -> str | None:
+    """The reason why this task's metrics do not count, or None."""
     if task.archived:
         return "is archived"
     if task.status in RUNNING:

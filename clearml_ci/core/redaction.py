@@ -1,4 +1,4 @@
-"""Text without what looks like a password, a key or a token: for everything that leaves a console or a parameter."""
+"""Secrets masked: for every text of a console or a parameter that is shown elsewhere."""
 
 import re
 
@@ -23,11 +23,11 @@ _SECRETS = (
 
 
 def mask(text: str) -> str:
-    """The text with `***` for each secret, 2,000 characters of it at most: a stranger's line may be of any length.
+    """The first 2,000 characters of the text, with `***` for what looks like a password, a key or a token.
 
-    Mask before you cut to what is shown: half a secret may have no end that is known.
+    Mask a text before you shorten it: half a secret is not recognized.
     """
     text = text[:_LONGEST]
-    for pattern, instead in _SECRETS:
-        text = pattern.sub(instead, text)
+    for pattern, replacement in _SECRETS:
+        text = pattern.sub(replacement, text)
     return text

@@ -1,4 +1,4 @@
-"""Is this the same git repository? ssh, https, scp form, `.git`, case and a trailing slash make no difference."""
+"""Addresses of git repositories: ssh, https, scp form, `.git`, case and a trailing slash make no difference."""
 
 import re
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ _SCP_FORM = re.compile(r"^(?:[\w.-]+@)?(?P<host>[\w.-]+):(?P<path>(?!/{2}).+)$")
 
 
 def identity(url: str) -> str:
-    """`host/owner/name` in lower case, or a local path: what two addresses of one repository share."""
+    """`host/owner/name` in lower case, or a local path: the same for all addresses of one repository."""
     url = url.strip()
     scp = _SCP_FORM.match(url) if "://" not in url else None
     if scp:
@@ -24,7 +24,7 @@ def identity(url: str) -> str:
 
 
 def is_one_of(url: str, repositories: Iterable[str]) -> bool:
-    """Whether `url` names one of `repositories`; an empty one never does."""
+    """True if `url` is an address of one of `repositories`; an empty one never is."""
     return bool(url.strip()) and identity(url) in {identity(other) for other in repositories if other}
 
 

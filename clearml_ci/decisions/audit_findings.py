@@ -1,32 +1,48 @@
-"""What an audit finds in what was recorded: bests, queues, templates, main's head on an agent. Pure.
+"""Findings of an audit in what ClearML recorded: baselines, queues, templates, the default branch's head on an agent.
 
-Its other halves: `leftovers` (tasks of dead runs) and `drift` (main against the best, and against itself).
+The other findings are those of `leftovers` (tasks of ended runs) and `drift` (the default branch got worse).
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from clearml_ci.core import baseline, recorded_task
+from clearml_ci.core.documents import FindingDocument
 from clearml_ci.core.formatting import count, duration
 from clearml_ci.core.gate import Reported
+from clearml_ci.core.outcome import NOT_NEEDED, Outcome
 from clearml_ci.core.recorded_task import RecordedTask
+from clearml_ci.core.step_results import MainLaunchDocument
 from clearml_ci.decisions import promotion
 from clearml_ci.decisions.promotion import Move
 
-FINDING, NOTE = "finding", "note"  # what turns the verdict, and what is only told
+FINDING, NOTE = "finding", "note"  # a finding turns the verdict, a note does not
 
 
 Tasks = Sequence[tuple[RecordedTask, Reported]]
 
 
-Key = tuple[str, str]  # a project's id and a task's name, which share one best
+Key = tuple[str, str]  # a project's id and a task's name: all tasks of one key share one baseline
+
+
+# Kinds are read by programs and keep their names; those that are not plain words are shown as these.
+_KINDS = {
+    "no_best": "no baseline",
+    "several_bests": "several baselines",
+    "archived_best": "archived baseline",
+    "unsuccessful_best": "unsuccessful baseline",
+    "lost_best": "lost baseline",
+    "off_main": "off the default branch",
+}
+
+
+_TRAIN_AGAIN = "train from the clean commit, and give the tag to that task"
 
 
 @dataclass(frozen=True)
-class Where:
-    """What a finding is about: `kind` is project, task or queue."""
+class Subject:
+    """The project, task or queue that a finding is about: `kind` names which."""
 
     kind: str
     name: str
@@ -35,18 +51,18 @@ class Where:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not as it should be: `said` is what was seen, `do` what a person can do about it."""
+    """One finding or note; `remedy` is what a user can do about it."""
 
     kind: str
     severity: str
-    where: Where
-    said: str
-    do: str
+    subject: Subject
+    message: str
+    remedy: str
 
 
 @dataclass(frozen=True)
 class Queue:
-    """A queue that is watched over; `waits` is how long its oldest entry has been there, in seconds."""
+    """A queue that the audit checks; `waits` is how long its oldest entry has been there, in seconds."""
 
     name: str
     url: str
@@ -58,107 +74,135 @@ class Queue:
 
 @dataclass(frozen=True)
 class Template:
-    """A draft that runs are cloned from: of which commit of ClearML CI, and how old it is in seconds."""
+    """A draft that runs are cloned from: the commit of ClearML CI that it is of, and its age in seconds."""
 
     commit: str
     age: float
 
 
-def as_documents(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+def as_documents(findings: Iterable[Finding]) -> list[FindingDocument]:
     """Findings as results and verdicts carry them."""
-    return [asdict(one) for one in findings]
+    return [
+        {
+            "kind": finding.kind,
+            "severity": finding.severity,
+            "where": {"kind": finding.subject.kind, "name": finding.subject.name, "url": finding.subject.url},
+            "said": finding.message,
+            "do": finding.remedy,
+        }
+        for finding in findings
+    ]
 
 
-def of_bests(tagged: Sequence[RecordedTask], *, tag: str, on_main: Mapping[str, bool | None]) -> list[Finding]:
-    """Is there one best for each project and task name, and is it what it should be?
-
-    `on_main`: is a commit on the main branch? None where nobody could tell; not there where nobody was asked.
-    """
-    return [found for group in _grouped(tagged) for found in _of_group(group, tag=tag, on_main=on_main)]
-
-
-def lost(
-    moves: Sequence[Move], tagged: Sequence[RecordedTask], *, tag: str, task_name: str, places: Mapping[str, Where]
+def check_baselines(
+    tagged: Sequence[RecordedTask], *, tag: str, on_default: Mapping[str, bool | None]
 ) -> list[Finding]:
-    """Promoted bests that do not carry the tag any more, though nothing of ours took it from them.
+    """Findings about tagged tasks: each project and task name should have one baseline, clean and merged.
 
-    `moves` is the ledger, newest first; of one project and task name the newest counts. `places` are the projects that
-    are looked at, by their ids, and `task_name` is the name of the tasks, empty for any.
+    `on_default`: is a commit on the default branch? None: unknown; commits that were not looked up are missing.
+    """
+    return [finding for group in _grouped(tagged) for finding in _check_group(group, tag=tag, on_default=on_default)]
+
+
+def lost_baselines(
+    moves: Sequence[Move], tagged: Sequence[RecordedTask], *, tag: str, task_name: str, projects: Mapping[str, Subject]
+) -> list[Finding]:
+    """Promoted baselines that lost the tag other than by a later promotion or rollback.
+
+    `moves` is the ledger, newest first; the newest move of each project and task name counts. `projects` are those that
+    are audited, by their ids; `task_name` is the name of the audited tasks, empty for any.
     """
     found: list[Finding | None] = []
-    settled: set[tuple[str, str] | str] = set()  # what a newer move has decided: whole groups, and tasks
+    settled: set[Key | str] = set()  # keys and tasks that a newer move has decided about
     for move in moves:
         if move.tag != tag or move.state == promotion.LOST:
             continue
-        looked_at = move.project_id in places and task_name in ("", move.task_name)
-        if looked_at and not settled & {(move.project_id, move.task_name), move.to}:
-            found.append(_lost(move, tagged, places[move.project_id]))
+        audited = move.project_id in projects and task_name in ("", move.task_name)
+        if audited and not settled & {(move.project_id, move.task_name), move.to}:
+            found.append(_lost(move, tagged, projects[move.project_id]))
         settled |= {(move.project_id, move.task_name), *move.previous}
-    return [one for one in found if one]
+    return [finding for finding in found if finding]
 
 
-def missing(asked: Iterable[Where], tagged: Iterable[RecordedTask], *, tag: str) -> list[Finding]:
-    """Projects that somebody asked about and that have no best."""
+def missing_baselines(projects: Iterable[Subject], tagged: Iterable[RecordedTask], *, tag: str) -> list[Finding]:
+    """Notes about those audited projects that have no baseline."""
     known = {task.project for task in tagged}
-    said = f"no task carries the tag '{tag}'"
-    do = "give the tag to the task of the model that others have to match"
-    return [Finding("no_best", NOTE, where, said, do) for where in asked if where.name not in known]
+    message = f"no task carries the tag '{tag}'"
+    remedy = "give the tag to the task of the model that pull requests have to match"
+    return [Finding("no_best", NOTE, project, message, remedy) for project in projects if project.name not in known]
 
 
-def of_queues(queues: Iterable[Queue], *, longest_wait: float) -> list[Finding]:
-    """Queues that nobody serves, or serves too slowly."""
-    return [found for queue in queues if (found := _of_queue(queue, longest_wait))]
+def check_queues(queues: Iterable[Queue], *, longest_wait: float) -> list[Finding]:
+    """Queues that do not exist, that no worker serves, or whose entries wait too long."""
+    return [finding for queue in queues if (finding := _check_queue(queue, longest_wait))]
 
 
-def _of_queue(queue: Queue, longest_wait: float) -> Finding | None:
-    where = Where("queue", queue.name, queue.url)
-    start = f"start one: clearml-agent daemon --detached --queue '{queue.name}'"
+def _check_queue(queue: Queue, longest_wait: float) -> Finding | None:
+    subject = Subject("queue", queue.name, queue.url)
+    start = f"start an agent: clearml-agent daemon --detached --queue '{queue.name}'"
     if not queue.exists:
-        return Finding("no_queue", FINDING, where, "there is no such queue", f"{start} --create-queue")
-    waiting = f"{queue.entries} waiting, the oldest for {duration(queue.waits)}" if queue.entries else "nothing waits"
+        return Finding("no_queue", FINDING, subject, "the queue does not exist", f"{start} --create-queue")
+    waiting = f"{queue.entries} waiting, the oldest for {duration(queue.waits)}" if queue.entries else "it is empty"
     if not queue.workers:
-        return Finding("no_workers", FINDING, where, f"no worker listens to it; {waiting}", start)
+        return Finding("no_workers", FINDING, subject, f"no worker serves the queue; {waiting}", start)
     if queue.waits > longest_wait:
-        return Finding("long_wait", FINDING, where, waiting, "start more agents, or take off what nobody waits for")
+        return Finding("long_wait", FINDING, subject, waiting, "start more agents, or remove tasks that are not needed")
     return None
 
 
-def of_templates(where: Where, templates: Sequence[Template], *, commit: str) -> list[Finding]:
-    """Drafts that are older than all of the running version, the one at `commit`: nobody starts them any more.
+def check_templates(project: Subject, templates: Sequence[Template], *, commit: str) -> list[Finding]:
+    """A note about drafts that are older than all drafts of the running version, which is the one at `commit`.
 
-    A newer one is another job's: a schedule of ClearML's keeps the version that it was given.
+    A newer draft belongs to another job: a schedule in ClearML keeps the version that it was registered with.
     """
     own = max((template.age for template in templates if template.commit == commit), default=float("inf"))
     old = [template for template in templates if template.age > own and template.commit != commit]
     if not old:
         return []
     age = duration(max(template.age for template in old))
-    said = f"{len(old)} {'draft' if len(old) == 1 else 'drafts'} of old versions of ClearML CI, the oldest of {age} ago"
-    return [Finding("old_templates", NOTE, where, said, "archive them, unless an older workflow still starts them")]
+    message = f"{count(len(old), 'draft')} of old versions of ClearML CI, the oldest of {age} ago"
+    remedy = "archive them, unless an older workflow still starts them"
+    return [Finding("old_templates", NOTE, project, message, remedy)]
 
 
-def of_probe(result: Mapping[str, Any], home: Where) -> list[Finding]:
-    """Does main's head still run on an agent? `result` is that of the step audit_probe."""
-    if result.get("outcome") in (None, "passed", "not_needed"):
+def check_probe(result: MainLaunchDocument, repository: Subject) -> list[Finding]:
+    """The finding that the default branch's head did not run on an agent, if so."""
+    if result["outcome"] in (Outcome.PASSED, NOT_NEEDED):
         return []
-    task = result.get("task")
-    where = Where("task", task["name"], task["url"]) if task else home
-    phase = f" (phase: {result['phase']})" if result.get("phase") else ""
-    said = f"main's head {result.get('commit', '')[:10]} was not run on an agent{phase}: {result['reason']}"
-    return [Finding("does_not_run", FINDING, where, said, "repair main, the agent or its queue, and audit again")]
+    task = result["task"]
+    subject = Subject("task", task["name"], task["url"]) if task else repository
+    phase = f" (phase: {result['phase']})" if result["phase"] else ""
+    message = f"the default branch's head {result['commit'][:10]} did not run on an agent{phase}: {result['reason']}"
+    remedy = "repair the default branch, the agent or its queue, and run the audit again"
+    return [Finding("does_not_run", FINDING, subject, message, remedy)]
 
 
-def summed_up(findings: Sequence[Mapping[str, Any]], *, unseen: Sequence[str] = ()) -> tuple[str, str]:
-    """The outcome of an audit and a sentence, from its findings' documents and what it could not look at."""
-    real = [one for one in findings if one["severity"] == FINDING]
+def summarize(findings: Collection[FindingDocument], *, unseen: Iterable[str] = ()) -> tuple[Outcome, str]:
+    """The outcome of an audit and its reason; `unseen` is what the audit could not look at."""
+    real = [finding for finding in findings if finding["severity"] == FINDING]
     notes = f"; {count(len(findings) - len(real), 'note')}" if len(findings) > len(real) else ""
-    dark = "; ".join(dict.fromkeys(unseen))
+    gaps = "; ".join(dict.fromkeys(unseen))
     if real:
-        kinds = ", ".join(dict.fromkeys(one["kind"].replace("_", " ") for one in real))
-        return "regressed", f"{count(len(real), 'finding')}: {kinds}{notes}{f'; {dark}' if dark else ''}"
-    return (
-        ("inconclusive", f"nothing was found, but {dark}{notes}") if dark else ("passed", f"nothing was found{notes}")
-    )
+        kinds = ", ".join(dict.fromkeys(kind_in_words(finding["kind"]) for finding in real))
+        return Outcome.REGRESSED, f"{count(len(real), 'finding')}: {kinds}{notes}{f'; {gaps}' if gaps else ''}"
+    if gaps:
+        return Outcome.INCONCLUSIVE, f"no findings, but {gaps}{notes}"
+    return Outcome.PASSED, f"no findings{notes}"
+
+
+def kind_in_words(kind: str) -> str:
+    """The kind of a finding as a reader sees it."""
+    return _KINDS.get(kind, kind.replace("_", " "))
+
+
+def subject_of(task: RecordedTask) -> Subject:
+    """The task as the subject of a finding."""
+    return Subject("task", f"{task.project}/{task.name}", task.url)
+
+
+def key_of(task: RecordedTask) -> Key:
+    """The key that the task shares with all tasks of its baseline."""
+    return task.project_id, task.name
 
 
 def _grouped(tagged: Iterable[RecordedTask]) -> Iterable[list[RecordedTask]]:
@@ -168,78 +212,68 @@ def _grouped(tagged: Iterable[RecordedTask]) -> Iterable[list[RecordedTask]]:
     return groups.values()
 
 
-def _of_group(group: Sequence[RecordedTask], *, tag: str, on_main: Mapping[str, bool | None]) -> list[Finding]:
+def _check_group(
+    group: Sequence[RecordedTask], *, tag: str, on_default: Mapping[str, bool | None]
+) -> Iterable[Finding]:
     usable = [task for task in group if baseline.usable(task)]
-    found = [_several(usable, tag)] if len(usable) > 1 else []
+    if len(usable) > 1:
+        yield _several(usable, tag)
     for task in group:
         if not baseline.usable(task):
-            found.append(_unusable(task, tag))
+            yield _unusable(task, tag)
             continue
         if not task.commit:
-            found.append(_of_task("no_commit", task, "names no commit: nobody can run it again", _AGAIN))
-        if recorded_task.uncommitted(task):
-            found.append(_of_task("uncommitted", task, "has uncommitted changes: nobody can run it again", _AGAIN))
-        found += _of_commit(task, on_main)
-    return found
+            yield _of_task("no_commit", task, "has no recorded commit: its run cannot be repeated", _TRAIN_AGAIN)
+        if recorded_task.has_uncommitted_changes(task):
+            message = "has uncommitted changes: its run cannot be repeated"
+            yield _of_task("uncommitted", task, message, _TRAIN_AGAIN)
+        yield from _check_commit(task, on_default)
 
 
-def _of_commit(task: RecordedTask, on_main: Mapping[str, bool | None]) -> list[Finding]:
-    where = f"its commit {task.commit[:10]}"
-    if on_main.get(task.commit, True):
-        return []
-    if on_main[task.commit] is None:
-        said = f"nobody could tell whether {where} is on the main branch"
-        return [_of_task("unknown_commit", task, said, "give the steps' agent a GITHUB_TOKEN", severity=NOTE)]
-    do = "merge what it ran, or give the tag to a task that main ran"
-    return [_of_task("off_main", task, f"{where} is not on the main branch", do)]
-
-
-_AGAIN = "train from the clean commit, and give the tag to that task"
+def _check_commit(task: RecordedTask, on_default: Mapping[str, bool | None]) -> Iterable[Finding]:
+    commit, merged = f"its commit {task.commit[:10]}", on_default.get(task.commit, True)
+    if merged is None:
+        message, remedy = f"{commit} may not be on the default branch", "give the steps' agent a GITHUB_TOKEN"
+        yield _of_task("unknown_commit", task, f"{message}: GitHub could not be asked", remedy, severity=NOTE)
+    elif not merged:
+        remedy = "merge its commit, or give the tag to a task of the default branch"
+        yield _of_task("off_main", task, f"{commit} is not on the default branch", remedy)
 
 
 def _several(usable: Sequence[RecordedTask], tag: str) -> Finding:
     ids = ", ".join(task.id for task in usable[:5]) + (" …" if len(usable) > 5 else "")
-    said = f"{len(usable)} tasks named '{usable[0].name}' in '{usable[0].project}' carry the tag '{tag}': {ids}"
-    return _of_task("several_bests", usable[0], said, "leave the tag on the best of them alone")
+    message = f"{len(usable)} tasks named '{usable[0].name}' in '{usable[0].project}' carry the tag '{tag}': {ids}"
+    return _of_task("several_bests", usable[0], message, "keep the tag on the best of them alone")
 
 
 def _unusable(task: RecordedTask, tag: str) -> Finding:
-    """A task that is still to run, or a clone that copied the tag, is no best and does no harm."""
-    why = recorded_task.unfinished(task)
-    said = f"carries the tag '{tag}', but {why}"
+    """The finding about a tagged task whose metrics do not count; a draft or a running clone is only a note."""
+    message = f"carries the tag '{tag}', but {recorded_task.why_unfinished(task)}"
     if task.archived:
-        return _of_task("archived_best", task, said, "restore it, or give the tag to another task")
+        return _of_task("archived_best", task, message, "restore it, or give the tag to another task")
     if task.status in recorded_task.RUNNING:
-        return _of_task("copied_tag", task, said, "take the tag off it: clones copy tags", severity=NOTE)
-    return _of_task("unsuccessful_best", task, said, "give the tag to a task that ended well")
+        return _of_task(
+            "copied_tag", task, message, "remove the tag: clones copy the tags of their source", severity=NOTE
+        )
+    return _of_task("unsuccessful_best", task, message, "give the tag to a task that ended well")
 
 
-def _lost(move: Move, tagged: Sequence[RecordedTask], where: Where) -> Finding | None:
-    """A move that was interrupted may have left the tag where it was."""
-    begun = move.state == promotion.MOVING
-    if {move.to, *(move.previous if begun else ())} & {task.id for task in tagged}:
+def _lost(move: Move, tagged: Sequence[RecordedTask], project: Subject) -> Finding | None:
+    """The finding that the tag of this move is gone; an interrupted move may have left it on the previous task."""
+    interrupted = move.state == promotion.STARTED
+    if {move.to, *(move.previous if interrupted else ())} & {task.id for task in tagged}:
         return None
     others = [task for task in tagged if task.project_id == move.project_id and move.task_name in ("", task.name)]
-    instead = next((task for task in others if baseline.usable(task)), None)
+    other = next((task for task in others if baseline.usable(task)), None)
     gave = f"the {move.action} of pull request #{move.pull_request} gave the tag '{move.tag}' to the task {move.to}"
-    if instead and not begun:
-        said = f"{gave}, and somebody moved it to this one by hand"
-        return _of_task("moved_by_hand", instead, said, "nothing, if that was meant", severity=NOTE)
-    if instead:
+    if other and not interrupted:
+        message = f"{gave}, and a user moved it to this task"
+        return _of_task("moved_by_hand", other, message, "nothing, if this was intended", severity=NOTE)
+    if other:
         return None
-    do = "give the tag to the task of the model that others have to match, or run `ci_trigger.py rollback`"
-    return Finding("lost_best", FINDING, where, f"{gave}, which is gone or does not carry it any more", do)
+    remedy = "give the tag to the task of the model that pull requests have to match, or run `ci_trigger.py rollback`"
+    return Finding("lost_best", FINDING, project, f"{gave}, which was deleted or lost the tag", remedy)
 
 
-def _of_task(kind: str, task: RecordedTask, said: str, do: str, *, severity: str = FINDING) -> Finding:
-    return Finding(kind, severity, place(task), said, do)
-
-
-def place(task: RecordedTask) -> Where:
-    """Where a finding about a task is."""
-    return Where("task", f"{task.project}/{task.name}", task.url)
-
-
-def key_of(task: RecordedTask) -> Key:
-    """What shares one best with this task."""
-    return task.project_id, task.name
+def _of_task(kind: str, task: RecordedTask, message: str, remedy: str, *, severity: str = FINDING) -> Finding:
+    return Finding(kind, severity, subject_of(task), message, remedy)

@@ -1,91 +1,94 @@
-"""Is main still as good as its best, and as its own earlier runs? The audit's comparisons. Pure."""
+"""Drift: the default branch became worse than its baseline, or than its own earlier runs."""
 
 import math
 from collections.abc import Mapping, Sequence
 
-from clearml_ci.core import baseline, gate, recorded_task
+from clearml_ci.core import baseline, recorded_task
 from clearml_ci.core.formatting import count
-from clearml_ci.core.gate import Gate, Judgement, Reported, Summary
+from clearml_ci.core.gate import Gate, Judgement, Reported, Summary, doubtful_zero, judge, value_of
+from clearml_ci.core.outcome import Outcome
 from clearml_ci.core.recorded_task import RecordedTask
-from clearml_ci.decisions.audit_findings import FINDING, NOTE, Finding, Key, Tasks, Where, key_of, place
+from clearml_ci.decisions.audit_findings import FINDING, NOTE, Finding, Key, Subject, Tasks, key_of, subject_of
 
-_SPREAD = 20  # earlier runs
+_EARLIER_RUNS = 20  # the spread is that of so many
 
 
-def from_best(bests: Tasks, of_main: Tasks, gates: Sequence[Gate]) -> list[Finding]:
-    """Where main's newest task is worse than the best by more than the gates allow. `of_main`: newest first."""
+def from_baselines(baselines: Tasks, recorded: Tasks, gates: Sequence[Gate]) -> list[Finding]:
+    """Findings that the default branch's newest task is worse than the baseline by more than the gates allow.
+
+    `recorded` are the tasks of the default branch, newest first.
+    """
     newest: dict[Key, tuple[RecordedTask, Reported]] = {}
-    for task, reported in of_main:
+    for task, reported in recorded:
         if _is_run(task):
             newest.setdefault(key_of(task), (task, reported))
     found = []
     for key, (task, reported) in newest.items():
-        own = {best.id: values for best, values in bests if key_of(best) == key and baseline.usable(best)}
+        own = {other.id: values for other, values in baselines if key_of(other) == key and baseline.usable(other)}
         if own and task.id not in own:
-            found += [_drifted(one, task, reported, own) for one in gates]
-    return [one for one in found if one]
+            found += [_drifted(gate, task, reported, own) for gate in gates]
+    return [finding for finding in found if finding]
 
 
-def _drifted(one: Gate, task: RecordedTask, reported: Reported, bests: Mapping[str, Reported]) -> Finding | None:
-    told = gate.judge(one, {task.id: reported[one]}, {best: values[one] for best, values in bests.items()})
-    if told.outcome not in ("regressed", "inconclusive"):
+def _drifted(gate: Gate, task: RecordedTask, reported: Reported, baselines: Mapping[str, Reported]) -> Finding | None:
+    compared = {id_: values[gate] for id_, values in baselines.items()}
+    judged = judge(gate, {task.id: reported[gate]}, compared)
+    if judged.outcome not in (Outcome.REGRESSED, Outcome.INCONCLUSIVE):
         return None
-    known = told.value is not None and told.baseline is not None
-    numbers = f" ({told.value:.6g}, best {told.baseline:.6g})" if known else ""
-    said = f"main's newest task, commit {task.commit[:10]}: {told.reason}{numbers}"
-    return Finding(
-        "drift", _severity(one, told), place(task), said, "find out which merge lost it, or train main again"
-    )
+    known = judged.value is not None and judged.baseline is not None
+    numbers = f" ({judged.value:.6g}, baseline {judged.baseline:.6g})" if known else ""
+    message = f"the newest task of the default branch, commit {task.commit[:10]}: {judged.reason}{numbers}"
+    remedy = "find the merge that caused it, or train the default branch again"
+    return Finding("drift", _severity(gate, judged), subject_of(task), message, remedy)
 
 
-def retrained(again: Tasks, of_main: Tasks, gates: Sequence[Gate]) -> list[Finding]:
-    """Is main, trained `again`, within the spread of its own earlier runs? `of_main`: newest first; the last 20 count.
+def of_retraining(trainings: Tasks, recorded: Tasks, gates: Sequence[Gate]) -> list[Finding]:
+    """Findings that new `trainings` of the default branch are outside the spread of its own earlier runs.
 
-    The median of the new values must not be worse than the worst of the earlier ones by more than a gate allows.
+    `recorded` are its tasks, newest first; the last 20 count. The median of the new values must not be worse than the
+    worst of the earlier ones by more than a gate allows.
     """
-    ids = {task.id for task, _ in again}
-    earlier = [(task, values) for task, values in of_main if task.id not in ids and _is_run(task)][:_SPREAD]
-    where = place(again[0][0])
+    ids = {task.id for task, _ in trainings}
+    earlier = [(task, values) for task, values in recorded if task.id not in ids and _is_run(task)][:_EARLIER_RUNS]
+    subject = subject_of(trainings[0][0])
     if not earlier:
-        said = "main was trained again, but has no earlier runs to be held against"
-        return [Finding("retrained", NOTE, where, said, "nothing: the next audit has these")]
-    return [found for one in gates if (found := _outside(one, again, earlier, where))]
+        message = "the default branch was trained again, but has no earlier runs to compare with"
+        return [Finding("retrained", NOTE, subject, message, "nothing: the next audit compares with these")]
+    return [finding for gate in gates if (finding := _outside(gate, trainings, earlier, subject))]
 
 
-def _outside(one: Gate, again: Tasks, earlier: Tasks, where: Where) -> Finding | None:
-    told = gate.judge(one, {task.id: values[one] for task, values in again}, _worst(one, earlier))
-    if told.outcome not in ("regressed", "inconclusive", "no_baseline"):
+def _outside(gate: Gate, trainings: Tasks, earlier: Tasks, subject: Subject) -> Finding | None:
+    judged = judge(gate, {task.id: values[gate] for task, values in trainings}, _worst(gate, earlier))
+    if judged.outcome not in (Outcome.REGRESSED, Outcome.INCONCLUSIVE, Outcome.NO_BASELINE):
         return None
-    if told.outcome == "no_baseline":
-        reason = f"none of the earlier runs has a finite {one.name}"
-    elif told.absolute or told.outcome == "inconclusive":
-        reason = told.reason
+    if judged.outcome == Outcome.NO_BASELINE:
+        reason = f"none of the earlier runs has a finite {gate.name}"
+    elif judged.absolute or judged.outcome == Outcome.INCONCLUSIVE:
+        reason = judged.reason
     else:
-        before = count(len(earlier), "earlier run")
-        reason = (
-            f"{one.name} is {told.value:.6g} (median), worse than in any of {before}: {told.baseline:.6g} or better"
-        )
-    said = f"main, trained again {count(len(again), 'time')}: {reason}"
-    do = "look at what is not pinned: packages, data, hardware"
-    return Finding("retrained", _severity(one, told), where, said, do)
+        runs, worst = count(len(earlier), "earlier run"), f"{judged.baseline:.6g} or better"
+        reason = f"{gate.name} is {judged.value:.6g} (median), worse than in any of {runs}: {worst}"
+    message = f"the default branch, trained again {count(len(trainings), 'time')}: {reason}"
+    remedy = "check what is not pinned: packages, data, hardware"
+    return Finding("retrained", _severity(gate, judged), subject, message, remedy)
 
 
-def _worst(one: Gate, tasks: Tasks) -> dict[str, Summary]:
-    """The one of these with the worst value that can be trusted, if any."""
-    known = {task.id: values[one] for task, values in tasks}
-    sound = {task: summary for task, summary in known.items() if summary is not None and _sound(one, summary)}
-    pick = min if one.goal == "maximize" else max
-    return dict([pick(sound.items(), key=lambda item: gate.value_of(one, item[1]))]) if sound else {}
+def _worst(gate: Gate, tasks: Tasks) -> dict[str, Summary]:
+    """The summary with the worst value that can be trusted, by its task, or nothing."""
+    known = {task.id: values[gate] for task, values in tasks}
+    sound = {task: summary for task, summary in known.items() if summary is not None and _sound(gate, summary)}
+    pick = min if gate.goal == "maximize" else max
+    return dict([pick(sound.items(), key=lambda item: value_of(gate, item[1]))]) if sound else {}
 
 
-def _sound(one: Gate, summary: Summary) -> bool:
-    return math.isfinite(gate.value_of(one, summary)) and not gate.doubtful_zero(one, summary)
+def _sound(gate: Gate, summary: Summary) -> bool:
+    return math.isfinite(value_of(gate, summary)) and not doubtful_zero(gate, summary)
 
 
-def _severity(one: Gate, told: Judgement) -> str:
-    return FINDING if told.outcome == "regressed" and one.required else NOTE
+def _severity(gate: Gate, judged: Judgement) -> str:
+    return FINDING if judged.outcome == Outcome.REGRESSED and gate.required else NOTE
 
 
 def _is_run(task: RecordedTask) -> bool:
-    """A clean, successful run of its commit, and no probe or test run of a check's."""
-    return recorded_task.unusable(task) is None and task.purpose not in recorded_task.PURPOSES
+    """True for a clean, successful run of its commit that is neither a probe nor a test run."""
+    return recorded_task.why_unusable(task) is None and task.purpose not in recorded_task.PURPOSES

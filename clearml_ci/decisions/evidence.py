@@ -1,11 +1,11 @@
-"""Which recorded task proves that this commit ran? Pure: tasks in, a choice and its reasons out."""
+"""The evidence for a commit: the recorded task that proves that exactly this commit ran."""
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from clearml_ci.core import repository_url
-from clearml_ci.core.recorded_task import PURPOSES, RecordedTask, unusable
+from clearml_ci.core import recorded_task, repository_url
+from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.parameters.check import Check
 
 OWN_STEPS = re.compile(r"/\.pipelines/(pr_check|promote|audit)$")  # other pipelines hold real trainings
@@ -13,7 +13,7 @@ OWN_STEPS = re.compile(r"/\.pipelines/(pr_check|promote|audit)$")  # other pipel
 
 @dataclass(frozen=True)
 class Choice:
-    """The candidate, if any, and the tasks that came close with the reason why they are none."""
+    """The candidate, if any, and the tasks of the commit that are no evidence, each with the reason."""
 
     candidate: RecordedTask | None
     rejected: tuple[tuple[RecordedTask, str], ...]
@@ -33,21 +33,21 @@ def choose(check: Check, tasks: Iterable[RecordedTask]) -> Choice:
 
 
 def explain(check: Check, choice: Choice) -> str:
-    """Why there is no candidate, in one sentence."""
-    where = f"project '{check.project}'" if check.project else "the workspace"
+    """The reason why there is no candidate, in one sentence."""
+    place = f"project '{check.project}'" if check.project else "the workspace"
     named = f" named '{check.task_name}'" if check.task_name else ""
     if not choice.rejected:
-        return f"no task{named} in {where} recorded a run of this commit"
+        return f"no task{named} in {place} recorded a run of this commit"
     reasons = list(dict.fromkeys(reason for _, reason in choice.rejected))
-    return f"no task{named} in {where} is a clean, finished run of this commit: one {'; one '.join(reasons)}"
+    return f"no task{named} in {place} is a clean, finished run of this commit: one {'; one '.join(reasons)}"
 
 
 def objection(check: Check, task: RecordedTask) -> str | None:
-    """Why this task of the right commit is no evidence, or None."""
+    """The reason why this task of the checked commit is no evidence, or None."""
     if not repository_url.is_one_of(task.repository, check.pull_request.repositories):
         return f"ran in another repository ({repository_url.without_credentials(task.repository) or 'none recorded'})"
     if OWN_STEPS.search(task.project):
         return "is a step of ClearML CI itself"
-    if task.purpose in ("probe", "tests"):
-        return f"was launched by a check, for {PURPOSES[task.purpose]}"
-    return unusable(task)
+    if purpose := recorded_task.PURPOSES.get(task.purpose):
+        return f"was launched by a check as {purpose}"
+    return recorded_task.why_unusable(task)

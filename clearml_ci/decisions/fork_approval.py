@@ -1,7 +1,4 @@
-"""May code from a fork run on an agent? Only after someone with write access approved that very commit.
-
-Pure: it names those whose word would count; whether they may write to the repository is asked of GitHub.
-"""
+"""Approval of a fork's code: it runs on an agent only after a user with write access approved that very commit."""
 
 import re
 from collections.abc import Iterable
@@ -16,26 +13,26 @@ WRITERS = ("admin", "maintain", "write")
 
 
 DELETED = (
-    "the fork that this pull request comes from was deleted, so its code cannot be cloned: "
+    "the fork of this pull request was deleted, so its code cannot be cloned: "
     "restore the fork, or push the branch to the repository itself"
 )
 
 
-def claims(check: Check, comments: Iterable[tuple[str, str]]) -> list[str]:
-    """The logins that approved exactly this commit: by the label's own event, or by a comment (login, text).
+def approvers(check: Check, comments: Iterable[tuple[str, str]]) -> list[str]:
+    """Logins that approved exactly this commit, by the label or by a comment; comments are (login, text).
 
-    The author's own word never counts.
+    The author of the pull request is left out. The caller checks if one of them has write access.
     """
-    said = [login for login, text in comments for sha in _COMMAND.findall(text) if sha.lower() == check.commit]
     pull = check.pull_request
-    wanted = [pull.labeled_by, *said]
-    return [login for login in dict.fromkeys(wanted) if login and login.lower() != pull.author.lower()]
+    commented = [login for login, text in comments for sha in _COMMAND.findall(text) if sha.lower() == check.commit]
+    logins = dict.fromkeys([pull.labeled_by, *commented])
+    return [login for login in logins if login and login.lower() != pull.author.lower()]
 
 
 def advice(check: Check, *, label: str) -> str:
-    """What to do about a commit that nobody approved."""
+    """The message about a commit that is not approved, and how to approve it."""
     source = check.pull_request.head_repository
     return (
-        f"code from the fork {source} runs on an agent only after someone with write access approved this commit: "
-        f"look at it, then add the label '{label}', or comment: /run-remote {check.commit}"
+        f"code from the fork {source} runs on an agent only after a user with write access approved this commit: "
+        f"review it, then add the label '{label}', or comment: /run-remote {check.commit}"
     )

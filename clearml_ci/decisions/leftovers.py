@@ -1,15 +1,15 @@
-"""What dead runs left behind: tasks that still wait or run although their run has ended. Pure.
+"""Leftovers: tasks that still wait or run although the run that made them has ended.
 
-A task is ours when its mark names itself and its run; the run must be one of this repository's. Nothing else is ever
-stopped, because a workspace is shared with people and with other repositories' checks.
+Only tasks that carry the mark of a run of this repository may be stopped: the workspace is shared with users and with
+the checks of other repositories.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from clearml_ci.decisions.audit_findings import FINDING, Finding, Where
+from clearml_ci.decisions.audit_findings import FINDING, Finding, Subject
 
-_WHAT = {
+_PURPOSES = {
     "probe": "a probe",
     "tests": "a test run",
     "training": "a training run",
@@ -20,7 +20,7 @@ _WHAT = {
 
 @dataclass(frozen=True)
 class LiveTask:
-    """A task that is queued or in progress. `run` and `purpose` are its mark's, empty where it carries none."""
+    """A task that is queued or in progress. `run` and `purpose` are those of its mark, empty if it carries none."""
 
     id: str
     name: str
@@ -36,7 +36,7 @@ class LiveTask:
 
 @dataclass(frozen=True)
 class KnownRun:
-    """A run of one of this repository's pipelines, as far as it is still there."""
+    """A run of one of this repository's pipelines that was not deleted."""
 
     id: str
     ended: bool
@@ -44,7 +44,7 @@ class KnownRun:
 
 @dataclass(frozen=True)
 class Leftover:
-    """`marked`: it may be stopped."""
+    """A leftover and the reason; `marked`: it carries our mark, so it may be stopped."""
 
     task: LiveTask
     marked: bool
@@ -52,27 +52,28 @@ class Leftover:
 
 
 def find(live: Iterable[LiveTask], runs: Mapping[str, KnownRun], *, pipelines: str) -> list[Leftover]:
-    """The leftovers among `live`.
+    """The leftovers among the `live` tasks.
 
-    `runs` holds those of this repository that the live tasks name; `pipelines` begins the names of its pipelines'
-    projects, for tasks whose run was deleted.
+    `runs` are the runs of this repository that they name. The names of its pipelines' projects begin with `pipelines`,
+    which finds the tasks of deleted runs.
     """
     return [found for task in live if (found := _leftover(task, runs, pipelines))]
 
 
 def finding(leftover: Leftover, *, stopped: bool) -> Finding:
-    """What is told about a leftover, and about what was done to it."""
+    """The finding about a leftover that was `stopped` or not."""
     task = leftover.task
-    what = _WHAT.get(task.purpose, "a task")
-    said = f"{what} that is still {task.status.replace('_', ' ')} although {leftover.why}"
+    state = f"{_PURPOSES.get(task.purpose, 'a task')} that is still {task.status.replace('_', ' ')}"
     if stopped:
-        end, do = "it carries our mark and was stopped", "nothing: it is gone"
+        action, remedy = "the audit stopped it, because it carries our mark", "nothing"
     elif leftover.marked:
-        end, do = "it was left alone", "stop it in ClearML, or run the audit with clean_up: true"
+        action, remedy = "the audit did not stop it", "stop it in ClearML, or run the audit with clean_up: true"
     else:
-        end, do = "it does not carry our mark and was left alone", "stop it in ClearML, if nobody needs it"
+        action = "the audit did not stop it, because it does not carry our mark"
+        remedy = "stop it in ClearML, unless it is needed"
     kind = "leftover" if leftover.marked else "unmarked_leftover"
-    return Finding(kind, FINDING, Where("task", f"{task.project}/{task.name}", task.url), f"{said}; {end}", do)
+    subject = Subject("task", f"{task.project}/{task.name}", task.url)
+    return Finding(kind, FINDING, subject, f"{state} although {leftover.why}; {action}", remedy)
 
 
 def _leftover(task: LiveTask, runs: Mapping[str, KnownRun], pipelines: str) -> Leftover | None:
@@ -82,18 +83,21 @@ def _leftover(task: LiveTask, runs: Mapping[str, KnownRun], pipelines: str) -> L
     if task.run:
         run = runs.get(task.run)
         if run is None and task.project.startswith(pipelines):
-            return Leftover(task, True, f"its run {task.run} is gone")
+            return Leftover(task, True, f"its run {task.run} was deleted")
         return Leftover(task, True, f"its run {run.id} has ended") if run and run.ended else None
     return _unmarked(task, runs, pipelines)
 
 
 def _unmarked(task: LiveTask, runs: Mapping[str, KnownRun], pipelines: str) -> Leftover | None:
-    """Clones of steps and probes keep the parent, but not the mark; a rerun is a child of the first run as well."""
+    """A leftover without our mark: a clone of a step or probe, which keeps the parent but not the mark.
+
+    A rerun is no leftover: it is a controller, and a child of the first run as well.
+    """
     run = runs.get(task.parent)
     if task.controller or not task.parent:
         return None
     if run and run.ended:
-        return Leftover(task, False, f"the run {run.id}, which it belongs to, has ended")
+        return Leftover(task, False, f"its run {run.id} has ended")
     if not run and task.project.startswith(pipelines):
-        return Leftover(task, False, f"the run {task.parent}, which it belongs to, is gone")
+        return Leftover(task, False, f"its run {task.parent} was deleted")
     return None

@@ -1,13 +1,12 @@
-"""Which tagged task keeps the tag of the best, where a move was interrupted or two are made at once? Pure.
+"""The ranking of tagged tasks: which one keeps the tag if moves were interrupted or run concurrently.
 
-Nothing on a ClearML server can be changed on a condition. What holds it together, so that there is never no best:
+A ClearML server has no conditional change. These rules keep the tag on at least one task at any time:
 
-- A task is stamped before it is tagged: with the moment, and with the rule by which its mover ranks.
-- Whoever tagged one reads back all that are tagged, and ranks them by the rule of the newest stamp among them: all who
-  see the same ones agree. The highest keeps the tag, and its mover takes it from the others; the mover of another one
-  takes only its own away.
-- Each says in the ledger that it is settling before it reads back. Whoever stamps a task that had a stamp or the tag
-  already first waits for those that are: they may have seen it rank lower, and take the tag from it.
+- A run stamps a task before it tags it: with the time, and with the policy by which it ranks tasks.
+- Then it reads back all tagged tasks, and ranks them by the policy of the newest stamp among them: all runs that read
+  the same tasks agree. The run of the winner removes the tag from the others; another run removes only its own.
+- A run records in the ledger that it reads back before it does. A run that stamps a task which had a stamp or the tag
+  already first waits for the runs that read back: they may have ranked that task lower, and remove its tag.
 """
 
 import json
@@ -22,8 +21,8 @@ Rank = tuple[tuple[float, ...], float, str]
 
 
 @dataclass(frozen=True)
-class Rule:
-    """How tagged tasks are ranked: by the values of these gates, then by their stamps. `mode` says whose rule it is."""
+class RankingPolicy:
+    """The order of tagged tasks: by the values of these gates, then by their stamps. `mode` is the promotion's."""
 
     mode: str
     gates: tuple[Gate, ...] = ()
@@ -31,34 +30,34 @@ class Rule:
 
 @dataclass(frozen=True)
 class Stamp:
-    """When a task was made the best, in seconds, and by which rule."""
+    """The time at which a task became the baseline, in seconds, and the policy of that promotion."""
 
     at: float
-    rule: Rule
+    policy: RankingPolicy
 
 
-Stamps = Mapping[str, Stamp | None]  # by the ids of tasks; None where one was tagged by hand
+Stamps = Mapping[str, Stamp | None]  # by the ids of tasks; None: a user tagged it
 
 
-def ruling(stamps: Stamps, *, otherwise: Rule) -> Rule:
-    """The rule of the newest of these stamps, by which all of them are ranked; `otherwise` where there is none."""
-    known = [(stamp.at, task, stamp.rule) for task, stamp in stamps.items() if stamp]
-    return max(known, key=lambda one: one[:2])[2] if known else otherwise
+def ruling_policy(stamps: Stamps, *, default: RankingPolicy) -> RankingPolicy:
+    """The policy of the newest stamp, by which all these tasks are ranked; `default` without a stamp."""
+    known = [(stamp.at, task, stamp.policy) for task, stamp in stamps.items() if stamp]
+    return max(known, key=lambda stamped: stamped[:2])[2] if known else default
 
 
-def rank(by: Rule, reported: Reported, *, stamp: Stamp | None, task: str) -> Rank:
-    """What orders tagged tasks: in `better` by the gates' values, then, and else only, by their stamps."""
-    return tuple(_value(gate, reported) for gate in by.gates), stamp.at if stamp else -math.inf, task
+def rank(policy: RankingPolicy, reported: Reported, *, stamp: Stamp | None, task: str) -> Rank:
+    """The sort key of a tagged task: the values of the policy's gates, then its stamp."""
+    return tuple(_value(gate, reported) for gate in policy.gates), stamp.at if stamp else -math.inf, task
 
 
-def highest(stamps: Stamps, by: Rule, reported: Mapping[str, Reported]) -> str:
-    """The one of these tagged tasks that keeps the tag."""
-    return max(stamps, key=lambda task: rank(by, reported.get(task, {}), stamp=stamps[task], task=task))
+def winner(stamps: Stamps, policy: RankingPolicy, reported: Mapping[str, Reported]) -> str:
+    """The tagged task that keeps the tag."""
+    return max(stamps, key=lambda task: rank(policy, reported.get(task, {}), stamp=stamps[task], task=task))
 
 
-def losers(tagged: Iterable[str], *, task: str, highest: str) -> list[str]:
-    """Those of the tagged ones from which the mover of `task` takes the tag: all others, or only its own."""
-    return [one for one in tagged if (one == task) is (task != highest)]
+def tags_to_remove(tagged: Iterable[str], *, task: str, winner: str) -> list[str]:
+    """The tagged tasks from which the run that moves the tag to `task` removes it: all others, or only its own."""
+    return [other for other in tagged if (other == task) is (task != winner)]
 
 
 def _value(gate: Gate, reported: Reported) -> float:
@@ -69,21 +68,23 @@ def _value(gate: Gate, reported: Reported) -> float:
     return value if gate.goal == "maximize" else -value
 
 
-def next_stamp(by: Rule, present: Iterable[Stamp | None], *, now: float) -> Stamp:
-    """Later than every stamp that is `present`, whatever the clocks of two machines say; `now` is in seconds."""
-    return Stamp(max([now, *(stamp.at + 1e-3 for stamp in present if stamp)]), by)
+def next_stamp(policy: RankingPolicy, present: Iterable[Stamp | None], *, now: float) -> Stamp:
+    """A stamp that is later than every one that is `present`, even if clocks differ; `now` is in seconds."""
+    return Stamp(max([now, *(stamp.at + 1e-3 for stamp in present if stamp)]), policy)
 
 
 def stamp_text(stamp: Stamp) -> str:
-    """What `stamp_of` reads."""
-    return json.dumps({"at": stamp.at, "mode": stamp.rule.mode, "gates": [asdict(gate) for gate in stamp.rule.gates]})
+    """The stamp as text, for `parse_stamp`."""
+    return json.dumps(
+        {"at": stamp.at, "mode": stamp.policy.mode, "gates": [asdict(gate) for gate in stamp.policy.gates]}
+    )
 
 
-def stamp_of(text: str) -> Stamp | None:
-    """The stamp of a task; None where it has none, or one that somebody edited: it was tagged by hand."""
+def parse_stamp(text: str) -> Stamp | None:
+    """The stamp of a task; None if it has none, or one that a user edited: then a user tagged it."""
     try:
         read = json.loads(text)
-        by = Rule(str(read["mode"]), json_arguments.gates(json.dumps(read["gates"])))
-        return Stamp(float(read["at"]), by) if math.isfinite(read["at"]) else None
+        policy = RankingPolicy(str(read["mode"]), json_arguments.gates(json.dumps(read["gates"])))
+        return Stamp(float(read["at"]), policy) if math.isfinite(read["at"]) else None
     except (ValueError, TypeError, KeyError):
         return None

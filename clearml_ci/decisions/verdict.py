@@ -1,10 +1,29 @@
 """The verdict document: one JSON schema that drives the comment, the status, the outputs and the exit code."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypedDict, TypeGuard, cast
 
-from clearml_ci.decisions import audit_findings
+from clearml_ci.core import step_results
+from clearml_ci.core.documents import (
+    AuditVerdict,
+    FindingDocument,
+    PromotionDocument,
+    RemoteRunDocument,
+    RunDocument,
+    VerdictDocument,
+)
+from clearml_ci.core.outcome import NOT_NEEDED, Outcome, State
+from clearml_ci.core.step_results import (
+    CompareResult,
+    LaunchDocument,
+    PromoteResult,
+    RemoteRunResult,
+    ReportResult,
+    StepDocument,
+    StepResult,
+    StepResults,
+)
+from clearml_ci.decisions import audit_findings, promotion
 from clearml_ci.parameters import audit, promotion_mode
 from clearml_ci.parameters.audit import Audit
 from clearml_ci.parameters.check import Check, plan
@@ -13,127 +32,137 @@ from clearml_ci.parameters.remote_run import TRAINING
 SCHEMA = 1
 
 
-Document = dict[str, Any]
+# The outcome that counts if the remote run and the evidence differ.
+_WORST_FIRST = (Outcome.ERROR, Outcome.NO_EVIDENCE, Outcome.REGRESSED, Outcome.INCONCLUSIVE)
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How an outcome shows: `state` is a commit status's, `exit_code` the trigger's."""
+Reason = tuple[Outcome, str]
 
+
+class _Conclusion(TypedDict):
+    outcome: Outcome
+    state: State
     exit_code: int
-    state: str
-    sign: str
 
 
-OUTCOMES = {
-    "passed": Outcome(0, "success", "✅"),
-    "improved": Outcome(0, "success", "🏆"),
-    "regressed": Outcome(1, "failure", "❌"),
-    "no_evidence": Outcome(1, "failure", "❌"),
-    "no_baseline": Outcome(0, "success", "🌱"),
-    "inconclusive": Outcome(3, "failure", "❓"),
-    "error": Outcome(4, "error", "⚠️"),
-}
+class _Findings(TypedDict, total=False):
+    """The keys that the results of an audit's steps share."""
+
+    findings: list[FindingDocument]
+    notes: list[str]
+    unseen: list[str]
 
 
-# Which outcome tells when the remote run and the evidence differ.
-_WORST_FIRST = ("error", "no_evidence", "regressed", "inconclusive")
+def for_check(check: Check, *, run: RunDocument, steps: Mapping[str, StepDocument]) -> VerdictDocument:
+    """The verdict of a check, a promotion or a rollback, from what its steps left.
 
-
-_NOTHING_FOUND: Document = {"findings": [], "audited": None}  # of an audit
-
-
-_REMOTE = ("outcome", "phase", "reason", "log_tail", "task", "until", "seconds")
-
-
-def compose(check: Check, *, run: Mapping[str, str], steps: Mapping[str, Mapping[str, Any]]) -> Document:
-    """The verdict of a run from what its steps left: `steps` maps a name to `{"status", "result"}`.
-
-    `run` is `{"id", "url"}`. A step without a result is a fault of the machinery: `error`, whatever else is there.
+    A step without a result is a fault of the machinery: `error`, whatever else is there.
     """
-    results = {name: step.get("result") or {} for name, step in steps.items()}
-    outcome, reason = _decide(check, steps, results)
-    remote, promoted = results.get("remote_run", {}), results.get("promote", {})
+    outcome, reason = _decide(check, steps)
+    results = step_results.by_name(_left(steps))
+    found, remote, promoted = results["find_task"], results["remote_run"], results["promote"]
     # After a merge, one step both finds and compares.
-    found, compared = (results.get(name, promoted) for name in ("find_task", "compare"))
+    finder = found if "find_task" in steps else promoted
+    compared: CompareResult | PromoteResult = results["compare"] if "compare" in steps else promoted
     return {
         "schema": SCHEMA,
-        **_shown(check.inconclusive, outcome),
+        **_conclusion(check.inconclusive, outcome),
         "exit_reason": reason,
         "name": check.name,
         "repository": check.pull_request.repository,
         "pull_request": check.pull_request.number,
         "commit": check.commit,
-        "told_at": check.told_at,
-        "candidate": found.get("candidate") or remote.get("candidate"),
+        "told_at": check.status_commit,
+        "candidate": finder.get("candidate") or remote.get("candidate"),
         "baseline": compared.get("baseline"),
         "main_baseline": compared.get("main_baseline"),
         "gates": list(compared.get("gates", [])),
         "differences": list(compared.get("differences", [])),
         "differences_total": compared.get("differences_total", 0),
         "rejected": found.get("rejected", []),
-        "remote_run": _remote_document(remote),
+        "remote_run": _remote_run(remote),
         "warnings": [
-            *found.get("notes", []),
+            *finder.get("notes", []),
             *compared.get("warnings", []),
             *remote.get("notes", []),
             *(promoted.get("warnings", []) if compared is not promoted else []),
         ],
         "promotion": promoted.get("promotion") or _unmoved(check),
         "rerun": None,
-        "pipeline": dict(run),
-        "clearml_requests": _requests(results),
+        "pipeline": {"id": run["id"], "url": run["url"]},
+        "clearml_requests": _requests(steps),
     }
 
 
-def of_audit(
-    asked: Audit,
-    *,
-    run: Mapping[str, str],
-    steps: Mapping[str, Mapping[str, Any]],
-    planned: Iterable[str],
-) -> Document:
+def for_audit(
+    audit_: Audit, *, run: RunDocument, steps: Mapping[str, StepDocument], planned: Iterable[str]
+) -> AuditVerdict:
     """The verdict of an audit, in the same schema: `findings` are its own, and it has no pull request.
 
     A step of `planned` that left no result is an `error`, whatever the others found; what a step could not look at is
     never green.
     """
-    results = {name: step.get("result") or {} for name, step in steps.items()}
-    probe, looked = results.get("audit_probe", {}), results.get("audit_baselines", {})
-    findings = [found for result in results.values() for found in result.get("findings", [])]
-    faults = (_fault(name, steps.get(name, {}), results.get(name, {})) for name in planned if name != "audit_report")
-    fault = next(filter(None, faults), None)
-    unseen = [text for result in results.values() for text in result.get("unseen", [])]
-    outcome, reason = ("error", fault) if fault else audit_findings.summed_up(findings, unseen=unseen)
+    results = cast(list[_Findings], list(_left(steps).values()))
+    by_name = step_results.by_name(_left(steps))
+    probe, baselines = by_name["audit_probe"], by_name["audit_baselines"]
+    findings = [finding for result in results for finding in result.get("findings", [])]
+    fault = next(filter(None, (_fault(name, steps) for name in planned if name != "audit_report")), None)
+    unseen = [text for result in results for text in result.get("unseen", [])]
+    outcome, reason = (Outcome.ERROR, fault) if fault else audit_findings.summarize(findings, unseen=unseen)
+    looked_at = "bests" in baselines
     return {
-        **compose(audit.as_check(asked), run=run, steps={}),
-        **_shown("fail", outcome),
+        **for_check(audit.as_check(audit_), run=run, steps={}),
+        **_conclusion("fail", outcome),
         "exit_reason": reason,
         "pull_request": None,
-        "remote_run": _remote_document(probe),
+        "remote_run": _remote_run(probe),
         "findings": findings,
-        "audited": {key: looked[key] for key in ("projects", "bests")} if "bests" in looked else None,
-        "warnings": [note for result in results.values() for note in result.get("notes", [])],
-        "clearml_requests": _requests(results),
+        "audited": {"projects": baselines["projects"], "bests": baselines["bests"]} if looked_at else None,
+        "warnings": [note for result in results for note in result.get("notes", [])],
+        "clearml_requests": _requests(steps),
     }
 
 
-def error(check: Check, *, run: Mapping[str, str], reason: str) -> Document:
-    """The verdict of a run that could not judge."""
-    found = {**_NOTHING_FOUND, "pull_request": None} if check.action == audit.PIPELINE else {}
-    return {**failed(compose(check, run=run, steps={}), reason), **found}
+def error(check: Check, *, run: RunDocument, reason: str) -> VerdictDocument:
+    """The verdict of a run that failed before its report; that of an audit is an AuditVerdict."""
+    document = as_error(for_check(check, run=run, steps={}), reason)
+    return _without_findings(document) if check.action == audit.PIPELINE else document
 
 
-def failed(document: Document, reason: str) -> Document:
-    """The same document as an `error`: what it says could not be told, or was never found out."""
-    return {**document, **_shown("fail", "error"), "exit_reason": reason}
+def audit_error(audit_: Audit, *, run: RunDocument, reason: str) -> AuditVerdict:
+    """The verdict of an audit that could not look at anything."""
+    return _without_findings(as_error(for_check(audit.as_check(audit_), run=run, steps={}), reason))
 
 
-def doubt(check: Check, *, run: Mapping[str, str], status: str, states: str, report: Mapping[str, Any]) -> str | None:
-    """Why a run's report is not the verdict of this very check, or None: green needs a finished run and its word."""
-    if report.get("fault"):
+def _without_findings(document: VerdictDocument) -> AuditVerdict:
+    return {**document, "findings": [], "audited": None, "pull_request": None}
+
+
+def as_error(document: VerdictDocument, reason: str) -> VerdictDocument:
+    """The same document as an `error`: the run failed, or the job could not publish it."""
+    return {**document, **_conclusion("fail", Outcome.ERROR), "exit_reason": reason}
+
+
+def is_audit(document: VerdictDocument) -> TypeGuard[AuditVerdict]:
+    """True for the verdict of an audit."""
+    return "findings" in document
+
+
+def is_let_pass(document: VerdictDocument) -> bool:
+    """True if the policy lets this inconclusive verdict pass."""
+    return (document["outcome"], document["exit_code"]) == (Outcome.INCONCLUSIVE, 0)
+
+
+def why_invalid(check: Check, *, run: RunDocument, status: str, states: str, report: ReportResult | None) -> str | None:
+    """The reason why a run's report is not the verdict of this very check, or None.
+
+    A check passes only with a completed run and its verdict.
+
+    `status` is the run's, `states` those of its steps in words.
+    """
+    if report and report.get("fault"):
         return f"step report: {report['fault']}"
-    document = report.get("verdict")
+    document = report.get("verdict") if report else None
     if status == "stopped":
         return f"the run was aborted in ClearML ({states})"
     if status != "completed" or not document:
@@ -143,83 +172,97 @@ def doubt(check: Check, *, run: Mapping[str, str], status: str, states: str, rep
     return None
 
 
-def _remote_document(remote: Mapping[str, Any]) -> Document | None:
-    return {key: remote.get(key) for key in _REMOTE} if remote.get("outcome") in OUTCOMES else None
+def _left(steps: Mapping[str, StepDocument]) -> dict[str, StepResult]:
+    """The results of those steps that left one."""
+    return {name: result for name, step in steps.items() if (result := step.get("result"))}
 
 
-def _requests(results: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
-    return {name: result["requests"] for name, result in results.items() if "requests" in result}
-
-
-def _shown(inconclusive: str, outcome: str) -> Document:
-    """The outcome with its state and exit code, which every surface takes from here."""
-    shown = OUTCOMES["passed" if (outcome, inconclusive) == ("inconclusive", "pass") else outcome]
-    return {"outcome": outcome, "state": shown.state, "exit_code": shown.exit_code}
-
-
-def _decide(
-    check: Check, steps: Mapping[str, Mapping[str, Any]], results: Mapping[str, Mapping[str, Any]]
-) -> tuple[str, str]:
-    """The worst of what the remote run and the evidence say; a fault of any planned step comes before both."""
-    for name in plan(check.to_arguments()):
-        fault = _fault(name, steps.get(name, {}), results.get(name, {}))
-        if fault and name != "report":
-            return "error", fault
-    promoted = results.get("promote", {})
-    if check.action != "check":
-        return promoted["outcome"], promoted["reason"]
-    said = [*_promoted(promoted), *_remote(results.get("remote_run", {})), *_evidence(check, results)]
-    bad = sorted((one for one in said if one[0] in _WORST_FIRST), key=lambda one: _WORST_FIRST.index(one[0]))
-    if bad:
-        return bad[0][0], "; ".join(dict.fromkeys(reason for _, reason in bad))
-    return (said or [("error", "the check was asked for nothing: neither evidence nor a remote run")])[-1]
-
-
-def _unmoved(check: Check) -> Document | None:
-    """What a promotion or a rollback that came to nothing says of itself; None for a check and an audit."""
-    if check.action not in promotion_mode.ACTIONS:
+def _remote_run(launch: LaunchDocument) -> RemoteRunDocument | None:
+    """The launch as the verdict carries it; None if there was none."""
+    outcome = launch.get("outcome", NOT_NEEDED)
+    if outcome == NOT_NEEDED:
         return None
     return {
-        "action": check.action,
-        "mode": check.promote,
-        "moved": False,
-        "tag": check.best_tag,
-        "to": None,
-        "from": [],
-        "pull_request": check.pull_request.number,
-        "commit": check.commit,
-        "merge_commit": check.merge_commit,
+        "outcome": outcome,
+        "phase": launch["phase"],
+        "reason": launch["reason"],
+        "log_tail": launch["log_tail"],
+        "task": launch["task"],
+        "until": launch["until"],
+        "seconds": launch["seconds"],
     }
 
 
-def _promoted(result: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What a check that moves the tag itself says of it: only where it could not."""
-    return [("error", result["reason"])] if result.get("outcome") == "error" else []
+def _requests(steps: Mapping[str, StepDocument]) -> dict[str, int]:
+    return {name: result["requests"] for name, result in _left(steps).items() if "requests" in result}
 
 
-def _remote(result: Mapping[str, Any]) -> list[tuple[str, str]]:
-    if result.get("outcome") not in OUTCOMES:
-        return []
-    if result["outcome"] == "passed":
-        return [("passed", f"this commit runs on an agent: {result['reason']}")]
-    ran = "does not run" if result.get("task") and result["outcome"] == "no_evidence" else "was not run"
+def _conclusion(inconclusive: str, outcome: Outcome) -> _Conclusion:
+    """The outcome with its state and exit code, which every surface takes from here."""
+    shown = Outcome.PASSED if (outcome, inconclusive) == (Outcome.INCONCLUSIVE, "pass") else outcome
+    return {"outcome": outcome, "state": shown.state, "exit_code": shown.exit_code}
+
+
+def _decide(check: Check, steps: Mapping[str, StepDocument]) -> Reason:
+    """The worst outcome of promotion, remote run and evidence; a fault of any planned step comes before all."""
+    for name in plan(check.to_arguments()):
+        fault = _fault(name, steps)
+        if fault and name != "report":
+            return Outcome.ERROR, fault
+    results = step_results.by_name(_left(steps))
+    if check.action != "check":
+        return results["promote"]["outcome"], results["promote"]["reason"]
+    reasons = [
+        *_of_promotion(results["promote"]),
+        *_of_remote_run(results["remote_run"]),
+        *_of_evidence(check, results),
+    ]
+    bad = [reason for worst in _WORST_FIRST for reason in reasons if reason[0] == worst]
+    if bad:
+        return bad[0][0], "; ".join(dict.fromkeys(text for _, text in bad))
+    nothing = (Outcome.ERROR, "nothing to check: set `candidate` or `remote_run`")
+    return (reasons or [nothing])[-1]
+
+
+def _unmoved(check: Check) -> PromotionDocument | None:
+    """The promotion or rollback of a run that moved nothing; None for a check and an audit."""
+    return promotion.as_document(check, to=None) if check.action in promotion_mode.ACTIONS else None
+
+
+def _of_promotion(result: PromoteResult) -> Iterator[Reason]:
+    """The reason of a check that moves the tag itself, if it could not."""
+    if result.get("outcome") == Outcome.ERROR:
+        yield Outcome.ERROR, result["reason"]
+
+
+def _of_remote_run(result: RemoteRunResult) -> Iterator[Reason]:
+    outcome = result.get("outcome", NOT_NEEDED)
+    if outcome == NOT_NEEDED:
+        return
+    if outcome == Outcome.PASSED:
+        yield outcome, f"this commit runs on an agent: {result['reason']}"
+        return
+    ran = "does not run" if result["task"] and outcome == Outcome.NO_EVIDENCE else "was not run"
     phase = f" (phase: {result['phase']})" if result["phase"] else ""
-    return [(result["outcome"], f"this commit {ran} on an agent{phase}: {result['reason']}")]
+    yield outcome, f"this commit {ran} on an agent{phase}: {result['reason']}"
 
 
-def _evidence(check: Check, results: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
+def _of_evidence(check: Check, results: StepResults) -> Iterator[Reason]:
     if check.candidate == "none":
-        return []
-    found, trained = results.get("find_task", {}), results.get("remote_run", {})
-    if not found.get("candidate") and not trained.get("candidate"):
-        # Where a training was to be the evidence, its own word on why there is none is enough.
-        return [] if check.candidate in TRAINING else [("no_evidence", found["reason"])]
-    if not check.gates:
-        return [("passed", "this commit ran cleanly; no metric is compared")]
-    return [(results["compare"]["outcome"], results["compare"]["reason"])]
+        return
+    found, compared = results["find_task"], results["compare"]
+    if not found.get("candidate") and not results["remote_run"].get("candidate"):
+        if check.candidate not in TRAINING:  # a training that leaves no candidate has its own reason
+            yield Outcome.NO_EVIDENCE, found["reason"]
+    elif not check.gates:
+        yield Outcome.PASSED, "this commit ran cleanly; no metric is compared"
+    else:  # a comparison that judged nothing, although there is a candidate, is never green
+        yield compared["outcome"] or Outcome.ERROR, compared["reason"]
 
 
-def _fault(name: str, step: Mapping[str, Any], result: Mapping[str, Any]) -> str | None:
+def _fault(name: str, steps: Mapping[str, StepDocument]) -> str | None:
+    step = steps.get(name, {})
+    result = step.get("result") or {}
     if result.get("fault"):
         return f"step {name}: {result['fault']}"
     if not result:

@@ -1,4 +1,4 @@
-"""What signs in to GitHub: a token, or the id and the private key of a GitHub App, from the environment alone."""
+"""Read the credentials for GitHub from the environment: a token, or a GitHub App's id and private key."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,16 +28,16 @@ class App:
 
 @dataclass(frozen=True)
 class Credentials:
-    """A token, or an App that mints one for each connection."""
+    """A token, or an App that mints a token for each connection."""
 
     token: str = field(default="", repr=False)
     app: App | None = None
 
 
 def from_environment(environ: Mapping[str, str]) -> Credentials | None:
-    """What there is, or None. Raises UsageError that names the variable.
+    """The credentials, or None if no variable is set. Raises UsageError that names the wrong variable.
 
-    An App goes before a token: GITHUB_TOKEN may be there for other tools, the App is there for this one.
+    An App takes precedence over a token: GITHUB_TOKEN may be set for other tools.
     """
     app = _app(environ)
     token = next((environ[name].strip() for name in TOKENS if environ.get(name, "").strip()), "")
@@ -53,7 +53,9 @@ def _app(environ: Mapping[str, str]) -> App | None:
             f"{APP_ID} is set without a key: put the App's private key (PEM) into {KEY}, or its path into {KEY_FILE}"
         )
     if key and not number:
-        raise UsageError(f"a private key of a GitHub App is set without {APP_ID}: the App's settings page tells its id")
+        raise UsageError(
+            f"a private key of a GitHub App is set without {APP_ID}: set it, too; the id is on the App's settings page"
+        )
     return App(number, key) if number else None
 
 
@@ -74,5 +76,5 @@ def _read(path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
-        said = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
-        raise UsageError(f"{KEY_FILE}: {path} cannot be read ({said}): name the App's PEM file") from error
+        reason = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
+        raise UsageError(f"{KEY_FILE}: {path} cannot be read ({reason}): set the path of the App's PEM file") from error

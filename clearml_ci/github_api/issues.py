@@ -1,84 +1,75 @@
-"""One issue a repository that tells what the audit found: opened, updated in place, closed. Part of the GitHub gateway.
+"""Create or update exactly one issue per repository and audit name, which reports what the audit found.
 
-Like the pull request's comment it is found by a marker and a trusted author, and two audits at once, or a reply that
-was lost, leave one of them.
+It is found by a marker and a trusted author, and stays one despite concurrent audits and lost responses: see
+`marked_post`.
 """
 
-import github
-import requests
+from github import GithubException
 from github.Issue import Issue
 from github.NamedUser import NamedUser
 
-from clearml_ci.github_api.session import GitHub, told
+from clearml_ci.github_api import marked_post
+from clearml_ci.github_api.session import GitHub, call_github
 
-MOST_PAGES = 10  # of 100 issues and pull requests, for each author that is trusted
-
-
-_SPARE = "The audit's findings are in #{number}: two audits started at once."
+MOST_PAGES = 10  # of 100 issues and pull requests, for each trusted author
 
 
-def upsert(hub: GitHub, *, marker: str, title: str, body: str, open_: bool) -> str:
-    """The address of the repository's one issue, opened, updated or closed; empty where all is well and there is none.
+_SPARE = "The audit's findings are in #{number}: two audits ran concurrently."
 
-    `body` begins with the marker. Raises GitHubError.
+
+def upsert(github: GitHub, *, marker: str, title: str, body: str, open_: bool) -> str:
+    """Create the issue, update it, close it or reopen it; its address. Raises GitHubError.
+
+    `body` begins with the marker. Returns "" if there is no issue and `open_` is false: no findings, no issue.
     """
-    return told(
-        hub, "the audit's issue", "`issues: write`", lambda: _upsert(hub, marker, title=title, body=body, open_=open_)
+    return call_github(
+        github, "the audit's issue", "`issues: write`", lambda: _upsert(github, marker, title, body, open_=open_)
     )
 
 
-def _upsert(hub: GitHub, marker: str, *, title: str, body: str, open_: bool) -> str:
-    ours = _marked(hub, marker, hub.trusted)
+def _upsert(github: GitHub, marker: str, title: str, body: str, *, open_: bool) -> str:
+    ours = _ours(github, marker, github.trusted)
     if not ours and not open_:
         return ""
-    kept, *spare = ours or _create(hub, marker, title, body)
+    kept, *spare = ours or marked_post.create(
+        lambda authors: _ours(github, marker, authors),
+        lambda: github.repository.create_issue(title, body),
+        trusted=github.trusted,
+    )
     state = "open" if open_ else "closed"
     if (kept.title, kept.body, kept.state) != (title, body, state):
         kept.edit(title=title, body=body, state=state)
-    for issue in spare:  # issues cannot be deleted: without the marker it is not looked at again
+    for issue in spare:  # issues cannot be deleted: without the marker it is not ours any more
         issue.edit(body=_SPARE.format(number=kept.number), state="closed", state_reason="not_planned")
     return kept.html_url
 
 
-def _create(hub: GitHub, marker: str, title: str, body: str) -> list[Issue]:
-    """Create, then look again: another audit may have opened one too, or the reply to ours may have been lost."""
-    try:
-        created = hub.repository.create_issue(title, body)
-    except requests.RequestException:
-        found = _marked(hub, marker, hub.trusted)
-        if found:
-            return found
-        created = hub.repository.create_issue(title, body)
-    listed = _marked(hub, marker, hub.trusted | {created.user.login.lower()})
-    return sorted({one.number: one for one in (*listed, created)}.values(), key=lambda one: one.number)
+def _ours(github: GitHub, marker: str, authors: frozenset[str]) -> list[Issue]:
+    """Our issues, open or closed, oldest first. Requested author by author: a repository can have many issues."""
+    return marked_post.oldest_first(
+        issue for author in sorted(authors) for issue in _by_author(github, author, marker, authors)
+    )
 
 
-def _marked(hub: GitHub, marker: str, authors: frozenset[str]) -> list[Issue]:
-    """Issues of ours, open or closed, oldest first. GitHub is asked author by author: a repository can have many."""
-    found = [issue for author in sorted(authors) for issue in _of(hub, author, marker, authors)]
-    return sorted({one.number: one for one in found}.values(), key=lambda one: one.number)
+def _by_author(github: GitHub, author: str, marker: str, authors: frozenset[str]) -> list[Issue]:
+    """An author's issues that are ours, up to the first page that has any, MOST_PAGES at most.
 
-
-def _of(hub: GitHub, author: str, marker: str, authors: frozenset[str]) -> list[Issue]:
-    """An author's issues that are ours, as far as the first page with one of them, and MOST_PAGES at most.
-
-    Those that changed last come first: an audit changes its issue each time, so it is soon found.
+    The latest updated come first: an audit updates its issue each time, so it is soon found.
     """
-    creator = NamedUser(hub.repository.requester, {}, {"login": author})  # PyGithub takes no plain login
-    listed = hub.repository.get_issues(state="all", creator=creator, sort="updated", direction="desc")
+    creator = NamedUser(github.repository.requester, {}, {"login": author})  # PyGithub takes no plain login
+    listed = github.repository.get_issues(state="all", creator=creator, sort="updated", direction="desc")
     try:
         for number in range(MOST_PAGES):
             page = listed.get_page(number)
             ours = [issue for issue in page if _is_ours(issue, marker, authors)]
-            if ours or len(page) < hub.repository.requester.per_page:
+            if ours or len(page) < github.repository.requester.per_page:
                 return ours
-    except github.GithubException as error:
+    except GithubException as error:
         if error.status != 422:  # an account that GitHub does not know
             raise
     return []
 
 
 def _is_ours(issue: Issue, marker: str, authors: frozenset[str]) -> bool:
-    mine = issue.user is not None and issue.user.login.lower() in authors
-    # In this order: to learn that an issue is no pull request, PyGithub asks GitHub for it.
-    return mine and (issue.body or "").startswith(marker) and issue.pull_request is None
+    # In this order: PyGithub sends a request to learn that an issue is no pull request.
+    return marked_post.is_ours(issue, marker=marker, authors=authors) and issue.pull_request is None

@@ -1,11 +1,37 @@
+"""Create or update exactly one comment per pull request and check name.
+
+It stays one despite concurrent checks, lost responses and forged markers: see `marked_post`.
+"""
+
+import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from clearml_ci.github_api import comments
-from clearml_ci.github_api.session import GitHub, told
+from github import UnknownObjectException
+from github.Issue import Issue
+from github.IssueComment import IssueComment
+
+from clearml_ci.core import comment_mode
+from clearml_ci.github_api import marked_post
+from clearml_ci.github_api.session import GitHub, call_github
 
 
-def upsert_comment(
-    hub: GitHub,
+@dataclass(frozen=True)
+class _Conversation:
+    """The comments of a pull request, of which those with the marker by a trusted login are ours."""
+
+    issue: Issue
+    marker: str
+    trusted: frozenset[str]
+
+    def ours(self, authors: frozenset[str]) -> list[IssueComment]:
+        """Our comments on every page, oldest first."""
+        comments = self.issue.get_comments()
+        return [post for post in comments if marked_post.is_ours(post, marker=self.marker, authors=authors)]
+
+
+def upsert(
+    github: GitHub,
     *,
     pull_request: int,
     commit: str,
@@ -14,46 +40,63 @@ def upsert_comment(
     mode: str = "always",
     failure: bool = False,
 ) -> str:
-    """The address of the pull request's one comment, created, updated in place, or left as it is. Raises GitHubError.
+    """Create the comment, update it in place or leave it, as `comment_mode` decides; its address. Raises GitHubError.
 
-    `body` begins with the marker and `comment_mode.outcome_line`; `mode` and `failure` are those of `comment_mode`.
-    Empty where the mode keeps silent and there is no comment, and where the pull request has moved on from `commit`:
-    a slow check must not overwrite a newer one's word.
+    `body` begins with the marker and `comment_mode.outcome_line`. Returns "" if there is no comment, or if the pull
+    request's head is no longer `commit`: a slow check must not overwrite the comment of a newer one.
     """
 
-    def upsert() -> str:
-        pull = hub.repository.get_pull(pull_request)
+    def request() -> str:
+        pull = github.repository.get_pull(pull_request)
         if pull.head.sha != commit:
             return ""
-        return comments.upsert(pull, marker=marker, body=body, authors=hub.trusted, mode=mode, failure=failure)
+        conversation = _Conversation(pull.as_issue(), marker, github.trusted)
+        ours = conversation.ours(github.trusted)
+        if not comment_mode.writes(mode, body=body, failure=failure, earlier=ours[0].body if ours else None):
+            return ours[0].html_url if ours else ""
+        return _write(conversation, ours, body)
 
-    return told(hub, f"the comment on pull request #{pull_request}", "`pull-requests: write`", upsert)
+    return _call(github, pull_request, request)
 
 
-def add_to_comment(
-    hub: GitHub,
+def edit(
+    github: GitHub,
     *,
     pull_request: int,
     marker: str,
-    edit: Callable[[str | None], str],
+    change: Callable[[str | None], str],
     mode: str = "always",
     failure: bool = False,
 ) -> str:
-    """The address of the pull request's one comment after `edit`, which is given its text or None. Raises GitHubError.
+    """Replace the comment's text with `change` of it, or of None if there is no comment; its address or "".
 
-    Nothing is written where `mode` is `off`, and no first comment where it waits for a failure or a change. Empty
-    where there is none.
+    If `mode` is `off` nothing is written; the modes that wait for a failure or a change create no comment without a
+    failure. Raises GitHubError.
     """
-    return told(
-        hub,
-        f"the comment on pull request #{pull_request}",
-        "`pull-requests: write`",
-        lambda: comments.edit(
-            hub.repository.get_pull(pull_request),
-            marker=marker,
-            change=edit,
-            authors=hub.trusted,
-            mode=mode,
-            failure=failure,
-        ),
+
+    def request() -> str:
+        issue = github.repository.get_pull(pull_request).as_issue()
+        conversation = _Conversation(issue, marker, github.trusted)
+        ours = conversation.ours(github.trusted)
+        keeps = mode == "off" if ours or failure else mode != "always"
+        if keeps:
+            return ours[0].html_url if ours else ""
+        return _write(conversation, ours, change(ours[0].body if ours else None))
+
+    return _call(github, pull_request, request)
+
+
+def _call(github: GitHub, pull_request: int, request: Callable[[], str]) -> str:
+    return call_github(github, f"the comment on pull request #{pull_request}", "`pull-requests: write`", request)
+
+
+def _write(conversation: _Conversation, ours: list[IssueComment], body: str) -> str:
+    kept, *spare = ours or marked_post.create(
+        conversation.ours, lambda: conversation.issue.create_comment(body), trusted=conversation.trusted
     )
+    if kept.body != body:
+        kept.edit(body)
+    for comment in spare:  # a concurrent check may have deleted it already
+        with contextlib.suppress(UnknownObjectException):
+            comment.delete()
+    return kept.html_url

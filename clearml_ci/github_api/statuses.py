@@ -1,22 +1,28 @@
-import github
+"""The commit status: what branch protection requires."""
 
-from clearml_ci.github_api.session import GitHub, told
+from github.GithubObject import NotSet
+
+from clearml_ci.core.formatting import shorten
+from clearml_ci.github_api.session import GitHub, call_github
 
 _DESCRIPTION_LIMIT = 140  # characters, https://docs.github.com/rest/commits/statuses
 
 
-def set_status(hub: GitHub, *, commit: str, name: str, state: str, description: str, url: str) -> str:
-    """A commit status, which replaces the earlier one of its name; its API address. Raises GitHubError."""
-    return told(
-        hub,
+def create(github: GitHub, *, commit: str, name: str, state: str, description: str, url: str) -> str:
+    """Create a commit status, which replaces the earlier one of its name; its API address. Raises GitHubError.
+
+    `state` is `pending`, `success`, `failure` or `error`; a long description is cut.
+    """
+    return call_github(
+        github,
         f"the commit status of {commit[:10]}",
         "`statuses: write`",
         lambda: (
-            hub.repository.get_commit(commit)
+            github.repository.get_commit(commit)
             .create_status(
                 state=state,
-                target_url=url or github.GithubObject.NotSet,
-                description=description[:_DESCRIPTION_LIMIT],
+                target_url=url or NotSet,
+                description=shorten(description, _DESCRIPTION_LIMIT),
                 context=name,
             )
             .url

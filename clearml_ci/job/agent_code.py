@@ -1,11 +1,10 @@
-"""Which code of this project the agents run: a workflow must not be able to have them run a pull request's.
+"""The code of ClearML CI that the agents run, which must never be that of a pull request.
 
 As configured; else the commit at which a workflow uses this action; else this checkout's origin and HEAD, unless
 the checkout is the workflow's own repository: then the base commit of its pull request.
 """
 
 import json
-import os
 import re
 import subprocess
 from collections.abc import Mapping
@@ -15,9 +14,10 @@ from typing import Any
 from clearml_ci.core import repository_url
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.git_source import Source
-from clearml_ci.github_api import reads
+from clearml_ci.github_api import repository_info
 from clearml_ci.github_api import session as github_session
 from clearml_ci.github_api.session import GitHubError
+from clearml_ci.job.events import Event
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -28,21 +28,21 @@ _HASH = re.compile(r"[0-9a-f]{40}")
 _FOLDER = re.compile(r"/_actions/(?P<name>[^/]+/[^/]+)/(?P<ref>.+)$")
 
 
-_INSTEAD = "set CLEARML_CI_REPOSITORY and CLEARML_CI_COMMIT to the code that the agents shall run"
+_CONFIGURE = "set CLEARML_CI_REPOSITORY and CLEARML_CI_COMMIT to the code that the agents shall run"
 
 
 def of_agents(
     *,
     configured_repository: str,
     configured_commit: str,
-    environ: Mapping[str, str] = os.environ,
+    environ: Mapping[str, str],
     checkout: Path = ROOT,
 ) -> Source:
-    """Raises UsageError where nothing is configured and neither the workflow nor the checkout tells."""
+    """The repository and commit for the agents. Raises UsageError if nothing names them."""
     if configured_repository and configured_commit:
         return _clonable(configured_repository, configured_commit)
-    found = _of_action(environ) or _of_checkout(checkout, environ)
-    return _clonable(configured_repository or found.repository, configured_commit or found.commit)
+    source = _of_action(environ) or _of_checkout(checkout, environ)
+    return _clonable(configured_repository or source.repository, configured_commit or source.commit)
 
 
 def _clonable(address: str, commit: str) -> Source:
@@ -52,31 +52,31 @@ def _clonable(address: str, commit: str) -> Source:
 
 
 def _of_action(environ: Mapping[str, str]) -> Source | None:
-    """`uses: owner/name@ref`, which leaves a folder without `.git`; None where this is no such action."""
+    """The commit of `uses: owner/name@ref`, which leaves a folder without `.git`; None if this is no such action."""
     name, ref = _used_as(environ)
     if not name or not ref:
         return None
-    if _HASH.fullmatch(ref):  # nothing to ask, and the workflow's token may not see a private action
+    if _HASH.fullmatch(ref):  # no request, since the workflow's token may not see a private action
         return Source(f"{environ.get('GITHUB_SERVER_URL') or 'https://github.com'}/{name}.git", ref)
-    advice = f"write `uses: {name}@` with a commit's full hash, or {_INSTEAD}"
+    advice = f"write `uses: {name}@` with a commit's full hash, or {_CONFIGURE}"
     token = environ.get("GITHUB_TOKEN") or environ.get("GH_TOKEN")
     if not token:
-        raise UsageError(f"without a token the commit of '{name}@{ref}' cannot be asked for: {advice}")
+        raise UsageError(f"GITHUB_TOKEN is not set, and the commit of '{name}@{ref}' is read from GitHub: {advice}")
     try:
         api = environ.get("GITHUB_API_URL") or "https://api.github.com"
-        hub = github_session.connect(api_url=api, token=token, repository=name)
-        return Source(*reads.revision(hub, ref=ref))
+        github = github_session.connect(api_url=api, token=token, repository=name)
+        return Source(*repository_info.clone_url_and_commit(github, ref=ref))
     except GitHubError as error:
         raise UsageError(f"the commit of '{name}@{ref}' is not known: {error}. If it stays so, {advice}") from error
 
 
 def _used_as(environ: Mapping[str, str]) -> tuple[str, str]:
-    """Repository and ref of this action. Within an action of somebody's own the runner tells those of the outer one
-    (actions/runner#2473); the folder, `_actions/OWNER/NAME/REF` on its disk, tells the inner one's.
+    """Repository and ref of this action. Within a composite action the runner's variables name the outer one
+    (actions/runner#2473); the folder, `_actions/OWNER/NAME/REF` on its disk, names the inner one.
     """
-    told = environ.get("CLEARML_CI_ACTION_REPOSITORY", ""), environ.get("CLEARML_CI_ACTION_REF", "")
+    outer = environ.get("CLEARML_CI_ACTION_REPOSITORY", ""), environ.get("CLEARML_CI_ACTION_REF", "")
     folder = _FOLDER.search(environ.get("GITHUB_ACTION_PATH", "").replace("\\", "/"))
-    return (folder["name"], folder["ref"]) if all(told) and folder else told
+    return (folder["name"], folder["ref"]) if all(outer) and folder else outer
 
 
 def _of_checkout(checkout: Path, environ: Mapping[str, str]) -> Source:
@@ -87,14 +87,14 @@ def _of_checkout(checkout: Path, environ: Mapping[str, str]) -> Source:
     if folder:
         raise UsageError(
             f"ClearML CI lies in '{folder}' of the workflow's own repository, and agents run it from a repository's "
-            f"root: write `uses:` with a repository of its own, or {_INSTEAD}"
+            f"root: write `uses:` with a repository of its own, or {_CONFIGURE}"
         )
     base = (event.get("pull_request") or {}).get("base")
     return Source(event["repository"]["clone_url"], base["sha"] if base else _git(checkout, "rev-parse", "HEAD"))
 
 
-def _event(environ: Mapping[str, str]) -> dict[str, Any]:
-    """The workflow's event; empty outside a workflow. The settings have told what is wrong with it."""
+def _event(environ: Mapping[str, str]) -> Event:
+    """The workflow's event; empty outside a workflow. The settings report what is wrong with it."""
     try:
         event = json.loads(Path(environ.get("GITHUB_EVENT_PATH", "")).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -113,5 +113,7 @@ def _git(checkout: Path, *arguments: str) -> str:
     command = ["git", "-C", str(checkout), *arguments]
     git = subprocess.run(command, capture_output=True, text=True, check=False)
     if git.returncode:
-        raise UsageError(f"git {' '.join(arguments)} failed where ClearML CI is ({git.stderr.strip()}): {_INSTEAD}")
+        raise UsageError(
+            f"git {' '.join(arguments)} failed in the checkout of ClearML CI ({git.stderr.strip()}): {_CONFIGURE}"
+        )
     return git.stdout.strip()

@@ -1,7 +1,9 @@
+"""GitHub's part of a job's event: the merges of a push, the repository of an audit, the policy of the base branch."""
+
 from collections.abc import Mapping
 
 from clearml_ci.core.errors import UsageError
-from clearml_ci.github_api import reads
+from clearml_ci.github_api import file_contents, git_history, pull_requests, repository_info
 from clearml_ci.github_api import session as github_session
 from clearml_ci.github_api.session import GitHub
 from clearml_ci.job import events, settings
@@ -15,7 +17,7 @@ MOST_COMMITS = 100  # of a push, each of which is a request or two
 
 
 def merges(environ: Mapping[str, str]) -> tuple[list[Event], list[str]]:
-    """The events of the merges that this job is about, oldest first, and what has to be said where there is no more.
+    """The events of the merges that this job is about, oldest first, and notes on what is left out.
 
     A push names no pull request: GitHub knows which ones it merged. Raises GitHubError and UsageError.
     """
@@ -23,64 +25,67 @@ def merges(environ: Mapping[str, str]) -> tuple[list[Event], list[str]]:
     push = events.pushed(environ, event)
     if push is None:
         event = events.pull_request(environ)
-        idle = events.idle(event)
-        return ([], [idle]) if idle else ([event], [])
-    pushed, default = f"the push of {push.after[:10]} to {push.branch}", events.default_branch(event)
+        reason = events.nothing_to_promote(event)
+        return ([], [reason]) if reason else ([event], [])
+    name, default = f"the push of {push.after[:10]} to {push.branch}", events.default_branch(event)
     if default and push.branch != default:
-        return [], [f"{pushed} is about another branch, {events.ONLY_DEFAULT.format(default=default)}"]
+        return [], [f"{name} is about another branch, {events.ONLY_DEFAULT.format(default=default)}"]
+    github = _connect(
+        environ, event["repository"]["full_name"], reason="GitHub knows which pull requests a push merged"
+    )
+    commits = _commits(github, push)
+    pulls = pull_requests.merges_of(github, commits[-MOST_COMMITS:])
+    merged = [merge for pull in pulls if (merge := events.of_merge(event, pull, branch=push.branch))]
+    notes = [] if merged else [f"{name} merged no pull request: nothing is promoted"]
+    if len(commits) > MOST_COMMITS:
+        notes.append(f"{name} brought {len(commits)} commits: only the last {MOST_COMMITS} were looked at for merges")
+    return merged, notes
+
+
+def _connect(environ: Mapping[str, str], repository: str, *, reason: str) -> GitHub:
+    """Connect with the job's token. Raises GitHubError; UsageError without a token."""
     token = settings.github_token(environ)
     if not token:
-        raise UsageError("a push names no pull request: GITHUB_TOKEN is needed to ask GitHub which ones it merged")
-    hub = github_session.connect(
-        api_url=events.api_url(environ), token=token, repository=event["repository"]["full_name"]
-    )
-    commits = _commits(hub, push)
-    pulls = reads.merged_pulls(hub, commits[-MOST_COMMITS:])
-    found = [one for one in (events.of_merge(event, pull, branch=push.branch) for pull in pulls) if one]
-    said = [] if found else [f"{pushed} merged no pull request: nothing is promoted"]
-    if len(commits) > MOST_COMMITS:
-        said.append(f"{pushed} brought {len(commits)} commits: only the last {MOST_COMMITS} were looked at for merges")
-    return found, said
+        raise UsageError(f"GITHUB_TOKEN is not set: {reason}")
+    return github_session.connect(api_url=events.api_url(environ), token=token, repository=repository)
 
 
-def _commits(hub: GitHub, push: Push) -> list[str]:
-    """What was pushed, oldest first. An event lists a part at most, and then not the newest."""
+def _commits(github: GitHub, push: Push) -> list[str]:
+    """The commits of a push, oldest first. An event lists a part at most, and then not the newest."""
     complete = push.commits and push.commits[-1] == push.after
-    listed = push.commits if complete else reads.pushed_commits(hub, before=push.before, after=push.after)
+    listed = push.commits if complete else git_history.pushed_commits(github, before=push.before, after=push.after)
     return list(dict.fromkeys([*listed, push.after]))
 
 
 def home(environ: Mapping[str, str]) -> Home:
-    """The repository that an audit speaks for, and what its main branch is now. Raises GitHubError and UsageError."""
-    name, token = settings.github_repository(environ), settings.github_token(environ)
-    if not token:
-        raise UsageError("GITHUB_TOKEN is not set: an audit asks GitHub which commits the main branch has")
-    hub = github_session.connect(api_url=events.api_url(environ), token=token, repository=name)
-    url, base = reads.home(hub)
+    """The repository that an audit reports to, and its default branch as it is now. Raises GitHubError, UsageError."""
+    name = settings.github_repository(environ)
+    github = _connect(environ, name, reason="an audit asks GitHub which commits the default branch has")
+    url, base = repository_info.clone_url_and_default_branch(github)
     return Home(
         repository=name,
         clone_url=url,
         github_api=events.api_url(environ),
         base=base,
         repositories=(url,),
-        recent=tuple(reads.recent_commits(hub, base)),
+        recent=tuple(git_history.recent_commits(github, base)),
     )
 
 
 def read_policy(pull: PullRequest, token: str, path: str = "") -> Policy | None:
-    """The policy of the base branch: the file at `path`, or the usual one, and None where there is none of that.
+    """The policy of the base branch: the file at `path`, or the default one; None if that does not exist.
 
-    Raises GitHubError, and UsageError also where a file that is named is not there.
+    Raises GitHubError, and UsageError also if a file that is named does not exist.
     """
     if not token:
         raise UsageError(
-            f"without a GITHUB_TOKEN the base branch cannot be asked for its policy ({policy_file.FILE}): set it, "
+            f"GITHUB_TOKEN is not set: the policy of the base branch ({policy_file.FILE}) is read from GitHub; set it, "
             "in a workflow to ${{ github.token }}"
         )
-    hub = github_session.connect(api_url=pull.github_api, token=token, repository=pull.repository)
-    head = reads.branch_head(hub, pull.base)
+    github = github_session.connect(api_url=pull.github_api, token=token, repository=pull.repository)
+    head = git_history.branch_head(github, pull.base)
     file = path or policy_file.FILE
-    text = reads.file_at(hub, path=file, commit=head)
+    text = file_contents.read(github, path=file, commit=head)
     if text is None and path:
         raise UsageError(
             f"the branch '{pull.base}' of {pull.repository} has no {path}: a policy is read from the base branch, so "

@@ -1,4 +1,4 @@
-"""What a GitHub event asks for: which command it starts, and whether there is anything to do."""
+"""GitHub's event: the command that it starts, and whether there is anything to do."""
 
 import json
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ class Push:
 
 
 def command(environ: Mapping[str, str]) -> str:
-    """The command that the job's event starts where none is given: `pr` for whatever this does not know."""
+    """The command that the job's event starts if none is given: `pr` for any event that is not known here."""
     name = environ.get("GITHUB_EVENT_NAME", "").strip()
     if name in _OF_PULL_REQUESTS and environ.get("GITHUB_EVENT_PATH", "").strip():
         return "promote" if read(environ).get("action") == "closed" else "pr"
@@ -45,12 +45,12 @@ def command(environ: Mapping[str, str]) -> str:
 
 
 def read(environ: Mapping[str, str]) -> Event:
-    """The job's event. Raises UsageError where there is none."""
+    """The job's event. Raises UsageError if there is none."""
     path = environ.get("GITHUB_EVENT_PATH", "").strip()
     if not path:
         raise UsageError(
             "GITHUB_EVENT_PATH is not set: it names the file with the pull-request event. "
-            "Run this in a GitHub workflow (see README.md), or `make demo` for a first look"
+            "Run this in a GitHub workflow (see README.md), or run `make demo` to try it"
         )
     try:
         event = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -60,7 +60,7 @@ def read(environ: Mapping[str, str]) -> Event:
 
 
 def pull_request(environ: Mapping[str, str]) -> Event:
-    """The job's event, which is about a pull request. Raises UsageError where it is not."""
+    """The job's event, which is about a pull request. Raises UsageError if it is not."""
     event = read(environ)
     name = environ.get("GITHUB_EVENT_NAME", "").strip()
     if name not in _OF_PULL_REQUESTS or not isinstance(event.get("pull_request"), dict):
@@ -74,7 +74,7 @@ def api_url(environ: Mapping[str, str]) -> str:
 
 
 def pushed(environ: Mapping[str, str], event: Event) -> Push | None:
-    """The push that the event tells of, None where it is none. Raises UsageError for a tag or a deleted branch."""
+    """The push that the event is; None if it is none. Raises UsageError for a tag or a deleted branch."""
     if environ.get("GITHUB_EVENT_NAME", "").strip() != "push":
         return None
     ref, after = str(event.get("ref", "")), str(event.get("after", ""))
@@ -83,24 +83,24 @@ def pushed(environ: Mapping[str, str], event: Event) -> Push | None:
             f"the push of '{ref or 'nothing'}' moves no branch: run this with `on: push: branches: [main]`"
         )
     listed = event.get("commits") if isinstance(event.get("commits"), list) else []
-    commits = (str(one.get("id") or "") for one in listed or [] if isinstance(one, dict))
+    commits = (str(commit.get("id") or "") for commit in listed or [] if isinstance(commit, dict))
     return Push(ref.removeprefix("refs/heads/"), str(event.get("before", "")), after, tuple(filter(None, commits)))
 
 
 def of_merge(event: Event, pull: Event | None, *, branch: str) -> Event | None:
-    """The event of the merge that a push was, as GitHub writes it for the pull request; None where it was no merge."""
+    """The event of the merge that a push was, as GitHub writes it for the pull request; None if it was no merge."""
     if pull is None or pull.get("base", {}).get("ref") != branch:
         return None
     return {"action": "closed", "pull_request": {**pull, "merged": True}, "repository": event["repository"]}
 
 
 def default_branch(event: Event) -> str:
-    """The repository's; empty where the event does not tell it."""
+    """The repository's default branch; "" if the event does not name it."""
     return str((event.get("repository") or {}).get("default_branch") or "")
 
 
-def idle(event: Event) -> str | None:
-    """Why there is nothing to promote, or None. Raises UsageError where the pull request is still open."""
+def nothing_to_promote(event: Event) -> str | None:
+    """Reason why there is nothing to promote, or None. Raises UsageError if the pull request is still open."""
     pull = event["pull_request"]
     number, default = pull.get("number"), default_branch(event)
     if pull.get("merged"):
@@ -111,6 +111,6 @@ def idle(event: Event) -> str | None:
     if event.get("action") == "closed":
         return f"pull request #{number} was closed without a merge: nothing is promoted"
     raise UsageError(
-        f"pull request #{number} is not merged: a best moves after the merge "
+        f"pull request #{number} is not merged: the baseline's tag moves after the merge "
         "(`on: pull_request_target: types: [closed]`, or a push to the default branch)"
     )

@@ -1,134 +1,152 @@
-"""One run, from its start to an exit code: the pending status, the wait, and the verdict's way onto every surface."""
+"""Run one pipeline and publish its verdict: the pending status, the wait, the verdict, the exit code."""
 
 import signal
-import time
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import cast
 
-from clearml_ci.clearml_api import pipeline_runs, run_cancellation
-from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api import ownership, pipeline_runs, run_cancellation
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.clearml_api.worker_queues import Queue
+from clearml_ci.core import console
+from clearml_ci.core.documents import RunDocument, VerdictDocument
+from clearml_ci.core.poll import Clock, Stopwatch
+from clearml_ci.core.step_results import ReportResult
 from clearml_ci.decisions import verdict
-from clearml_ci.decisions.verdict import Document
 from clearml_ci.job import wait, workflow_output
-from clearml_ci.job.reporter import Voice
+from clearml_ci.job.reporter import Reporter
 from clearml_ci.operations import publish
 from clearml_ci.parameters import audit
-from clearml_ci.report import audit_issue, comment
-from clearml_ci.report import markdown as cells
+from clearml_ci.report import audit_issue, comment, markdown
 
-REPORTS = ("report", "audit_report")  # the step that tells, of checks and promotions, and of audits
+REPORTS = ("report", "audit_report")  # the step that reports, of checks and promotions, and of audits
 
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def through(
-    clearml: ClearML,
-    job: Voice,
-    *,
-    template: str,
-    queue: Queue,
-    arguments: Mapping[str, str],
-    ends: tuple[float, float],
-    supersedes: bool,
-) -> int:
-    """Pending status, start, wait, verdict. `ends`: when the job began, and the seconds that it may take.
+@dataclass(frozen=True)
+class Launch:
+    """A run to start. `deadline`: the seconds since the job began after which it is stopped.
 
     `supersedes`: older checks of the same pull request are stopped, which a rerun, maybe of an old commit, must not do.
     """
-    # A signal between these lines and the `try` would leave a run, or a pending status, that nobody ends.
+
+    template: str
+    queue: Queue
+    arguments: Mapping[str, str]
+    deadline: float
+    supersedes: bool
+
+
+def run_to_verdict(clearml: ClearML, reporter: Reporter, launch: Launch, stopwatch: Stopwatch) -> int:
+    """Start the run, wait for its verdict, and return the exit code; `stopwatch` runs since the job began."""
+    # A signal between these lines and the `try` would leave a run, or a pending status, that no process ends.
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    job.status(state="pending", description="started in ClearML", url="")
+    run = _start(clearml, reporter, launch)
     try:
-        run_id = pipeline_runs.start(clearml, template=template, queue=queue, arguments=arguments)
-    except ClearMLError as error:
-        job.status(state="error", description=str(error), url="")
-        raise
-    run = {"id": run_id, "url": ""}
-    began, deadline = ends
-    try:
-        clearml_session.mark(clearml, run_id, run=run_id, purpose="run")
+        ownership.mark(clearml, run["id"], run=run["id"], purpose="run")
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        run["url"] = pipeline_runs.run(clearml, run_id).url
-        workflow_output.say(f"ClearML run: {run['url']} (enqueued after {time.monotonic() - began:.1f} s)")
-        if supersedes:
-            _supersede(clearml, job, run)
-        if not job.check.waited_for:
-            status = "" if job.check.action == audit.PIPELINE else job.check.check_name
-            workflow_output.handed_over(run, status=status, notes=cells.afterword(job.warnings))
-            return 0
-        job.started(run["url"])
-        return _wait(clearml, job, run, deadline=began + deadline)
+        run["url"] = pipeline_runs.read(clearml, run["id"]).url
+        console.log(f"ClearML run: {run['url']} (enqueued after {stopwatch.elapsed():.1f} s)")
+        if launch.supersedes:
+            _supersede(clearml, reporter, run)
+        if not reporter.check.waited_for:
+            return _hand_over(reporter, run)
+        reporter.start_check_run(run["url"])
+        return _wait(clearml, reporter, run, clock=stopwatch.clock, timeout=launch.deadline - stopwatch.elapsed())
     except KeyboardInterrupt:
-        return _give_up(clearml, job, run, "cancelled")
-    except Exception as error:  # whatever it is: a run that nobody waits for must not turn a status green later
-        told = isinstance(error, wait.DeadlineError | ClearMLError)
-        return _give_up(clearml, job, run, str(error) if told else f"{type(error).__name__}: {error}")
+        return _cancel(clearml, reporter, run, "cancelled", stopwatch.clock)
+    except Exception as error:  # any error: a run that no job waits for must not turn a status green later
+        known = isinstance(error, wait.DeadlineError | ClearMLError)
+        return _cancel(
+            clearml, reporter, run, str(error) if known else f"{type(error).__name__}: {error}", stopwatch.clock
+        )
 
 
-def _supersede(clearml: ClearML, job: Voice, run: dict[str, str]) -> None:
-    """Stop the older checks of this pull request, and tell so where GitHub would wait for them for ever."""
+def _start(clearml: ClearML, reporter: Reporter, launch: Launch) -> RunDocument:
+    reporter.set_status(state="pending", description="started in ClearML", url="")
+    try:
+        run_id = pipeline_runs.start(clearml, template=launch.template, queue=launch.queue, arguments=launch.arguments)
+    except ClearMLError as error:
+        reporter.set_status(state="error", description=str(error), url="")
+        raise
+    return {"id": run_id, "url": ""}
+
+
+def _supersede(clearml: ClearML, reporter: Reporter, run: RunDocument) -> None:
+    """Stop the older checks of this pull request; set the status of another commit, which would stay pending."""
     for older in run_cancellation.supersede(clearml, run["id"]):
-        workflow_output.say(f"superseded an older check of pull request #{job.check.pull_request.number}: {older.url}")
+        console.log(f"superseded an older check of pull request #{reporter.check.pull_request.number}: {older.url}")
         commit = older.arguments.get("commit", "")
-        if commit != job.check.commit:
-            job.status(state="error", description="superseded by a newer commit", url=run["url"], commit=commit)
+        if commit != reporter.check.commit:
+            reporter.set_status(
+                state="error", description="superseded by a newer commit", url=run["url"], commit=commit
+            )
 
 
-def _wait(clearml: ClearML, job: Voice, run: dict[str, str], *, deadline: float) -> int:
-    """The exit code, once the run has ended and its verdict is told."""
-    ended, steps = wait.until_ended(clearml, run["id"], deadline=deadline, tell=workflow_output.say)
-    report = next((steps[name].result for name in REPORTS if name in steps), None) or {}
+def _hand_over(reporter: Reporter, run: RunDocument) -> int:
+    check = reporter.check
+    status = "" if check.action == audit.PIPELINE else check.check_name
+    workflow_output.hand_over(run, status=status, notes=markdown.warnings_block(reporter.warnings))
+    return 0
+
+
+def _wait(clearml: ClearML, reporter: Reporter, run: RunDocument, *, clock: Clock, timeout: float) -> int:
+    """The exit code, once the run has ended and its verdict is published."""
+    ended, steps = wait.until_ended(clearml, run["id"], clock=clock, timeout=timeout, report=console.log)
+    result = next((steps[name].result for name in REPORTS if name in steps), None)
+    report = cast(ReportResult, result or {})
     for warning in report.get("warnings", []):
-        job.warn(warning)
+        reporter.warn(warning)
     if ended.superseded_by:
-        document = verdict.error(job.check, run=run, reason=f"superseded by the newer run {ended.superseded_by}")
-        return _conclude(job, document)
+        reason = f"superseded by the newer run {ended.superseded_by}"
+        return _conclude(reporter, verdict.error(reporter.check, run=run, reason=reason))
     states = ", ".join(f"{step.name} {step.status}" for step in steps.values()) or f"no step: {ended.message}"
-    fault = verdict.doubt(job.check, run=run, status=ended.status, states=states, report=report)
-    return _unreported(job, run, fault) if fault else _reported(job, report)
+    fault = verdict.why_invalid(reporter.check, run=run, status=ended.status, states=states, report=report)
+    return _conclude_unreported(reporter, run, fault) if fault else _conclude_reported(reporter, report)
 
 
-def _reported(job: Voice, report: dict[str, Any]) -> int:
-    """The run's own verdict; what its agent could not say on GitHub, the job says."""
-    document: Document = report["verdict"]
-    comment_url: str = report["comment_url"]
-    if document["rerun"]:  # whoever starts one speaks for no workflow
-        return _conclude(job, document, comment_url=comment_url, body=report["markdown"])
+def _conclude_reported(reporter: Reporter, report: ReportResult) -> int:
+    """The run's own verdict; the job posts what the agent could not post on GitHub."""
+    document, comment_url = report["verdict"], report["comment_url"]
+    if document["rerun"]:  # a rerun belongs to no workflow: this job posts nothing
+        return _conclude(reporter, document, comment_url=comment_url, body=report["markdown"])
     if not report["posted"]:
-        comment_url = job.verdict(document, report["markdown"])
+        comment_url = reporter.post_verdict(document, report["markdown"])
     elif not report["status_set"]:
-        job.status(state=document["state"], description=publish.described(document), url=document["pipeline"]["url"])
-    return _conclude(job, document, comment_url=comment_url, body=report["markdown"])
+        description = publish.status_description(document)
+        reporter.set_status(state=document["state"], description=description, url=document["pipeline"]["url"])
+    return _conclude(reporter, document, comment_url=comment_url, body=report["markdown"])
 
 
-def _give_up(clearml: ClearML, job: Voice, run: dict[str, str], reason: str) -> int:
-    """Stop the run. A runner kills a cancelled job after seconds, so the word is told before the end is awaited."""
+def _cancel(clearml: ClearML, reporter: Reporter, run: RunDocument, reason: str, clock: Clock) -> int:
+    """Stop the run. GitHub kills a cancelled job after about 10 s: publish first, then wait for the end."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     try:
-        run_cancellation.ask_to_stop(clearml, run["id"], reason=f"ClearML CI: {reason}")
-        told = _unreported(job, run, f"{reason}; the run was stopped")
-        run_cancellation.stop(clearml, run["id"], reason=f"ClearML CI: {reason}")
+        run_cancellation.request_stop(clearml, run["id"], reason=f"ClearML CI: {reason}")
+        exit_code = _conclude_unreported(reporter, run, f"{reason}; the run was stopped")
+        run_cancellation.stop(clearml, run["id"], reason=f"ClearML CI: {reason}", clock=clock)
     except ClearMLError as error:
-        told = _unreported(job, run, f"{reason}; the run may still be there: {error}")
-    return told
+        exit_code = _conclude_unreported(reporter, run, f"{reason}; the run may still be there: {error}")
+    return exit_code
 
 
-def _unreported(job: Voice, run: dict[str, str], reason: str) -> int:
-    """The verdict of a run that could not tell it itself."""
-    document = verdict.error(job.check, run=run, reason=reason)
-    job.status(state="error", description=reason, url=run["url"])
-    return _conclude(job, document)
+def _conclude_unreported(reporter: Reporter, run: RunDocument, reason: str) -> int:
+    """The verdict of a run that could not report one itself."""
+    document = verdict.error(reporter.check, run=run, reason=reason)
+    reporter.set_status(state="error", description=reason, url=run["url"])
+    return _conclude(reporter, document)
 
 
-def _conclude(job: Voice, document: Document, *, comment_url: str = "", body: str = "") -> int:
-    if job.check.action == audit.PIPELINE:
+def _conclude(reporter: Reporter, document: VerdictDocument, *, comment_url: str = "", body: str = "") -> int:
+    """Finish the check run, write the job's outputs, and return the exit code."""
+    if verdict.is_audit(document):
         title, text = audit_issue.title(document), body or audit_issue.issue(document)
     else:
         title, text = comment.headline(document), body or comment.comment(document, [])
-    job.ended(document, text)
-    workflow_output.conclude(document, title=title, comment_url=comment_url, body=text + cells.afterword(job.warnings))
+    reporter.finish_check_run(document, text)
+    end = markdown.warnings_block(reporter.warnings)
+    workflow_output.conclude(document, title=title, comment_url=comment_url, body=text + end)
     return int(document["exit_code"])

@@ -1,25 +1,25 @@
-"""Waiting for a run: what changed is told at once, and the wait ends with the run or at the deadline."""
+"""Wait for a run: report each change, until the run has ended or its time is over."""
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from clearml_ci.clearml_api import pipeline_runs
-from clearml_ci.clearml_api.pipeline_runs import Run, Step
-from clearml_ci.clearml_api.session import ENDED, ClearML, ClearMLError
+from clearml_ci.clearml_api import pipeline_runs, run_results
+from clearml_ci.clearml_api.pipeline_runs import Run
+from clearml_ci.clearml_api.run_results import Step
+from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.clearml_api.task_status import ENDED
+from clearml_ci.core import poll
+from clearml_ci.core.poll import Clock, Pace, TimedOutError
 
-POLL, LATER_POLL = 0.5, 3.0  # seconds: soon after the start, and once the run has shown that it takes longer
-
-
-SOON = 30  # seconds
-
-
-DEQUEUED = "created"  # what a started run becomes when somebody takes it off its queue
+PACE = Pace(0.5, later=3.0, after=30)
 
 
-PATIENCE = 20  # seconds that the server may be silent
+DEQUEUED = "created"  # the status of a started run that a user took off its queue
 
 
-REMINDER = 15  # seconds without a change after which a line says what is waited for
+PATIENCE = 20  # seconds that the server may not answer
+
+
+REMINDER = 15  # seconds without a change after which a line names what the job waits for
 
 
 class DeadlineError(Exception):
@@ -27,35 +27,46 @@ class DeadlineError(Exception):
 
 
 def until_ended(
-    clearml: ClearML, run_id: str, *, deadline: float, tell: Callable[[str], None]
+    clearml: ClearML, run_id: str, *, clock: Clock, timeout: float, report: Callable[[str], None]
 ) -> tuple[Run, dict[str, Step]]:
-    """Poll the run and its steps until it has ended; `deadline` is a time of `time.monotonic()`.
+    """Return the run and its steps once it has ended.
 
-    Raises DeadlineError, or ClearMLError where the server stays silent for longer than PATIENCE.
+    Raises DeadlineError after `timeout` seconds, or ClearMLError if the server does not answer for PATIENCE.
     """
-    seen: dict[str, str] = {}
-    began = changed = heard = time.monotonic()
-    while time.monotonic() < deadline:
-        try:
-            run, steps = pipeline_runs.run(clearml, run_id), pipeline_runs.steps(clearml, run_id)
-            heard = time.monotonic()
-        except ClearMLError:
-            if time.monotonic() - heard > PATIENCE:
-                raise
-            time.sleep(POLL)
-            continue
-        states = {"run": run.status, **{step.name: step.status for step in steps.values()}}
-        news = {name: state for name, state in states.items() if seen.get(name) != state}
-        for name, state in news.items():
-            tell(f"{name}: {state}")
-        if run.status in ENDED or run.status == DEQUEUED:
-            return run, steps
-        if news:
-            changed = heard
-        elif time.monotonic() - changed > REMINDER:
-            tell(f"still waiting: {', '.join(f'{name} {state}' for name, state in states.items())}")
-            changed = heard
-        seen = states
-        time.sleep(POLL if heard - began < SOON else LATER_POLL)
-    last = ", ".join(f"{name} {state}" for name, state in seen.items())
-    raise DeadlineError(f"not ended in time ({last or 'no answer from ClearML'})")
+    progress = _Progress(clock, report)
+
+    def ended() -> tuple[Run, dict[str, Step]] | None:
+        run, steps = pipeline_runs.read(clearml, run_id), run_results.steps(clearml, run_id)
+        progress.update({"run": run.status, **{step.name: step.status for step in steps.values()}})
+        return (run, steps) if run.status in ENDED or run.status == DEQUEUED else None
+
+    look = poll.tolerant(clock, ended, error=ClearMLError, patience=PATIENCE)
+    try:
+        return poll.until(clock, look, pace=PACE, timeout=timeout)
+    except TimedOutError as error:
+        raise DeadlineError(f"not ended in time ({progress.summary or 'no answer from ClearML'})") from error
+
+
+class _Progress:
+    """Reports each new status, and after REMINDER seconds without one what the job waits for."""
+
+    def __init__(self, clock: Clock, report: Callable[[str], None]) -> None:
+        self._clock, self._report = clock, report
+        self._statuses: Mapping[str, str] = {}
+        self._unchanged = poll.started(clock)
+
+    @property
+    def summary(self) -> str:
+        """`run in_progress, find_task completed`."""
+        return ", ".join(f"{name} {status}" for name, status in self._statuses.items())
+
+    def update(self, statuses: Mapping[str, str]) -> None:
+        changed = {name: status for name, status in statuses.items() if self._statuses.get(name) != status}
+        self._statuses = statuses
+        for name, status in changed.items():
+            self._report(f"{name}: {status}")
+        if not changed and self._unchanged.elapsed() > REMINDER:
+            self._report(f"still waiting: {self.summary}")
+        elif not changed:
+            return
+        self._unchanged = poll.started(self._clock)

@@ -1,43 +1,38 @@
-"""What a GitHub workflow's job sees: the log with its commands, the outputs, and the job summary."""
+"""Write for the GitHub workflow of a job: log commands, outputs, and the job summary."""
 
 import json
 import os
 import traceback
-from collections.abc import Mapping
 from pathlib import Path
 
-from clearml_ci.decisions.verdict import Document
-
-
-def say(line: str) -> None:
-    """A line of the job's log, at once."""
-    print(line, flush=True)  # noqa: T201  the job's log is where the progress shows
+from clearml_ci.core import console
+from clearml_ci.core.documents import RunDocument, VerdictDocument
 
 
 def warn(text: str) -> None:
-    """A `::warning::` in the log and on the run's page."""
+    """Write a `::warning::` into the log, which also shows on the run's page."""
     _annotate("warning", f"ClearML CI: {text}")
 
 
 def note(text: str) -> None:
-    """A `::notice::`, as warn."""
+    """Write a `::notice::`, as warn."""
     _annotate("notice", f"ClearML CI: {text}")
 
 
 def fail(reason: str) -> None:
-    """One line that says what happened and what to do, where there is no verdict document."""
+    """Log one line with what failed and what to do, if there is no verdict document."""
     _annotate("error", f"ClearML CI: {reason}")
     _append("GITHUB_OUTPUT", f"outcome=error\nexit_reason={' '.join(reason.split())}\n")
 
 
 def fault(error: Exception) -> None:
-    """A fault that nobody thought of, with where it came from."""
+    """Log an unexpected error with its traceback."""
     traceback.print_exception(error)
     fail(f"a fault of ClearML CI itself: {type(error).__name__}: {error}; please report it with the lines above")
 
 
-def conclude(verdict: Document, *, title: str, comment_url: str, body: str) -> None:
-    """The verdict in the log, in the job's outputs and, as `body`, in its summary."""
+def conclude(verdict: VerdictDocument, *, title: str, comment_url: str, body: str) -> None:
+    """Write the verdict into the log, the job's outputs and, as `body`, its summary."""
     level = "notice" if verdict["exit_code"] == 0 else "error"
     _annotate(level, f"{title}: {verdict['exit_reason']}")
     values = outputs(verdict, comment_url=comment_url)
@@ -45,30 +40,30 @@ def conclude(verdict: Document, *, title: str, comment_url: str, body: str) -> N
     _append("GITHUB_STEP_SUMMARY", body)
 
 
-def handed_over(run: Mapping[str, str], *, status: str, notes: str) -> None:
-    """A run that nobody waits for. `notes` end the job's summary.
+def hand_over(run: RunDocument, *, status: str, notes: str) -> None:
+    """Write about a run that the job does not wait for. `notes` end the job's summary.
 
-    `status` is the name of the commit status that will tell its verdict; empty for an audit, which has none.
+    `status` is the name of the commit status that will show its verdict; empty for an audit, which has none.
     """
-    told, otherwise = (
+    place, otherwise = (
         (f"as the commit status '{status}', which the steps' agent sets", "the status stays pending")
         if status
-        else ("in the repository's one issue, which the steps' agent writes", "it stands in ClearML alone")
+        else ("in the repository's one issue, which the steps' agent writes", "it is stored in ClearML only")
     )
-    note(f"not waited for. The verdict comes {told} with its own GITHUB_TOKEN or GitHub App: without one, {otherwise}")
+    note(f"not waited for. The verdict comes {place} with its own GITHUB_TOKEN or GitHub App: without one, {otherwise}")
     _append("GITHUB_OUTPUT", f"pipeline_id={run['id']}\npipeline_url={run['url']}\n")
     _append("GITHUB_STEP_SUMMARY", f"Runs in ClearML: [pipeline run]({run['url']})\n{notes}")
 
 
-def outputs(verdict: Document, *, comment_url: str) -> dict[str, str]:
-    """The job's outputs: one line each, so that no text can add an output of its own."""
-    candidate, baseline = verdict["candidate"] or {}, verdict["baseline"] or {}
+def outputs(verdict: VerdictDocument, *, comment_url: str) -> dict[str, str]:
+    """The job's outputs: one line each, so that no text can add another output."""
+    candidate, baseline = verdict["candidate"], verdict["baseline"]
     values = {
-        "outcome": verdict["outcome"],
+        "outcome": str(verdict["outcome"]),
         "exit_reason": verdict["exit_reason"],
-        "task_id": candidate.get("id", ""),
-        "task_url": candidate.get("url", ""),
-        "baseline_task_id": baseline.get("id", ""),
+        "task_id": candidate["id"] if candidate else "",
+        "task_url": candidate["url"] if candidate else "",
+        "baseline_task_id": baseline["id"] if baseline else "",
         "pipeline_id": verdict["pipeline"]["id"],
         "pipeline_url": verdict["pipeline"]["url"],
         "comment_url": comment_url,
@@ -77,9 +72,9 @@ def outputs(verdict: Document, *, comment_url: str) -> dict[str, str]:
 
 
 def _annotate(level: str, text: str) -> None:
-    """A command of the log, which the runner shows on the run's page; plain lines where nobody decodes it."""
+    """Log a command, which a runner shows on the run's page; a plain line outside a workflow."""
     runner = os.environ.get("GITHUB_ACTIONS") == "true"
-    say(f"::{level}::{_encode(text)}" if runner else f"{level}: {text}")
+    console.log(f"::{level}::{_encode(text)}" if runner else f"{level}: {text}")
 
 
 def _append(variable: str, text: str) -> None:
@@ -89,5 +84,5 @@ def _append(variable: str, text: str) -> None:
 
 
 def _encode(text: str) -> str:
-    """Text for a log command: the runner decodes these three."""
+    """Encode text for a log command: the runner decodes these three."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

@@ -1,178 +1,195 @@
-"""A candidate against the best: the gates' judgements, what else differs, and what has to be said about the best.
+"""Compare a candidate with the baseline: the gates' judgements, what else differs, and warnings about the baseline.
 
-What the step `compare` asks before a merge, and `promote` once more after it.
+The step `compare` does it before a merge, and `promote` once more after it.
 """
 
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
-from clearml_ci.clearml_api import promotion_ledger, task_records
-from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api import project_lookup, promotion_ledger, task_inputs, task_metrics, task_records
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
-from clearml_ci.core import baseline, comparability, errors, gate, recorded_task, repository_url
+from clearml_ci.core import baseline, comparability, errors, formatting, recorded_task, repository_url
+from clearml_ci.core import gate as gates
 from clearml_ci.core.comparability import Difference
+from clearml_ci.core.documents import TaskDocument
 from clearml_ci.core.gate import Gate, Judgement, Reported
+from clearml_ci.core.outcome import Outcome
 from clearml_ci.core.recorded_task import RecordedTask
+from clearml_ci.core.step_results import CompareResult
 from clearml_ci.decisions import promotion
-from clearml_ci.operations import commit_history, github_access
+from clearml_ci.github_api.session import GitHub
+from clearml_ci.operations import commit_history
 from clearml_ci.parameters.check import Check
 
 Judged = list[tuple[Gate, Judgement]]
+Measured = Sequence[tuple[RecordedTask, Reported]]  # tasks with their metrics
 
 
-def with_best(
+_NOT_MEASURED = (Outcome.INCONCLUSIVE, None)  # the outcome and the value of a gate whose metric was not reported
+
+
+def with_baseline(
     clearml: ClearML,
+    github: GitHub | None,
     run: Run,
-    wanted: Check,
-    candidate: Mapping[str, str],
+    check: Check,
+    candidate: TaskDocument,
     *,
-    main: str | None = None,
-    beside: bool = False,
-) -> dict[str, Any]:
-    """`{"outcome", "reason", "baseline": task or None, "main_baseline", "gates", "differences", "warnings"}`.
+    main_task: str | None = None,
+    for_promotion: bool = False,
+) -> CompareResult:
+    """Compare the candidate with the tagged tasks of its project, or of the policy's.
 
-    `main`: the id of the task that main's own merge base was judged by, where somebody found it. A candidate that
-    carries the tag itself is compared with the others that do. `beside`: only with those of the candidate's project,
-    from which a promotion would take the tag.
+    `main_task`: the id of the task that the merge base was judged by, if it was found. A candidate that carries the tag
+    itself is compared with the others that do; `for_promotion`: only with those of its own project, from which a
+    promotion would take the tag. Without `github` the baseline's commit is not looked up.
     """
-    _, reported = task_records.metrics_of(clearml, [candidate["id"]], wanted.gates)[candidate["id"]]
+    _, reported = task_records.with_metrics(clearml, [candidate["id"]], check.gates)[candidate["id"]]
     own = candidate["project_id"]
-    every = tagged_tasks(clearml, wanted, own) if beside else _bests(clearml, wanted, candidate)
+    every = tagged_tasks(clearml, check, own) if for_promotion else _baselines(clearml, check, candidate)
     tagged = [(task, metrics) for task, metrics in every if task.id != candidate["id"]]
-    lost = baseline.lost([task for task, _ in tagged], tag=wanted.best_tag)
-    lost = lost or _missing(clearml, run, wanted, candidate, every)
-    judged = _judge(wanted, candidate["id"], reported, tagged, lost)
-    counted = {one.baseline_id: None for _, one in judged if one.baseline_id}
-    bests = [task for id_ in counted for task, _ in tagged if task.id == id_]
-    differences = _differences(clearml, wanted, candidate["id"], bests)
-    judged, unlike = _like_for_like(wanted, judged, differences)
+    unusable = baseline.why_unusable([task for task, _ in tagged], tag=check.best_tag)
+    unusable = unusable or _missing(clearml, run, check, candidate, every)
+    judged = _judge(check, candidate["id"], reported, tagged, unusable)
+    compared = _compared(judged, tagged)
+    differences = _differences(clearml, check, candidate["id"], compared)
+    judged, violations = _like_for_like(check, judged, differences)
     judged = _with_names(clearml, candidate["id"], judged)
-    outcome, reason = gate.decide(judged)
-    main_task, of_main = _main(clearml, main, wanted.gates)
+    outcome, reason = gates.decide(judged)
+    main, of_main = _main(clearml, check, main_task)
     return {
         "outcome": outcome,
         "reason": reason,
-        "baseline": recorded_task.as_document(bests[0]) if bests else None,
-        "main_baseline": recorded_task.as_document(main_task) if main_task else None,
-        "gates": [gate.as_document(one, told) | _value_of_main(one, of_main) for one, told in judged],
-        "differences": comparability.as_documents(differences[bests[0].id]) if bests else [],
-        "differences_total": len(differences[bests[0].id]) if bests else 0,
+        "baseline": recorded_task.as_document(compared[0]) if compared else None,
+        "main_baseline": recorded_task.as_document(main) if main else None,
+        "gates": [gates.as_row(gate, judgement, main=_value(gate, of_main)) for gate, judgement in judged],
+        "differences": comparability.as_documents(differences[compared[0].id]) if compared else [],
+        "differences_total": len(differences[compared[0].id]) if compared else 0,
         "warnings": [
-            *unlike,
-            *_of_bests(wanted, [task for task, _ in tagged], bests),
-            *(told.warning for _, told in judged if told.warning),
+            *violations,
+            *_of_baselines(github, check, [task for task, _ in tagged], compared),
+            *(judgement.warning for _, judgement in judged if judgement.warning),
         ],
     }
 
 
-def _bests(clearml: ClearML, wanted: Check, candidate: Mapping[str, str]) -> list[tuple[RecordedTask, Reported]]:
-    """Where the policy looks, not only where the candidate is: a pull request can change its task's project.
+def tagged_tasks(clearml: ClearML, check: Check, project_id: str | None) -> Measured:
+    """All tasks of a project (None: the workspace) and of the check's name that carry the tag, with their metrics."""
+    return task_records.tagged(
+        clearml,
+        projects=[project_id] if project_id else None,
+        task_name=check.task_name,
+        tag=check.best_tag,
+        gates=check.gates,
+    )
 
-    Without a project, the bests of the same repository count, wherever they are, and those beside the candidate.
+
+def _baselines(clearml: ClearML, check: Check, candidate: TaskDocument) -> Measured:
+    """The tagged tasks of the policy's project, not only of the candidate's: a pull request can change its task's.
+
+    Without a project: those of the same repository in the whole workspace, and those of the candidate's project.
     """
-    if wanted.project:
-        return tagged_tasks(clearml, wanted, clearml_session.existing_project_id(clearml, wanted.project))
+    if check.project:
+        return tagged_tasks(clearml, check, project_lookup.existing_id(clearml, check.project))
     return [
         (task, metrics)
-        for task, metrics in tagged_tasks(clearml, wanted, None)
+        for task, metrics in tagged_tasks(clearml, check, None)
         if task.project_id == candidate["project_id"]
-        or repository_url.is_one_of(task.repository, wanted.pull_request.repositories)
+        or repository_url.is_one_of(task.repository, check.pull_request.repositories)
     ]
 
 
-def tagged_tasks(clearml: ClearML, wanted: Check, project_id: str | None) -> list[tuple[RecordedTask, Reported]]:
-    """All tasks of a project (None: the workspace) and of the check's name that carry the tag, with their metrics."""
-    return task_records.best_tasks(
-        clearml, project=project_id, task_name=wanted.task_name, tag=wanted.best_tag, gates=wanted.gates
-    )
-
-
-def _missing(
-    clearml: ClearML,
-    run: Run,
-    wanted: Check,
-    candidate: Mapping[str, str],
-    tagged: Sequence[tuple[RecordedTask, Reported]],
-) -> str | None:
-    """Why it is no first model that no task carries the tag: a promotion once gave it to one."""
+def _missing(clearml: ClearML, run: Run, check: Check, candidate: TaskDocument, tagged: Measured) -> str | None:
+    """Error if no task carries the tag although a promotion once gave it to one: that is no first model."""
     if any(baseline.usable(task) for task, _ in tagged):
         return None
-    moves = promotion.of_tag(
+    moves = promotion.moves_of_tag(
         promotion_ledger.moves(clearml, run.project),
-        tag=wanted.best_tag,
+        tag=check.best_tag,
         project_id=candidate["project_id"],
-        task_name=wanted.task_name,
+        task_name=check.task_name,
     )
     done = next((move for move in moves if move.state == promotion.MOVED), None)
-    return baseline.missing(tag=wanted.best_tag, last=done.to) if done else None
+    return baseline.missing(tag=check.best_tag, last=done.to) if done else None
 
 
-def _of_bests(wanted: Check, tagged: Sequence[RecordedTask], bests: Sequence[RecordedTask]) -> list[str]:
-    hub = github_access.github_if_any(wanted) if bests and wanted.pull_request.base else None
-    on_base = commit_history.is_on_base(hub, wanted, bests[0].commit) if hub else None
-    return baseline.warnings(tagged, bests, tag=wanted.best_tag, baseline_on_base=on_base)
-
-
-def _judge(
-    wanted: Check,
-    candidate: str,
-    reported: Reported,
-    tagged: Sequence[tuple[RecordedTask, Reported]],
-    lost: str | None,
-) -> Judged:
+def _judge(check: Check, candidate: str, reported: Reported, tagged: Measured, unusable: str | None) -> Judged:
     usable = [(task, metrics) for task, metrics in tagged if baseline.usable(task)]
     judged = [
-        (one, gate.judge(one, {candidate: reported[one]}, {task.id: metrics[one] for task, metrics in usable}))
-        for one in wanted.gates
+        (gate, gates.judge(gate, {candidate: reported[gate]}, {task.id: metrics[gate] for task, metrics in usable}))
+        for gate in check.gates
     ]
-    return [(one, replace(told, outcome="error", reason=lost, warning="")) for one, told in judged] if lost else judged
+    if unusable is None:
+        return judged
+    return [
+        (gate, replace(judgement, outcome=Outcome.ERROR, reason=unusable, warning="")) for gate, judgement in judged
+    ]
+
+
+def _compared(judged: Judged, tagged: Measured) -> list[RecordedTask]:
+    """The tasks that the gates were judged against, in the order of the gates."""
+    ids = dict.fromkeys(judgement.baseline_id for _, judgement in judged if judgement.baseline_id)
+    tasks = {task.id: task for task, _ in tagged}
+    return [tasks[task] for task in ids]
 
 
 def _differences(
-    clearml: ClearML, wanted: Check, candidate: str, bests: Sequence[RecordedTask]
+    clearml: ClearML, check: Check, candidate: str, baselines: Sequence[RecordedTask]
 ) -> dict[str, list[Difference]]:
-    """What differs from each of the bests, by their ids."""
-    if not bests:
+    """The differences from each of the baselines, by their ids."""
+    if not baselines:
         return {}
-    inputs = task_records.task_inputs(clearml, [candidate, *(best.id for best in bests)])
-    return {best.id: comparability.differences(wanted.alike, inputs[candidate], inputs[best.id]) for best in bests}
+    inputs = task_inputs.read(clearml, [candidate, *(task.id for task in baselines)])
+    return {task.id: comparability.differences(check.alike, inputs[candidate], inputs[task.id]) for task in baselines}
 
 
 def _like_for_like(
-    wanted: Check, judged: Judged, differences: Mapping[str, list[Difference]]
+    check: Check, judged: Judged, differences: Mapping[str, list[Difference]]
 ) -> tuple[Judged, list[str]]:
-    """The judgements, void where the policy says so, and the warnings where it only wants to be told."""
-    unlike = {best: said for best, found in differences.items() if (said := comparability.unlike(found))}
-    if wanted.alike.difference == "warn":
-        return judged, [f"{said[:1].upper()}{said[1:]}." for said in dict.fromkeys(unlike.values())]
+    """The judgements, void if the policy requires like for like, and warnings if it only asks for those."""
+    violations = {task: text for task, found in differences.items() if (text := comparability.violation(found))}
+    if check.alike.difference == "warn":
+        return judged, [f"{formatting.capitalize_first(text)}." for text in dict.fromkeys(violations.values())]
     return [
-        (one, gate.void(told, unlike[told.baseline_id]) if told.baseline_id in unlike else told) for one, told in judged
+        (gate, gates.without_comparison(judgement, violations[judgement.baseline_id]))
+        if judgement.baseline_id in violations
+        else (gate, judgement)
+        for gate, judgement in judged
     ], []
 
 
 def _with_names(clearml: ClearML, candidate: str, judged: Judged) -> Judged:
-    """Reasons that name the nearest metric where one was not reported."""
-    missing = [one for one, told in judged if told.outcome == "inconclusive" and told.value is None]
-    known = task_records.series_names(clearml, candidate) if missing else []
+    """Reasons that name the nearest metric if one was not reported."""
+    unmeasured = [gate for gate, judgement in judged if (judgement.outcome, judgement.value) == _NOT_MEASURED]
+    known = task_metrics.series_names(clearml, candidate) if unmeasured else []
     return [
-        (one, replace(told, reason=told.reason + errors.nearest(one.name, known, what="it reported")))
-        if one in missing and one.name not in known
-        else (one, told)
-        for one, told in judged
+        (gate, replace(judgement, reason=judgement.reason + errors.nearest(gate.name, known, what="it reported")))
+        if gate in unmeasured and gate.name not in known
+        else (gate, judgement)
+        for gate, judgement in judged
     ]
 
 
-def _main(clearml: ClearML, task: str | None, gates: Sequence[Gate]) -> tuple[RecordedTask | None, Reported]:
-    """main's own task, which is only shown: where it is gone, the check goes on without it."""
+def _of_baselines(
+    github: GitHub | None, check: Check, tagged: Sequence[RecordedTask], compared: Sequence[RecordedTask]
+) -> list[str]:
+    """Warnings about the tagged tasks."""
+    on_base = None
+    if github and compared and check.pull_request.base:
+        on_base = commit_history.is_on_base_branch(github, check, compared[0].commit)
+    return baseline.warnings(tagged, compared, tag=check.best_tag, baseline_on_base=on_base)
+
+
+def _main(clearml: ClearML, check: Check, task: str | None) -> tuple[RecordedTask | None, Reported]:
+    """The base branch's own task, which is only shown: without it the check goes on."""
     if task:
         with contextlib.suppress(ClearMLError):
-            return task_records.metrics_of(clearml, [task], gates)[task]
+            return task_records.with_metrics(clearml, [task], check.gates)[task]
     return None, {}
 
 
-def _value_of_main(one: Gate, reported: Reported) -> dict[str, float | None]:
-    summary = reported.get(one)
-    return {"main": gate.finite(gate.value_of(one, summary)) if summary else None}
+def _value(gate: Gate, reported: Reported) -> float | None:
+    summary = reported.get(gate)
+    return gates.value_of(gate, summary) if summary else None

@@ -1,101 +1,106 @@
-"""The main branch as GitHub has it, and its head on an agent, launched as a check launches a pull request's."""
+"""The default branch as GitHub has it, and its head on an agent, launched as a check launches a pull request's."""
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from clearml_ci.clearml_api import task_launch, worker_queues
 from clearml_ci.clearml_api.pipeline_runs import Run
-from clearml_ci.clearml_api.session import ClearML, ClearMLError
-from clearml_ci.core import recorded_task
+from clearml_ci.clearml_api.session import ClearMLError
 from clearml_ci.core.errors import UsageError
-from clearml_ci.decisions import launch_outcome
-from clearml_ci.github_api import reads, session
-from clearml_ci.github_api.session import GitHub, GitHubError
-from clearml_ci.operations import github_access, pull_request_code
-from clearml_ci.parameters import audit
+from clearml_ci.core.outcome import Outcome
+from clearml_ci.core.step_results import MainLaunchDocument
+from clearml_ci.github_api import git_history
+from clearml_ci.github_api.session import GitHub, GitHubError, NoCredentialsError
+from clearml_ci.operations import commit_history, github_access, remote_launch
+from clearml_ci.operations.github_access import GitHubAccess
+from clearml_ci.operations.services import Services
+from clearml_ci.parameters import audit as audit_parameters
 from clearml_ci.parameters.audit import Audit
 from clearml_ci.parameters.remote_run import RemoteRun
 
-NOTHING: dict[str, Any] = {"log_tail": [], "task": None, "until": None, "seconds": {}, "notes": []}
+MOST_LOOKED_UP = 50  # older commits of baselines, with two or three requests to GitHub each
 
 
-_DARK = "GitHub could not be asked which commits main has, so nothing is known of what drifts or is not on it"
+UNREAD = "drift and baselines off the default branch were not checked"
 
 
 @dataclass(frozen=True)
-class Main:
-    """What is known of the main branch: `commits` are its newest, and the heads of what was merged into it lately.
+class MainBranch:
+    """The default branch: `commits` are its newest ones, and the heads of pull requests merged into it lately.
 
-    `hub` is None where GitHub cannot be asked: then they are those that the job read. `unseen` says what nobody could
-    look at where there are none.
+    Without a connection, `github` is None and the commits are those that the job read. `unseen` names what could not be
+    checked without any.
     """
 
-    hub: GitHub | None
+    github: GitHub | None
     commits: tuple[str, ...]
     notes: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
 
 
-def ask(wanted: Audit) -> Main:
-    """Main as it is now, or as the job read it."""
+def read(access: GitHubAccess, audit: Audit) -> MainBranch:
+    """Read the default branch as it is now, or else as the job read it."""
     try:
-        hub = github_access.github(audit.as_check(wanted))
-        return Main(hub, tuple(reads.recent_commits(hub, wanted.home.base)))
+        github = github_access.connect(access, audit_parameters.as_check(audit))
+        return MainBranch(github, tuple(git_history.recent_commits(github, audit.home.base)))
     except GitHubError as error:
-        if not wanted.home.recent:
-            return Main(None, (), unseen=(f"{_DARK}: {error}",))
-        in_order = isinstance(error, session.NoCredentialsError)
-        return Main(None, wanted.home.recent, notes=() if in_order else (str(error),))
+        if not audit.home.recent:
+            return MainBranch(None, (), unseen=(f"{UNREAD}: {error}",))
+        notes = () if isinstance(error, NoCredentialsError) else (str(error),)
+        return MainBranch(None, audit.home.recent, notes=notes)
 
 
-def head(hub: GitHub | None, wanted: Audit) -> str:
-    """Main's head as the run has it, as GitHub does, or as the job read it. Raises UsageError where none tells."""
-    if wanted.commit:
-        return wanted.commit
-    if hub is None and wanted.home.recent:
-        return wanted.home.recent[0]
-    if hub is None:
-        raise UsageError("commit is empty, and the steps' agent has no GITHUB_TOKEN to ask for main's head: give one")
+def membership(main: MainBranch, audit: Audit, commits: Iterable[str]) -> tuple[dict[str, bool | None], list[str]]:
+    """The commits with True for those on the branch, None for unknown ones; and a note if some were not looked up.
+
+    Without any commit of the branch nothing is known, and the result is empty.
+    """
+    if not main.commits:
+        return {}, []
+    commits = dict.fromkeys(commits)
+    known: dict[str, bool | None] = {commit: True for commit in commits if commit in main.commits}
+    older = [commit for commit in commits if commit not in known]
+    looked_up = older[:MOST_LOOKED_UP] if main.github else older
+    found = {commit: _is_on(main.github, audit, commit) for commit in looked_up}
+    note = (
+        f"{len(looked_up)} of {len(older)} older commits of baselines were looked up on GitHub: the others may not be "
+        "on the default branch"
+    )
+    return known | found, [note] if len(looked_up) < len(older) else []
+
+
+def _is_on(github: GitHub | None, audit: Audit, commit: str) -> bool | None:
+    """True if a commit is on the default branch. A commit that GitHub does not know was never pushed."""
+    if github is None:
+        return None
+    on_base = commit_history.is_on_base_branch(github, audit_parameters.as_check(audit), commit)
     try:
-        return reads.branch_head(hub, wanted.home.base)
+        return False if on_base is None and not git_history.exists(github, commit) else on_base
+    except GitHubError:
+        return None
+
+
+def head_commit(github: GitHub | None, audit: Audit) -> str:
+    """The default branch's head: the run's `commit`, or GitHub's, or the one that the job read. Raises UsageError."""
+    if audit.commit:
+        return audit.commit
+    if github is None and audit.home.recent:
+        return audit.home.recent[0]
+    if github is None:
+        raise UsageError(
+            "commit is empty, and the steps' agent has no GITHUB_TOKEN to read the default branch's head: set `commit`"
+        )
+    try:
+        return git_history.branch_head(github, audit.home.base)
     except GitHubError as error:
-        raise UsageError(f"{error}; or give the commit") from error
+        raise UsageError(f"{error}; or set `commit`") from error
 
 
 def launch(
-    clearml: ClearML,
-    run: Run,
-    wanted: Audit,
-    asked: RemoteRun,
-    *,
-    hub: GitHub | None,
-    commit: str,
-    tell: Callable[[str], None],
-) -> dict[str, Any]:
-    """`{"outcome", "phase", "reason", "log_tail", "task", "commit", "until", "seconds", "notes"}`.
-
-    What a person has to mend is an outcome with the phase in which it failed; raises ClearMLError for the rest.
-    """
-    try:
-        code, notes = pull_request_code.of(hub, audit.as_check(wanted, commit=commit), asked)
-        queue = worker_queues.watched_queues(clearml, [asked.queue])[asked.queue]
-    except GitHubError as error:
-        return {"outcome": "error", "phase": "settings", "reason": str(error), "commit": commit, **NOTHING}
-    except (UsageError, ClearMLError) as error:
-        return {"outcome": "error", "phase": "queue", "reason": str(error), "commit": commit, **NOTHING}
-    launched = task_launch.run(clearml, asked, code, queue=queue.id, run=run.id, tell=tell)
-    ending, seen = launched.ending, launched.seen
-    if ending.outcome == "error" and not ending.phase:
-        raise ClearMLError(ending.reason)
-    return {
-        "outcome": ending.outcome,
-        "phase": ending.phase,
-        "reason": ending.reason,
-        "log_tail": [] if ending.outcome == "passed" else launch_outcome.tail(seen.console),
-        "task": recorded_task.as_document(launched.task),
-        "commit": commit,
-        "until": asked.until,
-        "seconds": {name: round(getattr(seen, name), 1) for name in ("queued", "setup", "running")},
-        "notes": notes,
-    }
+    services: Services, run: Run, audit: Audit, remote_run: RemoteRun, *, github: GitHub | None, commit: str
+) -> MainLaunchDocument:
+    """Launch a commit of the default branch, as remote_launch.launch. Raises ClearMLError also if the run was ended."""
+    check = audit_parameters.as_check(audit, commit=commit)
+    document = remote_launch.launch(services, run, check, remote_run, github=github)
+    if document["outcome"] == Outcome.ERROR and not document["phase"]:
+        raise ClearMLError(document["reason"])
+    return {**document, "commit": commit}

@@ -1,239 +1,242 @@
-"""After a merge the tag of the best moves, where the policy says so; and a rollback moves it back.
+"""Move the tag of the baseline after a merge, as the policy has it, or move it back with a rollback.
 
-What is judged is judged against the best of now; how the tag then changes hands is in `handover`.
+A candidate is judged against the baseline of now; `tag_transfer` then moves the tag.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from typing import Any
 
-from clearml_ci.clearml_api import promotion_ledger, task_records
-from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api import project_lookup, promotion_ledger, task_records
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import baseline, recorded_task
 from clearml_ci.core.errors import UsageError
+from clearml_ci.core.outcome import Outcome
 from clearml_ci.core.recorded_task import RecordedTask
+from clearml_ci.core.step_results import CompareResult, PromoteResult
 from clearml_ci.decisions import promotion
-from clearml_ci.decisions.promotion import Move
-from clearml_ci.decisions.tag_ranking import Rule
+from clearml_ci.decisions.promotion import STAYS, Move
+from clearml_ci.decisions.tag_ranking import RankingPolicy
+from clearml_ci.github_api.session import GitHub
 from clearml_ci.operations import compare, tag_transfer
+from clearml_ci.operations.services import Services
 from clearml_ci.parameters import promotion_mode
 from clearml_ci.parameters.check import Check
 
-_STAYS = "the tag stays where it is"
-
-
-_LOOKED_FOR = "and the best is looked for"
-
-
-_UNJUDGED: dict[str, Any] = {"outcome": None, "reason": "", "baseline": None, "gates": [], "warnings": []}
+_NOT_JUDGED: CompareResult = {"outcome": None, "reason": "", "baseline": None, "gates": [], "warnings": []}
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """What all parts of one move share. `wanted` has the gates that a promotion asks for."""
+class _Context:
+    """The context of one move. `check` has the gates that a promotion asks for."""
 
-    clearml: ClearML
+    services: Services
     run: Run
-    wanted: Check
+    check: Check
 
 
 @dataclass(frozen=True)
-class Undoing:
-    """What a rollback takes back, the task that had the tag before, and the ids of those that carry it now."""
+class Undo:
+    """The move that a rollback takes back, the task that had the tag before, and the ids of those that carry it now."""
 
-    undone: Move
+    move: Move
     target: RecordedTask
-    carrying: tuple[str, ...]
+    tagged: tuple[str, ...]
 
 
-def refuse_out_of_reach(wanted: Check, candidate: RecordedTask) -> None:
-    """A task that is not where the best is looked for never becomes it. Raises UsageError."""
-    project, name = wanted.project, wanted.task_name
-    found = f"the task {candidate.id} is"
+def require_in_scope(check: Check, candidate: RecordedTask) -> None:
+    """Refuse a task that later checks would not find as their baseline. Raises UsageError."""
+    project, name, task = check.project, check.task_name, f"the task {candidate.id} is"
     if project and candidate.project != project:
-        raise UsageError(f"{_STAYS}: {found} in the project '{candidate.project}', {_LOOKED_FOR} in '{project}'")
+        raise UsageError(
+            f"{STAYS}: {task} in the project '{candidate.project}', but baselines are taken from '{project}'"
+        )
     if name and candidate.name != name:
-        raise UsageError(f"{_STAYS}: {found} named '{candidate.name}', {_LOOKED_FOR} among those named '{name}'")
+        raise UsageError(f"{STAYS}: {task} named '{candidate.name}', but baselines are taken from tasks named '{name}'")
 
 
 def promote(
-    clearml: ClearML, run: Run, wanted: Check, candidate: RecordedTask, *, judged: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """The tag goes to the candidate where the policy says so: what the comparison found, and `{"promotion"}`.
+    services: Services,
+    run: Run,
+    check: Check,
+    candidate: RecordedTask,
+    *,
+    github: GitHub | None = None,
+    judged: CompareResult | None = None,
+) -> PromoteResult:
+    """Give the tag to the candidate if the promotion mode allows it: the comparison's result, and the promotion.
 
-    `judged`: the comparison's result, where it was made just now. Raises ClearMLError; repeated, it goes on.
+    `judged`: the comparison, if it was just made. Raises ClearMLError; if it is called once more, it goes on.
     """
-    wanted = replace(wanted, gates=promotion.gates(wanted.promote, wanted.gates))
-    asked = _Asked(clearml, run, wanted)
-    moves = _moves(clearml, run.project, wanted, candidate.project_id)
-    tagged = [task.id for task, _ in compare.tagged_tasks(clearml, wanted, candidate.project_id)]
+    check = replace(check, gates=promotion.gates_of(check.promote, check.gates))
+    context = _Context(services, run, check)
+    moves = _moves(services.clearml, run.project, check, candidate.project_id)
+    tagged = [task.id for task, _ in compare.tagged_tasks(services.clearml, check, candidate.project_id)]
     if tagged == [candidate.id]:
-        _finish(asked, moves, candidate)
-        return _result(asked, candidate, _UNJUDGED, "passed", "it carries the tag already")
-    if candidate.id not in tagged and (refused := promotion.had_its_turn(moves, candidate.id)):
-        return _result(asked, candidate, _UNJUDGED, "passed", f"{_STAYS}: {refused}")
-    judged = judged or _judge(asked, candidate)
-    outcome = judged["outcome"] if any(gate.required for gate in wanted.gates) else None
-    decision = promotion.decide(wanted.promote, outcome=outcome, reason=judged["reason"])
+        _complete(context, moves, candidate)
+        return _result(context, candidate, _NOT_JUDGED, Outcome.PASSED, "it carries the tag already")
+    if candidate.id not in tagged and (refusal := promotion.already_promoted(moves, candidate.id)):
+        return _result(context, candidate, _NOT_JUDGED, Outcome.PASSED, f"{STAYS}: {refusal}")
+    judged = judged or _judge(context, candidate, github)
+    outcome = judged["outcome"] if any(gate.required for gate in check.gates) else None
+    decision = promotion.decide(check.promote, outcome=outcome, reason=judged["reason"])
     if decision.moves:
-        return _move(asked, candidate, judged, tagged, decision.reason)
+        return _move(context, candidate, judged, tagged, decision.reason)
     if candidate.id in tagged:
-        given_up = _entry(asked, to=candidate, previous=(), reason=decision.reason)
-        tag_transfer.give_up(clearml, given_up, _rule(asked))
-    return _result(asked, candidate, judged, decision.outcome, decision.reason)
+        abandoned = _entry(context, to=candidate, previous=(), reason=decision.reason)
+        tag_transfer.abandon(services.clearml, abandoned, _rule(check))
+    return _result(context, candidate, judged, decision.outcome, decision.reason)
 
 
-def _moves(clearml: ClearML, pipelines: str, wanted: Check, project_id: str) -> list[Move]:
-    found = promotion_ledger.moves(clearml, pipelines)
-    return promotion.of_tag(found, tag=wanted.best_tag, project_id=project_id, task_name=wanted.task_name)
+def _moves(clearml: ClearML, pipelines: str, check: Check, project_id: str) -> list[Move]:
+    moves = promotion_ledger.moves(clearml, pipelines)
+    return promotion.moves_of_tag(moves, tag=check.best_tag, project_id=project_id, task_name=check.task_name)
 
 
-def _judge(asked: _Asked, candidate: RecordedTask) -> dict[str, Any]:
-    if not asked.wanted.gates:
-        return _UNJUDGED
-    document = recorded_task.as_document(candidate)
-    return compare.with_best(asked.clearml, asked.run, asked.wanted, document, beside=True)
+def _judge(context: _Context, candidate: RecordedTask, github: GitHub | None) -> CompareResult:
+    if not context.check.gates:
+        return _NOT_JUDGED
+    task = recorded_task.as_document(candidate)
+    clearml = context.services.clearml
+    return compare.with_baseline(clearml, github, context.run, context.check, task, for_promotion=True)
 
 
 def _move(
-    asked: _Asked, candidate: RecordedTask, judged: Mapping[str, Any], tagged: Sequence[str], reason: str
-) -> dict[str, Any]:
-    first = (judged["baseline"] or {}).get("id", "")
-    others = sorted((task for task in tagged if task != candidate.id), key=lambda task: task != first)
-    move = _entry(asked, to=candidate, previous=others, reason=reason)
-    highest, previous = tag_transfer.give(asked.clearml, asked.run.project, move, _rule(asked), tagged=tagged)
-    if highest == candidate.id:
+    context: _Context, candidate: RecordedTask, judged: CompareResult, tagged: Sequence[str], reason: str
+) -> PromoteResult:
+    compared = judged["baseline"]["id"] if judged["baseline"] else ""
+    previous = sorted((task for task in tagged if task != candidate.id), key=lambda task: task != compared)
+    move = _entry(context, to=candidate, previous=previous, reason=reason)
+    winner, untagged = _transfer(context, move, tagged)
+    if winner == candidate.id:
         moved = f"the tag '{move.tag}' moved to this commit's task ({candidate.name}, {candidate.id[:8]}): {reason}"
-        return _result(asked, candidate, judged, "passed", moved, previous=previous)
-    how = "has it, and is as good" if highest in tagged else "became the best at the same time"
-    return _result(asked, candidate, judged, "passed", f"{_STAYS}: the task {highest} {how}")
+        return _result(context, candidate, judged, Outcome.PASSED, moved, previous=untagged)
+    how = "has it, and is as good" if winner in tagged else "became the baseline concurrently"
+    return _result(context, candidate, judged, Outcome.PASSED, f"{STAYS}: the task {winner} {how}")
 
 
-def _rule(asked: _Asked) -> Rule:
-    mode = promotion_mode.ROLLBACK if asked.wanted.action == promotion_mode.ROLLBACK else asked.wanted.promote
-    return promotion.rule(mode, asked.wanted.gates)
+def _transfer(context: _Context, move: Move, tagged: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    services = context.services
+    return tag_transfer.transfer(
+        services.clearml, context.run.project, move, _rule(context.check), tagged=tagged, clock=services.clock
+    )
 
 
-def _entry(asked: _Asked, *, to: RecordedTask, previous: Sequence[str], reason: str, undoes: str = "") -> Move:
-    wanted = asked.wanted
+def _rule(check: Check) -> RankingPolicy:
+    mode = promotion_mode.ROLLBACK if check.action == promotion_mode.ROLLBACK else check.promote
+    return promotion.ranking_policy(mode, check.gates)
+
+
+def _entry(context: _Context, *, to: RecordedTask, previous: Sequence[str], reason: str, undoes: str = "") -> Move:
+    check, now = context.check, datetime.fromtimestamp(context.services.clock.now(), timezone.utc)
     return Move(
-        run=asked.run.id,
+        run=context.run.id,
         action=promotion_mode.ROLLBACK if undoes else promotion_mode.PROMOTE,
-        state=promotion.MOVING,
-        at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        tag=wanted.best_tag,
+        state=promotion.STARTED,
+        at=now.isoformat(timespec="seconds"),
+        tag=check.best_tag,
         project_id=to.project_id,
-        task_name=wanted.task_name,
+        task_name=check.task_name,
         to=to.id,
         previous=tuple(previous),
-        pull_request=wanted.pull_request.number,
-        commit=wanted.commit,
-        merge_commit=wanted.merge_commit,
+        pull_request=check.pull_request.number,
+        commit=check.commit,
+        merge_commit=check.merge_commit,
         reason=reason,
         undoes=undoes,
-        name=wanted.name,
+        name=check.name,
     )
 
 
-def _finish(asked: _Asked, moves: Sequence[Move], candidate: RecordedTask) -> None:
-    """The record of a move that was interrupted after its last change of a tag."""
-    begun = next((one for one in moves if (one.to, one.action) == (candidate.id, promotion_mode.PROMOTE)), None)
+def _complete(context: _Context, moves: Sequence[Move], candidate: RecordedTask) -> None:
+    """Record a move that was interrupted after its last change of a tag."""
+    begun = next((move for move in moves if (move.to, move.action) == (candidate.id, promotion_mode.PROMOTE)), None)
     if begun and begun.state in promotion.UNFINISHED:
-        tag_transfer.done(asked.clearml, begun)
+        tag_transfer.complete(context.services.clearml, begun)
 
 
-def last(clearml: ClearML, moves: Sequence[Move]) -> Move | None:
-    """The newest promotion of these moves, newest first, that can be undone: one that was interrupted counts as well,
-    where its task carries the tag. None where there is none.
+def last_undoable(clearml: ClearML, moves: Sequence[Move]) -> Move | None:
+    """The newest promotion of these moves, newest first, that can be undone; None if there is none.
+
+    One that was interrupted counts as well if its task carries the tag.
     """
-    begun = [one for one in moves if one.state in promotion.UNFINISHED]
-    return promotion.last(moves, carrying=promotion_ledger.carrying(clearml, begun))
+    begun = [move for move in moves if move.state in promotion.UNFINISHED]
+    return promotion.last_undoable_promotion(moves, carrying=promotion_ledger.still_tagged(clearml, begun))
 
 
-def to_undo(clearml: ClearML, pipelines: str, wanted: Check) -> Undoing:
-    """What a rollback takes back: `pipelines` is the ClearML project of one of the repository's. Raises UsageError.
+def to_undo(clearml: ClearML, pipelines: str, check: Check) -> Undo:
+    """The move that a rollback takes back: `pipelines` is the ClearML project of one of the repository's pipelines.
 
-    Refused where there was no best before, where it is gone, and where somebody moved the tag by hand since.
+    Raises UsageError if there was no baseline before, if it is gone, and if the tag was moved by hand since.
     """
-    project = clearml_session.existing_project_id(clearml, wanted.project) if wanted.project else ""
-    undone = last(clearml, _moves(clearml, pipelines, wanted, project))
-    if undone is None:
-        raise UsageError(f"no promotion of the tag '{wanted.best_tag}' is recorded: there is nothing to roll back")
-    target = _previous(clearml, undone)
-    carrying = [task.id for task, _ in compare.tagged_tasks(clearml, wanted, undone.project_id)]
-    if carrying and not {undone.to, target.id} & {*carrying}:
+    project = project_lookup.existing_id(clearml, check.project) if check.project else ""
+    move = last_undoable(clearml, _moves(clearml, pipelines, check, project))
+    if move is None:
+        raise UsageError(f"no promotion of the tag '{check.best_tag}' is recorded: there is nothing to roll back")
+    target = _previous(clearml, move)
+    tagged = [task.id for task, _ in compare.tagged_tasks(clearml, check, move.project_id)]
+    if tagged and not {move.to, target.id} & {*tagged}:
         raise UsageError(
-            f"the tag '{wanted.best_tag}' is on the task {carrying[0]}, and the last promotion gave it to {undone.to}: "
-            "somebody moved it by hand, and nothing was changed"
+            f"the tag '{check.best_tag}' is on the task {tagged[0]}, and the last promotion gave it to {move.to}: "
+            "it was moved by hand since, and nothing was changed"
         )
-    return Undoing(undone, target, tuple(carrying))
+    return Undo(move, target, tuple(tagged))
 
 
-def rollback(clearml: ClearML, run: Run, wanted: Check) -> dict[str, Any]:
-    """The last promotion is undone: the tag goes back to the task that had it before. Raises as to_undo, ClearMLError.
+def rollback(services: Services, run: Run, check: Check) -> PromoteResult:
+    """Undo the last promotion: the tag goes back to the task that had it before. Raises as to_undo, ClearMLError.
 
-    What is noted and told is about the pull request of that promotion, whichever run this one was started from.
+    What is recorded and reported is about the pull request of that promotion, whatever run this one was started from.
     """
-    found = to_undo(clearml, run.project, wanted)
-    undone, target = found.undone, found.target
-    pull = replace(wanted.pull_request, number=undone.pull_request)
-    wanted = replace(wanted, pull_request=pull, commit=undone.commit, merge_commit=undone.merge_commit)
-    asked = _Asked(clearml, run, wanted)
+    undo = to_undo(services.clearml, run.project, check)
+    undone, target = undo.move, undo.target
+    pull = replace(check.pull_request, number=undone.pull_request)
+    check = replace(check, pull_request=pull, commit=undone.commit, merge_commit=undone.merge_commit)
+    context = _Context(services, run, check)
     reason = f"the promotion of pull request #{undone.pull_request} was undone"
-    move = _entry(asked, to=target, previous=[undone.to], reason=reason, undoes=undone.run)
-    highest, previous = tag_transfer.give(clearml, run.project, move, _rule(asked), tagged=found.carrying)
-    if highest == target.id:
-        said = f"the tag '{move.tag}' is back on {target.name} ({target.id[:8]}): {reason}"
-        return _result(asked, target, _UNJUDGED, "passed", said, previous=previous)
+    move = _entry(context, to=target, previous=[undone.to], reason=reason, undoes=undone.run)
+    winner, untagged = _transfer(context, move, undo.tagged)
+    if winner == target.id:
+        moved = f"the tag '{move.tag}' is back on {target.name} ({target.id[:8]}): {reason}"
+        return _result(context, target, _NOT_JUDGED, Outcome.PASSED, moved, previous=untagged)
     lost = (
-        f"nothing was rolled back: the task {highest} became the best at the same time; look at it, and run this again"
+        f"nothing was rolled back: the task {winner} became the baseline concurrently; look at it, and run this again"
     )
-    return _result(asked, target, _UNJUDGED, "error", lost)
+    return _result(context, target, _NOT_JUDGED, Outcome.ERROR, lost)
 
 
 def _previous(clearml: ClearML, undone: Move) -> RecordedTask:
+    """The task that gets the tag back. Raises UsageError."""
     reasons = []
-    for task in undone.previous:
+    for task_id in undone.previous:
         try:
-            found = task_records.recorded_task(clearml, task)
+            task = task_records.read(clearml, task_id)
         except ClearMLError:
-            reasons.append(f"{task} is gone")
+            reasons.append(f"{task_id} is gone")
             continue
-        if baseline.usable(found):
-            return found
-        reasons.append(f"{found.name} ({task}) {recorded_task.unfinished(found)}")
+        if baseline.usable(task):
+            return task
+        reasons.append(f"{task.name} ({task_id}) {recorded_task.why_unfinished(task)}")
     why = "; ".join(reasons) or "there was none before"
-    raise UsageError(f"{_STAYS}: no earlier best can take it back ({why})")
+    raise UsageError(f"{STAYS}: no earlier baseline can take it back ({why})")
 
 
 def _result(
-    asked: _Asked,
+    context: _Context,
     task: RecordedTask,
-    judged: Mapping[str, Any],
-    outcome: str,
+    judged: CompareResult,
+    outcome: Outcome,
     reason: str,
     *,
     previous: Sequence[str] | None = None,
-) -> dict[str, Any]:
-    """`previous`: the ids of those that had the tag before, None where it did not move."""
-    wanted = asked.wanted
+) -> PromoteResult:
+    """`previous`: the ids of the tasks that had the tag before, None if it did not move."""
+    to = None if previous is None else task.id
     return {
         **judged,
         "outcome": outcome,
         "reason": reason,
         "candidate": recorded_task.as_document(task),
-        "promotion": {
-            "action": promotion_mode.ROLLBACK if wanted.action == promotion_mode.ROLLBACK else promotion_mode.PROMOTE,
-            "mode": wanted.promote,
-            "moved": previous is not None,
-            "tag": wanted.best_tag,
-            "to": task.id if previous is not None else None,
-            "from": list(previous or ()),
-            "pull_request": wanted.pull_request.number,
-            "commit": wanted.commit,
-            "merge_commit": wanted.merge_commit,
-        },
+        "promotion": promotion.as_document(context.check, to=to, previous=previous or ()),
     }

@@ -1,17 +1,18 @@
-"""What a check says on GitHub, whoever holds the credentials: a step on its agent, or the job that waits for it."""
+"""Post a run's verdict on GitHub, from a step on its agent or from the job that waits for it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from clearml_ci.decisions.verdict import Document
-from clearml_ci.github_api import check_runs, issues, pull_request_comment, reads, statuses
-from clearml_ci.github_api.reads import Pull
+from clearml_ci.core.documents import AuditVerdict, VerdictDocument
+from clearml_ci.core.formatting import shorten
+from clearml_ci.decisions import verdict as verdicts
+from clearml_ci.github_api import check_runs, issues, pull_request_comment, pull_requests, statuses
+from clearml_ci.github_api.pull_requests import PullRequestState
 from clearml_ci.github_api.session import GitHub, GitHubError
 from clearml_ci.parameters import promotion_mode
 from clearml_ci.parameters.check import Check
-from clearml_ci.report import audit_issue, comment
-from clearml_ci.report import markdown as cells
+from clearml_ci.report import audit_issue, comment, markdown
 
 T = TypeVar("T")
 
@@ -21,148 +22,165 @@ CONCLUSIONS = {"success": "success", "failure": "failure", "error": "failure"}
 
 @dataclass(frozen=True)
 class Posted:
-    """`comment_url` is empty where nothing is said in a comment; `warnings` tell what GitHub refused."""
+    """The parts that GitHub took: `comment_url` is empty if there is no comment; `warnings` are its refusals."""
 
     comment_url: str
     status_set: bool
     warnings: tuple[str, ...]
 
 
-def verdict(hub: GitHub, wanted: Check, document: Document, body: str) -> Posted:
-    """Comment, and status where there is one. What is refused becomes a warning: it does not turn the verdict."""
-    url, refused = _attempt(lambda: _comment(hub, wanted, document, body), ("", ""))
-    comment_url, moved = url
-    status_url, status_refused = _attempt(lambda: _status(hub, wanted, document), "")
-    warnings = [text for text in (moved, refused, status_refused) if text]
+def verdict(github: GitHub, check: Check, document: VerdictDocument, body: str) -> Posted:
+    """Post the comment and the commit status of a verdict, or the issue of an audit.
+
+    A refusal becomes a warning: it does not change the verdict.
+    """
+    if verdicts.is_audit(document):
+        return _audit(github, check, document, body)
+    (comment_url, outdated), refusal = _attempt(lambda: _comment(github, check, document, body), ("", ""))
+    status_url, status_refusal = _attempt(lambda: _status(github, check, document), "")
+    warnings = [text for text in (outdated, refusal, status_refusal) if text]
     return Posted(comment_url, bool(status_url), tuple(dict.fromkeys(warnings)))
 
 
-def audit(hub: GitHub, wanted: Check, document: Document, body: str) -> str:
-    """The address of the repository's one issue, which is closed when all is well. Raises GitHubError."""
-    return issues.upsert(
-        hub,
-        marker=audit_issue.marker(wanted.pull_request.repository, wanted.name),
-        title=audit_issue.title(document),
-        body=body,
-        open_=document["exit_code"] != 0,
+def _audit(github: GitHub, check: Check, document: AuditVerdict, body: str) -> Posted:
+    """Update the repository's one issue, and close it if there are no findings. An audit has no status to set."""
+    url, refusal = _attempt(
+        lambda: issues.upsert(
+            github,
+            marker=audit_issue.marker(check.pull_request.repository, check.name),
+            title=audit_issue.title(document),
+            body=body,
+            open_=document["exit_code"] != 0,
+        ),
+        "",
     )
+    return Posted(url, status_set=not refusal, warnings=(refusal,) if refusal else ())
 
 
-def outdated(hub: GitHub | None, wanted: Check) -> str:
-    """Why a rerun must not write to its pull request as it stands now, or nothing."""
-    if hub is None or not wanted.has_status:  # a rollback's line is about the promotion that it undid
+def outdated(github: GitHub | None, check: Check) -> str:
+    """Reason why a rerun must not write to its pull request as it is now, or ""."""
+    if github is None or not check.has_status:  # a rollback's line is about the promotion that it undid
         return ""
-    number = wanted.pull_request.number
-    pull, refused = _attempt(lambda: reads.pull(hub, number), None)
+    number = check.pull_request.number
+    pull, refusal = _attempt(lambda: pull_requests.read(github, number), None)
     if pull is None:
-        return refused
-    if wanted.action == promotion_mode.PROMOTE:
-        return not_the_merge(pull, wanted)
+        return refusal
+    if check.action == promotion_mode.PROMOTE:
+        return merge_mismatch(pull, check)
     if pull.state != "open":
         return f"pull request #{number} is {'merged' if pull.merged else 'closed'}"
-    return f"pull request #{number} has moved on to {pull.head_sha[:10]}" if pull.head_sha != wanted.commit else ""
+    return f"pull request #{number} has moved on to {pull.head_sha[:10]}" if pull.head_sha != check.commit else ""
 
 
-def not_the_merge(pull: Pull, wanted: Check) -> str:
-    """Why this pull request is not the merge that a promotion is asked for, or nothing."""
-    name, default = f"pull request #{pull.number}", wanted.pull_request.default_branch
+def merge_mismatch(pull: PullRequestState, check: Check) -> str:
+    """Reason why this pull request was not merged as the promotion's parameters have it, or ""."""
+    name, default = f"pull request #{pull.number}", check.pull_request.default_branch
     if not pull.merged:
         return f"{name} is not merged ({pull.state})"
     if default and pull.base_ref != default:
         return f"{name} was merged into '{pull.base_ref}', not into '{default}'"
-    if pull.head_sha != wanted.commit:
-        return f"{name} was merged at {pull.head_sha[:10]}, not at {wanted.commit[:10]}"
-    if pull.merge_commit_sha != wanted.merge_commit:
-        made, asked = (str(sha or "nothing")[:10] for sha in (pull.merge_commit_sha, wanted.merge_commit))
-        return f"{name} was merged as {made}, not as {asked}"
+    if pull.head_sha != check.commit:
+        return f"{name} was merged at {pull.head_sha[:10]}, not at {check.commit[:10]}"
+    if pull.merge_commit_sha != check.merge_commit:
+        actual, expected = (str(sha or "nothing")[:10] for sha in (pull.merge_commit_sha, check.merge_commit))
+        return f"{name} was merged as {actual}, not as {expected}"
     return ""
 
 
 def check_run(
-    hub: GitHub, wanted: Check, document: Document, body: str, *, started: int | None, warnings: Sequence[str] = ()
+    github: GitHub,
+    check: Check,
+    document: VerdictDocument,
+    body: str,
+    *,
+    started: int | None,
+    warnings: Sequence[str] = (),
 ) -> str:
-    """The check run's conclusion; the one that was started, or a new one where the token may. A warning, or nothing.
+    """Finish the check run that was started, or a new one if the token may. Returns a warning, or "".
 
-    `warnings` are those of what GitHub refused before: where no comment could be written, this is where people look.
+    `warnings` are GitHub's earlier refusals: without a comment, users look here.
     """
-
-    def finish() -> str:
-        if not wanted.has_status:
-            return ""
-        url = document["pipeline"]["url"]
-        name = check_runs.NAME.format(wanted.check_name)
-        one = started or check_runs.start(hub, commit=document["told_at"], name=name, url=url)
-        if one is not None:
-            conclusion = "neutral" if _let_pass(document) else CONCLUSIONS[document["state"]]
-            end = cells.afterword(warnings)
-            title = f"{document['outcome'].replace('_', ' ')}: {document['exit_reason']}"[:200]
-            check_runs.finish(hub, one, conclusion=conclusion, title=title, summary=body, url=url, end=end)
-        return ""
-
-    _, refused = _attempt(finish, "")
-    return refused
+    _, refusal = _attempt(lambda: _finish(github, check, document, body, started=started, warnings=warnings), None)
+    return refusal
 
 
-def described(document: Document) -> str:
-    """The verdict in a commit status's few words."""
+def _finish(
+    github: GitHub,
+    check: Check,
+    document: VerdictDocument,
+    body: str,
+    *,
+    started: int | None,
+    warnings: Sequence[str],
+) -> None:
+    if not check.has_status:
+        return
+    url = document["pipeline"]["url"]
+    name = check_runs.NAME.format(check.check_name)
+    run = started or check_runs.start(github, commit=document["told_at"], name=name, url=url)
+    if run is not None:
+        conclusion = "neutral" if verdicts.is_let_pass(document) else CONCLUSIONS[document["state"]]
+        end = markdown.warnings_block(warnings)
+        title = shorten(f"{document['outcome'].words}: {document['exit_reason']}", 200)
+        check_runs.finish(github, run, conclusion=conclusion, title=title, summary=body, url=url, end=end)
+
+
+def status_description(document: VerdictDocument) -> str:
+    """The verdict in the words of a commit status."""
     stamp = f" ({document['rerun']['said']})" if document["rerun"] else ""
-    return f"{document['outcome'].replace('_', ' ')}{stamp}: {document['exit_reason']}"
+    return f"{document['outcome'].words}{stamp}: {document['exit_reason']}"
 
 
-def _let_pass(document: Document) -> bool:
-    return (document["outcome"], document["exit_code"]) == ("inconclusive", 0)
-
-
-def _comment(hub: GitHub, wanted: Check, document: Document, body: str) -> tuple[str, str]:
-    """The comment's address, and why there is none where that has to be told."""
-    pull = wanted.pull_request
-    if wanted.action != "check":
-        return _line(hub, wanted, document, body), ""
-    head = reads.pull(hub, pull.number).head_sha
-    if head != wanted.commit:
+def _comment(github: GitHub, check: Check, document: VerdictDocument, body: str) -> tuple[str, str]:
+    """Post the comment: its address, and a warning if the pull request has moved on."""
+    pull = check.pull_request
+    if check.action != "check":
+        return _comment_line(github, check, document, body), ""
+    head = pull_requests.read(github, pull.number).head_sha
+    if head != check.commit:
         return "", f"pull request #{pull.number} has moved on to {head[:10]}: its comment is left to the new head"
-    url = pull_request_comment.upsert_comment(
-        hub,
+    url = pull_request_comment.upsert(
+        github,
         pull_request=pull.number,
-        commit=wanted.commit,
-        marker=comment.marker(pull.repository, pull.number, wanted.name),
+        commit=check.commit,
+        marker=comment.marker(pull.repository, pull.number, check.name),
         body=body,
-        mode=wanted.comment,
+        mode=check.comment,
         failure=document["exit_code"] != 0,
     )
     return url, ""
 
 
-def _line(hub: GitHub, wanted: Check, document: Document, body: str) -> str:
-    """What happened after the merge is a line of the check's own comment, which stays as it is."""
-    pull = wanted.pull_request
-    return pull_request_comment.add_to_comment(
-        hub,
+def _comment_line(github: GitHub, check: Check, document: VerdictDocument, body: str) -> str:
+    """Add what happened after the merge as a line to the check's own comment, which stays as it is."""
+    pull = check.pull_request
+    return pull_request_comment.edit(
+        github,
         pull_request=pull.number,
-        marker=comment.marker(pull.repository, pull.number, wanted.name),
-        edit=lambda earlier: comment.with_line(earlier or body, document),
-        mode=wanted.comment,
+        marker=comment.marker(pull.repository, pull.number, check.name),
+        change=lambda earlier: comment.with_line(earlier or body, document),
+        mode=check.comment,
         failure=document["exit_code"] != 0,
     )
 
 
-def _status(hub: GitHub, wanted: Check, document: Document) -> str:
-    """The status' address; empty where the verdict is about no commit."""
-    if not wanted.has_status:
+def _status(github: GitHub, check: Check, document: VerdictDocument) -> str:
+    """Set the commit status: its address, or "" if the verdict is about no commit."""
+    if not check.has_status:
         return ""
-    return statuses.set_status(
-        hub,
+    return statuses.create(
+        github,
         commit=document["told_at"],
-        name=wanted.check_name,
+        name=check.check_name,
         state=document["state"],
-        description=described(document),
+        description=status_description(document),
         url=document["pipeline"]["url"],
     )
 
 
-def _attempt(act: Callable[[], T], otherwise: T) -> tuple[T, str]:
-    """What it returned, and what GitHub said when it refused."""
+def _attempt(request: Callable[[], T], default: T) -> tuple[T, str]:
+    """The request's result, or the default and GitHub's refusal."""
     try:
-        return act(), ""
+        return request(), ""
     except GitHubError as error:
-        return otherwise, str(error)
+        return default, str(error)

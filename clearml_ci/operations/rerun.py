@@ -1,18 +1,19 @@
-"""Is this run a rerun, by whom, and what did they change?
+"""Recognize a rerun, who started it, and which parameters they changed.
 
-The trigger writes a nonce into the Args of each run that it starts, and clones carry it on. The oldest run with the
-nonce is the original, and later ones are shown as a difference to it.
+The job writes a nonce into the Args of each run that it starts, and clones keep it. The oldest run with the nonce is
+the original; later ones are shown as a difference to it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from clearml_ci.clearml_api import pipeline_runs
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core import redaction
+from clearml_ci.core.documents import RerunDocument
 from clearml_ci.core.errors import UsageError, nearest
+from clearml_ci.core.formatting import shorten
 from clearml_ci.parameters.check import ORIGIN
 
 _LONGEST = 40  # characters of a value
@@ -21,7 +22,7 @@ _LONGEST = 40  # characters of a value
 _MOST = 5  # changes that are named
 
 
-_ONE_GATE = ("scalar_title", "scalar_series", "goal", "threshold_percent")  # ignored where `gates` says something
+_ONE_GATE = ("scalar_title", "scalar_series", "goal", "threshold_percent")  # ignored if `gates` is set
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,13 @@ class Rerun:
         return f"rerun by {self.by or 'an unknown user'} {what}"
 
     @property
-    def document(self) -> dict[str, Any]:
-        """As a verdict carries it."""
+    def document(self) -> RerunDocument:
+        """The rerun as a verdict carries it."""
         return {"by": self.by, "changes": list(self.changes), "original": self.original.id, "said": self.stamp}
 
 
 def of(clearml: ClearML, run: Run) -> Rerun | None:
-    """None where the run is the original itself, or was started by something else than the trigger."""
+    """The rerun that this run is; None if it is the original itself, or the job did not start the original."""
     origin = run.arguments.get(ORIGIN, "")
     original = pipeline_runs.oldest_run(clearml, run, argument=ORIGIN, value=origin) if origin else None
     if original is None or original.id == run.id:
@@ -64,11 +65,10 @@ def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
 
 
 def _shown(value: str) -> str:
-    text = " ".join(redaction.mask(value).split()) or "(empty)"
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return shorten(" ".join(redaction.mask(value).split()) or "(empty)", _LONGEST)
 
 
-def edits(run: Run, given: Sequence[str]) -> dict[str, str]:
+def edits(run: Run, changes: Sequence[str]) -> dict[str, str]:
     """`name=value` texts as a rerun's changed parameters.
 
     Raises UsageError for names that the run does not have, and for those that would change nothing.
@@ -76,16 +76,16 @@ def edits(run: Run, given: Sequence[str]) -> dict[str, str]:
     known = [name for name in run.arguments if not name.startswith("_")]
     if "_context" not in run.arguments:
         raise UsageError(f"{run.id} is no run of ClearML CI: give the id of a pipeline run (`ClearML run: .../<id>`)")
-    found = {}
-    for text in given:
+    edited = {}
+    for text in changes:
         name, equals, value = text.partition("=")
         if not equals:
-            raise UsageError(f"'{text}' is no name=value: write what to change as threshold_percent=5")
+            raise UsageError(f"'{text}' is no name=value: write the change as threshold_percent=5")
         if name.strip() not in known:
             raise UsageError(f"no parameter '{name.strip()}'{nearest(name.strip(), known, what='parameters')}")
-        found[name.strip()] = value
-    _refuse_without_effect({**run.arguments, **found}, edited=found)
-    return found
+        edited[name.strip()] = value
+    _refuse_without_effect({**run.arguments, **edited}, edited=edited)
+    return edited
 
 
 def _refuse_without_effect(arguments: Mapping[str, str], *, edited: Iterable[str]) -> None:

@@ -31,7 +31,7 @@ class Home:
     """The GitHub repository that an audit speaks for: `base` is its main branch.
 
     `repositories` are the addresses under which tasks may have recorded it, `clone_url` the one that agents clone.
-    `recent` is what the job read of main, for agents that cannot ask GitHub: `github_reads.recent_commits`.
+    `recent` is what the job read of main, for agents that cannot ask GitHub: `git_history.recent_commits`.
     """
 
     repository: str

@@ -13,8 +13,7 @@ from typing import Any
 
 from clearml_ci.core import json_arguments
 from clearml_ci.core.comment_mode import MODES
-from clearml_ci.core.comparability import NOTHING as NOTHING_ALIKE
-from clearml_ci.core.comparability import Alike
+from clearml_ci.core.comparability import NO_RULES, MatchRules
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
 from clearml_ci.parameters import promotion_mode, remote_run
@@ -60,7 +59,7 @@ class Check:
     candidate: str = "find"
     until: str = "off"
     inconclusive: str = "fail"
-    alike: Alike = NOTHING_ALIKE
+    alike: MatchRules = NO_RULES
     baseline_main: bool = True
     comment: str = "always"
     comment_authors: tuple[str, ...] = ()
@@ -82,8 +81,8 @@ class Check:
         return named if base in ("", default) or not default else f"{named} ({base})"
 
     @property
-    def told_at(self) -> str:
-        """The commit whose status tells the verdict: a merge's is that of the base branch."""
+    def status_commit(self) -> str:
+        """The commit whose status shows the verdict: a merge's is that of the base branch."""
         return self.merge_commit or self.commit
 
     @property

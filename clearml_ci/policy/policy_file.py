@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from clearml_ci.core.comparability import Alike
+from clearml_ci.core.comparability import MatchRules
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
 from clearml_ci.parameters import check
@@ -51,7 +51,7 @@ class Policy:
     evidence: Evidence
     gates: tuple[Gate, ...]
     baselines: Baselines
-    alike: Alike
+    alike: MatchRules
     remote_run: Mapping[str, Any] | None
     comment: str
     comment_authors: tuple[str, ...]
@@ -118,7 +118,7 @@ def _policy(document: Any, source: str) -> Policy:
         evidence=Evidence(tuple(evidence["ignored_paths"])),
         gates=tuple(_gate(gate) for gate in filled["gates"]),
         baselines=Baselines(**{**schema.defaults(schema.BASELINES), **filled["baselines"]}),
-        alike=Alike(
+        alike=MatchRules(
             hyperparameters=tuple(alike["hyperparameters"]),
             packages=tuple(alike["packages"]),
             inputs=alike["inputs"],
@@ -167,7 +167,7 @@ def _gate_line(gate: Gate) -> str:
     return ", ".join([*parts, "required" if gate.required else "advisory"])
 
 
-def _alike_line(alike: Alike) -> str:
+def _alike_line(alike: MatchRules) -> str:
     asked = [*alike.hyperparameters, *alike.packages, *(["input models and datasets"] if alike.inputs else [])]
     return f"{', '.join(asked)}; a difference: {alike.difference}" if asked else "nothing is asked"
 

@@ -1,14 +1,16 @@
-"""Curves as Mermaid's `xychart-beta`, which GitHub draws in a comment: the candidate's against the baseline's."""
+"""Charts of the candidate's and the baseline's curves, as Mermaid's `xychart-beta`, which GitHub draws in a comment."""
 
 import itertools
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from clearml_ci.core.documents import GateRow
+from clearml_ci.core.formatting import shorten
 from clearml_ci.core.gate import SINGLE_VALUES
+from clearml_ci.core.outcome import Outcome
 
 MOST_CHARTS = 4
 
@@ -16,28 +18,28 @@ MOST_CHARTS = 4
 MOST_POINTS = 40  # what still reads on a phone
 
 
-# Mermaid's own palette begins with a yellow that is nearly invisible on white. These two read on white and on black,
-# and are told apart by people who see no difference between red and green.
-COLOURS = {"blue": "#2f81f7", "orange": "#db6d28"}
+# Mermaid's own palette begins with a yellow that is nearly invisible on white. These two are readable on white and on
+# black, and differ for people who cannot distinguish red and green.
+COLORS = {"blue": "#2f81f7", "orange": "#db6d28"}
 
 
 _STYLE = {
-    # On a narrow page Mermaid measures the labels as small as it draws them, and cuts them by what it lacks then.
+    # On a narrow page Mermaid measures the labels too small, and cuts them off without this padding.
     "xyChart": {"width": 700, "height": 380, "yAxis": {"labelPadding": 25}},
-    "themeVariables": {"xyChart": {"plotColorPalette": ", ".join(COLOURS.values())}},
+    "themeVariables": {"xyChart": {"plotColorPalette": ", ".join(COLORS.values())}},
 }
 
 
 _LONGEST_TITLE = 60
 
 
-_SMALLEST = 1e-12  # what is less is drawn as nothing, once the values have been scaled
+_SMALLEST = 1e-12  # a smaller scaled value is drawn as 0
 
 
 _NOT_IN_A_TITLE = re.compile(r"[^\w .,/+=-]")  # a quote, a bracket or a line break ends a title, or the chart
 
 
-_SEVERITY = ("regressed", "error", "inconclusive")
+_SEVERITY = (Outcome.REGRESSED, Outcome.ERROR, Outcome.INCONCLUSIVE)
 
 
 Points = tuple[tuple[float, float], ...]
@@ -45,14 +47,14 @@ Points = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True)
 class Curves:
-    """The points (iteration, value) of one metric: of this commit's task and of the best's, sorted by iteration."""
+    """The points (iteration, value) of one metric, of candidate and baseline, sorted by iteration."""
 
     candidate: Points
     baseline: Points = ()
 
 
-def picked(gates: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Which gates of a verdict get a chart, as their positions: what decided first, each metric once, four at most."""
+def gates_with_chart(gates: Sequence[GateRow]) -> list[int]:
+    """The positions of the gates that get a chart: the deciding gates first, each metric once, four at most."""
     order = sorted(range(len(gates)), key=lambda index: _rank(gates[index]))
     first_of = {gates[index]["metric"]: index for index in reversed(order)}
     kept = [index for index in order if first_of[gates[index]["metric"]] == index]
@@ -60,7 +62,7 @@ def picked(gates: Sequence[Mapping[str, Any]]) -> list[int]:
 
 
 def chart(metric: str, curves: Curves, *, goal: str) -> str:
-    """The text of one chart, or nothing where there is no curve of two points at least."""
+    """The text of one chart, or "" without a curve of at least two points."""
     known = [points for points in (curves.candidate, curves.baseline) if points]
     if not curves.candidate or max(map(len, known)) < 2:
         return ""
@@ -82,22 +84,22 @@ def chart(metric: str, curves: Curves, *, goal: str) -> str:
     )
 
 
-def legend(curves: Curves, *, baseline: str = "the best") -> str:
-    """What the lines are, in words: the chart has no legend, and not everybody sees its colours."""
+def legend(curves: Curves, *, baseline: str = "the baseline") -> str:
+    """The legend in words: Mermaid draws none, and not every reader can distinguish the colors."""
     names = [("this commit", curves.candidate), (baseline, curves.baseline)]
-    known = [(colour, name, points) for colour, (name, points) in zip(COLOURS, names, strict=True) if points]
-    said = [f"{colour}: {name}, ends at {points[-1][1]:.6g}" for colour, name, points in known]
+    known = [(color, name, points) for color, (name, points) in zip(COLORS, names, strict=True) if points]
+    lines = [f"{color}: {name}, ends at {points[-1][1]:.6g}" for color, name, points in known]
     spans = {(points[0][0], points[-1][0]) for _, _, points in known}
-    return "; ".join(said) + (" (level where a curve has no points)" if len(spans) > 1 else "")
+    return "; ".join(lines) + (" (flat where a curve has no points)" if len(spans) > 1 else "")
 
 
 def title(text: str) -> str:
-    """A metric's name without what Mermaid could read as more than a name."""
+    """A metric's name without characters that mean something to Mermaid."""
     clean = " ".join(_NOT_IN_A_TITLE.sub(" ", text).split()) or "metric"  # an empty title is a syntax error
-    return clean if len(clean) <= _LONGEST_TITLE else clean[: _LONGEST_TITLE - 3] + "..."
+    return shorten(clean, _LONGEST_TITLE)
 
 
-def _rank(gate: Mapping[str, Any]) -> tuple[bool, int]:
+def _rank(gate: GateRow) -> tuple[bool, int]:
     outcome = gate["outcome"]
     return not gate["required"], _SEVERITY.index(outcome) if outcome in _SEVERITY else len(_SEVERITY)
 
@@ -106,24 +108,24 @@ def _grid(known: Sequence[Points]) -> list[float]:
     """Evenly spaced iterations, the same for all lines: the chart spreads every line over the whole axis."""
     start, end = min(points[0][0] for points in known), max(points[-1][0] for points in known)
     end = end if end > start else start + 1
-    wanted = min(MOST_POINTS, max(len(points) for points in known))
-    count = next((count for count in range(wanted, 2, -1) if _drawn(start, end, count) == count), 2)
+    most = min(MOST_POINTS, max(len(points) for points in known))
+    count = next((count for count in range(most, 2, -1) if _drawn(start, end, count) == count), 2)
     return [start + (end - start) * step / (count - 1) for step in range(count)]
 
 
 def _drawn(start: float, end: float, count: int) -> int:
-    """How many of so many points Mermaid draws: it adds up the step, and rounding can push the last beyond the end.
+    """The number of points that Mermaid draws of `count`: it adds up the step, and rounding can push the last too far.
 
     `for (let i = min; i <= max; i += step)` in `transformDataWithoutCategory` of its xychart.
     """
     step, at, drawn = (end - start) / (count - 1), start, 0
-    while at <= end and drawn <= count:  # a step smaller than the numbers can tell would go on for ever
+    while at <= end and drawn <= count:  # a step that rounding swallows would never end
         at, drawn = at + step, drawn + 1
     return drawn
 
 
 def _sampled(points: Points, grid: Sequence[float], goal: str) -> list[float]:
-    """The curve's values on the grid; its best one, which is what a gate takes, is kept at the nearest place."""
+    """The curve's values on the grid; its best value, which a gate judges, is kept at the nearest place."""
     values = [_at(points, x) for x in grid]
     pick = max if goal == "maximize" else min
     best_x, best = pick(points, key=lambda point: point[1])
@@ -133,7 +135,7 @@ def _sampled(points: Points, grid: Sequence[float], goal: str) -> list[float]:
 
 
 def _at(points: Points, x: float) -> float:
-    """Between two points on the line that joins them; before the first and after the last, level."""
+    """The value at `x`: on the line between two points, and flat before the first and after the last."""
     if x <= points[0][0]:
         return points[0][1]
     for (x0, y0), (x1, y1) in itertools.pairwise(points):
@@ -144,7 +146,7 @@ def _at(points: Points, x: float) -> float:
 
 
 def _scale(values: Sequence[float]) -> tuple[float, int]:
-    """A factor, and its power of ten, that makes very large and very small values writable: Mermaid has no 1e-9."""
+    """A factor, and its power of ten, for values too large or too small to write: Mermaid cannot read 1e-9."""
     largest = max(map(abs, values))
     if largest == 0 or 1e-3 <= largest < 1e6:
         return 1.0, 0
@@ -159,7 +161,7 @@ def _bounds(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _decimal(value: float, span: float) -> str:
-    """A number without an exponent, exact to about a thousandth of the span."""
+    """The number without an exponent, exact to about a thousandth of the span."""
     places = max(0, min(15, 3 - math.floor(math.log10(span)))) if span > 0 else 6
     text = f"{value:.{places}f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,23 +1,25 @@
-"""The comment: Markdown from a verdict document."""
+"""The comment on a pull request: Markdown from a verdict document."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from clearml_ci.core import comment_mode
-from clearml_ci.core.formatting import capital
+from clearml_ci.core.documents import TaskDocument, VerdictDocument
+from clearml_ci.core.formatting import capitalize_first
 from clearml_ci.core.gate import Summary
-from clearml_ci.decisions.verdict import OUTCOMES, Document
-from clearml_ci.report import comment_sections
+from clearml_ci.core.outcome import HOLDS, Outcome
+from clearml_ci.decisions.verdict import is_let_pass
+from clearml_ci.report import comment_sections, gate_table
 from clearml_ci.report.charts import Curves
-from clearml_ci.report.markdown import MOST_WARNINGS, alert, escape, fitted, hidden, number, table
+from clearml_ci.report.markdown import (
+    MOST_WARNINGS,
+    alert,
+    encode_marker_name,
+    escape,
+    fit_rows,
+    join_parts,
+)
 
 LIMIT = 65_536  # characters of a GitHub comment; one more is refused with 422
-
-
-ARROWS = {"maximize": "↑", "minimize": "↓"}
-
-
-HOLDS = ("passed", "improved", "no_baseline")
 
 
 ADVICE = "Commit your changes, run the training once from the clean commit with ClearML, push, and rerun this check."
@@ -26,95 +28,92 @@ ADVICE = "Commit your changes, run the training once from the clean commit with 
 _ROOM_OF_A_LINE = 4_000  # characters: a reason of 500, escaped at its worst, and a link
 
 
-_FOR_LINES = 2_500  # characters that are left for what happens after the merge
+_FOR_LINES = 2_500  # characters that are kept free for the lines of promotions and rollbacks
 
 
 HEADLINES = {
-    "passed": "the gate holds",
-    "improved": "better than the best",
-    "regressed": "a gate does not hold",
-    "no_evidence": "no clean, finished run of this commit",
-    "no_baseline": "first model, nothing to compare with",
-    "inconclusive": "the evidence cannot decide",
-    "error": "could not be checked",
+    Outcome.PASSED: "the gate holds",
+    Outcome.IMPROVED: "better than the baseline",
+    Outcome.REGRESSED: "a gate fails",
+    Outcome.NO_EVIDENCE: "no clean, finished run of this commit",
+    Outcome.NO_BASELINE: "first model, no baseline yet",
+    Outcome.INCONCLUSIVE: "the metrics cannot be compared",
+    Outcome.ERROR: "could not be checked",
 }
 
 
-def marker(repository: str, number: int, name: str = "") -> str:
-    """The hidden first line by which a pull request's one comment is found again; each name of a check has its own."""
-    return f"<!-- clearml-ci: {repository}#{number}{hidden(name)} -->"
+def marker(repository: str, number: int | None, name: str = "") -> str:
+    """The hidden first line by which the one comment of a pull request, and of a check's name, is found again."""
+    return f"<!-- clearml-ci: {repository}#{number}{encode_marker_name(name)} -->"
 
 
-def comment(verdict: Document, scalars: Sequence[Summary], curves: Mapping[int, Curves] | None = None) -> str:
-    """The whole comment, never longer than GitHub takes. `curves`: a gate's position → its curves.
+def comment(verdict: VerdictDocument, scalars: Sequence[Summary], curves: Mapping[int, Curves] | None = None) -> str:
+    """The whole comment, never longer than GitHub accepts. `curves`: a gate's position → its curves.
 
-    Headline, reason and links always stand. The other parts come in the order of their weight, and each takes what room
-    it needs: what gives way first is the table of all scalars, then what differs, then the curves.
+    Headline, reason and links are always there. The other parts follow in the order of their importance: if the room
+    does not suffice, the table of all scalars is shortened first, then the differences, then the curves.
     """
     head, tail = "\n\n".join(_head(verdict)), _links(verdict)
     room = LIMIT - len(head) - len(tail) - _FOR_LINES
-    by_weight: list[Callable[[int], str]] = [
-        lambda left: _gates(verdict, left),
+    parts: list[Callable[[int], str]] = [
+        lambda left: gate_table.gate_table(verdict, left),
         lambda left: _remote_run(verdict, left),
-        lambda left: fitted(_warnings(verdict), left, "\n\n".join),
-        lambda left: fitted(_near_misses(verdict), left, "\n".join),
+        lambda left: fit_rows(_warnings(verdict), left, "\n\n".join),
+        lambda left: fit_rows(_near_misses(verdict), left, "\n".join),
         lambda left: comment_sections.curves(verdict["gates"], curves or {}, left),
         lambda left: comment_sections.differences(verdict, left),
         lambda left: comment_sections.scalars(scalars, left),
     ]
-    parts: list[str] = []
-    for part in by_weight:
-        text = part(room)
-        parts += [text] if text else []
-        room -= len(text) + 2
-    return "\n\n".join([head, *parts, tail]) + "\n"
+    return join_parts(head, parts, tail, room=room)
 
 
-def with_line(body: str, verdict: Document) -> str:
-    """A comment with a line at its end of what a promotion or a rollback did; of each, the last word counts.
+def with_line(body: str, verdict: VerdictDocument) -> str:
+    """The comment with one line for the last promotion and one for the last rollback at its end.
 
-    A repetition that moved nothing leaves the line of the one that did.
+    A repetition that moved nothing does not replace the line of the run that moved the tag.
     """
-    moved = verdict["promotion"]
-    mark = f"<!-- clearml-ci {moved['action']} -->"
+    promotion = verdict["promotion"]
+    if promotion is None:
+        return body
+    mark = f"<!-- clearml-ci {promotion['action']} -->"
     before, found, after = body.partition(f"\n{mark}\n")
     _, _, rest = after.partition("\n")
-    if found and not moved["moved"] and verdict["exit_code"] == 0:
+    if found and not promotion["moved"] and verdict["exit_code"] == 0:
         return body
-    what = f"Merged as `{moved['merge_commit'][:10]}`:" if moved["merge_commit"] else "Best model:"
-    if moved["action"] == "rollback":
+    what = f"Merged as `{promotion['merge_commit'][:10]}`:" if promotion["merge_commit"] else "Baseline:"
+    if promotion["action"] == "rollback":
         what = "Rolled back:"
-    said = escape(verdict["exit_reason"].strip().rstrip("."))
+    reason = escape(verdict["exit_reason"].strip().rstrip("."))
     stamp = f" ({escape(verdict['rerun']['said'])})" if verdict["rerun"] else ""
-    sign = OUTCOMES[verdict["outcome"]].sign
-    line = f"{sign} **{what}** {said}{stamp}. [pipeline run]({verdict['pipeline']['url']})"
+    sign = verdict["outcome"].sign
+    line = f"{sign} **{what}** {reason}{stamp}. [pipeline run]({verdict['pipeline']['url']})"
     text = f"{before.rstrip()}\n\n{mark}\n{line}\n{rest}"
     return text if len(text) <= LIMIT else body
 
 
-def headline(verdict: Document) -> str:
-    """`✅ ClearML CI: passed`, for the terminal; a check's name stands in it as it is."""
+def headline(verdict: VerdictDocument) -> str:
+    """`✅ ClearML CI: passed`, for the terminal; the check's name is not escaped."""
     return _titled(verdict, verdict.get("name", ""))  # that of an older version's run has none
 
 
-def _titled(verdict: Document, name: str) -> str:
+def _titled(verdict: VerdictDocument, name: str) -> str:
     named = f"{name} · " if name else ""
-    return f"{OUTCOMES[verdict['outcome']].sign} ClearML CI: {named}{verdict['outcome'].replace('_', ' ')}"
+    return f"{verdict['outcome'].sign} ClearML CI: {named}{verdict['outcome'].words}"
 
 
-def _head(verdict: Document) -> list[str]:
+def _head(verdict: VerdictDocument) -> list[str]:
     return [
         marker(verdict["repository"], verdict["pull_request"], verdict["name"])
         + "\n"
         + comment_mode.outcome_line(verdict["outcome"]),
-        f"### {_titled(verdict, escape(verdict['name']))} · {_in_a_word(verdict)}",
+        f"### {_titled(verdict, escape(verdict['name']))} · {_summary(verdict)}",
         f"{escape(_sentence(verdict))}{_let_pass(verdict)} Commit `{verdict['commit'][:10]}`.",
-        *([f"↻ {escape(capital(verdict['rerun']['said']))}."] if verdict["rerun"] else []),
+        *([f"↻ {escape(capitalize_first(verdict['rerun']['said']))}."] if verdict["rerun"] else []),
     ]
 
 
-def _remote_run(verdict: Document, room: int) -> str:
-    """What the code did on an agent; where it failed, the phase and the last lines of its console."""
+def _remote_run(verdict: VerdictDocument, room: int) -> str:
+    """The line of the remote run; if it failed, with the phase and the last lines of its console."""
     remote = verdict["remote_run"]
     if not remote:
         return ""
@@ -122,106 +121,64 @@ def _remote_run(verdict: Document, room: int) -> str:
     phase = f" · phase **{remote['phase']}**" if remote["phase"] else ""
     if room < _ROOM_OF_A_LINE:
         return ""
-    said = "" if remote["reason"] in verdict["exit_reason"] else f" · {escape(remote['reason'])}."
-    line = f"{OUTCOMES[remote['outcome']].sign} On an agent{task}{phase}{said}"
+    reason = "" if remote["reason"] in verdict["exit_reason"] else f" · {escape(remote['reason'])}."
+    line = f"{remote['outcome'].sign} Remote run{task}{phase}{reason}"
     return "\n\n".join(
         part for part in [line, comment_sections.console(remote["log_tail"], room - len(line) - 2)] if part
     )
 
 
-def _in_a_word(verdict: Document) -> str:
-    """What the outcome means here: without gates, it is the run alone that was asked for."""
+def _summary(verdict: VerdictDocument) -> str:
+    """The end of the headline: the outcome in words that fit the check."""
     remote, gates, promotion = verdict["remote_run"], verdict["gates"], verdict["promotion"]
-    if promotion and verdict["outcome"] == "passed":
-        return "the best tag moved" if promotion["moved"] else "the best tag stays where it is"
-    if verdict["outcome"] == "passed" and not gates:
-        return "it runs on an agent" if remote else "it was run"
-    if verdict["outcome"] == "passed" and len(gates) > 1:
+    if promotion and verdict["outcome"] == Outcome.PASSED:
+        return "the baseline moved" if promotion["moved"] else "the baseline stays"
+    if verdict["outcome"] == Outcome.PASSED and not gates:
+        return "it runs on an agent" if remote else "a clean run exists"
+    if verdict["outcome"] == Outcome.PASSED and len(gates) > 1:
         return "every gate holds" if all(gate["outcome"] in HOLDS for gate in gates) else "every required gate holds"
-    if verdict["outcome"] == "no_evidence" and remote and remote["outcome"] == "no_evidence":
-        return "it may not run yet" if remote["phase"] == "approval" else "it does not run on an agent"
+    if verdict["outcome"] == Outcome.NO_EVIDENCE and remote and remote["outcome"] == Outcome.NO_EVIDENCE:
+        return "not approved to run on an agent" if remote["phase"] == "approval" else "it does not run on an agent"
     return HEADLINES[verdict["outcome"]]
 
 
-def _sentence(verdict: Document) -> str:
-    """The reason as a sentence; a metric's name at its start stays as it is."""
+def _sentence(verdict: VerdictDocument) -> str:
+    """The reason as a sentence; a metric's name at its start keeps its spelling."""
     text = verdict["exit_reason"].strip().removesuffix(".")
     named = any(text.startswith(gate["metric"]) for gate in verdict["gates"])
     return f"{text[:1] if named else text[:1].upper()}{text[1:]}."
 
 
-def _let_pass(verdict: Document) -> str:
-    return " The policy lets that pass." if (verdict["outcome"], verdict["exit_code"]) == ("inconclusive", 0) else ""
+def _let_pass(verdict: VerdictDocument) -> str:
+    return " The policy lets that pass." if is_let_pass(verdict) else ""
 
 
-def _warnings(verdict: Document) -> list[str]:
+def _warnings(verdict: VerdictDocument) -> list[str]:
     shown = verdict["warnings"][:MOST_WARNINGS]
     more = len(verdict["warnings"]) - len(shown)
-    said = [*shown, *([f"{more} more warnings are in the verdict."] if more else [])]
-    return [alert(warning) for warning in said]
+    left_out = [f"{more} more warnings are in the verdict."] if more else []
+    return [alert(warning) for warning in [*shown, *left_out]]
 
 
-def _gates(verdict: Document, room: int) -> str:
-    """The table of gates, in the order of the policy; where it is too long, those that decided stay."""
-    gates = verdict["gates"]
-    with_main = verdict["main_baseline"] is not None
-
-    def render(kept: Sequence[dict[str, Any]]) -> str:
-        main = ["main"] if with_main else []
-        headers = ["", "metric", "this commit", "best", *main, "difference", "allowed"]
-        align = ("center", "left", *["right"] * (len(headers) - 2))
-        left_out = f"\n\n{len(gates) - len(kept)} more gates are in the verdict." if len(kept) < len(gates) else ""
-        return table([_gate(gate, with_main=with_main) for gate in kept], headers, align=align) + left_out
-
-    whole = render(gates) if gates else ""
-    if len(whole) <= room:
-        return whole
-    return fitted(sorted(gates, key=lambda gate: (not gate["required"], gate["outcome"] in HOLDS)), room, render)
-
-
-def _gate(gate: dict[str, Any], *, with_main: bool) -> list[str]:
-    notes = ["last"] * (gate["which"] == "last") + ["advisory"] * (not gate["required"])
-    return [
-        OUTCOMES[gate["outcome"]].sign,
-        " ".join([escape(gate["metric"]), ARROWS[gate["goal"]], *([f"({', '.join(notes)})"] if notes else [])]),
-        number(gate["value"]),
-        number(gate["baseline"]),
-        *([number(gate["main"])] if with_main else []),
-        number(gate["difference"], signed=True),
-        _allowed(gate),
-    ]
-
-
-def _allowed(gate: dict[str, Any]) -> str:
-    tolerance = f"{gate['tolerance']:g}{' %' if gate['relative'] else ''}"
-    sign = "≥" if gate["goal"] == "maximize" else "≤"
-    parts = [
-        f"{sign} {number(gate['limit'])} ({tolerance})" if gate["limit"] is not None else "",
-        f"min {number(gate['minimum'])}" if gate["minimum"] is not None else "",
-        f"max {number(gate['maximum'])}" if gate["maximum"] is not None else "",
-    ]
-    return ", ".join(part for part in parts if part) or "-"
-
-
-def _near_misses(verdict: Document) -> list[str]:
-    """Lines: what to do, and the tasks that came close."""
-    if verdict["outcome"] != "no_evidence" or (verdict["remote_run"] and not verdict["rejected"]):
-        return []  # where it is a run on an agent that is missing, its own words say what to do
+def _near_misses(verdict: VerdictDocument) -> list[str]:
+    """Lines with advice, and with the tasks of this commit that are no evidence."""
+    if verdict["outcome"] != Outcome.NO_EVIDENCE or (verdict["remote_run"] and not verdict["rejected"]):
+        return []  # the reason of a failed remote run names what to do
     near = [f"- {_link(task)}: {escape(task['reason'])}" for task in verdict["rejected"][:10]]
     return [ADVICE, *(["", "Tasks of this commit that are no evidence:", "", *near] if near else [])]
 
 
-def _links(verdict: Document) -> str:
+def _links(verdict: VerdictDocument) -> str:
     links = []
     if verdict["candidate"]:
         links.append(f"Task of this commit: {_link(verdict['candidate'])}")
     if verdict["baseline"]:
-        links.append(f"best: {_link(verdict['baseline'])}")
+        links.append(f"baseline: {_link(verdict['baseline'])}")
     if verdict["main_baseline"]:
-        links.append(f"main: {_link(verdict['main_baseline'])}")
+        links.append(f"base branch: {_link(verdict['main_baseline'])}")
     links.append(f"[pipeline run]({verdict['pipeline']['url']})")
     return " · ".join(links)
 
 
-def _link(task: dict[str, Any]) -> str:
+def _link(task: TaskDocument) -> str:
     return f"[{escape(task['name'])}]({task['url']})"

@@ -1,57 +1,58 @@
-"""The folded parts of the comment: curves, what else differs, and all other metrics. Each is given its room."""
+"""The longer parts of a comment or issue: curves, console, differences and scalars; each fits into its `room`."""
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from clearml_ci.core.documents import GateRow, VerdictDocument
 from clearml_ci.core.gate import Summary
 from clearml_ci.report import charts
 from clearml_ci.report.charts import Curves
-from clearml_ci.report.markdown import escape, fitted, fold, number, table
+from clearml_ci.report.gate_table import ARROWS
+from clearml_ci.report.markdown import escape, fit_rows, fold, number, table
 
 _KINDS = {"hyperparameter": "", "package": "package ", "input": "", "GPU": "GPU "}
 
 
-def curves(gates: Sequence[Mapping[str, Any]], drawn: Mapping[int, Curves], room: int) -> str:
-    """One chart a gate that has a curve; `drawn` maps a gate's position to its curves."""
-    shown = [text for index, one in drawn.items() if (text := _chart(gates[index], one))]
-    return fitted(shown, room, lambda kept: fold("Curves: this commit and the best", "\n\n".join(kept)))
+def curves(gates: Sequence[GateRow], by_gate: Mapping[int, Curves], room: int) -> str:
+    """A chart of each gate that has a curve; `by_gate` maps a gate's position to its curves."""
+    shown = [text for index, curve in by_gate.items() if (text := _chart(gates[index], curve))]
+    return fit_rows(shown, room, lambda kept: fold("Curves: this commit and the baseline", "\n\n".join(kept)))
 
 
 def console(lines: Sequence[str], room: int) -> str:
-    """The end of a console, open, as a block that no line of it can end: its fence is longer than theirs."""
+    """The last lines of a console, unfolded; the fence is longer than any in the lines, so none can end the block."""
 
     def render(kept: Sequence[str]) -> str:
         fence = "`" * max([3, *(1 + len(run) for line in kept for run in re.findall("`+", line))])
         body = "\n".join([f"{fence}text", *reversed(kept), fence])
-        return f"<details open>\n<summary>The end of its console</summary>\n\n{body}\n\n</details>"
+        return f"<details open>\n<summary>The end of the console</summary>\n\n{body}\n\n</details>"
 
-    return fitted(list(reversed(lines)), room, render)
+    return fit_rows(list(reversed(lines)), room, render)
 
 
-def differences(verdict: Mapping[str, Any], room: int) -> str:
-    """What is not the same in the two tasks; what must be alike is marked, and comes first."""
+def differences(verdict: VerdictDocument, room: int) -> str:
+    """The other differences between the two tasks, those that the policy's `alike` names first."""
     found, total = verdict["differences"], verdict["differences_total"]
     rows = [
         [
-            "≠" if one["matters"] else "",
-            _KINDS[one["kind"]] + escape(one["name"]),
-            _value(one["candidate"]),
-            _value(one["baseline"]),
+            "≠" if difference["matters"] else "",
+            _KINDS[difference["kind"]] + escape(difference["name"]),
+            _value(difference["candidate"]),
+            _value(difference["baseline"]),
         ]
-        for one in found
+        for difference in found
     ]
 
     def render(kept: Sequence[Sequence[str]]) -> str:
-        body = table(kept, ["", "what", "this commit", "best"], align=("center", "left", "left", "left"))
-        marked = "\n\n≠ must be alike." if any(row[0] for row in kept) else ""
-        return fold(f"What else differs from the best ({total})", body + marked + _left_out(total - len(kept)))
+        body = table(kept, ["", "input", "this commit", "baseline"], align=("center", "left", "left", "left"))
+        marked = "\n\n≠ must match." if any(row[0] for row in kept) else ""
+        return fold(f"Other differences from the baseline ({total})", body + marked + _left_out(total - len(kept)))
 
-    return fitted(rows, room, render)
+    return fit_rows(rows, room, render)
 
 
 def scalars(every: Sequence[Summary], room: int) -> str:
-    """Last, lowest and highest value of each series of this commit's task."""
+    """The last, lowest and highest value of each series of this commit's task."""
     rows = [[escape(s.title), escape(s.series), *map(number, (s.last, s.minimum, s.maximum))] for s in every]
 
     def render(kept: Sequence[Sequence[str]]) -> str:
@@ -59,15 +60,14 @@ def scalars(every: Sequence[Summary], room: int) -> str:
         body = table(kept, headers, align=("left", "left", "right", "right", "right"))
         return fold(f"All scalars of this commit's task ({len(rows)})", body + _left_out(len(rows) - len(kept)))
 
-    return fitted(rows, room, render)
+    return fit_rows(rows, room, render)
 
 
-def _chart(gate: Mapping[str, Any], drawn: Curves) -> str:
-    text = charts.chart(gate["metric"], drawn, goal=gate["goal"])
+def _chart(gate: GateRow, curves: Curves) -> str:
+    text = charts.chart(gate["metric"], curves, goal=gate["goal"])
     if not text:
         return ""
-    arrow = "↑" if gate["goal"] == "maximize" else "↓"
-    return f"**{escape(gate['metric'])}** {arrow} · {charts.legend(drawn)}\n\n```mermaid\n{text}\n```"
+    return f"**{escape(gate['metric'])}** {ARROWS[gate['goal']]} · {charts.legend(curves)}\n\n```mermaid\n{text}\n```"
 
 
 def _value(value: str | None) -> str:

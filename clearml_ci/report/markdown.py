@@ -1,4 +1,4 @@
-"""Words, numbers and tables of a comment. Everything that a stranger may have written is escaped here."""
+"""Markdown of comments and issues. Every text that a user or a task may have written is escaped here."""
 
 import bisect
 import math
@@ -8,6 +8,8 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from tabulate import tabulate
+
+from clearml_ci.core.formatting import shorten
 
 Row = TypeVar("Row")
 
@@ -23,32 +25,31 @@ MOST_WARNINGS = 5
 
 
 def escape(text: str) -> str:
-    """Text as text, 500 characters of it at most: no Markdown, no HTML, no line break, no @mention."""
-    text = " ".join(text.split())
-    text = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    """The first 500 characters of a text as plain text: no Markdown, no HTML, no line break, no @mention."""
+    text = shorten(" ".join(text.split()), _LONGEST)
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _ACTIVE.sub(r"\\\1", text).replace("@", "@\u2060")  # a word joiner keeps GitHub from notifying people
 
 
-def hidden(name: str) -> str:
-    """A name behind another word of an HTML comment, which it cannot end; nothing where there is none."""
+def encode_marker_name(name: str) -> str:
+    """A check's name for the end of a marker: encoded, so that it cannot end the HTML comment; "" without a name."""
     return f" {quote(name, safe='')}" if name else ""
 
 
 def number(value: float | None, *, signed: bool = False) -> str:
-    """Six significant digits, or a dash where there is no number."""
+    """Six significant digits, or a dash without a number."""
     if value is None:
         return "-"
     return f"{value:{'+' if signed else ''}.6g}" if math.isfinite(value) else str(value)
 
 
 def table(rows: Sequence[Sequence[str]], headers: Sequence[str], *, align: Sequence[str]) -> str:
-    """A table of cells that are Markdown already."""
+    """A table whose cells are Markdown already."""
     return tabulate(rows, headers, tablefmt="pipe", colalign=align, disable_numparse=True)
 
 
 def fold(summary: str, body: str) -> str:
-    """A part that is closed until somebody opens it; `summary` is HTML."""
+    """A part that is closed until a reader opens it; `summary` is HTML."""
     return f"<details>\n<summary>{summary}</summary>\n\n{body}\n\n</details>"
 
 
@@ -57,14 +58,27 @@ def alert(text: str) -> str:
     return f"> [!WARNING]\n> {escape(text)}"
 
 
-def afterword(warnings: Sequence[str]) -> str:
-    """What follows a text that is told elsewhere than it should have been: why; empty where there is nothing to say."""
+def warnings_block(warnings: Sequence[str]) -> str:
+    """The first warnings in boxes, for the end of a text; "" without warnings."""
     return "".join(f"\n{alert(warning)}\n" for warning in warnings[:MOST_WARNINGS])
 
 
-def fitted(rows: Sequence[Row], room: int, render: Callable[[Sequence[Row]], str]) -> str:
-    """`render` of as many of the first rows as fit into `room` characters; nothing where not even one does."""
+def fit_rows(rows: Sequence[Row], room: int, render: Callable[[Sequence[Row]], str]) -> str:
+    """`render` of as many of the first rows as fit into `room` characters; "" if not even one does."""
     if not rows or len(render(rows)) <= room:
         return render(rows) if rows else ""
     count = bisect.bisect_right(range(1, len(rows)), room, key=lambda number: len(render(rows[:number])))
     return render(rows[:count]) if count else ""
+
+
+def join_parts(head: str, parts: Sequence[Callable[[int], str]], tail: str, *, room: int) -> str:
+    """A whole text: head, the parts in their order, and tail.
+
+    Each part is given the room, in characters, that those before it left, and is left out if it is "".
+    """
+    texts = []
+    for part in parts:
+        if text := part(room):
+            texts.append(text)
+        room -= len(text) + 2
+    return "\n\n".join([head, *texts, tail]) + "\n"

@@ -64,9 +64,26 @@ class Planted:
 def audit(tale: Story, settings: Mapping[str, str | None] | None = None) -> Audited:
     """Run one audit of the sample project on the sandbox's agents, to its end; a scheduled job has no command."""
     tale.progress("the workflow's schedule starts an audit")
+    return _audit(tale, settings, event=EVENT, event_name="schedule", command=())
+
+
+def audit_by_hand(tale: Story, settings: Mapping[str, str | None] | None = None) -> Audited:
+    """Run the same audit in a job that a user started, and whose event does not name the command."""
+    tale.progress("ci_trigger.py audit")
+    return _audit(tale, settings, event={}, event_name="workflow_dispatch", command=("audit",))
+
+
+def _audit(
+    tale: Story,
+    settings: Mapping[str, str | None] | None,
+    *,
+    event: Mapping[str, Any],
+    event_name: str,
+    command: tuple[str, ...],
+) -> Audited:
     of_any_name = {"CLEARML_TASK_NAME": None, **(settings or {})}
-    done = job.run(tale.sandbox, event=EVENT, event_name="schedule", settings=of_any_name, command=())
-    return _read_back(tale, done, event="schedule")
+    done = job.run(tale.sandbox, event=event, event_name=event_name, settings=of_any_name, command=command)
+    return _read_back(tale, done, event=event_name)
 
 
 def rerun(tale: Story, earlier: Audited, *changes: str) -> Audited:
@@ -123,7 +140,7 @@ def findings(tale: Story) -> tuple[Planted, Audited]:
     )
     tale.clearml.call("queues.create", name=planted.queue)
     tale.progress("two bests, an archived one, a probe of a dead run and its clone, a queue without workers")
-    return planted, audit(tale, {"CLEARML_CI_AUDIT_QUEUES": planted.queue})
+    return planted, audit_by_hand(tale, {"CLEARML_CI_AUDIT_QUEUES": planted.queue})
 
 
 def findings_and_repair(tale: Story) -> Audited:

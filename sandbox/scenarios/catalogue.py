@@ -85,7 +85,7 @@ AUDITS = {
         "regressed",
         1,
         "",
-        mentions=("several bests", "archived best", "leftover", "unmarked leftover", "no workers"),
+        mentions=("several baselines", "archived baseline", "leftover", "unmarked leftover", "no workers"),
     ),
     "scheduled-audit": Scenario(audits.scheduled, "passed", 0, "", comments=0, waits=False),
 }

@@ -53,11 +53,11 @@ def merge_not_better(tale: Story) -> Checked:
 
 
 def promote_twice(tale: Story) -> Checked:
-    """Rerun the job of a merge: the tag moves only once."""
+    """Promote a merge that was promoted already, by the command: the tag moves only once."""
     own, _ = _beginning(tale)
     pull = _checked(own, "promote-twice", "More notes", files={"MORE.md": "It takes two seconds.\n"}, **BIG)
     first = merge(own, pull)
-    second = promote(own, pull)
+    second = promote(own, pull, command=("promote",))
     _require_best(own, second, _task_of(own, first))
     if second.verdict["promotion"]["moved"]:
         raise StoryError("the tag moved a second time")
@@ -92,10 +92,10 @@ def merge(tale: Story, pull: PullRequest, *, method: str = "merge", pushed: bool
     return promote(tale, pull, pushed=pushed)
 
 
-def promote(tale: Story, pull: PullRequest, *, pushed: bool = False) -> Checked:
-    """Run the job of a merge, without a command."""
+def promote(tale: Story, pull: PullRequest, *, pushed: bool = False, command: tuple[str, ...] = ()) -> Checked:
+    """Run the job of a merge; its event starts the promotion, so a command is not needed."""
     if not pushed:
-        return story.check(tale, pull, action="closed", settings=OWN, command=())
+        return story.check(tale, pull, action="closed", settings=OWN, command=command)
     tale.progress("ci_trigger.py runs for the push to main")
     done = job.run(tale.sandbox, event=push_event(tale), event_name="push", settings=OWN, command=())
     return story.read_back(tale, pull, done, event="push")

@@ -1,6 +1,5 @@
 """Pull requests, code, labels and events of the local GitHub, through the real PyGithub and real git."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,16 +7,15 @@ import pytest
 import requests
 from github import GithubException
 
-from sandbox.servers import github_server
 from sandbox.testing import hub as hubs
 from sandbox.testing.hub import FULL_NAME, JOB, Hub, git
 
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[Hub]:
-    server = github_server.start(tmp_path / "github")
-    yield hubs.cloned(server, tmp_path)
-    server.stop()
+    made = hubs.fresh(tmp_path)
+    yield made
+    made.server.stop()
 
 
 def test_pull__pushed_again__head_and_its_ref_follow(hub: Hub) -> None:
@@ -167,7 +165,7 @@ def test_issues__filters_and_order__by_label_state_creator_and_change(hub: Hub) 
         "Question"
     ]
     assert [found.title for found in hub.repository.get_issues()] == ["Question", "Audit"]
-    time.sleep(1.1)  # GitHub's times have seconds
+    hub.server.advance_clock(1)
     audit.edit(state="closed")
     assert [found.title for found in hub.repository.get_issues(state="closed")] == ["Audit"]
     assert [found.title for found in hub.repository.get_issues(state="all", sort="updated")] == ["Audit", "Question"]
@@ -314,3 +312,16 @@ def test_compare__more_than_300_files__the_rest_is_left_out(hub: Hub) -> None:
         (hub.clone / f"{number}.txt").write_text(str(number))
     sha = hub.commit("many")
     assert len(hub.repository.compare("main", sha).files) == 300
+
+
+def test_copy__of_a_local_github__has_its_content_and_changes_apart(hub: Hub, tmp_path: Path) -> None:
+    pull = hub.pull("better", body="first")
+    head = pull.head.sha
+    other = hub.copy(tmp_path / "copy")
+    pull.edit(body="second")
+    hub.commit("better", text="third")
+    copied = other.repository.get_pull(pull.number)
+    assert (copied.body, copied.head.sha, other.server.owner_token) == ("first", head, hub.server.owner_token)
+    other.commit("better", text="fourth")
+    assert len({head, other.repository.get_pull(1).head.sha, hub.repository.get_pull(1).head.sha}) == 3
+    other.server.stop()

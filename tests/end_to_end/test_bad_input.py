@@ -185,5 +185,5 @@ def test_check__comment_refused_on_an_agent_that_builds_environments__warns_and_
 def test_trigger__github_does_not_answer__exits_4_and_starts_nothing(tale: Story, event: dict[str, Any]) -> None:
     """Whether the base branch has a policy is not known then: what it would forbid must not pass."""
     line = only_line(run(tale, event, GITHUB_API_URL=closed_port()), 4)
-    assert "GitHub did not answer to the branch 'main'" in line
+    assert "no response from GitHub for the branch 'main'" in line
     assert story.unfinished(tale) == []

@@ -1,7 +1,7 @@
 """Pull-request code on agents: the demo's scenarios in their particulars, each phase that can fail, every abort.
 
 Each phase fails on a real agent: the agent's own console names it. What needs no agent (whose approval a fork needs,
-queues without workers, what counts as progress) is in tests/gateways/test_remote_run.py and test_clearml_launch.py.
+queues without workers, what counts as progress) is in tests/gateways/test_remote_run.py and test_task_launch.py.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Policies, odd numbers, and who reports: the demo's scenarios in their particulars, and what else a policy changes.
 
-That one comment stays one with several checks at once is in tests/gateways/test_github_comments.py.
+That one comment stays one with several checks at once is in tests/gateways/test_pull_request_comment.py.
 """
 
 import subprocess

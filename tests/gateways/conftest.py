@@ -27,9 +27,8 @@ class Project:
 
     def task(self, *, commit: str = COMMIT, name: str = "train", end: str | None = "completed", **more: Any) -> str:
         script = {"repository": "https://github.com/o/n.git", "version_num": commit, "diff": ""}
-        created = self.client.call(
-            "tasks.create", name=name, type="training", project=self.id, **{"script": script, **more}
-        )["id"]
+        fields = {"type": "training", "script": script, **more}
+        created = self.client.call("tasks.create", name=name, project=self.id, **fields)["id"]
         if end:
             self.client.call("tasks.started", task=created)
             self.client.call(f"tasks.{end}", task=created)
@@ -41,6 +40,16 @@ class Project:
         mark = {"clearml_ci_task": step, "clearml_ci_run": run, "clearml_ci_purpose": "step"}
         self.client.call("tasks.edit", task=step, runtime=mark)
         return step
+
+    def run(self, *, pull_request: str, **more: str) -> str:
+        """A marked run of a pull request, in progress."""
+        given = {"pull_request": pull_request, **more}
+        arguments = {name: {"section": "Args", "name": name, "value": value} for name, value in given.items()}
+        run = self.task(end=None, name="pr_check", type="controller", hyperparams={"Args": arguments})
+        mark = {"clearml_ci_task": run, "clearml_ci_run": run, "clearml_ci_purpose": "run"}
+        self.client.call("tasks.edit", task=run, runtime=mark)
+        self.client.call("tasks.started", task=run)
+        return run
 
     def report(self, task: str, *values: float, title: str = "accuracy", series: str = "validation") -> None:
         self.client.events(

@@ -2,23 +2,33 @@
 
 import contextlib
 import re
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from clearml_ci.clearml_api import audit_queries, audit_scheduler, pipeline_runs
-from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api import (
+    audit_schedules,
+    pipeline_runs,
+    pipeline_templates,
+    project_lookup,
+)
 from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.core import poll
 from clearml_ci.core.errors import UsageError
+from clearml_ci.core.poll import Stopwatch
 from clearml_ci.job import audit as audit_job
 from clearml_ci.job import reporter, start
 from clearml_ci.parameters import audit
 from sandbox.runtime.clearml_access import Client
-from sandbox.servers import github_server
-from sandbox.testing.hub import FULL_NAME, JOB, Hub, cloned, git
+from sandbox.testing.hub import FULL_NAME, JOB, Hub, fresh, git
+from tests.clock import fast_clock
+
+
+def began() -> Stopwatch:
+    return poll.started(fast_clock())
+
 
 ROLES = ("CONTROLLER", "STEPS", "SERVICES")
 HANDED_OVER = {"CLEARML_CI_WAIT": "false"}
@@ -32,7 +42,7 @@ RETRAIN = {
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[Hub]:
-    made = cloned(github_server.start(tmp_path / "github"), tmp_path)
+    made = fresh(tmp_path)
     yield made
     made.server.stop()
 
@@ -51,38 +61,42 @@ def environ(hub: Hub, prefix: str) -> dict[str, str]:
 
 
 def test_asked__token_of_a_job__tells_the_main_branch_and_its_commits(hub: Hub, environ: dict[str, str]) -> None:
-    home = audit.from_arguments(audit_job.asked(environ).arguments).home
+    home = audit.from_arguments(audit_job.read_settings(environ).arguments).home
     assert (home.repository, home.base, home.clone_url) == (FULL_NAME, "main", hub.repository.clone_url)
     assert home.recent[0] == git(hub.clone, "rev-parse", "origin/main")
 
 
 def test_asked__without_a_token__is_wrong_usage(environ: dict[str, str]) -> None:
     with pytest.raises(UsageError, match="GITHUB_TOKEN is not set"):
-        audit_job.asked({**environ, "GITHUB_TOKEN": ""})
+        audit_job.read_settings({**environ, "GITHUB_TOKEN": ""})
 
 
 def test_asked__policy_that_is_named__is_that_of_the_main_branch(hub: Hub, environ: dict[str, str]) -> None:
     for file, name in (("clearml-ci.yml", "digits"), ("clearml-ci-letters.yml", "letters")):
         hub.commit("main", file=f".github/{file}", text=f"version: 1\nname: {name}\n")
     hub.commit("better", file=".github/clearml-ci-easy.yml", text="version: 1\nname: letters\n")
-    asked = [audit_job.asked({**environ, "CLEARML_CI_POLICY": path}) for path in ("", ".github/clearml-ci-letters.yml")]
-    assert [audit.from_arguments(one.arguments).name for one in asked] == ["digits", "letters"]
+    settings = [
+        audit_job.read_settings({**environ, "CLEARML_CI_POLICY": path})
+        for path in ("", ".github/clearml-ci-letters.yml")
+    ]
+    assert [audit.from_arguments(read.arguments).name for read in settings] == ["digits", "letters"]
     with pytest.raises(
         UsageError, match=r"the branch 'main' of octo-owner/digits has no \.github/clearml-ci-easy\.yml"
     ):
-        audit_job.asked({**environ, "CLEARML_CI_POLICY": ".github/clearml-ci-easy.yml"})
+        audit_job.read_settings({**environ, "CLEARML_CI_POLICY": ".github/clearml-ci-easy.yml"})
 
 
 def test_verdict__agents_without_credentials__the_job_opens_and_closes_the_issue(
     hub: Hub, environ: dict[str, str]
 ) -> None:
-    asked = audit_job.asked(environ)
-    job = reporter.connect(asked.check, asked.github_token)
-    document: dict[str, Any] = {"repository": FULL_NAME, "outcome": "regressed", "exit_code": 1, "findings": []}
-    url = job.verdict(document, f"<!-- clearml-ci audit: {FULL_NAME} -->\nfound")
+    settings = audit_job.read_settings(environ)
+    job = reporter.connect(settings.check, settings.github_token)
+    document: Any = {"repository": FULL_NAME, "outcome": "regressed", "exit_code": 1, "findings": []}
+    url = job.post_verdict(document, f"<!-- clearml-ci audit: {FULL_NAME} -->\nfound")
     (issue,) = hub.repository.get_issues(state="open")
     assert (issue.html_url, issue.user.login) == (url, "github-actions[bot]")
-    job.verdict({**document, "outcome": "passed", "exit_code": 0}, f"<!-- clearml-ci audit: {FULL_NAME} -->\nwell")
+    passed: Any = {**document, "outcome": "passed", "exit_code": 0}
+    job.post_verdict(passed, f"<!-- clearml-ci audit: {FULL_NAME} -->\nwell")
     assert hub.repository.get_issue(issue.number).state == "closed"
 
 
@@ -101,7 +115,8 @@ def listen(client: Client, environ: dict[str, str]) -> Iterator[Listen]:
 
     def listen(*roles: str) -> None:
         names = [environ[f"CLEARML_CI_{role}_QUEUE"] for role in roles]
-        known = {one["name"]: one["id"] for one in client.call("queues.get_all", only_fields=["id", "name"])["queues"]}
+        existing = client.call("queues.get_all", only_fields=["id", "name"])["queues"]
+        known = {queue["name"]: queue["id"] for queue in existing}
         queues = [known.get(name) or client.call("queues.create", name=name)["id"] for name in names]
         workers.append(f"{names[0]}:{len(workers)}")
         client.call("workers.register", worker=workers[-1], queues=queues)
@@ -120,21 +135,21 @@ def agents(listen: Listen) -> None:
 
 @pytest.mark.usefixtures("agents", "clearml")
 @pytest.mark.parametrize(
-    ("also", "said"),
+    ("also", "message"),
     [
         pytest.param(("STEPS", "CODE"), "could read the credentials of the trusted steps", id="steps and code"),
-        pytest.param((), None, id="nobody runs code"),
+        pytest.param((), None, id="no worker runs code"),
         pytest.param(("CODE",), None, id="one of its own"),
     ],
 )
 def test_run__worker_of_the_code_queue__is_none_of_the_steps(
-    environ: dict[str, str], listen: Listen, also: tuple[str, ...], said: str | None
+    environ: dict[str, str], listen: Listen, also: tuple[str, ...], message: str | None
 ) -> None:
     if also:
         listen(*also)
-    asked = audit_job.asked({**environ, **PROBE, **HANDED_OVER})
-    with pytest.raises(UsageError, match=said) if said else contextlib.nullcontext():
-        start.run(asked, began=time.monotonic())
+    settings = audit_job.read_settings({**environ, **PROBE, **HANDED_OVER})
+    with pytest.raises(UsageError, match=message) if message else contextlib.nullcontext():
+        start.run(settings, environ, began())
 
 
 @pytest.mark.usefixtures("clearml")
@@ -144,9 +159,9 @@ def test_run__controllers_worker_is_the_only_one_for_code__would_wait_for_ever(
 ) -> None:
     listen("CONTROLLER", "CODE")
     listen("STEPS")
-    with pytest.raises(UsageError, match="a run would wait for itself for ever"):
-        start.run(audit_job.asked({**environ, **settings, **HANDED_OVER}), began=time.monotonic())
-    assert start.run(audit_job.asked({**environ, **HANDED_OVER}), began=time.monotonic()) == 0  # nothing is run
+    with pytest.raises(UsageError, match="deadlock"):
+        start.run(audit_job.read_settings({**environ, **settings, **HANDED_OVER}), environ, began())
+    assert start.run(audit_job.read_settings({**environ, **HANDED_OVER}), environ, began()) == 0  # nothing is run
 
 
 @pytest.mark.usefixtures("clearml")
@@ -166,7 +181,7 @@ def test_schedule__services_worker_is_the_only_one_for_code__is_refused(
 def test_schedule__registered__so_is_the_template_of_its_version(clearml: ClearML, environ: dict[str, str]) -> None:
     audit_job.schedule(environ, "daily 22:30")
     root = f"{environ['CLEARML_CI_PIPELINE_PROJECT']}/{FULL_NAME}"
-    (template,) = audit_queries.templates(clearml, audit_queries.projects(clearml), root=root)
+    (template,) = pipeline_templates.registered(clearml, project_lookup.all_projects(clearml), root=root)
     assert template.commit == environ["CLEARML_CI_COMMIT"]
     audit_job.schedule(environ, "off")
 
@@ -175,21 +190,21 @@ def test_schedule__registered__so_is_the_template_of_its_version(clearml: ClearM
 def test_run__not_waited_for__starts_the_audit_and_says_who_tells_its_verdict(
     clearml: ClearML, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = audit_job.asked({**environ, **HANDED_OVER})
-    assert start.run(asked, began=time.monotonic()) == 0
-    said = capsys.readouterr().out
-    assert "The verdict comes in the repository's one issue, which the steps' agent writes" in said
-    (run,) = re.findall(r"ClearML run: \S+/([0-9a-f]{32})", said)
-    assert audit.from_arguments(pipeline_runs.run(clearml, run).arguments).waited_for is False
+    settings = audit_job.read_settings({**environ, **HANDED_OVER})
+    assert start.run(settings, environ, began()) == 0
+    output = capsys.readouterr().out
+    assert "The verdict comes in the repository's one issue, which the steps' agent writes" in output
+    (run,) = re.findall(r"ClearML run: \S+/([0-9a-f]{32})", output)
+    assert audit.from_arguments(pipeline_runs.read(clearml, run).arguments).waited_for is False
 
 
 @pytest.mark.usefixtures("agents")
 def test_schedule__audits_that_it_starts__have_no_job_that_waits(clearml: ClearML, environ: dict[str, str]) -> None:
     audit_job.schedule(environ, "daily 22:30")
-    project = clearml_session.project_id(clearml, f"{environ['CLEARML_CI_PIPELINE_PROJECT']}/{FULL_NAME}")
+    project = project_lookup.id_of(clearml, f"{environ['CLEARML_CI_PIPELINE_PROJECT']}/{FULL_NAME}")
     (task,) = clearml.call("tasks.get_all", project=[project], type=["service"], only_fields=["id"])["tasks"]
-    wanted = audit_scheduler.from_arguments(pipeline_runs.run(clearml, task["id"]).arguments)
-    assert audit.from_arguments(wanted.arguments).waited_for is False
+    schedule = audit_schedules.from_arguments(pipeline_runs.read(clearml, task["id"]).arguments)
+    assert audit.from_arguments(schedule.arguments).waited_for is False
     audit_job.schedule(environ, "off")
 
 
@@ -200,11 +215,11 @@ def test_schedule__twice_and_off__there_is_one_and_then_none(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     codes = [audit_job.schedule(environ, text) for text in ("daily 22:30", "daily 22:30", "off", "off")]
-    said = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("registered the pipeline")]
+    output = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("registered the pipeline")]
     assert codes == [0, 0, 0, 0]
-    assert [line.split(": ")[0].split(" the schedule")[0] for line in said[:3]] == [
+    assert [line.split(": ")[0].split(" the schedule")[0] for line in output[:3]] == [
         "registered",
         "registered already",
         "ended",
     ]
-    assert said[3].startswith("there was no schedule")
+    assert output[3].startswith("there was no schedule")

@@ -8,18 +8,29 @@ from typing import Any
 
 import pytest
 
-from clearml_ci.clearml_api import audit_queries, pipeline_runs, promotion_ledger
+from clearml_ci.clearml_api import (
+    ownership,
+    pipeline_runs,
+    pipeline_templates,
+    project_lookup,
+    promotion_ledger,
+    run_results,
+    task_parameters,
+)
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
+from clearml_ci.core.step_results import BaselinesResult, LeftoversResult, RetrainResult
 from clearml_ci.decisions.promotion import Move
+from clearml_ci.operations import main_branch
+from clearml_ci.operations.services import Services
 from clearml_ci.parameters.audit import Audit, Home
 from sandbox.runtime.clearml_access import Client
-from sandbox.servers import github_server
-from sandbox.testing.hub import FULL_NAME, JOB, Hub, cloned
+from sandbox.testing.hub import FULL_NAME, JOB, Hub, fresh
 from steps import audit_baselines, audit_leftovers, audit_probe, audit_report, audit_retrain
+from tests.gateways import services
 from tests.unit.drawing import MOVE
 
 ACCURACY = Gate("accuracy", "validation", tolerance=3.0)
@@ -36,6 +47,10 @@ class World:
     models: str
     pipelines: str
     audit: Audit
+
+    @property
+    def agent(self) -> Services:
+        return services.of_agent(self.clearml)
 
     @property
     def models_name(self) -> str:
@@ -67,11 +82,11 @@ class World:
             "tasks.create", name="audit", type="controller", project=project, hyperparams={"Args": items},
             script={"repository": CODE, "version_num": "f" * 40},
         )["id"]  # fmt: skip
-        clearml_session.mark(self.clearml, made, run=made, purpose="run")
+        ownership.mark(self.clearml, made, run=made, purpose="run")
         self.client.call("tasks.started", task=made)
         if ended:
             self.client.call("tasks.completed", task=made)
-        return pipeline_runs.run(self.clearml, made)
+        return pipeline_runs.read(self.clearml, made)
 
     def status(self, task: str) -> str:
         return str(self.client.call("tasks.get_by_id", task=task)["task"]["status"])
@@ -85,14 +100,14 @@ def world(client: Client, prefix: str, user_environment: dict[str, str]) -> Worl
     models = client.call("projects.create", name=f"{prefix} digits")["id"]
     pipelines = client.call("projects.create", name=f"{prefix} CI/{FULL_NAME}/.pipelines/audit")["id"]
     home = Home(FULL_NAME, CODE, "http://none", "main", (CODE,))
-    asked = Audit(home, "", (f"{prefix} digits",), "", f"best {prefix}", (ACCURACY,), (f"{prefix} queue",))
-    return World(client, clearml_session.connect(), prefix, models, pipelines, asked)
+    audit = Audit(home, "", (f"{prefix} digits",), "", f"best {prefix}", (ACCURACY,), (f"{prefix} queue",))
+    return World(client, clearml_session.connect(), prefix, models, pipelines, audit)
 
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: World) -> Iterator[Hub]:  # noqa: ARG001  after its environment
     """The local GitHub, and an agent's credentials for it."""
-    made = cloned(github_server.start(tmp_path / "github"), tmp_path)
+    made = fresh(tmp_path)
     monkeypatch.setenv("GITHUB_TOKEN", made.server.token("workflow", repository=FULL_NAME, permissions=JOB))
     monkeypatch.setenv("GITHUB_API_URL", made.server.api_url)
     yield made
@@ -103,14 +118,8 @@ def at_home(world: World, hub: Hub) -> Home:
     return replace(world.audit.home, github_api=hub.server.api_url)
 
 
-def kinds(result: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(one["kind"], one["severity"]) for one in result["findings"]]
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second look comes at once."""
-    monkeypatch.setattr(audit_leftovers, "SECOND_LOOK", 0)
+def kinds(result: BaselinesResult | LeftoversResult | RetrainResult) -> list[tuple[str, str]]:
+    return [(finding["kind"], finding["severity"]) for finding in result["findings"]]
 
 
 # --- baselines ----------------------------------------------------------------------------------------------
@@ -123,9 +132,12 @@ def test_audit_baselines__two_bests_and_an_archived_one__are_found_in_a_handful_
     world.client.call("tasks.archive", tasks=[gone])
     run = world.run()
     before = world.clearml.requests
-    result = audit_baselines.audit_baselines(world.clearml, run)
+    project_lookup.all_projects(world.clearml)
+    for_all_projects, before = world.clearml.requests - before, world.clearml.requests
+    result = audit_baselines.audit_baselines(world.agent, run)
     assert sorted(kinds(result)) == [("archived_best", "finding"), ("several_bests", "finding")]
-    assert (result["projects"], result["bests"], world.clearml.requests - before) == (1, 3, 3)
+    assert (result["projects"], result["bests"]) == (1, 3)
+    assert world.clearml.requests - before - for_all_projects == 2
 
 
 @pytest.mark.parametrize("lose", ["tasks.delete", "tasks.update_tags"])
@@ -137,15 +149,15 @@ def test_audit_baselines__promoted_best_that_was_deleted_or_untagged__is_lost(
     checks = world.client.call("projects.create", name=f"{world.prefix} CI/{FULL_NAME}/.pipelines/promote")["id"]
     promotion_ledger.record(world.clearml, moved(world, world.run(pipeline=checks), best))
     run = world.run() if listed else world.run(projects=())
-    assert kinds(audit_baselines.audit_baselines(world.clearml, run)) == []
+    assert kinds(audit_baselines.audit_baselines(world.agent, run)) == []
     given = (
         {"task": best, "force": True}
         if lose == "tasks.delete"
         else {"ids": [best], "remove_tags": [world.audit.best_tag]}
     )
     world.client.call(lose, **given)
-    result = audit_baselines.audit_baselines(world.clearml, run)
-    (found,) = (one for one in result["findings"] if one["kind"] != "no_best")
+    result = audit_baselines.audit_baselines(world.agent, run)
+    (found,) = (finding for finding in result["findings"] if finding["kind"] != "no_best")
     assert (found["kind"], found["severity"]) == ("lost_best", "finding")
     assert (found["where"]["name"], best in found["said"]) == (world.models_name, True)
 
@@ -154,7 +166,7 @@ def test_audit_baselines__promoted_task_of_a_fork__is_the_best_where_the_ledger_
     best = world.best(script={"repository": "https://github.com/fork/digits.git", "version_num": "b" * 40})
     checks = world.client.call("projects.create", name=f"{world.prefix} CI/{FULL_NAME}/.pipelines/promote")["id"]
     promotion_ledger.record(world.clearml, moved(world, world.run(pipeline=checks), best))
-    result = audit_baselines.audit_baselines(world.clearml, world.run(projects=()))
+    result = audit_baselines.audit_baselines(world.agent, world.run(projects=()))
     assert (kinds(result), result["bests"]) == ([], 1)
 
 
@@ -165,7 +177,7 @@ def test_audit_baselines__promotions_of_other_projects_and_repositories__are_not
     unlisted = replace(moved(world, world.run(pipeline=here), "0" * 32), project_id="1" * 32)
     for move in (foreign, unlisted):
         promotion_ledger.record(world.clearml, move)
-    assert kinds(audit_baselines.audit_baselines(world.clearml, world.run())) == [("no_best", "note")]
+    assert kinds(audit_baselines.audit_baselines(world.agent, world.run())) == [("no_best", "note")]
 
 
 def moved(world: World, run: Run, task: str) -> Move:
@@ -178,10 +190,10 @@ def test_audit_baselines__main_has_drifted__is_found_by_its_newest_task(world: W
     head = hub.repository.get_branch("main").commit.sha
     world.best(commit=head, accuracy=0.9)
     world.task(commit=head, accuracy=0.7)
-    result = audit_baselines.audit_baselines(world.clearml, world.run(home=at_home(world, hub)))
+    result = audit_baselines.audit_baselines(world.agent, world.run(home=at_home(world, hub)))
     (found,) = result["findings"]
     assert (found["kind"], result["notes"]) == ("drift", [])
-    assert "(0.7, best 0.9)" in found["said"] and head[:10] in found["said"]
+    assert "(0.7, baseline 0.9)" in found["said"] and head[:10] in found["said"]
 
 
 def test_audit_baselines__hundred_commits_since_the_last_merge__its_head_is_still_looked_at(
@@ -192,13 +204,13 @@ def test_audit_baselines__hundred_commits_since_the_last_merge__its_head_is_stil
     pull.merge(merge_method="squash")
     hub.push_on_main(commits=101)
     world.task(commit=pull.head.sha, accuracy=0.7)
-    result = audit_baselines.audit_baselines(world.clearml, world.run(home=at_home(world, hub)))
+    result = audit_baselines.audit_baselines(world.agent, world.run(home=at_home(world, hub)))
     assert kinds(result) == [("drift", "finding")]
 
 
 def test_audit_baselines__best_of_a_commit_that_was_never_merged__is_off_main(world: World, hub: Hub) -> None:
     world.best(commit=hub.commit("lonely"))
-    result = audit_baselines.audit_baselines(world.clearml, world.run(home=at_home(world, hub)))
+    result = audit_baselines.audit_baselines(world.agent, world.run(home=at_home(world, hub)))
     assert kinds(result) == [("off_main", "finding")]
 
 
@@ -207,50 +219,52 @@ def test_audit_baselines__best_of_a_merged_pull_request__is_on_main(world: World
     pull = hub.pull()
     world.best(commit=pull.head.sha)
     pull.merge(merge_method=method)
-    result = audit_baselines.audit_baselines(world.clearml, world.run(home=at_home(world, hub)))
+    result = audit_baselines.audit_baselines(world.agent, world.run(home=at_home(world, hub)))
     assert result["findings"] == []
 
 
 def test_audit_baselines__best_of_a_commit_that_nobody_pushed__is_off_main(world: World, hub: Hub) -> None:
     world.best(commit="b" * 40)
-    result = audit_baselines.audit_baselines(world.clearml, world.run(home=at_home(world, hub)))
+    result = audit_baselines.audit_baselines(world.agent, world.run(home=at_home(world, hub)))
     assert kinds(result) == [("off_main", "finding")]
 
 
 def test_audit_baselines__many_older_bests__asks_github_about_the_newest_and_says_so(
     world: World, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit_baselines, "MOST_ASKED", 1)
+    monkeypatch.setattr(main_branch, "MOST_LOOKED_UP", 1)
     for name in ("older", "newer"):
         world.best(name=name, commit=hub.commit(name))
-    result = audit_baselines.audit_baselines(world.clearml, world.run(home=at_home(world, hub)))
-    assert [one["where"]["name"] for one in result["findings"]] == [f"{world.models_name}/newer"]
-    assert result["notes"] == ["GitHub was asked about 1 of 2 older commits of bests: the others may not be on main"]
+    result = audit_baselines.audit_baselines(world.agent, world.run(home=at_home(world, hub)))
+    assert [finding["where"]["name"] for finding in result["findings"]] == [f"{world.models_name}/newer"]
+    assert result["notes"] == [
+        "1 of 2 older commits of baselines were looked up on GitHub: the others may not be on the default branch"
+    ]
 
 
 def test_audit_baselines__no_credentials_and_no_word_of_the_job__could_not_look(world: World) -> None:
     world.best()
-    result = audit_baselines.audit_baselines(world.clearml, world.run())
+    result = audit_baselines.audit_baselines(world.agent, world.run())
     assert (result["findings"], result["notes"]) == ([], [])
     assert "the steps' agent has no GITHUB_TOKEN" in result["unseen"][0]
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["the-job-read-main", "nobody-knows-main"])
+@pytest.mark.parametrize("known", [True, False], ids=["the-job-read-main", "main-is-unknown"])
 def test_audit_baselines__token_that_is_refused__takes_the_jobs_word_or_could_not_look(
-    world: World, hub: Hub, monkeypatch: pytest.MonkeyPatch, told: bool
+    world: World, hub: Hub, monkeypatch: pytest.MonkeyPatch, known: bool
 ) -> None:
     monkeypatch.setenv("GITHUB_TOKEN", "ghs_expired")
     world.best()
-    home = replace(at_home(world, hub), recent=("b" * 40,) if told else ())
-    result = audit_baselines.audit_baselines(world.clearml, world.run(home=home))
-    assert (result["findings"], len(result["notes"]), len(result["unseen"])) == ([], told, not told)
+    home = replace(at_home(world, hub), recent=("b" * 40,) if known else ())
+    result = audit_baselines.audit_baselines(world.agent, world.run(home=home))
+    assert (result["findings"], len(result["notes"]), len(result["unseen"])) == ([], known, not known)
     assert "401" in [*result["notes"], *result["unseen"]][0]
 
 
 def test_audit_baselines__agent_that_cannot_ask__notes_bests_that_the_job_knows_nothing_of(world: World) -> None:
     world.best()
     home = replace(world.audit.home, recent=("c" * 40,))
-    result = audit_baselines.audit_baselines(world.clearml, world.run(home=home))
+    result = audit_baselines.audit_baselines(world.agent, world.run(home=home))
     assert (kinds(result), result["unseen"]) == ([("unknown_commit", "note")], [])
 
 
@@ -266,134 +280,127 @@ def test_audit_baselines__no_list__takes_this_repositorys_bests_and_the_projects
     for arguments in ({}, {"project": value}):  # the draft of `register`, and a check that was started from it
         given = {"type": "controller", "project": checks, "hyperparams": {"Args": arguments}}
         world.client.call("tasks.create", name="pr_check", **given)
-    result = audit_baselines.audit_baselines(world.clearml, world.run(projects=()))
+    result = audit_baselines.audit_baselines(world.agent, world.run(projects=()))
     assert (kinds(result), result["projects"], result["bests"]) == ([("no_best", "note")], 2, 1)
     assert empty["id"] in result["findings"][0]["where"]["url"]
 
 
 def test_named__unknown_project__names_the_nearest(world: World) -> None:
-    every = audit_queries.projects(world.clearml)
+    every = project_lookup.all_projects(world.clearml)
     with pytest.raises(UsageError) as raised:
-        audit_queries.named(every, [f"{world.prefix} digit"])
+        project_lookup.named(every, [f"{world.prefix} digit"])
     assert f"did you mean '{world.prefix} digits'?" in str(raised.value)
 
 
 def test_named__star__is_all_below_and_no_pipelines(world: World) -> None:
     for name in ("a", "a/b", ".pipelines/x"):
         world.client.call("projects.create", name=f"{world.prefix} digits/{name}")
-    found = audit_queries.named(audit_queries.projects(world.clearml), [f"{world.prefix} digits/*"])
-    assert sorted(one.name.removeprefix(world.models_name) for one in found) == ["/a", "/a/b"]
+    found = project_lookup.named(project_lookup.all_projects(world.clearml), [f"{world.prefix} digits/*"])
+    assert sorted(project.name.removeprefix(world.models_name) for project in found) == ["/a", "/a/b"]
 
 
 # --- leftovers, queues, templates ---------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("quick")
 def test_audit_leftovers__probe_of_a_dead_run__is_ended_and_its_unmarked_clone_is_not(world: World) -> None:
     dead = world.run(ended=True)
     probe, clone = world.task(end="started", parent=dead.id), world.task(end="started", parent=dead.id)
-    clearml_session.mark(world.clearml, probe, run=dead.id, purpose="probe")
-    result = audit_leftovers.audit_leftovers(world.clearml, world.run(queues=()))
-    told = {one["where"]["url"]: one["kind"] for one in result["findings"] if "leftover" in one["kind"]}
-    assert sorted(told.values()) == ["leftover", "unmarked_leftover"]
+    ownership.mark(world.clearml, probe, run=dead.id, purpose="probe")
+    result = audit_leftovers.audit_leftovers(world.agent, world.run(queues=()))
+    found = [finding["kind"] for finding in result["findings"] if "leftover" in finding["kind"]]
+    assert sorted(found) == ["leftover", "unmarked_leftover"]
     assert (world.status(probe), world.status(clone)) == ("stopped", "in_progress")
     assert "archived" in world.client.call("tasks.get_by_id", task=probe)["task"]["system_tags"]
     world.client.call("tasks.stopped", task=clone, force=True)
 
 
-@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("deleted", [True, False], ids=["deleted-run", "dead-run"])
 def test_audit_leftovers__queued_step_of_a_run__is_taken_off_its_queue(world: World, deleted: bool) -> None:
     queue = world.client.call("queues.create", name=f"{world.prefix} steps")["id"]
     dead = world.run(ended=True)
     step, clone = (world.task(end=None, parent=dead.id, project=world.pipelines) for _ in range(2))
-    clearml_session.mark(world.clearml, step, run=dead.id, purpose="step")
+    ownership.mark(world.clearml, step, run=dead.id, purpose="step")
     for task in (step, clone):
         world.client.call("tasks.enqueue", task=task, queue=queue)
     if deleted:
         world.client.call("tasks.delete", task=dead.id, force=True)
-    result = audit_leftovers.audit_leftovers(world.clearml, world.run(queues=()))
-    told = [(one["kind"], one["said"]) for one in result["findings"] if "leftover" in one["kind"]]
-    assert [kind for kind, _ in told] == ["leftover", "unmarked_leftover"]
-    assert all(f"run {dead.id}" in said and ("is gone" if deleted else "has ended") in said for _, said in told)
+    result = audit_leftovers.audit_leftovers(world.agent, world.run(queues=()))
+    found = [(finding["kind"], finding["said"]) for finding in result["findings"] if "leftover" in finding["kind"]]
+    assert [kind for kind, _ in found] == ["leftover", "unmarked_leftover"]
+    assert all(f"run {dead.id}" in text and ("was deleted" if deleted else "has ended") in text for _, text in found)
     assert (world.status(step), world.status(clone)) == ("stopped", "queued")
-    assert [one["task"] for one in world.client.call("queues.get_by_id", queue=queue)["queue"]["entries"]] == [clone]
+    entries = world.client.call("queues.get_by_id", queue=queue)["queue"]["entries"]
+    assert [entry["task"] for entry in entries] == [clone]
     world.client.call("tasks.dequeue", task=clone)
 
 
-@pytest.mark.usefixtures("quick")
 def test_audit_leftovers__clean_up_is_off__only_names_them(world: World) -> None:
     dead = world.run(ended=True)
     probe = world.task(end="started", parent=dead.id)
-    clearml_session.mark(world.clearml, probe, run=dead.id, purpose="probe")
-    result = audit_leftovers.audit_leftovers(world.clearml, world.run(queues=(), clean_up=False))
+    ownership.mark(world.clearml, probe, run=dead.id, purpose="probe")
+    result = audit_leftovers.audit_leftovers(world.agent, world.run(queues=(), clean_up=False))
     assert ("leftover", "finding") in kinds(result)
     assert world.status(probe) == "in_progress"
     world.client.call("tasks.stopped", task=probe, force=True)
 
 
-@pytest.mark.usefixtures("quick")
 def test_audit_leftovers__living_runs_and_other_repositories__are_not_touched(world: World) -> None:
     others = world.client.call("projects.create", name=f"{world.prefix} CI/else/where/.pipelines/pr_check")["id"]
     dead_elsewhere, alive = world.run(ended=True, pipeline=others), world.run()
     tasks = [world.task(end="started", parent=run.id) for run in (dead_elsewhere, alive)]
     for task, run in zip(tasks, (dead_elsewhere, alive), strict=True):
-        clearml_session.mark(world.clearml, task, run=run.id, purpose="probe")
-    result = audit_leftovers.audit_leftovers(world.clearml, world.run(queues=()))
-    assert [one for one in result["findings"] if "leftover" in one["kind"]] == []
+        ownership.mark(world.clearml, task, run=run.id, purpose="probe")
+    result = audit_leftovers.audit_leftovers(world.agent, world.run(queues=()))
+    assert [finding for finding in result["findings"] if "leftover" in finding["kind"]] == []
     assert [world.status(task) for task in tasks] == ["in_progress", "in_progress"]
     for task in tasks:
         world.client.call("tasks.stopped", task=task, force=True)
 
 
-@pytest.mark.usefixtures("quick")
 def test_audit_leftovers__superseded_controller_that_lives_on__is_ended_with_its_steps(world: World) -> None:
     stale, newer = world.run(), world.run()
     step = world.task(end="started", parent=stale.id, project=world.pipelines)
-    clearml_session.mark(world.clearml, step, run=stale.id, purpose="step")
+    ownership.mark(world.clearml, step, run=stale.id, purpose="step")
     superseded(world, stale.id, f"{newer.id} instead of {stale.id}")
-    result = audit_leftovers.audit_leftovers(world.clearml, world.run(queues=()))
-    (found,) = (one for one in result["findings"] if stale.id in one["where"]["url"])
+    result = audit_leftovers.audit_leftovers(world.agent, world.run(queues=()))
+    (found,) = (finding for finding in result["findings"] if stale.id in finding["where"]["url"])
     assert found["kind"] == "leftover" and f"the newer run {newer.id} superseded it;" in found["said"]
     assert [world.status(task) for task in (stale.id, step, newer.id)] == ["stopped", "stopped", "in_progress"]
 
 
 def superseded(world: World, run: str, by: str) -> None:
-    clearml_session.set_properties(world.clearml, run, {pipeline_runs.SUPERSEDED: by})
+    task_parameters.set_properties(world.clearml, run, {pipeline_runs.SUPERSEDED: by})
 
 
-@pytest.mark.usefixtures("quick")
 def test_audit_leftovers__rerun_of_a_superseded_controller__is_not_superseded_itself(world: World) -> None:
-    stale, again = world.run(ended=True), world.run()
-    superseded(world, again.id, f"{world.run(ended=True).id} instead of {stale.id}")  # what its clone copied
-    result = audit_leftovers.audit_leftovers(world.clearml, world.run(queues=()))
-    assert [one for one in result["findings"] if "leftover" in one["kind"]] == []
-    assert world.status(again.id) == "in_progress"
+    stale, rerun = world.run(ended=True), world.run()
+    superseded(world, rerun.id, f"{world.run(ended=True).id} instead of {stale.id}")  # what its clone copied
+    result = audit_leftovers.audit_leftovers(world.agent, world.run(queues=()))
+    assert [finding for finding in result["findings"] if "leftover" in finding["kind"]] == []
+    assert world.status(rerun.id) == "in_progress"
 
 
-@pytest.mark.usefixtures("quick")
 def test_audit_leftovers__queue__is_found_without_workers_and_with_a_long_wait(world: World) -> None:
     queue = world.client.call("queues.create", name=f"{world.prefix} queue")["id"]
     waiting = world.task(end=None)
     world.client.call("tasks.enqueue", task=waiting, queue=queue)
-    assert ("no_workers", "finding") in kinds(audit_leftovers.audit_leftovers(world.clearml, world.run()))
+    assert ("no_workers", "finding") in kinds(audit_leftovers.audit_leftovers(world.agent, world.run()))
     world.client.call("workers.register", worker=f"{world.prefix}-worker", queues=[queue])
-    assert kinds(audit_leftovers.audit_leftovers(world.clearml, world.run(longest_wait=0.001))) == [
+    assert kinds(audit_leftovers.audit_leftovers(world.agent, world.run(longest_wait=0.001))) == [
         ("long_wait", "finding")
     ]
-    assert kinds(audit_leftovers.audit_leftovers(world.clearml, world.run())) == []
+    assert kinds(audit_leftovers.audit_leftovers(world.agent, world.run())) == []
     world.client.call("tasks.dequeue", task=waiting)
 
 
-@pytest.mark.usefixtures("quick")
 def test_audit_leftovers__drafts_of_older_versions__are_a_note_and_newer_ones_are_not(world: World) -> None:
     for commit, mark in (("e" * 40, True), ("f" * 40, True), ("d" * 40, False), ("c" * 40, True)):
         script = {"repository": CODE, "version_num": commit}
         draft = world.task(end=None, type="controller", project=world.pipelines, script=script)
         if mark:
-            world.client.call("tasks.edit", task=draft, runtime={pipeline_runs.TEMPLATE_MARK: draft})
-    result = audit_leftovers.audit_leftovers(world.clearml, world.run(queues=()))
-    (found,) = (one for one in result["findings"] if one["kind"] == "old_templates")
+            world.client.call("tasks.edit", task=draft, runtime={pipeline_templates.TEMPLATE_MARK: draft})
+    result = audit_leftovers.audit_leftovers(world.agent, world.run(queues=()))
+    (found,) = (finding for finding in result["findings"] if finding["kind"] == "old_templates")
     assert (found["severity"], found["said"][:26]) == ("note", "1 draft of old versions of")
 
 
@@ -406,7 +413,7 @@ def test_audit_probe__queue_without_workers__is_a_finding_and_launches_nothing(
     world.client.call("queues.create", name=f"{world.prefix} code")
     monkeypatch.setitem(EXTRA, "run_until", "first-iteration")
     monkeypatch.setitem(EXTRA, "run_queue", f"{world.prefix} code")
-    result = audit_probe.audit_probe(world.clearml, world.run(commit="a" * 40))
+    result = audit_probe.audit_probe(world.agent, world.run(commit="a" * 40))
     assert (result["outcome"], result["phase"], kinds(result)) == ("error", "queue", [("does_not_run", "finding")])
 
 
@@ -416,61 +423,60 @@ TRAIN = {"run_script": "train.py", "retrain": "2"}
 def test_audit_retrain__queue_without_workers__is_a_finding_and_trains_nothing(world: World) -> None:
     world.client.call("queues.create", name=f"{world.prefix} code")
     run = world.run(commit="a" * 40, edits={**TRAIN, "run_queue": f"{world.prefix} code"})
-    result = audit_retrain.audit_retrain(world.clearml, run)
+    result = audit_retrain.audit_retrain(world.agent, run)
     assert (result["tasks"], kinds(result), result["unseen"]) == ([], [("does_not_run", "finding")], [])
 
 
 def test_audit_retrain__without_a_gate__says_what_is_missing(world: World) -> None:
-    with pytest.raises(UsageError, match="gates is empty: give the metrics"):
-        audit_retrain.audit_retrain(world.clearml, world.run(gates=(), edits=TRAIN))
+    with pytest.raises(UsageError, match="gates is empty: name the metrics"):
+        audit_retrain.audit_retrain(world.agent, world.run(gates=(), edits=TRAIN))
 
 
-def reported(world: World, run: Run, *findings: dict[str, Any]) -> dict[str, Any]:
+def reported(world: World, run: Run, *findings: dict[str, Any]) -> Any:
     """The report of a run whose two steps found the same."""
     for name in ("audit_baselines", "audit_leftovers"):
         step = world.task(end="completed", name=name, parent=run.id, project=world.pipelines)
-        clearml_session.mark(world.clearml, step, run=run.id, purpose="step")
-        pipeline_runs.store_result(world.clearml, step, {"findings": findings, "notes": []})
-    return audit_report.audit_report(world.clearml, run)
+        ownership.mark(world.clearml, step, run=run.id, purpose="step")
+        run_results.store(world.clearml, step, {"findings": findings, "notes": []})
+    return audit_report.audit_report(world.agent, run)
 
 
 def issues(hub: Hub) -> list[tuple[str, str]]:
-    return [(one.state, one.title) for one in hub.repository.get_issues(state="all")]
+    return [(issue.state, issue.title) for issue in hub.repository.get_issues(state="all")]
 
 
 def test_audit_report__findings_then_none__opens_the_issue_and_closes_it(world: World, hub: Hub) -> None:
-    told = []
+    found = []
     for findings in ([FOUND], []):
         run = world.run(home=at_home(world, hub))
         result = reported(world, run, *findings)
         (issue,) = hub.repository.get_issues(state="all")
-        told.append((result["verdict"]["outcome"], issue.state, issue.title, result["comment_url"] == issue.html_url))
-    assert told == [
+        found.append((result["verdict"]["outcome"], issue.state, issue.title, result["comment_url"] == issue.html_url))
+    assert found == [
         ("regressed", "open", "ClearML CI audit: 2 findings", True),
-        ("passed", "closed", "ClearML CI audit: all is well", True),
+        ("passed", "closed", "ClearML CI audit: no findings", True),
     ]
-    artifact = pipeline_runs.run(world.clearml, run.id)
+    artifact = pipeline_runs.read(world.clearml, run.id)
     assert json.loads(json.dumps(result["verdict"]))["pipeline"]["id"] == artifact.id
 
 
 @pytest.mark.parametrize(
-    ("waited_for", "again", "warned"),
+    ("waited_for", "rerun", "warned"),
     [
-        pytest.param(True, False, False, id="a job waits and speaks"),
-        pytest.param(False, False, True, id="nobody waits"),
+        pytest.param(True, False, False, id="a job waits and posts"),
+        pytest.param(False, False, True, id="no job waits"),
         pytest.param(True, True, True, id="rerun of one that was waited for"),
     ],
 )
 def test_audit_report__agent_without_credentials__warns_where_nobody_else_speaks(
-    world: World, waited_for: bool, again: bool, warned: bool
+    world: World, waited_for: bool, rerun: bool, warned: bool
 ) -> None:
     run = world.run(waited_for=waited_for, edits=ORIGIN)
-    result = reported(world, world.run(waited_for=waited_for, edits=ORIGIN) if again else run, FOUND)
-    said = [
-        one for one in result["verdict"]["warnings"] if "Nothing was told on GitHub: the steps' agent has no" in one
-    ]
-    assert (len(said), len(result["warnings"]), result["posted"]) == (warned, warned, False)
-    assert all(one in result["markdown"] for one in ["Nothing was told"] * warned)
+    result = reported(world, world.run(waited_for=waited_for, edits=ORIGIN) if rerun else run, FOUND)
+    text = "Nothing was posted on GitHub: the steps' agent has no"
+    warnings = [warning for warning in result["verdict"]["warnings"] if text in warning]
+    assert (len(warnings), len(result["warnings"]), result["posted"]) == (warned, warned, False)
+    assert ("Nothing was posted" in result["markdown"]) or not warned
 
 
 def test_audit_report__edited_rerun__may_open_and_update_the_issue_but_never_closes_it(world: World, hub: Hub) -> None:
@@ -485,7 +491,7 @@ def test_audit_report__edited_rerun__may_open_and_update_the_issue_but_never_clo
     assert "longest_wait 3600 → 60" in well["verdict"]["rerun"]["said"]
     assert "the issue is left as it is" in well["verdict"]["warnings"][0]
     reported(world, world.run(home=home, edits=ORIGIN))
-    assert issues(hub) == [("closed", "ClearML CI audit: all is well")]
+    assert issues(hub) == [("closed", "ClearML CI audit: no findings")]
 
 
 def test_audit_report__rerun_whose_parameters_cannot_be_read__leaves_an_error_and_the_issue_alone(
@@ -493,20 +499,20 @@ def test_audit_report__rerun_whose_parameters_cannot_be_read__leaves_an_error_an
 ) -> None:
     home = at_home(world, hub)
     reported(world, world.run(home=home, edits=ORIGIN), FOUND)
-    again = world.run(home=home, edits={**ORIGIN, "retrain": "ten"})
-    result = audit_report.audit_report(world.clearml, again)
+    rerun = world.run(home=home, edits={**ORIGIN, "retrain": "ten"})
+    result: Any = audit_report.audit_report(world.agent, rerun)
     verdict = result["verdict"]
     assert (verdict["outcome"], verdict["exit_code"]) == ("error", 4)
     assert "the parameters of this rerun cannot be read: retrain is 'ten'" in verdict["exit_reason"]
     assert (verdict["rerun"]["changes"], result["fault"][:7]) == (["retrain 0 → ten"], "retrain")
     assert issues(hub) == [("open", "ClearML CI audit: 2 findings")]
-    artifacts = world.client.call("tasks.get_by_id", task=again.id)["task"]["execution"]["artifacts"]
-    assert [one["key"] for one in artifacts] == ["verdict"]
+    artifacts = world.client.call("tasks.get_by_id", task=rerun.id)["task"]["execution"]["artifacts"]
+    assert [artifact["key"] for artifact in artifacts] == ["verdict"]
 
 
 def test_audit_report__first_run_whose_parameters_cannot_be_read__is_a_fault(world: World) -> None:
     with pytest.raises(UsageError, match="retrain is 'ten'"):
-        audit_report.audit_report(world.clearml, world.run(edits={**ORIGIN, "retrain": "ten"}))
+        audit_report.audit_report(world.agent, world.run(edits={**ORIGIN, "retrain": "ten"}))
 
 
 def test_audit_report__nobody_could_look__leaves_the_issue_open(world: World, hub: Hub) -> None:
@@ -514,10 +520,10 @@ def test_audit_report__nobody_could_look__leaves_the_issue_open(world: World, hu
     reported(world, world.run(home=home), FOUND)
     run = world.run(home=home)
     step = world.task(end="completed", name="audit_probe", parent=run.id, project=world.pipelines)
-    clearml_session.mark(world.clearml, step, run=run.id, purpose="step")
-    pipeline_runs.store_result(world.clearml, step, {"findings": [], "notes": [], "unseen": ["it is dark"]})
+    ownership.mark(world.clearml, step, run=run.id, purpose="step")
+    run_results.store(world.clearml, step, {"findings": [], "notes": [], "unseen": ["it is dark"]})
     assert reported(world, run)["verdict"]["outcome"] == "inconclusive"
-    assert issues(hub) == [("open", "ClearML CI audit: it could not look at everything")]
+    assert issues(hub) == [("open", "ClearML CI audit: incomplete")]
 
 
 ORIGIN = {"_origin": "0123456789abcdef" * 2}
@@ -528,4 +534,4 @@ FOUND = {"kind": "no_workers", "severity": "finding", "where": WHERE, "said": "s
 def test_audit_report__run_of_another_repositorys_project__is_refused(world: World) -> None:
     run = world.run(home=replace(world.audit.home, repository="else/where"))
     with pytest.raises(UsageError, match="must not report to the repository 'else/where'"):
-        audit_report.audit_report(world.clearml, run)
+        audit_report.audit_report(world.agent, run)

@@ -5,15 +5,17 @@ from typing import Any
 
 import pytest
 
-from clearml_ci.clearml_api import pipeline_runs
+from clearml_ci.clearml_api import ownership, pipeline_runs, run_results
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.session import ClearML
-from clearml_ci.core.comparability import Alike
+from clearml_ci.core.comparability import MatchRules
 from clearml_ci.core.gate import Gate
+from clearml_ci.operations import chart_curves
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
 from sandbox.runtime.clearml_access import Client
-from steps import compare, report
+from steps import compare
+from tests.gateways import services
 
 REPOSITORY = "https://github.com/o/n.git"
 ACCURACY = Gate("accuracy", "validation", tolerance=3.0)
@@ -52,19 +54,19 @@ class World:
     def best(self, accuracy: list[float], **more: Any) -> str:
         return self.task(accuracy, tags=["Best"], **more)
 
-    def compare(self, *gates: Gate, main: str | None = None, **changes: Any) -> dict[str, Any]:
-        asked = replace(CHECK, project=self.name, gates=gates or CHECK.gates, **changes)
-        items = {n: {"section": "Args", "name": n, "value": v} for n, v in asked.to_arguments().items()}
+    def compare(self, *gates: Gate, main: str | None = None, **changes: Any) -> Any:
+        check = replace(CHECK, project=self.name, gates=gates or CHECK.gates, **changes)
+        items = {n: {"section": "Args", "name": n, "value": v} for n, v in check.to_arguments().items()}
         run = self.client.call(
             "tasks.create", name="pr_check", type="controller", project=self.project, hyperparams={"Args": items}
         )["id"]
         step = self.client.call(
             "tasks.create", name="find_task", type="data_processing", project=self.project, parent=run
         )["id"]
-        clearml_session.mark(self.clearml, step, run=run, purpose="step")
+        ownership.mark(self.clearml, step, run=run, purpose="step")
         candidate = {"id": self.candidate, "project_id": self.project}
-        pipeline_runs.store_result(self.clearml, step, {"candidate": candidate, "main_baseline": main})
-        return compare.compare(self.clearml, pipeline_runs.run(self.clearml, run))
+        run_results.store(self.clearml, step, {"candidate": candidate, "main_baseline": main})
+        return compare.compare(services.of_agent(self.clearml), pipeline_runs.read(self.clearml, run))
 
 
 def _event(task: str, title: str, series: str, iteration: int, value: float) -> dict[str, Any]:
@@ -86,30 +88,30 @@ def world(client: Client, prefix: str, user_environment: dict[str, str]) -> Worl
 def test_compare__advisory_gate_that_fails__does_not_turn_the_verdict(world: World) -> None:
     best = world.best([0.91], latency=19.0)
     result = world.compare(ACCURACY, LATENCY)
-    assert (result["outcome"], result["reason"]) == ("passed", "accuracy/validation holds within 3 % of the best")
-    assert [(one["outcome"], one["required"]) for one in result["gates"]] == [("passed", True), ("regressed", False)]
+    assert (result["outcome"], result["reason"]) == ("passed", "accuracy/validation is within 3 % of the baseline")
+    assert [(row["outcome"], row["required"]) for row in result["gates"]] == [("passed", True), ("regressed", False)]
     assert (result["baseline"]["id"], result["gates"][1]["value"]) == (best, 25.0)
 
 
 def test_compare__bests_of_which_each_is_best_at_one_metric__each_gate_takes_its_own(world: World) -> None:
     accurate, fast = world.best([0.89], latency=30.0), world.best([0.5], latency=24.5)
     result = world.compare(ACCURACY, replace(LATENCY, maximum=None))
-    assert [one["baseline_task"] for one in result["gates"]] == [accurate, fast]
-    assert "2 tasks carry the tag 'Best'; the best of them counts." in result["warnings"]
+    assert [row["baseline_task"] for row in result["gates"]] == [accurate, fast]
+    assert "2 tasks carry the tag 'Best': the best value of each metric counts." in result["warnings"]
 
 
 def test_compare__dataset_that_must_be_alike__is_inconclusive_and_names_it(world: World) -> None:
     world.best([0.8], hyperparams=args(dataset="b", seed="1"))
-    result = world.compare(alike=Alike(hyperparameters=("Args/dataset",)))
-    assert (result["outcome"], result["reason"]) == ("inconclusive", "not like for like: Args/dataset is a, was b")
-    assert [(one["name"], one["matters"]) for one in result["differences"]] == [("Args/dataset", True)]
+    result = world.compare(alike=MatchRules(hyperparameters=("Args/dataset",)))
+    assert (result["outcome"], result["reason"]) == ("inconclusive", "not comparable: Args/dataset is a, was b")
+    assert [(row["name"], row["matters"]) for row in result["differences"]] == [("Args/dataset", True)]
     assert result["gates"][0]["value"] == 0.9
 
 
 def test_compare__difference_that_only_warns__is_said_and_judged(world: World) -> None:
     world.best([0.8], hyperparams=args(dataset="b", seed="1"))
-    result = world.compare(alike=Alike(hyperparameters=("Args/*",), difference="warn"))
-    assert (result["outcome"], result["warnings"]) == ("improved", ["Not like for like: Args/dataset is a, was b."])
+    result = world.compare(alike=MatchRules(hyperparameters=("Args/*",), difference="warn"))
+    assert (result["outcome"], result["warnings"]) == ("improved", ["Not comparable: Args/dataset is a, was b."])
 
 
 def test_compare__difference_that_nobody_asked_for__is_listed_only(world: World) -> None:
@@ -125,13 +127,13 @@ def test_compare__best_with_uncommitted_changes__is_used_and_named(world: World)
     best = world.best([0.95], diff="changed")
     result = world.compare()
     assert (result["outcome"], result["baseline"]["id"]) == ("regressed", best)
-    assert result["warnings"] == [f"The best task (train, {best}) has uncommitted changes: nobody can run it again."]
+    assert result["warnings"] == [f"The baseline (train, {best}) has uncommitted changes: its run cannot be repeated."]
 
 
 def test_compare__best_that_was_archived__is_an_error_for_every_gate(world: World, client: Client) -> None:
     client.call("tasks.archive", tasks=[world.best([0.95])])
     result = world.compare(ACCURACY, LATENCY)
-    assert (result["outcome"], {one["outcome"] for one in result["gates"]}) == ("error", {"error"})
+    assert (result["outcome"], {row["outcome"] for row in result["gates"]}) == ("error", {"error"})
     assert "is archived" in result["reason"]
 
 
@@ -162,20 +164,22 @@ def test_compare__main__is_shown_beside_the_best_and_decides_nothing(world: Worl
 
 def test_curves__of_the_report__are_the_candidates_and_its_gates_bests(world: World) -> None:
     best = world.best([0.7, 0.8], latency=19.0)
-    asked = replace(CHECK, gates=(LATENCY, ACCURACY))
-    document = {"candidate": {"id": world.candidate}, "gates": world.compare(*asked.gates)["gates"]}
-    (drawn,) = report.curves(world.clearml, asked, document).items()
+    check = replace(CHECK, gates=(LATENCY, ACCURACY))
+    document: Any = {"candidate": {"id": world.candidate}, "gates": world.compare(*check.gates)["gates"]}
+    (drawn,) = chart_curves.read(world.clearml, check, document).items()
     assert document["gates"][1]["baseline_task"] == best
     assert [round(value, 6) for _, value in drawn[1].candidate] == [0.5, 0.9, 0.85]
     assert (drawn[0], [round(value, 6) for _, value in drawn[1].baseline]) == (1, [0.7, 0.8])
-    assert report.curves(world.clearml, asked, {**document, "candidate": {"id": "0" * 32}}) == {}
-    assert report.curves(world.clearml, asked, {"candidate": None, "gates": []}) == {}
+    gone: Any = {**document, "candidate": {"id": "0" * 32}}
+    none: Any = {"candidate": None, "gates": []}
+    assert chart_curves.read(world.clearml, check, gone) == {}
+    assert chart_curves.read(world.clearml, check, none) == {}
 
 
 def test_compare__best_above_last__is_warned_about(world: World) -> None:
     world.best([0.9])
-    said = "accuracy/validation was 0.9 at its best, but ended at 0.85, which would not hold"
-    assert world.compare()["warnings"] == [said]
+    warning = "accuracy/validation was 0.9 at its best, but ended at 0.85, which would not hold"
+    assert world.compare()["warnings"] == [warning]
 
 
 def test_compare__any_number_of_gates__costs_the_same_requests(world: World) -> None:

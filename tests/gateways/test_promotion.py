@@ -1,4 +1,4 @@
-"""The best's tag moves on a ClearML server: once, whatever is interrupted, repeated, or done by two at once."""
+"""The baseline's tag moves on a ClearML server: once, though it is interrupted, repeated, or moved concurrently."""
 
 import contextlib
 import itertools
@@ -12,19 +12,23 @@ from typing import Any
 
 import pytest
 
-from clearml_ci.clearml_api import best_tag, pipeline_runs, promotion_ledger, task_records
+from clearml_ci.clearml_api import best_tag, pipeline_runs, promotion_ledger, run_results, task_records
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.core import poll
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
+from clearml_ci.core.poll import Clock
 from clearml_ci.job import start
-from clearml_ci.operations import promote as moving
-from clearml_ci.operations import tag_transfer
+from clearml_ci.operations import promote as promotions
+from clearml_ci.operations.services import Services
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
 from sandbox.runtime.clearml_access import Client
 from sandbox.testing.hub import FULL_NAME, JOB, proposed
 from steps import compare
 from steps import promote as promote_step
+from tests.clock import fast_clock
+from tests.gateways import services
 from tests.gateways.conftest import COMMIT, Project
 
 TAG = "Best"
@@ -43,10 +47,15 @@ class Watched(ClearML):
     before: Callable[[int], None] = lambda number: None  # noqa: ARG005
     sent: int = 0
 
-    def call(self, endpoint: str, **request: Any) -> dict[str, Any]:
+    def call(self, endpoint: str, **request: Any) -> Any:
         self.before(self.sent)
         self.sent += 1
         return super().call(endpoint, **request)
+
+
+def _services(clearml: ClearML, clock: Clock | None = None) -> Services:
+    """Of an agent whose waits take no time, and seem long to it: the run that it waits for does not go on meanwhile."""
+    return services.of_agent(clearml, clock=clock or fast_clock(speed=100))
 
 
 class DiedError(Exception):
@@ -67,9 +76,9 @@ class World:
         self.project.report(task, 0.1, accuracy)
         return task
 
-    def run(self, asked: Check = CHECK, *, pipeline: str = "promote", end: str = "") -> pipeline_runs.Run:
-        asked = replace(asked, project=asked.project or self.project.name)
-        items = {n: {"section": "Args", "name": n, "value": v} for n, v in asked.to_arguments().items()}
+    def run(self, check: Check = CHECK, *, pipeline: str = "promote", end: str = "") -> pipeline_runs.Run:
+        check = replace(check, project=check.project or self.project.name)
+        items = {n: {"section": "Args", "name": n, "value": v} for n, v in check.to_arguments().items()}
         run = self.client.call(
             "tasks.create",
             name=pipeline,
@@ -80,28 +89,26 @@ class World:
         if end:
             self.client.call("tasks.started", task=run)
             self.client.call(f"tasks.{end}", task=run)
-        return pipeline_runs.run(self.clearml, run)
+        return pipeline_runs.read(self.clearml, run)
 
-    def promote(self, asked: Check = CHECK) -> dict[str, Any]:
-        return promote_step.promote(self.clearml, self.run(asked))
+    def promote(self, check: Check = CHECK) -> Any:
+        return promote_step.promote(services.of_agent(self.clearml), self.run(check))
 
-    def move(
-        self, task: str, asked: Check = CHECK, *, session: ClearML | None = None, goes_on: bool = False
-    ) -> dict[str, Any]:
+    def move(self, task: str, check: Check = CHECK, *, session: ClearML | None = None, goes_on: bool = False) -> Any:
         """`goes_on`: an agent is at its step, as far as anyone else can see."""
-        recorded, run = task_records.recorded_task(self.clearml, task), self.run(asked)
+        recorded, run = task_records.read(self.clearml, task), self.run(check)
         for started in [run.id, self.project.step(run.id, "promote")] if goes_on else []:
             self.client.call("tasks.started", task=started)
-        return moving.promote(session or self.clearml, run, asked, recorded)
+        return promotions.promote(_services(session or self.clearml), run, check, recorded)
 
-    def rollback(self) -> dict[str, Any]:
+    def rollback(self) -> Any:
         return self.promote(replace(CHECK, action="rollback"))
 
-    def undo(self, asked: Check = CHECK, *, session: ClearML | None = None) -> dict[str, Any]:
-        asked = replace(asked, action="rollback", project=self.project.name)
-        return moving.rollback(session or self.clearml, self.run(asked), asked)
+    def undo(self, check: Check = CHECK, *, session: ClearML | None = None, clock: Clock | None = None) -> Any:
+        check = replace(check, action="rollback", project=self.project.name)
+        return promotions.rollback(_services(session or self.clearml, clock), self.run(check), check)
 
-    def interrupted(self, task: str, asked: Check = CHECK) -> None:
+    def interrupted(self, task: str, check: Check = CHECK) -> None:
         """A promotion that dies before it takes the tag from the old best."""
 
         def die(_: int) -> None:
@@ -109,7 +116,7 @@ class World:
                 raise DiedError
 
         with pytest.raises(DiedError):
-            self.move(task, asked, session=self.watched(die))
+            self.move(task, check, session=self.watched(die))
 
     def tagged(self, tag: str = TAG) -> list[str]:
         found = self.client.call("tasks.get_all", project=[self.project.id], tags=[tag], only_fields=["id"])
@@ -191,7 +198,7 @@ def test_promote__only_advisory_gates__keeps_the_tag_as_without_any(world: World
     world.trained(0.9)
     advisory = replace(CHECK, gates=(replace(GATE, required=False),))
     result = world.promote(advisory)
-    assert result["reason"] == "the tag stays where it is: no required gate says which model is better"
+    assert result["reason"] == "the tag stays where it is: no required gate defines which model is better"
     assert world.tagged() == [old]
     assert result["gates"][0]["outcome"] == "improved"
     assert world.promote(replace(advisory, promote="passing"))["promotion"]["moved"] is True
@@ -212,7 +219,7 @@ def test_promote__tagged_task__is_stamped_with_the_rule_that_it_is_ranked_by(wor
     world.promote()
     stamp = best_tag.stamps(world.clearml, [task])[task]
     assert stamp is not None
-    assert (stamp.rule.mode, stamp.rule.gates) == ("better", (replace(GATE, tolerance=0.0),))
+    assert (stamp.policy.mode, stamp.policy.gates) == ("better", (replace(GATE, tolerance=0.0),))
     clone = world.client.call("tasks.clone", task=task)["id"]
     assert best_tag.stamps(world.clearml, [clone])[clone] is None
 
@@ -220,7 +227,7 @@ def test_promote__tagged_task__is_stamped_with_the_rule_that_it_is_ranked_by(wor
 def test_promote__no_best_yet__is_the_first(world: World) -> None:
     new = world.trained(0.1)
     result = world.promote()
-    assert "it is the first best" in result["reason"]
+    assert "it is the first baseline" in result["reason"]
     assert (world.tagged(), result["promotion"]["from"]) == ([new], [])
 
 
@@ -237,7 +244,7 @@ def test_promote__check_that_judged_another_task__takes_that_one(world: World) -
     run = world.run(replace(CHECK, action="check", merge_commit=""), pipeline="pr_check", end="completed")
     step = world.project.step(run.id, "report")
     verdict = {"verdict": {"candidate": {"id": judged}}}
-    pipeline_runs.store_result(world.clearml, step, verdict)
+    run_results.store(world.clearml, step, verdict)
     world.promote()
     assert world.tagged() == [judged]
 
@@ -245,30 +252,30 @@ def test_promote__check_that_judged_another_task__takes_that_one(world: World) -
 def test_promote__checks_of_several_names__takes_the_task_that_its_own_name_judged(world: World) -> None:
     tasks = {name: world.trained(0.9) for name in ("digits", "letters")}
     for name, task in tasks.items():
-        asked = replace(CHECK, action="check", merge_commit="", name=name)
-        run = world.run(asked, pipeline="pr_check", end="completed")
+        check = replace(CHECK, action="check", merge_commit="", name=name)
+        run = world.run(check, pipeline="pr_check", end="completed")
         judged = {"verdict": {"candidate": {"id": task}}}
-        pipeline_runs.store_result(world.clearml, world.project.step(run.id, "report"), judged)
+        run_results.store(world.clearml, world.project.step(run.id, "report"), judged)
     world.promote(replace(CHECK, name="digits"))
     assert world.tagged() == [tasks["digits"]]
     (move,) = promotion_ledger.moves(world.clearml, world.run().project)
     assert move.name == "digits"
 
 
-def at_the_check(world: World, task: str, asked: Check, *, remote: str = "", compared: bool = True) -> dict[str, Any]:
+def at_the_check(world: World, task: str, check: Check, *, remote: str = "", compared: bool = True) -> Any:
     """The step `promote` of a check whose other steps have ended; `remote` is the outcome of its remote run."""
-    asked = replace(
-        asked, action="check", merge_commit="", promote="on-pass", until="first-iteration" if remote else "off"
+    check = replace(
+        check, action="check", merge_commit="", promote="on-pass", until="first-iteration" if remote else "off"
     )
-    run = world.run(asked, pipeline="pr_check")
+    run = world.run(check, pipeline="pr_check")
     found = {"candidate": {"id": task, "project_id": world.project.id}}
-    pipeline_runs.store_result(world.clearml, world.project.step(run.id, "find_task"), found)
+    run_results.store(world.clearml, world.project.step(run.id, "find_task"), found)
     if remote:
-        pipeline_runs.store_result(world.clearml, world.project.step(run.id, "remote_run"), {"outcome": remote})
-    if compared and asked.gates:
+        run_results.store(world.clearml, world.project.step(run.id, "remote_run"), {"outcome": remote})
+    if compared and check.gates:
         step = world.project.step(run.id, "compare")
-        pipeline_runs.store_result(world.clearml, step, compare.compare(world.clearml, run))
-    return promote_step.promote(world.clearml, run)
+        run_results.store(world.clearml, step, compare.compare(services.of_agent(world.clearml), run))
+    return promote_step.promote(services.of_agent(world.clearml), run)
 
 
 def test_promote__on_pass__moves_at_the_check_itself(world: World) -> None:
@@ -312,12 +319,12 @@ def test_promote__judged_task_in_another_project__is_refused_before_anything_is_
     judged = replace(world, project=replace(world.project, id=elsewhere)).trained(0.9)
     checked = world.run(replace(CHECK, action="check", merge_commit=""), pipeline="pr_check", end="completed")
     verdict = {"verdict": {"candidate": {"id": judged}}}
-    pipeline_runs.store_result(world.clearml, world.project.step(checked.id, "report"), verdict)
+    run_results.store(world.clearml, world.project.step(checked.id, "report"), verdict)
     with pytest.raises(UsageError) as raised:
         world.promote()
     assert str(raised.value) == (
         f"the tag stays where it is: the task {judged} is in the project '{world.project.name} elsewhere', "
-        f"and the best is looked for in '{world.project.name}'"
+        f"but baselines are taken from '{world.project.name}'"
     )
     assert (world.tagged(), world.tagged("main_branch")) == ([old], [])
     with pytest.raises(UsageError, match="is in the project"):
@@ -340,7 +347,7 @@ def test_promote__best_deleted_since__is_an_error_and_rollback_helps(world: Worl
     world.trained(0.9)
     result = world.promote()
     assert result["outcome"] == "error"
-    assert f"no task carries the tag 'Best', which was given to the task {best}" in result["reason"]
+    assert f"no task carries the tag 'Best', which a promotion gave to the task {best}" in result["reason"]
     assert world.tagged() == []
     world.rollback()
     assert world.tagged() == [first]
@@ -352,10 +359,10 @@ def test_compare__promoted_best_that_is_missing__is_an_error_and_no_first_model(
     world.client.call("tasks.update_tags", ids=[best], remove_tags=[TAG])
     run = world.run(replace(CHECK, action="check", merge_commit=""), pipeline="pr_check")
     candidate = {"id": world.trained(0.9), "project_id": world.project.id}
-    pipeline_runs.store_result(world.clearml, world.project.step(run.id, "find_task"), {"candidate": candidate})
-    result = compare.compare(world.clearml, run)
+    run_results.store(world.clearml, world.project.step(run.id, "find_task"), {"candidate": candidate})
+    result = compare.compare(services.of_agent(world.clearml), run)
     assert result["outcome"] == "error"
-    assert "the best is missing" in result["reason"]
+    assert "which a promotion gave to the task" in result["reason"]
 
 
 def test_promote__archived_best__is_an_error_and_moves_nothing(world: World) -> None:
@@ -395,7 +402,7 @@ def test_promote__rerun_of_an_older_merge__does_not_move_the_tag_back(world: Wor
 
 
 def test_promote__tagged_beside_a_better_one__leaves_the_tag_to_that_one(world: World) -> None:
-    """What an interrupted run left, before a better model was merged."""
+    """An interrupted run left this, before a better model was merged."""
     better = world.trained(0.95, commit=OLD_COMMIT, tags=(TAG,))
     world.trained(0.9, tags=(TAG,))
     assert world.promote()["promotion"]["moved"] is False
@@ -408,7 +415,7 @@ def test_promote__tag_that_cannot_be_read_back__takes_nothing_from_the_old_best(
 
     @dataclass
     class Forgetful(ClearML):
-        def call(self, endpoint: str, **request: Any) -> dict[str, Any]:
+        def call(self, endpoint: str, **request: Any) -> Any:
             return {} if endpoint == "tasks.update_tags" else super().call(endpoint, **request)
 
     with pytest.raises(ClearMLError, match="cannot be read back: nothing was taken from any other task"):
@@ -423,13 +430,13 @@ def test_promote__pull_request_as_github_has_it__must_be_merged_at_this_very_com
     monkeypatch.setenv("GITHUB_API_URL", hub.server.api_url)
     monkeypatch.setenv("GITHUB_TOKEN", hub.server.token("workflow", repository=FULL_NAME, permissions=JOB))
     pull = replace(PULL, repository=FULL_NAME, number=1, github_api=hub.server.api_url)
-    asked = replace(CHECK, pull_request=pull)
+    check = replace(CHECK, pull_request=pull)
     world.trained(0.9)
     with pytest.raises(UsageError, match=r"pull request #1 is not merged \(open\): the tag stays"):
-        world.promote(asked)
+        world.promote(check)
     hub.repository.get_pull(1).merge()
     with pytest.raises(UsageError, match=f"was merged at [0-9a-f]{{10}}, not at {COMMIT[:10]}"):
-        world.promote(asked)
+        world.promote(check)
     hub.server.stop()
     assert world.tagged() == []
 
@@ -446,7 +453,7 @@ def test_rollback__twice__goes_back_one_promotion_each(world: World) -> None:
         result = world.rollback()
         seen.append((result["outcome"], world.tagged()))
     assert seen == [("passed", [tasks[1]]), ("passed", [tasks[0]])]
-    with pytest.raises(UsageError, match="no earlier best can take it back \\(there was none before\\)"):
+    with pytest.raises(UsageError, match="no earlier baseline can take it back \\(there was none before\\)"):
         world.rollback()
     assert world.tagged() == [tasks[0]]
 
@@ -480,9 +487,9 @@ def test_rollback__from_the_run_of_another_pull_request__is_about_the_one_that_i
     old, new = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,)), world.trained(0.9)
     world.promote()
     other = replace(PULL, number=9)
-    asked = replace(CHECK, action="rollback", pull_request=other, commit="f" * 40, merge_commit="9" * 40)
-    told = world.promote(asked)["promotion"]
-    assert (told["pull_request"], told["commit"], told["merge_commit"]) == (7, COMMIT, MERGE)
+    check = replace(CHECK, action="rollback", pull_request=other, commit="f" * 40, merge_commit="9" * 40)
+    promotion = world.promote(check)["promotion"]
+    assert (promotion["pull_request"], promotion["commit"], promotion["merge_commit"]) == (7, COMMIT, MERGE)
     assert "rollback of pull request #7" in notes(world, old)
     assert "rollback of pull request #7" in notes(world, new)
 
@@ -500,7 +507,7 @@ def test_rollback__tag_moved_by_hand_since__is_refused_and_changes_nothing(world
     by_hand = world.trained(0.5, commit="e" * 40)
     world.client.call("tasks.update_tags", ids=world.tagged(), remove_tags=[TAG])
     world.client.call("tasks.update_tags", ids=[by_hand], add_tags=[TAG])
-    with pytest.raises(UsageError, match="somebody moved it by hand"):
+    with pytest.raises(UsageError, match="it was moved by hand since"):
         world.rollback()
     assert world.tagged() == [by_hand]
 
@@ -508,7 +515,7 @@ def test_rollback__tag_moved_by_hand_since__is_refused_and_changes_nothing(world
 @pytest.mark.parametrize(
     ("why", "words"),
     [
-        ("moved by hand", "somebody moved it by hand"),
+        ("moved by hand", "it was moved by hand since"),
         ("previous gone", "is gone"),
         ("first best", "there was none before"),
     ],
@@ -527,7 +534,7 @@ def test_rollback__by_the_trigger__is_refused_before_anything_is_started(
         world.client.call("tasks.delete", task=old, force=True)
     environ = {"GITHUB_REPOSITORY": "o/n", "CLEARML_CI_PIPELINE_PROJECT": f"{prefix} CI"}
     with pytest.raises(UsageError, match=words):
-        start.rollback(environ, began=0.0)
+        start.rollback(environ, poll.started(fast_clock()))
     assert world.tagged() == [by_hand if why == "moved by hand" else new]
 
 
@@ -541,7 +548,7 @@ def test_rollback__previous_best_deleted__is_refused_and_the_tag_stays(world: Wo
     assert world.tagged() == [new]
 
 
-# --- interrupted, repeated, two at once ---------------------------------------------------------------------
+# --- interrupted, repeated, concurrent -----------------------------------------------------------------------
 
 
 def test_promote__twice__moves_once(world: World) -> None:
@@ -565,13 +572,13 @@ def test_move__interrupted_at_any_request_and_repeated__ends_right_and_there_is_
 
 
 def _interrupted_at(world: World, number: int, action: str) -> bool:
-    """One move that dies at its request of this number, and its repetition; False where it had ended before."""
+    """One move that dies at its request of this number, and its repetition; False if it had ended before."""
     name = f"train {action} {number}"
-    asked = replace(CHECK, task_name=name, action=action)
+    check = replace(CHECK, task_name=name, action=action)
     old = world.trained(0.8, name=name, commit=OLD_COMMIT, tags=(TAG,))
     new = world.trained(0.9, name=name)
     if action == "rollback":
-        world.move(new, replace(asked, action="promote"))
+        world.move(new, replace(check, action="promote"))
 
     def die(at: int) -> None:
         assert {old, new} & {*world.tagged()}
@@ -580,9 +587,9 @@ def _interrupted_at(world: World, number: int, action: str) -> bool:
 
     def act(session: ClearML) -> None:
         if action == "rollback":
-            moving.rollback(session, world.run(asked), replace(asked, project=world.project.name))
+            promotions.rollback(_services(session), world.run(check), replace(check, project=world.project.name))
         else:
-            world.move(new, asked, session=session)
+            world.move(new, check, session=session)
 
     try:
         act(world.watched(die))
@@ -627,34 +634,33 @@ def test_promote__another_one_in_between__leaves_exactly_one_best(
 @pytest.mark.parametrize("interrupted", [False, True], ids=["done", "interrupted"])
 @pytest.mark.parametrize("first", ["promote", "rollback"])
 def test_rollback__promotion_of_another_one_at_once__leaves_exactly_one_best(
-    world: World, monkeypatch: pytest.MonkeyPatch, first: str, interrupted: bool
+    world: World, first: str, interrupted: bool
 ) -> None:
-    monkeypatch.setattr(tag_transfer, "PATIENCE", 0)  # the first one stands still while the second one acts
     for moment in itertools.count(1, 4):
-        asked = replace(CHECK, task_name=f"train {moment}")
-        old = world.trained(0.8, name=asked.task_name, commit=OLD_COMMIT, tags=(TAG,))
-        undone, new = (world.trained(value, name=asked.task_name) for value in (0.9, 0.95))
-        (world.interrupted if interrupted else world.move)(undone, asked)
+        check = replace(CHECK, task_name=f"train {moment}")
+        old = world.trained(0.8, name=check.task_name, commit=OLD_COMMIT, tags=(TAG,))
+        undone, new = (world.trained(value, name=check.task_name) for value in (0.9, 0.95))
+        (world.interrupted if interrupted else world.move)(undone, check)
 
-        def act(which: str, session: ClearML | None = None, *, new: str = new, asked: Check = asked) -> None:
+        def act(which: str, session: ClearML | None = None, *, new: str = new, check: Check = check) -> None:
             with contextlib.suppress(UsageError, ClearMLError):  # nothing to undo any more, or it waits for the other
                 if which == "rollback":
-                    world.undo(asked, session=session)
+                    world.undo(check, session=session)
                 else:
-                    world.move(new, asked, session=session, goes_on=True)
+                    world.move(new, check, session=session, goes_on=True)
 
         second = Once(lambda a=act: a("rollback" if first == "promote" else "promote"))  # type: ignore[misc]
         act(first, in_between(world, {old, undone, new}, moment, second))
         if not second.done:
             return
         if len({old, undone, new} & {*world.tagged()}) > 1:
-            act("rollback")  # it was told to run again
+            act("rollback")  # its message asks to run it again
         assert len({old, undone, new} & {*world.tagged()}) == 1
 
 
 @dataclass
 class Once:
-    """Something that somebody does, and whether they have."""
+    """Something to do once, and whether it is done."""
 
     act: Callable[[], object]
     done: bool = False
@@ -665,7 +671,7 @@ class Once:
 
 
 def in_between(world: World, tasks: set[str], moment: int, act: Once) -> Watched:
-    """A session in which somebody else acts before one request, and one of these tasks is the best before each."""
+    """A session in which another mover acts before one request, and one of these tasks is the best before each."""
 
     def look(at: int) -> None:
         assert tasks & {*world.tagged()}
@@ -679,7 +685,7 @@ def test_rollback__of_a_promotion_that_goes_on__waits_until_it_has_settled(world
     """It has read that the old best ranks lower, and will take the tag from it: not once the rollback is through."""
     old, new = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,)), world.trained(0.9)
     undone: list[dict[str, Any]] = []
-    undoing = threading.Thread(target=lambda: undone.append(world.undo()))
+    undoing = threading.Thread(target=lambda: undone.append(world.undo(clock=Clock())))
 
     def begin_to_undo() -> None:
         undoing.start()
@@ -692,7 +698,7 @@ def test_rollback__of_a_promotion_that_goes_on__waits_until_it_has_settled(world
 
     @dataclass
     class Watching(ClearML):
-        def call(self, endpoint: str, **request: Any) -> dict[str, Any]:
+        def call(self, endpoint: str, **request: Any) -> Any:
             if request.get("remove_tags") == [TAG] and not act.done:
                 act()
             return super().call(endpoint, **request)
@@ -701,7 +707,7 @@ def test_rollback__of_a_promotion_that_goes_on__waits_until_it_has_settled(world
     undoing.join(20)
     assert world.tagged() == [new]
     assert undone[0]["outcome"] == "error"
-    assert f"the task {new} became the best at the same time" in undone[0]["reason"]
+    assert f"the task {new} became the baseline concurrently" in undone[0]["reason"]
 
 
 def test_promote__tag_taken_by_hand_and_given_to_one_that_is_none__is_told_and_not_taken_for_lost(world: World) -> None:
@@ -710,7 +716,7 @@ def test_promote__tag_taken_by_hand_and_given_to_one_that_is_none__is_told_and_n
 
     @dataclass
     class Meddled(ClearML):
-        def call(self, endpoint: str, **request: Any) -> dict[str, Any]:
+        def call(self, endpoint: str, **request: Any) -> Any:
             if request.get("tags") == [TAG] and new in world.tagged():
                 world.client.call("tasks.update_tags", ids=[old, new], remove_tags=[TAG])
                 world.client.call("tasks.update_tags", ids=[draft], add_tags=[TAG])
@@ -721,15 +727,12 @@ def test_promote__tag_taken_by_hand_and_given_to_one_that_is_none__is_told_and_n
     assert world.tagged() == [draft]
 
 
-def test_rollback__promotion_that_hangs__is_told_and_leaves_a_best(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tag_transfer, "PATIENCE", 0)
+def test_rollback__promotion_that_hangs__is_told_and_leaves_a_best(world: World) -> None:
     old, new = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,)), world.trained(0.9)
 
     @dataclass
     class Dies(ClearML):
-        def call(self, endpoint: str, **request: Any) -> dict[str, Any]:
+        def call(self, endpoint: str, **request: Any) -> Any:
             if request.get("remove_tags") == [TAG]:
                 raise DiedError
             return super().call(endpoint, **request)
@@ -747,7 +750,7 @@ def test_rollback__promotion_that_hangs__is_told_and_leaves_a_best(
 def test_moves__cloned_run__does_not_count_as_a_move(world: World) -> None:
     new = world.trained(0.9)
     run = world.run()
-    moving.promote(world.clearml, run, CHECK, task_records.recorded_task(world.clearml, new))
+    promotions.promote(_services(world.clearml), run, CHECK, task_records.read(world.clearml, new))
     world.client.call("tasks.clone", task=run.id)
     assert world.ledger() == [("promote", "moved", new)]
 
@@ -763,7 +766,7 @@ def test_record__controllers_own_configuration__stays(world: World) -> None:
     new, run = world.trained(0.9), world.run()
     item = {"name": "Pipeline", "type": "json", "value": "{}"}
     world.client.call("tasks.edit", task=run.id, configuration={"Pipeline": item})
-    moving.promote(world.clearml, run, CHECK, task_records.recorded_task(world.clearml, new))
+    promotions.promote(_services(world.clearml), run, CHECK, task_records.read(world.clearml, new))
     stored = world.client.call("tasks.get_by_id", task=run.id)["task"]["configuration"]
     assert set(stored) == {"Pipeline", "ledger"}
     assert json.loads(stored["ledger"]["value"])["merge_commit"] == MERGE
@@ -774,7 +777,7 @@ def test_add_tag__server_without_update_tags__writes_what_it_read(world: World) 
 
     @dataclass
     class Older(ClearML):
-        def call(self, endpoint: str, **request: Any) -> dict[str, Any]:
+        def call(self, endpoint: str, **request: Any) -> Any:
             return super().call(endpoint.replace("update_tags", "update_tagz"), **request)
 
     older = Older(world.clearml.session)

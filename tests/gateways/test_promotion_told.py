@@ -1,4 +1,4 @@
-"""What a promotion and a rollback say on GitHub, and what a rerun of them may not: on a ClearML server and a GitHub."""
+"""The posts of a promotion and a rollback on GitHub, and those that a rerun must not make."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -7,19 +7,20 @@ from typing import Any
 
 import pytest
 
-from clearml_ci.clearml_api import pipeline_runs
-from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api import ownership, pipeline_runs, run_results
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
-from clearml_ci.job.reporter import Voice
+from clearml_ci.core.step_results import StepResult
+from clearml_ci.job.reporter import Reporter
 from clearml_ci.operations import publish
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
 from sandbox.runtime.clearml_access import Client
 from sandbox.testing.hub import FULL_NAME, JOB, Hub, git, proposed
 from steps import promote, report
+from tests.gateways import services
 from tests.gateways.conftest import Project
 from tests.gateways.job_session import signed_in
 
@@ -43,36 +44,36 @@ class World:
         pull = self.hub.repository.get_pull(1)
         described = PullRequest(FULL_NAME, 1, (ADDRESS,), self.hub.server.api_url, base="main", default_branch="main")
         gates = (Gate("accuracy", "validation"),)
-        asked = Check(pull.head.sha, described, self.project.name, "train", gates, "Best")
-        return replace(asked, action="promote", merge_commit=pull.merge_commit_sha)
+        check = Check(pull.head.sha, described, self.project.name, "train", gates, "Best")
+        return replace(check, action="promote", merge_commit=pull.merge_commit_sha)
 
-    def run(self, asked: Check, **edits: str) -> Run:
-        arguments = {**asked.to_arguments(), **edits, "_origin": NONCE}
+    def run(self, check: Check, **edits: str) -> Run:
+        arguments = {**check.to_arguments(), **edits, "_origin": NONCE}
         items = {name: {"section": "Args", "name": name, "value": value} for name, value in arguments.items()}
         run = self.client.call(
             "tasks.create", name="promote", type="controller", project=self.pipeline, hyperparams={"Args": items}
         )["id"]
         self.client.call("tasks.started", task=run)
-        return pipeline_runs.run(self.clearml, run)
+        return pipeline_runs.read(self.clearml, run)
 
-    def promoted(self, run: Run) -> dict[str, Any]:
-        """The two steps of a run; what the second one says."""
+    def promoted(self, run: Run) -> Any:
+        """Run the two steps of a run; return the result of the second."""
         step = self.client.call(
             "tasks.create", name="promote", type="data_processing", project=self.pipeline, parent=run.id
         )["id"]
-        clearml_session.mark(self.clearml, step, run=run.id, purpose="step")
+        ownership.mark(self.clearml, step, run=run.id, purpose="step")
         try:
-            result = promote.promote(self.clearml, run)
+            result: StepResult = promote.promote(services.of_agent(self.clearml), run)
         except UsageError as error:
             result = {"fault": str(error)}
-        pipeline_runs.store_result(self.clearml, step, result)
-        return report.report(self.clearml, run)
+        run_results.store(self.clearml, step, result)
+        return report.report(services.of_agent(self.clearml), run)
 
     def states(self, commit: str) -> list[str]:
-        return [one.state for one in self.hub.repository.get_commit(commit).get_statuses()]
+        return [item.state for item in self.hub.repository.get_commit(commit).get_statuses()]
 
     def comments(self, number: int) -> list[str]:
-        return [one.body for one in self.hub.repository.get_issue(number).get_comments()]
+        return [item.body for item in self.hub.repository.get_issue(number).get_comments()]
 
 
 @pytest.fixture
@@ -106,18 +107,18 @@ def test_promote__merged__is_told_at_the_merge_commit_and_that_nobody_checked_it
 
 def test_rollback__undone__has_a_line_in_the_comment_and_sets_no_status_at_all(world: World) -> None:
     world.promoted(world.run(world.check))
-    asked = replace(world.check, action="rollback")
-    job = Voice(signed_in(world.hub.server), asked)
-    job.status(state="pending", description="started", url="https://clearml.example")
-    job.started("https://clearml.example")
-    done = world.promoted(world.run(asked))
-    assert job.hub is not None
-    publish.verdict(job.hub, asked, done["verdict"], done["markdown"])
-    assert publish.check_run(job.hub, asked, done["verdict"], done["markdown"], started=job.check_run) == ""
+    check = replace(world.check, action="rollback")
+    job = Reporter(signed_in(world.hub.server), check)
+    job.set_status(state="pending", description="started", url="https://clearml.example")
+    job.start_check_run("https://clearml.example")
+    done = world.promoted(world.run(check))
+    assert job.github is not None
+    publish.verdict(job.github, check, done["verdict"], done["markdown"])
+    assert publish.check_run(job.github, check, done["verdict"], done["markdown"], started=job.check_run) == ""
     assert (done["verdict"]["outcome"], done["posted"], done["status_set"]) == ("passed", True, False)
-    assert world.states(asked.merge_commit) == ["success"]  # the promotion's own
-    runs = world.hub.repository.get_commit(asked.merge_commit).get_check_runs()
-    assert all("roll" not in str(one.output.title) for one in runs)
+    assert world.states(check.merge_commit) == ["success"]  # the promotion's own
+    runs = world.hub.repository.get_commit(check.merge_commit).get_check_runs()
+    assert all("roll" not in str(item.output.title) for item in runs)
     (comment,) = world.comments(1)
     assert "**Rolled back:**" in comment
 
@@ -127,8 +128,8 @@ def test_rollback__from_the_run_of_another_pull_request__is_told_where_the_undon
     world.hub.commit("second", file="second.py", onto="main")
     world.hub.repository.create_pull(title="Second", head="second", base="main", body="")
     elsewhere = replace(world.check.pull_request, number=2)
-    asked = replace(world.check, action="rollback", pull_request=elsewhere, commit=FOREIGN, merge_commit=FOREIGN)
-    done = world.promoted(world.run(asked))
+    check = replace(world.check, action="rollback", pull_request=elsewhere, commit=FOREIGN, merge_commit=FOREIGN)
+    done = world.promoted(world.run(check))
     assert (done["verdict"]["pull_request"], done["verdict"]["commit"]) == (1, world.check.commit)
     assert world.comments(2) == []
     assert "**Rolled back:**" in world.comments(1)[0]
@@ -157,55 +158,55 @@ def test_promote__rerun_of_the_same__goes_on(world: World) -> None:
 def test_promote__merged_into_another_branch__is_refused(world: World) -> None:
     pull = replace(world.check.pull_request, default_branch="trunk")
     with pytest.raises(UsageError, match="pull request #1 was merged into 'main', not into 'trunk'"):
-        promote.promote(world.clearml, world.run(replace(world.check, pull_request=pull)))
+        promote.promote(services.of_agent(world.clearml), world.run(replace(world.check, pull_request=pull)))
 
 
 @pytest.mark.parametrize("change", [{"merge_commit": FOREIGN}, {"pull_request": "2"}, {"commit": FOREIGN}])
 def test_promote__github_cannot_be_asked__refuses_a_rerun_that_names_another_merge(
     world: World, monkeypatch: pytest.MonkeyPatch, change: dict[str, str]
 ) -> None:
-    asked = world.check
+    check = world.check
     monkeypatch.delenv("GITHUB_TOKEN")
-    first = world.run(asked)
-    again = world.run(asked, **change)
+    first = world.run(check)
+    rerun = world.run(check, **change)
     (name,) = change
-    with pytest.raises(UsageError, match=f"this rerun changes {name}, and GitHub cannot be asked"):
-        promote.promote(world.clearml, again)
-    assert promote.promote(world.clearml, world.run(asked))["promotion"]["moved"] is True
-    assert promote.promote(world.clearml, first)["outcome"] == "passed"
+    with pytest.raises(UsageError, match=f"this rerun changes {name}, and GitHub cannot confirm"):
+        promote.promote(services.of_agent(world.clearml), rerun)
+    assert promote.promote(services.of_agent(world.clearml), world.run(check))["promotion"]["moved"] is True
+    assert promote.promote(services.of_agent(world.clearml), first)["outcome"] == "passed"
 
 
 def test_promote__github_that_refuses__is_noted_by_the_original_run(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = world.check
+    check = world.check
     monkeypatch.setenv("GITHUB_TOKEN", "ghp_wrong")
-    result = promote.promote(world.clearml, world.run(asked))
+    result = promote.promote(services.of_agent(world.clearml), world.run(check))
     assert result["promotion"]["moved"] is True
     assert "GitHub refused pull request #1" in result["notes"][0]
 
 
 def test_promote__on_pass_in_a_rerun_of_a_closed_pull_request__keeps_the_tag(world: World) -> None:
     """The check's own step: the original moves the tag, and a rerun asks GitHub before it does."""
-    asked = replace(world.check, action="check", merge_commit="", promote="on-pass", gates=())
-    runs = [world.run(asked), world.run(asked)]
-    candidate = world.project.task(commit=asked.commit)
+    check = replace(world.check, action="check", merge_commit="", promote="on-pass", gates=())
+    runs = [world.run(check), world.run(check)]
+    candidate = world.project.task(commit=check.commit)
     for run in runs:
         found = {"candidate": {"id": candidate, "project_id": world.project.id}}
-        pipeline_runs.store_result(world.clearml, world.project.step(run.id, "find_task"), found)
-    original, again = runs
-    kept = promote.promote(world.clearml, again)
+        run_results.store(world.clearml, world.project.step(run.id, "find_task"), found)
+    original, rerun = runs
+    kept = promote.promote(services.of_agent(world.clearml), rerun)
     assert kept["reason"] == "the tag stays where it is: pull request #1 is merged"
-    assert promote.promote(world.clearml, original)["promotion"]["moved"] is True
+    assert promote.promote(services.of_agent(world.clearml), original)["promotion"]["moved"] is True
 
 
 def test_promote__on_pass_in_a_rerun_that_cannot_ask_github__keeps_the_tag(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = replace(world.check, action="check", merge_commit="", promote="on-pass", gates=())
-    world.run(asked)
-    again = world.run(asked)
-    found = {"candidate": {"id": world.project.task(commit=asked.commit), "project_id": world.project.id}}
-    pipeline_runs.store_result(world.clearml, world.project.step(again.id, "find_task"), found)
+    check = replace(world.check, action="check", merge_commit="", promote="on-pass", gates=())
+    world.run(check)
+    rerun = world.run(check)
+    found = {"candidate": {"id": world.project.task(commit=check.commit), "project_id": world.project.id}}
+    run_results.store(world.clearml, world.project.step(rerun.id, "find_task"), found)
     monkeypatch.delenv("GITHUB_TOKEN")
-    assert "no GITHUB_TOKEN and no GitHub App" in promote.promote(world.clearml, again)["reason"]
+    assert "no GITHUB_TOKEN and no GitHub App" in promote.promote(services.of_agent(world.clearml), rerun)["reason"]

@@ -1,14 +1,14 @@
-"""The step remote_run as far as it needs no agent: whose word counts, and what it leaves when nobody takes its task."""
+"""The step remote_run without an agent: whose approval counts, and what it leaves if no agent takes its task."""
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from github.PullRequest import PullRequest
 
 from clearml_ci.clearml_api import pipeline_runs
 from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.core.step_results import RemoteRunResult
 from clearml_ci.decisions import fork_approval
 from clearml_ci.github_api import session as github_session
 from clearml_ci.job import settings
@@ -21,10 +21,11 @@ from sandbox.scenarios import job, story
 from sandbox.scenarios.remote_runs import PROBE
 from sandbox.scenarios.story import Story
 from steps import remote_run
+from tests.gateways import services
 
 
 def of_event(tale: Story, directory: Path, pull: PullRequest, action: str, **variables: str) -> Settings:
-    """What the trigger reads from an event of this pull request as it stands."""
+    """The job's settings from an event of this pull request as it stands."""
     path = directory / "event.json"
     path.write_text(json.dumps(job.pull_request_event(tale.sandbox, pull, action=action)))
     given = {name: value for name, value in PROBE.items() if value}
@@ -39,7 +40,7 @@ def of_event(tale: Story, directory: Path, pull: PullRequest, action: str, **var
 
 
 def agents_token(tale: Story) -> str:
-    """What the steps' agent has."""
+    """The token of the steps' agent."""
     return github_access.token(
         tale.sandbox.github, "personal", repository=tale.sandbox.repository, permissions=JOB_PERMISSIONS
     )
@@ -49,13 +50,13 @@ def agents_token(tale: Story) -> str:
 
 
 def refusal(tale: Story, directory: Path, pull: PullRequest, action: str = "synchronize") -> str | None:
-    """Why the code of this pull request must not run now, or None."""
-    asked = of_event(tale, directory, pull, action)
-    assert asked.remote_run is not None
+    """Reason why the code of this pull request must not run now, or None."""
+    settings = of_event(tale, directory, pull, action)
+    assert settings.remote_run is not None
     hub = github_session.connect(
         api_url=tale.sandbox.github.api_url, token=agents_token(tale), repository=tale.sandbox.repository
     )
-    return pull_request_code.refusal(hub, asked.check, asked.remote_run)
+    return pull_request_code.approval_error(hub, settings.check, settings.remote_run)
 
 
 def from_fork(tale: Story, login: str = "mallory") -> tuple[Story, PullRequest]:
@@ -82,9 +83,9 @@ def test_refusal__author_of_the_fork_who_may_write__does_not_count(tale: Story, 
     tale.repository.add_to_collaborators("rita", "push")
     story.comment(author, pull, f"/run-remote {pull.head.sha}")
     story.label(author, pull)
-    told = refusal(tale, tmp_path, pull, "labeled")
-    assert told is not None
-    assert f"/run-remote {pull.head.sha}" in told
+    reason = refusal(tale, tmp_path, pull, "labeled")
+    assert reason is not None
+    assert f"/run-remote {pull.head.sha}" in reason
 
 
 def test_refusal__commit_pushed_after_the_approval__needs_one_of_its_own(tale: Story, tmp_path: Path) -> None:
@@ -128,7 +129,7 @@ def clearml(clearml: ClearML, tale: Story, monkeypatch: pytest.MonkeyPatch) -> C
     return clearml
 
 
-def stepped(clearml: ClearML, tale: Story, directory: Path, **changed: str) -> dict[str, Any]:
+def stepped(clearml: ClearML, tale: Story, directory: Path, **changed: str) -> RemoteRunResult:
     """The result of the step for a pull request of our own, with some of the run's arguments edited."""
     pull = story.propose(tale, "ours", "Ours", trained=False, epochs=3)
     arguments = {**of_event(tale, directory, pull, "opened").arguments, **changed}
@@ -137,7 +138,7 @@ def stepped(clearml: ClearML, tale: Story, directory: Path, **changed: str) -> d
     run = tale.clearml.call(
         "tasks.create", name="pr_check #1", type="controller", project=where, hyperparams={"Args": section}
     )["id"]
-    return remote_run.remote_run(clearml, pipeline_runs.run(clearml, run))
+    return remote_run.remote_run(services.of_agent(clearml), pipeline_runs.read(clearml, run))
 
 
 @pytest.fixture
@@ -154,6 +155,7 @@ def test_remote_run__nobody_takes_the_task_in_time__is_told_and_leaves_nothing_i
     result = stepped(clearml, tale, tmp_path, run_queue=busy_queue, run_queue_limit="1")
     assert (result["outcome"], result["phase"]) == ("error", "queue")
     assert f"no agent took the task from the queue '{busy_queue}' within 1 s" in result["reason"]
+    assert result["task"] is not None
     task = tale.clearml.call("tasks.get_by_id", task=result["task"]["id"])["task"]
     assert (task["status"], "archived" in task["system_tags"]) == ("stopped", True)
     (queue,) = tale.clearml.call("queues.get_all", name=f"^{busy_queue}$")["queues"]

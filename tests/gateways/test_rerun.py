@@ -1,4 +1,4 @@
-"""A rerun on a ClearML server and a GitHub: whose it is, what it says, and where it must be silent."""
+"""A rerun on a ClearML server and a GitHub: its original, its report, and what it must not write to."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from clearml_ci.clearml_api import pipeline_runs
-from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api import ownership, pipeline_runs, run_results
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.errors import UsageError
@@ -19,6 +18,7 @@ from clearml_ci.parameters.pull_request import PullRequest
 from sandbox.runtime.clearml_access import Client
 from sandbox.testing.hub import FULL_NAME, JOB, Hub, git, proposed
 from steps import report
+from tests.gateways import services
 
 NONCE = "0123456789abcdef" * 2
 
@@ -44,7 +44,7 @@ class World:
             "tasks.create", name="pr_check", type="controller", project=self.project, hyperparams={"Args": items}
         )["id"]
         self.client.call("tasks.started", task=run)
-        return pipeline_runs.run(self.clearml, run)
+        return pipeline_runs.read(self.clearml, run)
 
     def draft(self) -> None:
         """The template that the first run of a version registers holds that run's own Args."""
@@ -52,31 +52,31 @@ class World:
         given = {"type": "controller", "project": self.project, "hyperparams": {"Args": {"_origin": item}}}
         self.client.call("tasks.create", name="pr_check", **given)
 
-    def again(self, **edits: str) -> Run:
+    def rerun(self, **edits: str) -> Run:
         """A rerun of an original that was just made."""
         arguments = self.check.to_arguments()
         self.run(arguments)
         return self.run({**arguments, **edits})
 
-    def report(self, run: Run, outcome: str = "passed") -> dict[str, Any]:
+    def report(self, run: Run, outcome: str = "passed") -> Any:
         results: dict[str, dict[str, Any]] = {
-            "find_task": {"candidate": None, "reason": "nobody ran it", "rejected": []},
+            "find_task": {"candidate": None, "reason": "it was not run", "rejected": []},
             "compare": {"outcome": outcome, "reason": "why", "gates": [], "warnings": []},
         }
         for name, result in results.items():
             step = self.client.call(
                 "tasks.create", name=name, type="data_processing", project=self.project, parent=run.id
             )["id"]
-            clearml_session.mark(self.clearml, step, run=run.id, purpose="step")
-            pipeline_runs.store_result(self.clearml, step, result)
-        return report.report(self.clearml, run)
+            ownership.mark(self.clearml, step, run=run.id, purpose="step")
+            run_results.store(self.clearml, step, result)
+        return report.report(services.of_agent(self.clearml), run)
 
-    def said(self) -> list[str]:
+    def comments(self) -> list[str]:
         return [comment.body for comment in self.hub.repository.get_issue(1).get_comments()]
 
     def statuses(self) -> list[tuple[str, str]]:
         found = self.hub.repository.get_commit(self.check.commit).get_statuses()
-        return [(one.state, one.description) for one in found]
+        return [(status.state, status.description) for status in found]
 
 
 @pytest.fixture
@@ -94,12 +94,12 @@ def world(
 def test_of__oldest_run_with_the_nonce__is_the_original(world: World) -> None:
     first, second, third = (world.run({"goal": goal}) for goal in ("a", "b", "c"))
     assert rerun.of(world.clearml, first) is None
-    found = [rerun.of(world.clearml, one) for one in (second, third)]
-    assert [(one.original.id, one.changes) for one in found if one] == [
+    reruns = [rerun.of(world.clearml, run) for run in (second, third)]
+    assert [(found.original.id, found.changes) for found in reruns if found] == [
         (first.id, ("goal a → b",)),
         (first.id, ("goal a → c",)),
     ]
-    assert all(one.by for one in found if one)
+    assert all(found.by for found in reruns if found)
 
 
 @pytest.mark.parametrize("origin", ["", "f" * 32])
@@ -112,19 +112,19 @@ def test_of__first_run_of_a_template__is_no_rerun_of_it(world: World) -> None:
     world.draft()
     first, second = world.run({}), world.run({})
     assert rerun.of(world.clearml, first) is None
-    again = rerun.of(world.clearml, second)
-    assert again and again.original.id == first.id
+    rerun_ = rerun.of(world.clearml, second)
+    assert rerun_ and rerun_.original.id == first.id
 
 
 def test_report__rerun__updates_comment_and_status_and_is_stamped(world: World) -> None:
-    again = world.again(threshold_percent="5")
-    done = world.report(again)
+    rerun_ = world.rerun(threshold_percent="5")
+    done = world.report(rerun_)
     stamp = f"rerun by {done['verdict']['rerun']['by']} with threshold_percent 3 → 5"
     assert done["verdict"]["rerun"]["said"] == stamp
-    (comment,) = world.said()
+    (comment,) = world.comments()
     assert stamp.removeprefix("rerun by ") in comment.replace("\\", "")
-    assert world.statuses()[0] == ("failure", f"no evidence ({stamp}): nobody ran it")
-    properties = world.client.call("tasks.get_by_id", task=again.id)["task"]["hyperparams"]["properties"]
+    assert world.statuses()[0] == ("failure", f"no evidence ({stamp}): it was not run")
+    properties = world.client.call("tasks.get_by_id", task=rerun_.id)["task"]["hyperparams"]["properties"]
     assert properties["rerun"]["value"] == stamp
 
 
@@ -148,19 +148,19 @@ def push(hub: Hub) -> None:
 def test_report__rerun_of_a_pull_request_that_went_on__says_so_and_writes_nothing(
     world: World, since: Any, words: str
 ) -> None:
-    again = world.again()
+    rerun_ = world.rerun()
     before = world.statuses()
     old = world.check.commit
     since(world.hub)
-    done = world.report(again)
-    assert (done["posted"], world.said()) == (False, [])
+    done = world.report(rerun_)
+    assert (done["posted"], world.comments()) == (False, [])
     assert words in done["warnings"][0]
-    assert any(words in said for said in done["verdict"]["warnings"])
+    assert any(words in warning for warning in done["verdict"]["warnings"])
     assert [(s.state) for s in world.hub.repository.get_commit(old).get_statuses()] == [state for state, _ in before]
 
 
 def test_report__rerun_whose_parameters_cannot_be_read__is_a_fault_and_an_error_on_github(world: World) -> None:
-    done = world.report(world.again(commit=" "))
+    done = world.report(world.rerun(commit=" "))
     assert done["fault"].startswith("commit is empty")
     assert (done["verdict"]["outcome"], done["verdict"]["commit"]) == ("error", world.check.commit)
     state, description = world.statuses()[0]
@@ -179,7 +179,7 @@ def test_report__rerun_without_credentials_on_its_agent__judges_and_says_that_no
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("GITHUB_TOKEN")
-    done = world.report(world.again())
+    done = world.report(world.rerun())
     assert done["posted"] is False
     assert "no GITHUB_TOKEN and no GitHub App" in done["verdict"]["warnings"][-1]
     assert done["verdict"]["outcome"] == "no_evidence"
@@ -188,4 +188,4 @@ def test_report__rerun_without_credentials_on_its_agent__judges_and_says_that_no
 def test_report__rerun_in_another_project__must_not_write(world: World, client: Client, prefix: str) -> None:
     elsewhere = replace(world, project=client.call("projects.create", name=f"{prefix}/other")["id"])
     with pytest.raises(UsageError, match="must not report to the repository"):
-        elsewhere.report(elsewhere.again())
+        elsewhere.report(elsewhere.rerun())

@@ -1,9 +1,13 @@
 """Small drawings of the things that the core decides about."""
 
+import json
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
+from clearml_ci.core import documents, recorded_task
+from clearml_ci.core.documents import GateRow, RunDocument
 from clearml_ci.core.gate import Gate
+from clearml_ci.core.outcome import Outcome
 from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.decisions.promotion import Move
 from clearml_ci.parameters.audit import Audit, Home
@@ -37,6 +41,8 @@ TASK = RecordedTask(
     url="https://clearml/projects/p/experiments/1/output/log",
 )
 
+RUN: RunDocument = {"id": "r" * 32, "url": "https://clearml/pipelines/p/experiments/r"}
+
 MOVE = Move(
     run="r" * 32,
     action="promote",
@@ -58,8 +64,8 @@ def task(**changes: Any) -> RecordedTask:
     return replace(TASK, **changes)
 
 
-def gate_document(outcome: str = "passed", metric: str = "accuracy/validation", **changes: Any) -> dict[str, Any]:
-    return {
+def gate_row(outcome: str = "passed", metric: str = "accuracy/validation", **changes: Any) -> GateRow:
+    row: Any = {
         "metric": metric,
         "goal": "maximize",
         "which": "best",
@@ -69,7 +75,7 @@ def gate_document(outcome: str = "passed", metric: str = "accuracy/validation", 
         "minimum": None,
         "maximum": None,
         "required": True,
-        "outcome": outcome,
+        "outcome": Outcome(outcome),
         "reason": "why",
         "baseline_task": TASK.id,
         "value": 0.95,
@@ -80,19 +86,26 @@ def gate_document(outcome: str = "passed", metric: str = "accuracy/validation", 
         "main": None,
         **changes,
     }
+    return cast(GateRow, row)
 
 
-def steps(outcome: str = "passed", **changes: Any) -> dict[str, dict[str, Any]]:
-    """The steps of a run that found its candidate and compared it."""
-    candidate = {"id": TASK.id, "name": TASK.name, "url": TASK.url}
-    return {
+def steps(outcome: str = "passed", **changes: Any) -> dict[str, Any]:
+    """The steps of a run that found its candidate and compared it, as they are read from their tasks."""
+    candidate = recorded_task.as_document(TASK)
+    found = {
         "find_task": {"status": "completed", "result": {"candidate": candidate, "reason": "", "rejected": []}},
         "compare": {
             "status": "completed",
-            "result": {"outcome": outcome, "reason": "why", "gates": [gate_document(outcome)], "warnings": []},
+            "result": {"outcome": outcome, "reason": "why", "gates": [gate_row(outcome)], "warnings": []},
         },
         **changes,
     }
+    return dict(as_read(found))
+
+
+def as_read(document: Any) -> Any:
+    """The document after a round trip through JSON, as steps and job read it."""
+    return documents.from_json(json.dumps(document))
 
 
 AUDIT = Audit(

@@ -1,12 +1,13 @@
 """action.yml, its documents and the variables of the program, held together by one rule."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
 
-from clearml_ci.decisions import verdict
+from clearml_ci.core.documents import VerdictDocument
+from clearml_ci.core.outcome import Outcome
 from clearml_ci.job import settings, workflow_output
 
 ROOT = Path(__file__).parents[2]
@@ -60,12 +61,13 @@ def test_settings__every_variable_empty__are_those_of_none_set(tmp_path: Path) -
 
 def test_outputs__names__are_those_that_the_program_writes() -> None:
     document: dict[str, Any] = {"outcome": "passed", "exit_reason": "", "candidate": None, "baseline": None}
-    written = workflow_output.outputs({**document, "pipeline": {"id": "", "url": ""}}, comment_url="")
+    document["pipeline"] = {"id": "", "url": ""}
+    written = workflow_output.outputs(cast(VerdictDocument, document), comment_url="")
     assert set(ACTION["outputs"]) == set(written)
     for name, output in ACTION["outputs"].items():
         assert output["value"] == f"${{{{ steps.check.outputs.{name} }}}}"
         assert f"`{name}`" in OUTPUTS
-    assert all(outcome in ACTION["outputs"]["outcome"]["description"] for outcome in verdict.OUTCOMES)
+    assert all(outcome in ACTION["outputs"]["outcome"]["description"] for outcome in Outcome)
 
 
 @pytest.mark.parametrize("step", [step for step in STEPS if "run" in step], ids=lambda step: str(step["name"]))

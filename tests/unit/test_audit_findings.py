@@ -4,24 +4,23 @@ from typing import Any
 
 import pytest
 
-from clearml_ci.core import formatting
 from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.decisions import audit_findings
-from clearml_ci.decisions.audit_findings import Finding, Queue, Template, Where
+from clearml_ci.decisions.audit_findings import Finding, Queue, Subject, Template
 from clearml_ci.decisions.promotion import Move
-from tests.unit.drawing import COMMIT, MOVE, TASK, task
+from tests.unit.drawing import COMMIT, MOVE, TASK, as_read, task
 
-HOME = Where("project", "owner/name", "")
+HOME = Subject("project", "owner/name", "")
 QUEUE = Queue("ci-code", "https://clearml/queues", exists=True, workers=1, entries=0, waits=0.0)
 TAG = "Best Performance"
 
 
 def kinds(found: list[Finding]) -> list[tuple[str, str]]:
-    return [(one.kind, one.severity) for one in found]
+    return [(finding.kind, finding.severity) for finding in found]
 
 
-def of_bests(*tagged: RecordedTask, on_main: Mapping[str, bool | None] | None = None) -> list[Finding]:
-    return audit_findings.of_bests(tagged, tag=TAG, on_main={COMMIT: True} if on_main is None else on_main)
+def check_baselines(*tagged: RecordedTask, on_main: Mapping[str, bool | None] | None = None) -> list[Finding]:
+    return audit_findings.check_baselines(tagged, tag=TAG, on_default={COMMIT: True} if on_main is None else on_main)
 
 
 @pytest.mark.parametrize(
@@ -41,10 +40,10 @@ def of_bests(*tagged: RecordedTask, on_main: Mapping[str, bool | None] | None = 
         pytest.param([], [], id="none"),
     ],
 )
-def test_of_bests__tagged_tasks__are_one_for_each_project_and_name(
+def test_check_baselines__tagged_tasks__are_one_for_each_project_and_name(
     tagged: list[RecordedTask], expected: list[tuple[str, str]]
 ) -> None:
-    assert kinds(of_bests(*tagged)) == expected
+    assert kinds(check_baselines(*tagged)) == expected
 
 
 @pytest.mark.parametrize(
@@ -52,20 +51,20 @@ def test_of_bests__tagged_tasks__are_one_for_each_project_and_name(
     [
         pytest.param({COMMIT: True}, [], id="on main"),
         pytest.param({COMMIT: False}, [("off_main", "finding")], id="elsewhere"),
-        pytest.param({COMMIT: None}, [("unknown_commit", "note")], id="nobody could tell"),
-        pytest.param({}, [], id="nobody asked"),
+        pytest.param({COMMIT: None}, [("unknown_commit", "note")], id="unknown"),
+        pytest.param({}, [], id="not looked up"),
     ],
 )
-def test_of_bests__commit__is_told_only_where_it_is_known_to_be_off_main(
+def test_check_baselines__commit__is_a_finding_only_if_it_is_off_the_default_branch(
     on_main: Mapping[str, bool | None], expected: list[tuple[str, str]]
 ) -> None:
-    assert kinds(of_bests(TASK, on_main=on_main)) == expected
+    assert kinds(check_baselines(TASK, on_main=on_main)) == expected
 
 
-def test_of_bests__two__names_both_and_says_what_to_do() -> None:
-    (found,) = of_bests(TASK, task(id="2" * 32))
-    assert TASK.id in found.said and "2" * 32 in found.said
-    assert (found.where.name, found.where.url) == ("Digits/train digits", TASK.url)
+def test_check_baselines__two__names_both_and_the_remedy() -> None:
+    (found,) = check_baselines(TASK, task(id="2" * 32))
+    assert TASK.id in found.message and "2" * 32 in found.message
+    assert (found.subject.name, found.subject.url) == ("Digits/train digits", TASK.url)
 
 
 def move(**changes: Any) -> Move:
@@ -81,7 +80,7 @@ OLDER = move(to="0" * 32, previous=())
     ("moves", "tagged", "expected"),
     [
         pytest.param([move()], [TASK], [], id="still there"),
-        pytest.param([move()], [task(archived=True)], [], id="archived, which is told as such"),
+        pytest.param([move()], [task(archived=True)], [], id="archived, which is a finding of its own"),
         pytest.param([move()], [], [("lost_best", "finding")], id="deleted or untagged"),
         pytest.param([move()], [task(id="2", archived=True)], [("lost_best", "finding")], id="no other that counts"),
         pytest.param([move()], [OTHER], [("moved_by_hand", "note")], id="moved by hand"),
@@ -105,53 +104,53 @@ OLDER = move(to="0" * 32, previous=())
         pytest.param([move(project_id="q")], [], [], id="a project that is not looked at"),
     ],
 )
-def test_lost__ledger__is_held_against_the_tag(
+def test_lost_baselines__ledger__is_compared_with_the_tags(
     moves: list[Move], tagged: list[RecordedTask], expected: list[tuple[str, str]]
 ) -> None:
     assert kinds(lost(moves, tagged)) == expected
 
 
 def lost(moves: list[Move], tagged: list[RecordedTask], *, task_name: str = "") -> list[Finding]:
-    return audit_findings.lost(moves, tagged, tag=TAG, task_name=task_name, places={TASK.project_id: HOME})
+    return audit_findings.lost_baselines(moves, tagged, tag=TAG, task_name=task_name, projects={TASK.project_id: HOME})
 
 
 @pytest.mark.parametrize(("name", "expected"), [(TASK.name, 1), ("other", 0)])
-def test_lost__audit_of_one_name__leaves_the_others_alone(name: str, expected: int) -> None:
+def test_lost_baselines__audit_of_one_name__leaves_the_others_alone(name: str, expected: int) -> None:
     assert len(lost([move(), move(task_name="", to="3" * 32)], [], task_name=name)) == expected
 
 
-def test_lost__best_that_is_gone__names_the_task_and_its_pull_request() -> None:
+def test_lost_baselines__deleted__names_the_task_and_its_pull_request() -> None:
     (found,) = lost([move()], [])
-    assert found.where == HOME
-    assert TASK.id in found.said and "#7" in found.said and "ci_trigger.py rollback" in found.do
+    assert found.subject == HOME
+    assert TASK.id in found.message and "#7" in found.message and "ci_trigger.py rollback" in found.remedy
 
 
-def test_missing__project_without_a_best__is_a_note() -> None:
-    asked = [Where("project", TASK.project, ""), Where("project", "Empty", "")]
-    found = audit_findings.missing(asked, [TASK], tag=TAG)
-    assert [(one.severity, one.where.name) for one in found] == [("note", "Empty")]
+def test_missing_baselines__project_without_one__is_a_note() -> None:
+    projects = [Subject("project", TASK.project, ""), Subject("project", "Empty", "")]
+    found = audit_findings.missing_baselines(projects, [TASK], tag=TAG)
+    assert [(finding.severity, finding.subject.name) for finding in found] == [("note", "Empty")]
 
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
         pytest.param({}, [], id="served"),
-        pytest.param({"workers": 0}, ["no_workers"], id="nobody listens"),
+        pytest.param({"workers": 0}, ["no_workers"], id="no worker"),
         pytest.param({"exists": False, "workers": 0}, ["no_queue"], id="no such queue"),
         pytest.param({"entries": 3, "waits": 3601.0}, ["long_wait"], id="long wait"),
         pytest.param({"entries": 3, "waits": 3600.0}, [], id="just in time"),
     ],
 )
-def test_of_queues__queue__is_served_in_time(changes: dict[str, Any], expected: list[str]) -> None:
-    found = audit_findings.of_queues([replace(QUEUE, **changes)], longest_wait=3600.0)
-    assert [one.kind for one in found] == expected
+def test_check_queues__queue__is_served_in_time(changes: dict[str, Any], expected: list[str]) -> None:
+    found = audit_findings.check_queues([replace(QUEUE, **changes)], longest_wait=3600.0)
+    assert [finding.kind for finding in found] == expected
 
 
 DAY = 86_400.0
 
 
 @pytest.mark.parametrize(
-    ("templates", "said"),
+    ("templates", "message"),
     [
         pytest.param([Template("own", 10.0)], None, id="the own alone"),
         pytest.param(
@@ -165,14 +164,14 @@ DAY = 86_400.0
             None,
             id="newer than the first draft of the own version",
         ),
-        pytest.param([Template("other", DAY)], None, id="own draft is gone: nobody knows which is older"),
+        pytest.param([Template("other", DAY)], None, id="own draft was deleted: the order is unknown"),
     ],
 )
-def test_of_templates__drafts_older_than_the_running_versions_own__are_a_note(
-    templates: list[Template], said: str | None
+def test_check_templates__drafts_older_than_the_running_versions_own__are_a_note(
+    templates: list[Template], message: str | None
 ) -> None:
-    found = audit_findings.of_templates(HOME, templates, commit="own")
-    assert [(one.severity, one.said) for one in found] == ([("note", said)] if said else [])
+    found = audit_findings.check_templates(HOME, templates, commit="own")
+    assert [(finding.severity, finding.message) for finding in found] == ([("note", message)] if message else [])
 
 
 @pytest.mark.parametrize(
@@ -184,43 +183,37 @@ def test_of_templates__drafts_older_than_the_running_versions_own__are_a_note(
         pytest.param({"outcome": "error", "phase": "queue", "reason": "no worker"}, 1, id="could not be tried"),
     ],
 )
-def test_of_probe__result__is_a_finding_unless_it_runs(result: dict[str, Any], expected: int) -> None:
-    found = audit_findings.of_probe({"commit": COMMIT, "task": None, **result}, HOME)
+def test_check_probe__result__is_a_finding_unless_it_runs(result: dict[str, Any], expected: int) -> None:
+    found = audit_findings.check_probe(as_read({"commit": COMMIT, "task": None, **result}), HOME)
     assert len(found) == expected
-    assert all(result["reason"] in one.said and result["phase"] in one.said for one in found)
+    assert all(result["reason"] in finding.message and result["phase"] in finding.message for finding in found)
 
 
 @pytest.mark.parametrize(
     ("severities", "expected"),
     [
-        pytest.param([], ("passed", "nothing was found"), id="nothing"),
-        pytest.param(["note"], ("passed", "nothing was found; 1 note"), id="notes alone"),
+        pytest.param([], ("passed", "no findings"), id="nothing"),
+        pytest.param(["note"], ("passed", "no findings; 1 note"), id="notes alone"),
         pytest.param(["finding", "finding"], ("regressed", "2 findings: no workers"), id="findings"),
         pytest.param(["finding", "note"], ("regressed", "1 finding: no workers; 1 note"), id="both"),
     ],
 )
-def test_summed_up__findings__turn_the_outcome_and_notes_do_not(
+def test_summarize__findings__turn_the_outcome_and_notes_do_not(
     severities: list[str], expected: tuple[str, str]
 ) -> None:
-    assert audit_findings.summed_up([{"severity": one, "kind": "no_workers"} for one in severities]) == expected
+    findings: list[Any] = [{"severity": severity, "kind": "no_workers"} for severity in severities]
+    assert audit_findings.summarize(findings) == expected
 
 
 @pytest.mark.parametrize(
     ("severities", "expected"),
     [
-        pytest.param(["note"], ("inconclusive", "nothing was found, but it is dark; 1 note"), id="nothing found"),
+        pytest.param(["note"], ("inconclusive", "no findings, but it is dark; 1 note"), id="nothing found"),
         pytest.param(["finding"], ("regressed", "1 finding: no workers; it is dark"), id="findings"),
     ],
 )
-def test_summed_up__what_could_not_be_looked_at__is_never_green(
+def test_summarize__what_could_not_be_looked_at__is_never_green(
     severities: list[str], expected: tuple[str, str]
 ) -> None:
-    findings = [{"severity": one, "kind": "no_workers"} for one in severities]
-    assert audit_findings.summed_up(findings, unseen=["it is dark"]) == expected
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(40, "40 s"), (119, "119 s"), (720, "12 min"), (18_000, "5 h"), (777_600, "9 days")]
-)
-def test_duration__seconds__read_as_people_say(seconds: float, text: str) -> None:
-    assert formatting.duration(seconds) == text
+    findings: list[Any] = [{"severity": severity, "kind": "no_workers"} for severity in severities]
+    assert audit_findings.summarize(findings, unseen=["it is dark"]) == expected

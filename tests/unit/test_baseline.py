@@ -30,13 +30,15 @@ def test_usable__tagged_task__is_one_whose_numbers_count(tagged: RecordedTask, u
         pytest.param([task()], None, id="there"),
         pytest.param([task(archived=True), task()], None, id="another-is-there"),
         pytest.param([task(status="created")], None, id="draft-of-a-clone"),
-        pytest.param([task(status="created", archived=True)], "is archived, so there is nothing", id="archived"),
+        pytest.param([task(status="created", archived=True)], "is archived: restore it", id="archived"),
         pytest.param([task(status="failed")], "did not succeed (status 'failed')", id="failed"),
     ],
 )
-def test_lost__no_usable_best__is_told_from_a_first_model(tagged: list[RecordedTask], reason: str | None) -> None:
-    said = baseline.lost(tagged, tag=TAG)
-    assert (said is None) if reason is None else (said is not None and reason in said)
+def test_why_unusable__no_usable_baseline__differs_from_a_first_model(
+    tagged: list[RecordedTask], reason: str | None
+) -> None:
+    found = baseline.why_unusable(tagged, tag=TAG)
+    assert (found is None) if reason is None else (found is not None and reason in found)
 
 
 @pytest.mark.parametrize(
@@ -49,15 +51,15 @@ def test_lost__no_usable_best__is_told_from_a_first_model(tagged: list[RecordedT
         pytest.param(task(diff="+Task.init()", purpose="training"), True, "", id="trained-by-a-check"),
     ],
 )
-def test_warnings__best_that_counts__is_named_where_something_is_wrong(
+def test_warnings__baseline_that_counts__is_named_with_its_flaw(
     counted: RecordedTask, on_base: bool | None, warning: str
 ) -> None:
-    said = baseline.warnings([counted], [counted], tag=TAG, baseline_on_base=on_base)
-    assert len(said) == bool(warning)
-    assert all(warning in one and counted.id in one for one in said)
+    found = baseline.warnings([counted], [counted], tag=TAG, baseline_on_base=on_base)
+    assert len(found) == bool(warning)
+    assert all(warning in text and counted.id in text for text in found)
 
 
 def test_warnings__several_tagged__are_counted_without_those_that_do_not_count() -> None:
     tagged = [task(id="1"), task(id="2"), task(id="3", archived=True)]
-    (said,) = baseline.warnings(tagged, tagged[:1], tag=TAG, baseline_on_base=None)
-    assert said == f"2 tasks carry the tag '{TAG}'; the best of them counts."
+    (found,) = baseline.warnings(tagged, tagged[:1], tag=TAG, baseline_on_base=None)
+    assert found == f"2 tasks carry the tag '{TAG}': the best value of each metric counts."

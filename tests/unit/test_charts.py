@@ -5,9 +5,10 @@ import re
 import mermaidx
 import pytest
 
+from clearml_ci.core.documents import GateRow
 from clearml_ci.report import charts
 from clearml_ci.report.charts import Curves, Points
-from tests.unit.drawing import gate_document
+from tests.unit.drawing import gate_row
 
 
 def curve(*values: float, every: float = 1.0) -> Points:
@@ -16,7 +17,7 @@ def curve(*values: float, every: float = 1.0) -> Points:
 
 def lines(text: str) -> list[list[float]]:
     return [
-        [float(one) for one in found.split(", ")] for found in re.findall(r"^    line \[(.*)\]$", text, re.MULTILINE)
+        [float(part) for part in found.split(", ")] for found in re.findall(r"^    line \[(.*)\]$", text, re.MULTILINE)
     ]
 
 
@@ -56,11 +57,11 @@ def test_chart__too_few_points__draws_nothing(curves: Curves, drawn: int) -> Non
     assert len(lines(charts.chart("a/b", curves, goal="maximize"))) == drawn
 
 
-def test_chart__baseline_that_ended_earlier__is_level_from_there_and_the_legend_says_so() -> None:
+def test_chart__baseline_that_ended_earlier__is_flat_from_there_and_the_legend_states_it() -> None:
     curves = Curves(curve(0.1, 0.2, 0.3, 0.4), curve(0.5, 0.6))
     assert lines(charts.chart("a/b", curves, goal="maximize")) == [[0.1, 0.2, 0.3, 0.4], [0.5, 0.6, 0.6, 0.6]]
     assert charts.legend(curves) == (
-        "blue: this commit, ends at 0.4; orange: the best, ends at 0.6 (level where a curve has no points)"
+        "blue: this commit, ends at 0.4; orange: the baseline, ends at 0.6 (flat where a curve has no points)"
     )
     assert charts.legend(Curves(curve(0.1, 0.2))) == "blue: this commit, ends at 0.2"
 
@@ -78,7 +79,7 @@ def test_chart__long_curve__is_thinned_and_keeps_its_best_and_its_end(goal: str,
 
 @pytest.mark.parametrize("end", [*range(1, 300), 999, 1_000_000, 123_456_789])
 def test_chart__any_length__has_as_many_points_as_mermaid_draws(end: int) -> None:
-    """Mermaid adds up the step: with 40 points of 0 to 45, say, it would lose the last one."""
+    """Mermaid adds up the step: with 40 points of 0 to 45 it would lose the last part."""
     points = tuple((end * index / 199, float(index)) for index in range(200))
     text = charts.chart("a/b", Curves(points), goal="maximize")
     low, high = axis(text, "x")
@@ -129,7 +130,7 @@ def test_chart__nearly_equal_values__stay_apart() -> None:
         ("a;b#c<d>&e", "a b c d e"),
         ("Genauigkeit für Bäume", "Genauigkeit für Bäume"),
         ("mAP@0.5 (val)", "mAP 0.5 val"),
-        ("x" * 100, "x" * 57 + "..."),
+        ("x" * 100, "x" * 59 + "…"),
         ('"[]"', "metric"),
     ],
 )
@@ -148,16 +149,16 @@ def test_title__anything__is_only_a_name(name: str, title: str) -> None:
 def test_chart__drawn_by_mermaid_itself__has_every_point_of_both_lines(name: str, values: list[float]) -> None:
     text = charts.chart(name, Curves(curve(*values), curve(values[0])), goal="maximize")
     svg = mermaidx.render(text).svg()
-    found = [re.findall(rf'<path[^>]* d="(M[^"]*)"[^>]*stroke="{colour}"', svg) for colour in charts.COLOURS.values()]
+    found = [re.findall(rf'<path[^>]* d="(M[^"]*)"[^>]*stroke="{colour}"', svg) for colour in charts.COLORS.values()]
     drawn = [len(re.split("[ML]", path)) - 1 for (path,) in found]
     assert drawn == [len(line) for line in lines(text)]
     assert "NaN" not in svg
 
 
-def gates(*drawn: str) -> list[dict[str, object]]:
+def gates(*drawn: str) -> list[GateRow]:
     """`gates("a regressed", "b passed advisory")`."""
-    split = [(*one.split(), "")[:3] for one in drawn]
-    return [gate_document(outcome, metric, required=not advisory) for metric, outcome, advisory in split]
+    split = [(*part.split(), "")[:3] for part in drawn]
+    return [gate_row(outcome, metric, required=not advisory) for metric, outcome, advisory in split]
 
 
 @pytest.mark.parametrize(
@@ -172,12 +173,12 @@ def gates(*drawn: str) -> list[dict[str, object]]:
         (gates(*[f"a/{n} passed" for n in range(9)]), [0, 1, 2, 3]),
     ],
 )
-def test_picked__gates__are_those_that_decided_each_metric_once(
-    documents: list[dict[str, object]], indexes: list[int]
+def test_gates_with_chart__gates__are_those_that_decided_each_metric_once(
+    documents: list[GateRow], indexes: list[int]
 ) -> None:
-    assert charts.picked(documents) == indexes
+    assert charts.gates_with_chart(documents) == indexes
 
 
-def test_chart__iterations_too_large_to_be_told_apart__comes_to_an_end() -> None:
+def test_chart__iterations_too_large_to_differ__ends() -> None:
     far = tuple((float(2**62 + index), float(index)) for index in range(50))
     assert isinstance(charts.chart("loss/train", Curves(far, far), goal="minimize"), str)

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from clearml_ci.core.comparability import Alike
+from clearml_ci.core.comparability import MatchRules
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
 from clearml_ci.parameters import check, pull_request, remote_run
@@ -97,7 +97,7 @@ MANY = (
         pytest.param({"gates": MANY[:1]}, id="one-with-a-minimum"),
         pytest.param({"inconclusive": "pass", "baseline_main": False}, id="words"),
         pytest.param({"name": "digits, large"}, id="name"),
-        pytest.param({"alike": Alike(("Args/dataset*",), ("torch",), True, "warn")}, id="alike"),
+        pytest.param({"alike": MatchRules(("Args/dataset*",), ("torch",), True, "warn")}, id="alike"),
     ],
 )
 def test_from_arguments__what_no_flat_argument_holds__travels_as_json(changes: dict[str, object]) -> None:

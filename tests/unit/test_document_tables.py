@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import ci_trigger
-from clearml_ci.decisions import verdict
+from clearml_ci.core.outcome import Outcome
 from clearml_ci.parameters import remote_run
 from clearml_ci.policy import schema
 from tests.unit.documents import ACTION, PAGES, ROOT, names_of_first_column, section, table
@@ -73,7 +73,7 @@ def test_policy_table__keys_of_the_remote_run__are_those_of_the_schema() -> None
 def test_outcomes_table__rows__are_the_codes_and_states_of_the_code() -> None:
     rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| (\w+) \| (\d) \|$", section("README.md", "Outcomes"), re.MULTILINE)
     assert {(name, state, int(code)) for name, state, code in rows} == {
-        (name, one.state, one.exit_code) for name, one in verdict.OUTCOMES.items()
+        (outcome, outcome.state, outcome.exit_code) for outcome in Outcome
     }
 
 

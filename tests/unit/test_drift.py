@@ -10,7 +10,7 @@ from tests.unit.drawing import GATE, TASK, task
 
 
 def kinds(found: list[Finding]) -> list[tuple[str, str]]:
-    return [(one.kind, one.severity) for one in found]
+    return [(finding.kind, finding.severity) for finding in found]
 
 
 def with_values(*pairs: tuple[RecordedTask, float | None]) -> Tasks:
@@ -38,35 +38,35 @@ MAIN = task(id="m" * 32)
         pytest.param([], [], id="nothing ran"),
     ],
 )
-def test_from_best__newest_task_of_main__is_held_against_the_best(
+def test_from_baselines__newest_task__is_compared_with_the_baseline(
     main: list[tuple[RecordedTask, float | None]], expected: list[tuple[str, str]]
 ) -> None:
-    assert kinds(drift.from_best(with_values((TASK, 0.92)), with_values(*main), [GATE])) == expected
+    assert kinds(drift.from_baselines(with_values((TASK, 0.92)), with_values(*main), [GATE])) == expected
 
 
 @pytest.mark.parametrize(("main", "found"), [(0.90, 0), (0.85, 1)], ids=["as good as the best of them", "as the worse"])
-def test_from_best__several_bests__the_best_of_them_counts(main: float, found: int) -> None:
+def test_from_baselines__several__the_best_of_them_counts(main: float, found: int) -> None:
     bests = with_values((task(id="w" * 32), 0.85), (TASK, 0.92), (task(id="x" * 32, archived=True), 0.99))
-    drifted = drift.from_best(bests, with_values((MAIN, main)), [GATE])
+    drifted = drift.from_baselines(bests, with_values((MAIN, main)), [GATE])
     assert len(drifted) == found
-    assert all("(0.85, best 0.92)" in one.said for one in drifted)
+    assert all("(0.85, baseline 0.92)" in finding.message for finding in drifted)
 
 
-def test_from_best__advisory_gate__is_a_note() -> None:
+def test_from_baselines__advisory_gate__is_a_note() -> None:
     advisory = replace(GATE, required=False)
     bests, main = [(TASK, {advisory: summary(0.9)})], [(MAIN, {advisory: summary(0.5)})]
-    assert kinds(drift.from_best(bests, main, [advisory])) == [("drift", "note")]
+    assert kinds(drift.from_baselines(bests, main, [advisory])) == [("drift", "note")]
 
 
 def summary(value: float) -> Summary:
     return Summary("accuracy", "validation", value, value, value)
 
 
-AGAIN = [task(id=one * 32) for one in "xyz"]
+TRAININGS = [task(id=letter * 32) for letter in "xyz"]
 
 
 @pytest.mark.parametrize(
-    ("again", "earlier", "expected"),
+    ("values", "earlier", "expected"),
     [
         pytest.param([0.9], [0.95, 0.9], [], id="as good as the worst"),
         pytest.param([0.88], [0.95, 0.9], [], id="within the tolerance of the worst"),
@@ -79,15 +79,15 @@ AGAIN = [task(id=one * 32) for one in "xyz"]
         pytest.param([0.9], [], [("retrained", "note")], id="no earlier run"),
     ],
 )
-def test_retrained__main_trained_again__is_held_against_its_own_spread(
-    again: list[float | None], earlier: list[float | None], expected: list[tuple[str, str]]
+def test_of_retraining__new_values__are_compared_with_the_spread_of_earlier_runs(
+    values: list[float | None], earlier: list[float | None], expected: list[tuple[str, str]]
 ) -> None:
-    new = with_values(*zip(AGAIN, again, strict=False))
+    new = with_values(*zip(TRAININGS, values, strict=False))
     old = with_values(*((task(id=f"{number}"), value) for number, value in enumerate(earlier)))
-    assert kinds(drift.retrained(new, [*new, *old], [GATE])) == expected
+    assert kinds(drift.of_retraining(new, [*new, *old], [GATE])) == expected
 
 
-def test_retrained__worse__names_the_median_and_the_worst_of_before() -> None:
-    new, old = with_values((AGAIN[0], 0.5)), with_values((TASK, 0.95), (MAIN, 0.9))
-    (found,) = drift.retrained(new, old, [GATE])
-    assert "accuracy/validation is 0.5 (median), worse than in any of 2 earlier runs: 0.9 or better" in found.said
+def test_of_retraining__worse__names_the_median_and_the_worst_earlier_value() -> None:
+    new, old = with_values((TRAININGS[0], 0.5)), with_values((TASK, 0.95), (MAIN, 0.9))
+    (found,) = drift.of_retraining(new, old, [GATE])
+    assert "accuracy/validation is 0.5 (median), worse than in any of 2 earlier runs: 0.9 or better" in found.message

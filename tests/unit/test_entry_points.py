@@ -1,4 +1,4 @@
-"""What import-linter cannot see: `ci_trigger.py`, which is no package, and that a pipeline's file is its DAG alone."""
+"""Imports that import-linter cannot see: of `ci_trigger.py`, which is no package, and of the files of pipelines."""
 
 import ast
 import sys

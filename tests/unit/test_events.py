@@ -40,26 +40,28 @@ def test_command__outside_of_a_workflow__is_the_check_which_then_says_what_is_mi
 
 
 @pytest.mark.parametrize("home", [HOME, {}], ids=["into-the-default-branch", "default-branch-unknown"])
-def test_idle__merged__is_nothing(home: dict[str, str]) -> None:
-    assert events.idle({"action": "closed", "pull_request": PULL, "repository": home}) is None
+def test_nothing_to_promote__merged__is_nothing(home: dict[str, str]) -> None:
+    assert events.nothing_to_promote({"action": "closed", "pull_request": PULL, "repository": home}) is None
 
 
-def test_idle__closed_without_a_merge__says_so() -> None:
-    said = events.idle({"action": "closed", "pull_request": {**PULL, "merged": False}, "repository": HOME})
-    assert said == "pull request #7 was closed without a merge: nothing is promoted"
+def test_nothing_to_promote__closed_without_a_merge__says_so() -> None:
+    reason = events.nothing_to_promote(
+        {"action": "closed", "pull_request": {**PULL, "merged": False}, "repository": HOME}
+    )
+    assert reason == "pull request #7 was closed without a merge: nothing is promoted"
 
 
-def test_idle__merged_into_another_branch__says_so() -> None:
+def test_nothing_to_promote__merged_into_another_branch__says_so() -> None:
     pull = {**PULL, "base": {"ref": "release"}}
-    said = events.idle({"action": "closed", "pull_request": pull, "repository": HOME})
-    assert said == (
+    reason = events.nothing_to_promote({"action": "closed", "pull_request": pull, "repository": HOME})
+    assert reason == (
         "pull request #7 was merged into 'release', and only what is merged into 'main' is promoted: nothing is done"
     )
 
 
-def test_idle__open__is_wrong_usage() -> None:
-    with pytest.raises(UsageError, match="#7 is not merged: a best moves after the merge"):
-        events.idle({"action": "opened", "pull_request": {**PULL, "merged": False}})
+def test_nothing_to_promote__open__is_wrong_usage() -> None:
+    with pytest.raises(UsageError, match=r"#7 is not merged: the baseline's tag moves after the merge"):
+        events.nothing_to_promote({"action": "opened", "pull_request": {**PULL, "merged": False}})
 
 
 def test_pushed__branch__is_named_with_its_commits(tmp_path: Path) -> None:

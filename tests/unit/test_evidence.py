@@ -66,8 +66,8 @@ def test_as_document__task_with_changes__does_not_carry_the_diff() -> None:
     [
         ("", "has uncommitted changes"),
         ("training", None),
-        ("probe", "was launched by a check, for a look at whether it runs"),
-        ("tests", "was launched by a check, for its tests"),
+        ("probe", "was launched by a check as a probe"),
+        ("tests", "was launched by a check as a test run"),
     ],
 )
 def test_objection__task_that_a_check_launched__counts_as_training_alone(purpose: str, reason: str | None) -> None:

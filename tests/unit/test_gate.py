@@ -6,6 +6,7 @@ import pytest
 
 from clearml_ci.core import gate
 from clearml_ci.core.gate import Gate, Judgement, Summary
+from clearml_ci.core.outcome import Outcome
 from tests.unit.drawing import GATE
 
 TABLE = Path(__file__).parents[2] / "docs" / "gates.md"
@@ -68,33 +69,33 @@ def summary(value: float, *, last: float | None = None) -> Summary:
 
 
 def judge(value: float | None, baseline: float | None, **changes: object) -> Judgement:
-    asked = replace(GATE, **changes)  # type: ignore[arg-type]  # the tests name fields of Gate
+    gate_ = replace(GATE, **changes)  # type: ignore[arg-type]  # the tests name fields of Gate
     best = {} if baseline is None else {"best": summary(baseline)}
-    return gate.judge(asked, {"mine": None if value is None else summary(value)}, best)
+    return gate.judge(gate_, {"mine": None if value is None else summary(value)}, best)
 
 
 @pytest.mark.parametrize(
     ("judged", "reason"),
     [
-        (judge(0.9, 0.8), "accuracy/validation is better than the best"),
-        (judge(0.8, 0.8), "accuracy/validation holds within 3 % of the best"),
-        (judge(0.7, 0.8), "accuracy/validation is worse than the best by more than 3 %"),
-        (judge(0.7, 0.8, relative=False, tolerance=0.02), "is worse than the best by more than 0.02"),
-        (judge(0.8, 0.8, tolerance=0.0), "accuracy/validation is as good as the best"),
-        (judge(0.7, 0.8, tolerance=0.0), "accuracy/validation is worse than the best"),
+        (judge(0.9, 0.8), "accuracy/validation is better than the baseline"),
+        (judge(0.8, 0.8), "accuracy/validation is within 3 % of the baseline"),
+        (judge(0.7, 0.8), "accuracy/validation is worse than the baseline by more than 3 %"),
+        (judge(0.7, 0.8, relative=False, tolerance=0.02), "is worse than the baseline by more than 0.02"),
+        (judge(0.8, 0.8, tolerance=0.0), "accuracy/validation is as good as the baseline"),
+        (judge(0.7, 0.8, tolerance=0.0), "accuracy/validation is worse than the baseline"),
         (judge(0.7, 0.8, minimum=0.9), "accuracy/validation is 0.7, below the minimum of 0.9"),
         (judge(0.7, None, maximum=0.5), "accuracy/validation is 0.7, above the maximum of 0.5"),
         (judge(None, 0.8), "the task of this commit reported no accuracy/validation"),
-        (judge(math.nan, 0.8), "accuracy/validation of this commit is nan, which is no finite number"),
-        (judge(0.7, math.inf), "the best task has no finite accuracy/validation that can be trusted"),
-        (judge(0.7, None), "there is no best model yet to compare with"),
+        (judge(math.nan, 0.8), "accuracy/validation of this commit is nan, which is not a finite number"),
+        (judge(0.7, math.inf), "the baseline has no finite accuracy/validation that can be trusted"),
+        (judge(0.7, None), "there is no baseline yet"),
     ],
 )
-def test_judge__any_outcome__says_why(judged: Judgement, reason: str) -> None:
+def test_judge__any_outcome__has_its_reason(judged: Judgement, reason: str) -> None:
     assert judged.reason.endswith(reason)
 
 
-def test_judge__several_bests__names_the_one_that_counts() -> None:
+def test_judge__several_baselines__names_the_one_that_counts() -> None:
     bests = {"new": summary(0.8), "old": summary(0.9), "empty": None}
     assert gate.judge(GATE, {"mine": summary(0.85)}, bests).baseline_id == "old"
     assert gate.judge(replace(GATE, goal="minimize"), {"mine": summary(0.85)}, bests).baseline_id == "new"
@@ -107,7 +108,7 @@ def test_judge__several_runs_of_the_candidate__their_median_counts_and_each_must
     assert gate.judge(GATE, {}, {"best": summary(0.8)}).outcome == "inconclusive"
 
 
-def test_judge__last_that_would_not_hold__is_told_with_both_numbers() -> None:
+def test_judge__last_that_would_not_hold__is_a_warning_with_both_numbers() -> None:
     judged = gate.judge(GATE, {"mine": Summary("accuracy", "validation", 0.5, 0.1, 0.95)}, {"best": summary(0.9)})
     assert judged.warning == "accuracy/validation was 0.95 at its best, but ended at 0.5, which would not hold"
 
@@ -128,16 +129,16 @@ def test_judge__accepted_small_losses__do_not_add_up() -> None:
         pytest.param(judge(0.5, None), "no_baseline", id="nothing-compared"),
     ],
 )
-def test_void__comparison_that_means_nothing__keeps_what_holds_without_it(judged: Judgement, outcome: str) -> None:
-    voided = gate.void(judged, "not like for like")
+def test_without_comparison__judgement__keeps_what_holds_without_it(judged: Judgement, outcome: str) -> None:
+    voided = gate.without_comparison(judged, "not comparable")
     assert (voided.outcome, voided.value) == (outcome, judged.value)
-    assert (voided.reason == "not like for like") == (outcome == "inconclusive")
+    assert (voided.reason == "not comparable") == (outcome == "inconclusive")
 
 
 def judged_gates(required: str, advisory: str = "") -> list[tuple[Gate, Judgement]]:
     """`judged_gates("passed regressed", "passed")`: gates a/1, a/2, and the advisory b/1."""
     return [
-        (Gate(title, str(number), required=title == "a"), Judgement(outcome, f"{title}/{number} {outcome}"))
+        (Gate(title, str(number), required=title == "a"), Judgement(Outcome(outcome), f"{title}/{number} {outcome}"))
         for title, outcomes in (("a", required), ("b", advisory))
         for number, outcome in enumerate(outcomes.split(), start=1)
     ]
@@ -169,15 +170,15 @@ def judged_gates(required: str, advisory: str = "") -> list[tuple[Gate, Judgemen
 def test_decide__many_gates__the_required_ones_make_one_outcome(
     required: str, advisory: str, outcome: str, reason: str
 ) -> None:
-    decided, said = gate.decide(judged_gates(required, advisory))
+    decided, reason_ = gate.decide(judged_gates(required, advisory))
     assert decided == outcome
-    assert said.startswith(reason) if not required else said == reason
+    assert reason_.startswith(reason) if not required else reason_ == reason
 
 
-def test_as_document__gate__has_what_the_comment_shows() -> None:
-    asked = replace(GATE, minimum=0.5, required=False)
+def test_as_row__gate__has_what_the_comment_shows() -> None:
+    gate_ = replace(GATE, minimum=0.5, required=False)
     best = {"best": summary(0.8)}
-    document = gate.as_document(asked, gate.judge(asked, {"mine": summary(1.0, last=0.9)}, best))
+    document = gate.as_row(gate_, gate.judge(gate_, {"mine": summary(1.0, last=0.9)}, best))
     assert document == {
         "metric": "accuracy/validation",
         "goal": "maximize",
@@ -189,20 +190,21 @@ def test_as_document__gate__has_what_the_comment_shows() -> None:
         "maximum": None,
         "required": False,
         "outcome": "improved",
-        "reason": "accuracy/validation is better than the best",
+        "reason": "accuracy/validation is better than the baseline",
         "baseline_task": "best",
         "value": 1.0,
         "baseline": 0.8,
         "difference": pytest.approx(0.2),
         "limit": pytest.approx(0.776),
         "last": 0.9,
+        "main": None,
     }
-    assert gate.as_document(replace(asked, relative=False), Judgement("error", ""))["threshold_percent"] is None
+    assert gate.as_row(replace(gate_, relative=False), Judgement(Outcome.ERROR, ""))["threshold_percent"] is None
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_as_document__not_finite_number__becomes_none(bad: float) -> None:
-    document = gate.as_document(GATE, Judgement("inconclusive", "", value=bad, limit=bad, last=bad))
+def test_as_row__not_finite_number__becomes_none(bad: float) -> None:
+    document = gate.as_row(GATE, Judgement(Outcome.INCONCLUSIVE, "", value=bad, limit=bad, last=bad))
     assert (document["value"], document["limit"], document["last"]) == (None, None, None)
 
 

@@ -17,7 +17,7 @@ CONTROLLER = replace(MARKED, id=RUN, parent="", controller=True, run=RUN, purpos
 
 
 def find(live: LiveTask) -> list[bool]:
-    return [one.marked for one in leftovers.find([live], RUNS, pipelines=PIPELINES)]
+    return [leftover.marked for leftover in leftovers.find([live], RUNS, pipelines=PIPELINES)]
 
 
 @pytest.mark.parametrize(
@@ -31,8 +31,8 @@ def find(live: LiveTask) -> list[bool]:
         pytest.param(MARKED, {"run": "x" * 32, "project": "CI/a/b/.pipelines/c"}, [], id="another repository's step"),
         pytest.param(UNMARKED, {}, [False], id="clone of a probe"),
         pytest.param(UNMARKED, {"parent": RUN}, [], id="unmarked child of a living run"),
-        pytest.param(UNMARKED, {"parent": ""}, [], id="somebody's training"),
-        pytest.param(UNMARKED, {"parent": "x" * 32}, [], id="somebody's child task"),
+        pytest.param(UNMARKED, {"parent": ""}, [], id="a user's training"),
+        pytest.param(UNMARKED, {"parent": "x" * 32}, [], id="a user's child task"),
         pytest.param(UNMARKED, {"parent": "x" * 32, "project": PIPELINES + "pr_check"}, [False], id="run is gone"),
         pytest.param(UNMARKED, {"controller": True}, [], id="queued rerun, a child of the first run"),
         pytest.param(CONTROLLER, {}, [], id="living controller"),
@@ -47,15 +47,21 @@ def test_find__living_task__is_ours_by_its_mark_alone(
 
 
 @pytest.mark.parametrize(
-    ("live", "stopped", "kind", "says"),
+    ("live", "stopped", "kind", "words"),
     [
-        pytest.param(MARKED, True, "leftover", "carries our mark and was stopped", id="stopped"),
-        pytest.param(MARKED, False, "leftover", "it was left alone", id="not cleaned up"),
-        pytest.param(UNMARKED, False, "unmarked_leftover", "does not carry our mark and was left alone", id="unmarked"),
+        pytest.param(MARKED, True, "leftover", "the audit stopped it, because it carries our mark", id="stopped"),
+        pytest.param(MARKED, False, "leftover", "the audit did not stop it", id="not cleaned up"),
+        pytest.param(
+            UNMARKED,
+            False,
+            "unmarked_leftover",
+            "the audit did not stop it, because it does not carry our mark",
+            id="unmarked",
+        ),
     ],
 )
-def test_finding__leftover__says_what_was_done(live: LiveTask, stopped: bool, kind: str, says: str) -> None:
+def test_finding__leftover__states_what_was_done(live: LiveTask, stopped: bool, kind: str, words: str) -> None:
     (left,) = leftovers.find([live], RUNS, pipelines=PIPELINES)
     found = leftovers.finding(left, stopped=stopped)
-    assert (found.kind, found.severity, found.where.url) == (kind, "finding", live.url)
-    assert says in found.said
+    assert (found.kind, found.severity, found.subject.url) == (kind, "finding", live.url)
+    assert words in found.message

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from clearml_ci.core.comparability import Alike
+from clearml_ci.core.comparability import MatchRules
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
 from clearml_ci.policy import policy_file, yaml_reader
@@ -372,7 +372,7 @@ def test_load__example__is_understood() -> None:
         Gate("speed/gpu", "images per second", required=False),
     )
     assert (found.baselines.tag, found.baselines.main) == ("Best Performance", False)
-    assert found.alike == Alike(("Args/dataset", "Dataset/*"), ("torch", "scikit-learn"), True, "inconclusive")
+    assert found.alike == MatchRules(("Args/dataset", "Dataset/*"), ("torch", "scikit-learn"), True, "inconclusive")
     assert found.remote_run is not None
     assert (found.remote_run["queue"], found.remote_run["args"]) == ("gpu", ["epochs=1"])
     assert (found.comment, found.comment_authors) == ("always", ("my-bot",))
@@ -389,7 +389,7 @@ def test_load__version_alone__has_the_defaults() -> None:
         evidence=policy_file.Evidence(()),
         gates=(),
         baselines=policy_file.Baselines("Best Performance", False),
-        alike=Alike((), (), False, "inconclusive"),
+        alike=MatchRules((), (), False, "inconclusive"),
         remote_run=None,
         comment="always",
         comment_authors=(),

@@ -3,11 +3,12 @@ from dataclasses import replace
 import pytest
 
 from clearml_ci.core.gate import Gate
+from clearml_ci.core.outcome import Outcome
 from clearml_ci.decisions import promotion
 from clearml_ci.decisions.promotion import Decision, Move
 from tests.unit.drawing import GATE
 
-NOT_SAID = "no required gate says which model is better"
+UNDEFINED = "no required gate defines which model is better"
 ADVISORY = Gate("speed", "steps", required=False)
 MOVE = Move(
     run="1",
@@ -29,35 +30,37 @@ MOVE = Move(
 @pytest.mark.parametrize(
     ("mode", "outcome", "decision"),
     [
-        ("better", "improved", Decision(True, "passed", "why")),
-        ("better", "passed", Decision(True, "passed", "why")),
-        ("better", "regressed", Decision(False, "passed", "the tag stays where it is: why")),
-        ("better", "no_baseline", Decision(True, "passed", "it is the first best")),
-        ("better", "inconclusive", Decision(False, "inconclusive", "the tag stays where it is: why")),
-        ("better", "error", Decision(False, "error", "the tag stays where it is: why")),
+        ("better", Outcome.IMPROVED, Decision(True, Outcome.PASSED, "why")),
+        ("better", Outcome.PASSED, Decision(True, Outcome.PASSED, "why")),
+        ("better", Outcome.REGRESSED, Decision(False, Outcome.PASSED, "the tag stays where it is: why")),
+        ("better", Outcome.NO_BASELINE, Decision(True, Outcome.PASSED, "it is the first baseline")),
+        ("better", Outcome.INCONCLUSIVE, Decision(False, Outcome.INCONCLUSIVE, "the tag stays where it is: why")),
+        ("better", Outcome.ERROR, Decision(False, Outcome.ERROR, "the tag stays where it is: why")),
         (
             "better",
             None,
-            Decision(False, "passed", "the tag stays where it is: no required gate says which model is better"),
+            Decision(
+                False, Outcome.PASSED, "the tag stays where it is: no required gate defines which model is better"
+            ),
         ),
-        ("passing", "passed", Decision(True, "passed", "why")),
-        ("passing", "regressed", Decision(False, "passed", "the tag stays where it is: why")),
-        ("passing", None, Decision(True, "passed", "no required gate has to hold")),
-        ("on-pass", "error", Decision(False, "error", "the tag stays where it is: why")),
+        ("passing", Outcome.PASSED, Decision(True, Outcome.PASSED, "why")),
+        ("passing", Outcome.REGRESSED, Decision(False, Outcome.PASSED, "the tag stays where it is: why")),
+        ("passing", None, Decision(True, Outcome.PASSED, "no required gate has to hold")),
+        ("on-pass", Outcome.ERROR, Decision(False, Outcome.ERROR, "the tag stays where it is: why")),
     ],
 )
-def test_decide__comparison_of_now__moves_or_keeps(mode: str, outcome: str | None, decision: Decision) -> None:
+def test_decide__comparison_of_now__moves_or_keeps(mode: str, outcome: Outcome | None, decision: Decision) -> None:
     assert promotion.decide(mode, outcome=outcome, reason="why") == decision
 
 
 @pytest.mark.parametrize(("mode", "tolerance"), [("better", 0.0), ("passing", 3.0), ("on-pass", 3.0)])
-def test_gates__mode__keeps_the_tolerance_or_not(mode: str, tolerance: float) -> None:
-    assert promotion.gates(mode, (GATE,)) == (replace(GATE, tolerance=tolerance),)
+def test_gates_of__mode__keeps_the_tolerance_or_not(mode: str, tolerance: float) -> None:
+    assert promotion.gates_of(mode, (GATE,)) == (replace(GATE, tolerance=tolerance),)
 
 
 @pytest.mark.parametrize(("mode", "gates"), [("better", (GATE,)), ("passing", ()), ("rollback", ())])
-def test_rule__mode__goes_by_required_gates_or_by_stamps_alone(mode: str, gates: tuple[Gate, ...]) -> None:
-    assert promotion.rule(mode, (GATE, ADVISORY)).gates == gates
+def test_ranking_policy__mode__goes_by_required_gates_or_by_stamps_alone(mode: str, gates: tuple[Gate, ...]) -> None:
+    assert promotion.ranking_policy(mode, (GATE, ADVISORY)).gates == gates
 
 
 def move(run: str, **changes: object) -> Move:
@@ -80,14 +83,16 @@ ROLLBACK = {"action": "rollback", "to": "old", "previous": ("new",)}
     ],
     ids=["none", "newest", "interrupted", "lost", "undone", "rollback-interrupted", "all-undone"],
 )
-def test_last__ledger__is_the_newest_that_was_done_and_not_undone(moves: list[Move], last: str | None) -> None:
-    found = promotion.last(moves)
+def test_last_undoable_promotion__ledger__is_the_newest_complete_one(moves: list[Move], last: str | None) -> None:
+    found = promotion.last_undoable_promotion(moves)
     assert (found.run if found else None) == last
 
 
 @pytest.mark.parametrize(("name", "last"), [("", "2"), ("digits", "1"), ("other", None)])
-def test_last__of_a_name__leaves_those_of_others_alone(name: str, last: str | None) -> None:
-    found = promotion.last(promotion.of_name([move("2", name="letters"), move("1", name="digits")], name))
+def test_last_undoable_promotion__of_a_name__leaves_those_of_others_alone(name: str, last: str | None) -> None:
+    found = promotion.last_undoable_promotion(
+        promotion.moves_of_check([move("2", name="letters"), move("1", name="digits")], name)
+    )
     assert (found.run if found else None) == last
 
 
@@ -101,8 +106,8 @@ def test_last__of_a_name__leaves_those_of_others_alone(name: str, last: str | No
     ],
     ids=["before-it-settled", "settling", "lost", "undone"],
 )
-def test_last__interrupted_where_its_task_carries_the_tag__is_the_one_to_undo(moves: list[Move], last: str) -> None:
-    found = promotion.last(moves, carrying={"new", "old"})
+def test_last_undoable_promotion__interrupted_with_its_tag__is_the_one(moves: list[Move], last: str) -> None:
+    found = promotion.last_undoable_promotion(moves, carrying={"new", "old"})
     assert found is not None
     assert found.run == last
 
@@ -119,8 +124,8 @@ def test_last__interrupted_where_its_task_carries_the_tag__is_the_one_to_undo(mo
     ],
     ids=["settling", "before-that", "done", "the-same-task", "itself", "another-tag"],
 )
-def test_in_the_way__other_move__is_waited_for_where_it_may_take_the_tag(other: Move, waits: bool) -> None:
-    assert promotion.in_the_way([MOVE, other], MOVE) == ([other] if waits else [])
+def test_concurrent_moves__other_move__counts_if_it_may_remove_the_tag(other: Move, waits: bool) -> None:
+    assert promotion.concurrent_moves([MOVE, other], MOVE) == ([other] if waits else [])
 
 
 @pytest.mark.parametrize(
@@ -135,28 +140,28 @@ def test_in_the_way__other_move__is_waited_for_where_it_may_take_the_tag(other: 
     ],
     ids=["never", "another", "begun", "replaced", "rolled-back", "rolled-back-after-an-interruption"],
 )
-def test_had_its_turn__promotion_repeated__is_told(moves: list[Move], words: str | None) -> None:
-    said = promotion.had_its_turn(moves, "new")
-    assert (said is None) if words is None else (said is not None and words in said)
+def test_already_promoted__promotion_repeated__has_its_reason(moves: list[Move], words: str | None) -> None:
+    reason = promotion.already_promoted(moves, "new")
+    assert (reason is None) if words is None else (reason is not None and words in reason)
 
 
-def test_of_tag__moves_of_several__are_those_of_one_project_and_name() -> None:
+def test_moves_of_tag__moves_of_several__are_those_of_one_project_and_name() -> None:
     moves = [MOVE, replace(MOVE, tag="x"), replace(MOVE, project_id="q"), replace(MOVE, task_name="x")]
-    assert promotion.of_tag(moves, tag="Best", project_id="p", task_name="train") == [MOVE]
-    assert promotion.of_tag(moves, tag="Best", project_id="", task_name="train") == [MOVE, moves[2]]
+    assert promotion.moves_of_tag(moves, tag="Best", project_id="p", task_name="train") == [MOVE]
+    assert promotion.moves_of_tag(moves, tag="Best", project_id="", task_name="train") == [MOVE, moves[2]]
 
 
 @pytest.mark.parametrize(
     ("document", "move"),
     [
-        (promotion.to_document(MOVE), MOVE),
-        ({**promotion.to_document(MOVE), "later": 1, "previous": ["old"]}, MOVE),
-        ({key: value for key, value in promotion.to_document(MOVE).items() if key not in ("undoes", "name")}, MOVE),
+        (promotion.as_entry(MOVE), MOVE),
+        ({**promotion.as_entry(MOVE), "later": 1, "previous": ["old"]}, MOVE),
+        ({key: value for key, value in promotion.as_entry(MOVE).items() if key not in ("undoes", "name")}, MOVE),
         ({"run": "1"}, None),
         ([], None),
         ("moved", None),
     ],
     ids=["own", "newer", "older", "incomplete", "list", "text"],
 )
-def test_from_document__data__is_the_move_or_nothing(document: object, move: Move | None) -> None:
-    assert promotion.from_document(document) == move
+def test_from_entry__data__is_the_move_or_nothing(document: object, move: Move | None) -> None:
+    assert promotion.from_entry(document) == move

@@ -12,7 +12,7 @@ RUN = Run("r", "", "completed", "", ARGUMENTS, "p", "p", "")
 
 
 @pytest.mark.parametrize(
-    ("after", "said"),
+    ("after", "stamp"),
     [
         ({}, "rerun by Ada with nothing changed"),
         ({"threshold_percent": "5"}, "rerun by Ada with threshold_percent 3 → 5"),
@@ -24,9 +24,9 @@ RUN = Run("r", "", "completed", "", ARGUMENTS, "p", "p", "")
     ],
     ids=["same", "edited", "spaces", "emptied", "hidden-or-new", "secret", "long"],
 )
-def test_stamp__parameters_of_the_rerun__are_told_against_the_originals(after: dict[str, str], said: str) -> None:
+def test_stamp__parameters_of_the_rerun__are_told_against_the_originals(after: dict[str, str], stamp: str) -> None:
     changes = rerun.changes(RUN.arguments, {**RUN.arguments, **after})
-    assert Rerun(RUN, "Ada", tuple(changes)).stamp == said
+    assert Rerun(RUN, "Ada", tuple(changes)).stamp == stamp
 
 
 def test_stamp__many_changes__names_five() -> None:

@@ -1,4 +1,4 @@
-"""Which code the agents run, from real git repositories and from how a workflow says `uses:`."""
+"""The code that the agents run, from real git repositories and from a workflow's `uses:`."""
 
 import json
 import subprocess
@@ -87,7 +87,7 @@ def test_of_agents__folder_of_another_layout__is_what_the_runner_tells(tmp_path:
 
 
 def test_of_agents__action_at_a_tag_and_no_token__says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"'acme/clearml-ci@v1' cannot be asked for: write `uses: acme/clearml-ci@`"):
+    with pytest.raises(UsageError, match=r"'acme/clearml-ci@v1' is read from GitHub: write `uses: acme/clearml-ci@`"):
         found(tmp_path, used_as("acme/clearml-ci", "v1"))
 
 

@@ -3,34 +3,35 @@ from typing import Any
 
 import pytest
 
-from clearml_ci.decisions import verdict
-from tests.unit.drawing import CHECK, steps
+from clearml_ci.core import recorded_task
+from clearml_ci.core.documents import VerdictDocument
+from clearml_ci.core.outcome import Outcome
+from clearml_ci.decisions import promotion, verdict
+from tests.unit.drawing import CHECK, RUN, TASK, as_read, steps
 
-RUN = {"id": "r" * 32, "url": "https://clearml/pipelines/p/experiments/r"}
 
-
-def compose(found: dict[str, dict[str, Any]]) -> verdict.Document:
-    return verdict.compose(CHECK, run=RUN, steps=found)
+def compose(found: dict[str, Any]) -> VerdictDocument:
+    return verdict.for_check(CHECK, run=RUN, steps=found)
 
 
 @pytest.mark.parametrize("outcome", ["passed", "improved", "regressed", "no_baseline", "inconclusive", "error"])
-def test_compose__gate_judged__its_outcome_is_the_verdict(outcome: str) -> None:
+def test_for_check__gate_judged__its_outcome_is_the_verdict(outcome: str) -> None:
     document = compose(steps(outcome))
     assert (document["outcome"], document["exit_reason"]) == (outcome, "why")
     assert (document["schema"], document["commit"], document["pull_request"]) == (1, CHECK.commit, 7)
     assert document["gates"][0]["metric"] == "accuracy/validation"
 
 
-def test_compose__name_of_the_check__is_that_of_every_verdict_about_it() -> None:
+def test_for_check__name_of_the_check__is_that_of_every_verdict_about_it() -> None:
     named = replace(CHECK, name="digits")
-    assert verdict.compose(named, run=RUN, steps=steps())["name"] == "digits"
+    assert verdict.for_check(named, run=RUN, steps=steps())["name"] == "digits"
     assert verdict.error(named, run=RUN, reason="broken")["name"] == "digits"
 
 
-def test_compose__no_candidate__is_no_evidence_whatever_compare_says() -> None:
-    none = {"status": "completed", "result": {"candidate": None, "reason": "nobody ran it", "rejected": []}}
+def test_for_check__no_candidate__is_no_evidence_whatever_compare_says() -> None:
+    none = {"status": "completed", "result": {"candidate": None, "reason": "no task ran it", "rejected": []}}
     document = compose(steps("passed", find_task=none))
-    assert (document["outcome"], document["exit_reason"]) == ("no_evidence", "nobody ran it")
+    assert (document["outcome"], document["exit_reason"]) == ("no_evidence", "no task ran it")
 
 
 @pytest.mark.parametrize(
@@ -46,15 +47,15 @@ def test_compose__no_candidate__is_no_evidence_whatever_compare_says() -> None:
         ),
     ],
 )
-def test_compose__step_without_a_result__is_an_error_and_never_green(broken: dict[str, Any], reason: str) -> None:
+def test_for_check__step_without_a_result__is_an_error_and_never_green(broken: dict[str, Any], reason: str) -> None:
     document = compose(steps("passed", **broken))
     assert document["outcome"] == "error"
     assert reason in document["exit_reason"]
 
 
-def test_compose__nothing_to_compare_configured__passes_on_evidence_alone() -> None:
+def test_for_check__nothing_to_compare_configured__passes_on_evidence_alone() -> None:
     found = {"find_task": steps()["find_task"]}
-    document = verdict.compose(replace(CHECK, gates=()), run=RUN, steps=found)
+    document = verdict.for_check(replace(CHECK, gates=()), run=RUN, steps=found)
     assert (document["outcome"], document["gates"]) == ("passed", [])
 
 
@@ -68,27 +69,27 @@ def test_compose__nothing_to_compare_configured__passes_on_evidence_alone() -> N
         ("passed", "fail", ("success", 0)),
     ],
 )
-def test_compose__policy_of_inconclusive__turns_state_and_exit_code_alone(
+def test_for_check__policy_of_inconclusive__turns_state_and_exit_code_alone(
     outcome: str, inconclusive: str, shown: tuple[str, int]
 ) -> None:
-    document = verdict.compose(replace(CHECK, inconclusive=inconclusive), run=RUN, steps=steps(outcome))
+    document = verdict.for_check(replace(CHECK, inconclusive=inconclusive), run=RUN, steps=steps(outcome))
     assert (document["outcome"], (document["state"], document["exit_code"])) == (outcome, shown)
 
 
-def test_failed__document_that_could_not_be_told__is_an_error_everywhere() -> None:
-    document = verdict.failed(compose(steps("passed")), "nobody listens")
+def test_as_error__document_that_could_not_be_published__is_an_error_everywhere() -> None:
+    document = verdict.as_error(compose(steps("passed")), "GitHub is unreachable")
     assert (document["outcome"], document["state"], document["exit_code"]) == ("error", "error", 4)
-    assert (document["exit_reason"], len(document["gates"])) == ("nobody listens", 1)
+    assert (document["exit_reason"], len(document["gates"])) == ("GitHub is unreachable", 1)
 
 
-def test_compose__requests_of_the_steps__are_listed() -> None:
+def test_for_check__requests_of_the_steps__are_listed() -> None:
     found = steps()
     found["find_task"]["result"]["requests"] = 5
     assert compose(found)["clearml_requests"] == {"find_task": 5}
 
 
 def test_outcomes__exit_codes_and_states__are_the_documented_ones() -> None:
-    assert {name: (one.exit_code, one.state) for name, one in verdict.OUTCOMES.items()} == {
+    assert {str(outcome): (outcome.exit_code, outcome.state) for outcome in Outcome} == {
         "passed": (0, "success"),
         "improved": (0, "success"),
         "regressed": (1, "failure"),
@@ -114,24 +115,25 @@ def test_error__run_that_could_not_judge__keeps_the_reason() -> None:
         ("completed", {"pipeline": {"id": "another"}}, "the run reported about commit"),
     ],
 )
-def test_doubt__report_of_a_run__counts_only_for_this_commit_and_a_completed_run(
+def test_why_invalid__report_of_a_run__counts_only_for_this_commit_and_a_completed_run(
     status: str, changes: dict[str, Any], reason: str | None
 ) -> None:
-    report = {"verdict": {**compose(steps()), **changes}}
-    told = verdict.doubt(CHECK, run=RUN, status=status, states="report completed", report=report)
-    assert (told is None) if reason is None else (told is not None and reason in told)
+    report: Any = {"verdict": {**compose(steps()), **changes}}
+    reason_ = verdict.why_invalid(CHECK, run=RUN, status=status, states="report completed", report=report)
+    assert (reason_ is None) if reason is None else (reason_ is not None and reason in reason_)
 
 
 @pytest.mark.parametrize("report", [{}, {"fault": "no GitHub"}])
-def test_doubt__no_verdict__is_told(report: dict[str, str]) -> None:
-    told = verdict.doubt(CHECK, run=RUN, status="completed", states="report failed", report=report)
-    assert told is not None
-    assert report.get("fault", "without a verdict (report failed)") in told
+def test_why_invalid__no_verdict__is_the_reason(report: Any) -> None:
+    reason_ = verdict.why_invalid(CHECK, run=RUN, status="completed", states="report failed", report=report)
+    assert reason_ is not None
+    assert report.get("fault", "without a verdict (report failed)") in reason_
 
 
-def remote(outcome: str, *, phase: str = "", candidate: dict[str, str] | None = None) -> dict[str, Any]:
+def remote(outcome: str, *, phase: str = "", candidate: Any = None) -> Any:
     result: dict[str, Any] = {"outcome": outcome, "phase": phase, "reason": "so it is", "candidate": candidate}
-    return {"status": "completed", "result": {**result, "log_tail": [], "task": candidate, "until": "completion"}}
+    rest = {"log_tail": [], "task": candidate, "until": "completion", "seconds": {}, "notes": []}
+    return as_read({"status": "completed", "result": {**result, **rest}})
 
 
 PROBED = replace(CHECK, until="first-iteration")
@@ -151,38 +153,39 @@ TRAINED = replace(CHECK, candidate="train", until="completion")
         ("passed", "not_needed", "passed"),
     ],
 )
-def test_compose__evidence_and_remote_run__the_worse_one_tells(compared: str, ran: str, outcome: str) -> None:
-    document = verdict.compose(PROBED, run=RUN, steps=steps(compared, remote_run=remote(ran, phase="import")))
+def test_for_check__evidence_and_remote_run__the_worse_one_counts(compared: str, ran: str, outcome: str) -> None:
+    document = verdict.for_check(PROBED, run=RUN, steps=steps(compared, remote_run=remote(ran, phase="import")))
     assert document["outcome"] == outcome
     assert (document["remote_run"] is None) == (ran == "not_needed")
 
 
-def test_compose__failed_remote_run__names_the_phase() -> None:
-    document = verdict.compose(PROBED, run=RUN, steps=steps(remote_run=remote("no_evidence", phase="import")))
+def test_for_check__failed_remote_run__names_the_phase() -> None:
+    document = verdict.for_check(PROBED, run=RUN, steps=steps(remote_run=remote("no_evidence", phase="import")))
     assert document["exit_reason"] == "this commit was not run on an agent (phase: import): so it is"
+    assert document["remote_run"] is not None
     assert document["remote_run"]["phase"] == "import"
 
 
-def test_compose__remote_run_that_left_no_result__is_an_error() -> None:
-    document = verdict.compose(PROBED, run=RUN, steps=steps(remote_run={"status": "failed"}))
+def test_for_check__remote_run_that_left_no_result__is_an_error() -> None:
+    document = verdict.for_check(PROBED, run=RUN, steps=steps(remote_run={"status": "failed"}))
     assert document["outcome"] == "error"
     assert "step remote_run left no result" in document["exit_reason"]
 
 
-def test_compose__probe_alone__passes_on_its_word() -> None:
+def test_for_check__probe_alone__passes() -> None:
     alone = replace(CHECK, candidate="none", until="first-iteration")
-    document = verdict.compose(alone, run=RUN, steps={"remote_run": remote("passed")})
+    document = verdict.for_check(alone, run=RUN, steps={"remote_run": remote("passed")})
     assert (document["outcome"], document["gates"]) == ("passed", [])
 
 
-def test_compose__nothing_asked_for__is_an_error_and_never_green() -> None:
-    document = verdict.compose(replace(CHECK, candidate="none", gates=()), run=RUN, steps={})
+def test_for_check__nothing_configured__is_an_error_and_never_green() -> None:
+    document = verdict.for_check(replace(CHECK, candidate="none", gates=()), run=RUN, steps={})
     assert document["outcome"] == "error"
 
 
-def test_compose__trained_candidate__is_the_one_that_was_judged() -> None:
+def test_for_check__trained_candidate__is_the_one_that_was_judged() -> None:
     task = {"id": "9" * 32, "name": "train digits", "url": "https://clearml/9"}
-    document = verdict.compose(
+    document = verdict.for_check(
         TRAINED,
         run=RUN,
         steps={"compare": steps("improved")["compare"], "remote_run": remote("passed", candidate=task)},
@@ -190,13 +193,13 @@ def test_compose__trained_candidate__is_the_one_that_was_judged() -> None:
     assert (document["outcome"], document["candidate"]) == ("improved", task)
 
 
-def test_compose__training_that_failed__is_no_evidence_for_its_reason() -> None:
-    document = verdict.compose(
+def test_for_check__training_that_failed__is_no_evidence_for_its_reason() -> None:
+    document = verdict.for_check(
         TRAINED,
         run=RUN,
         steps={
             "remote_run": remote("no_evidence", phase="script"),
-            "compare": {"status": "completed", "result": {"outcome": None, "reason": "nothing to compare"}},
+            "compare": as_read({"status": "completed", "result": {"outcome": None, "reason": "nothing to compare"}}),
         },
     )
     assert document["outcome"] == "no_evidence"
@@ -207,25 +210,27 @@ MERGED = replace(CHECK, action="promote", merge_commit="d" * 40)
 
 
 @pytest.mark.parametrize("outcome", ["passed", "no_evidence", "inconclusive", "error"])
-def test_compose__after_a_merge__says_what_the_one_step_says(outcome: str) -> None:
-    result = {"outcome": outcome, "reason": "why", "candidate": {"id": "1"}, "promotion": {"moved": True}}
-    document = verdict.compose(MERGED, run=RUN, steps={"promote": {"status": "completed", "result": result}})
-    assert (document["outcome"], document["exit_reason"], document["candidate"]) == (outcome, "why", {"id": "1"})
-    assert (document["promotion"], document["told_at"], document["commit"]) == (
-        {"moved": True},
-        "d" * 40,
-        CHECK.commit,
-    )
+def test_for_check__after_a_merge__has_the_outcome_of_the_one_step(outcome: str) -> None:
+    moved = promotion.as_document(MERGED, to=TASK.id, previous=["0"])
+    candidate = recorded_task.as_document(TASK)
+    result = {"outcome": outcome, "reason": "why", "candidate": candidate, "promotion": moved}
+    promoted = as_read({"status": "completed", "result": result})
+    document = verdict.for_check(MERGED, run=RUN, steps={"promote": promoted})
+    assert (document["outcome"], document["exit_reason"], document["candidate"]) == (outcome, "why", candidate)
+    assert (document["promotion"], document["told_at"], document["commit"]) == (moved, "d" * 40, CHECK.commit)
 
 
-def test_compose__promotion_that_left_no_result__is_an_error() -> None:
-    document = verdict.compose(MERGED, run=RUN, steps={"promote": {"status": "failed", "result": {"fault": "no"}}})
+def test_for_check__promotion_that_left_no_result__is_an_error() -> None:
+    document = verdict.for_check(MERGED, run=RUN, steps={"promote": {"status": "failed", "result": {"fault": "no"}}})
     assert (document["outcome"], document["exit_reason"]) == ("error", "step promote: no")
+    assert document["promotion"] is not None
     assert (document["promotion"]["action"], document["promotion"]["moved"]) == ("promote", False)
 
 
 @pytest.mark.parametrize(("moved", "outcome"), [("passed", "improved"), ("error", "error")])
-def test_compose__check_that_moves_the_tag__is_its_own_verdict_unless_that_failed(moved: str, outcome: str) -> None:
-    step = {"status": "completed", "result": {"outcome": moved, "reason": "tag", "promotion": {"moved": True}}}
-    document = verdict.compose(replace(CHECK, promote="on-pass"), run=RUN, steps={**steps("improved"), "promote": step})
-    assert (document["outcome"], document["promotion"]) == (outcome, {"moved": True})
+def test_for_check__check_that_moves_the_tag__is_its_own_verdict_unless_that_failed(moved: str, outcome: str) -> None:
+    check = replace(CHECK, promote="on-pass")
+    entry = promotion.as_document(check, to=TASK.id)
+    step = {"status": "completed", "result": {"outcome": moved, "reason": "tag", "promotion": entry}}
+    document = verdict.for_check(check, run=RUN, steps=steps("improved", promote=step))
+    assert (document["outcome"], document["promotion"]) == (outcome, entry)

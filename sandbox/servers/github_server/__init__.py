@@ -4,6 +4,9 @@ It is a stand-in. It keeps everything in memory, knows only what this project us
 refuses; code lives in bare git repositories below its directory.
 """
 
+from __future__ import annotations
+
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,7 @@ from sandbox.servers.github_server import (
     repositories,
     sandbox_api,
     shapes,
+    store,
     timeline,
 )
 from sandbox.servers.github_server.store import OWNER, Store
@@ -80,6 +84,10 @@ class GitHubServer:
             self._store, slug, permissions=permissions, repository=repository, token_lifetime=token_lifetime
         )
 
+    def advance_clock(self, seconds: float) -> None:
+        """Let time pass: GitHub's dates are in whole seconds, and it sorts by them."""
+        store.advance_clock(seconds)
+
     def lose_reply(self, method: str, path: str) -> None:
         """The next such request is carried out, and its connection cut: `path` is how the request's path ends."""
         headers = {"Authorization": f"Bearer {self.owner_token}"}
@@ -94,6 +102,11 @@ class GitHubServer:
         payload: dict[str, Any] = answer.json()
         return payload
 
+    def copy(self, directory: Path) -> GitHubServer:
+        """Start another server, which begins with all that this one has now, in a directory of its own."""
+        shutil.copytree(self._store.directory, directory)
+        return _serve(self._store.copy(directory.resolve()), self.owner_token, port=0)
+
     def stop(self) -> None:
         self._listener.stop()
 
@@ -102,15 +115,18 @@ def start(directory: Path, *, port: int = 0) -> GitHubServer:
     """Serve on loopback until `stop`; bare repositories go below `directory`. Port 0 takes a free one."""
     directory = directory.resolve()
     directory.mkdir(parents=True, exist_ok=True)
-    store = Store(directory)
-    listener = loopback.listen(_app(store), port, threads=1)  # one at a time: the store needs no lock
-    owner_token = store.mint("personal", repository=None, login=OWNER, permissions=None)
-    return GitHubServer(listener.url, listener.url + shapes.API, owner_token, store, listener)
+    empty = Store(directory)
+    return _serve(empty, empty.mint("personal", repository=None, login=OWNER, permissions=None), port=port)
 
 
-def _app(store: Store) -> Flask:
+def _serve(content: Store, owner_token: str, *, port: int) -> GitHubServer:
+    listener = loopback.listen(_app(content), port, threads=1)  # one at a time: the store needs no lock
+    return GitHubServer(listener.url, listener.url + shapes.API, owner_token, content, listener)
+
+
+def _app(content: Store) -> Flask:
     app = Flask(__name__)
-    app.config["store"] = store
+    app.config["store"] = content
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
     for module in _API:
         app.register_blueprint(module.blueprint, url_prefix=shapes.API + (module.blueprint.url_prefix or ""))

@@ -3,6 +3,7 @@
 https://docs.github.com/apps/creating-github-apps/authenticating-with-a-github-app
 """
 
+import functools
 import time
 from datetime import datetime, timezone
 from typing import Any
@@ -29,7 +30,7 @@ def register(
     """A new App, installed on one repository or on all of its owner's: its id and private key. Raises ValueError."""
     if not slug or slug in store.apps:
         raise ValueError(f"the name {slug!r} is empty or taken by another App")
-    private_key, public_key = _keys()
+    private_key, public_key = _keys(len(store.apps))
     made = App(
         id=store.new_id(),
         slug=slug,
@@ -44,8 +45,9 @@ def register(
     return made.id, private_key
 
 
-def _keys() -> tuple[str, str]:
-    """A private key, in the form that GitHub hands out, and its public one."""
+@functools.cache
+def _keys(number: int) -> tuple[str, str]:  # noqa: ARG001  each App of a server has its own
+    """Return a private key, in the form that GitHub hands out, and its public one; to make one takes a while."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
     private = key.private_bytes(pem, serialization.PrivateFormat.TraditionalOpenSSL, plain)

@@ -178,8 +178,8 @@ def _comparison(repo: Repository, base: str, head: str, ends: str) -> dict[str, 
         "total_commits": len(ahead),
         "base_commit": shapes.commit(repo, git.commit(repo.path, base)),
         "merge_base_commit": shapes.commit(repo, git.commit(repo.path, merge_base)),
-        "commits": [shapes.commit(repo, item) for item in ahead],
-        "files": [shapes.changed_file(repo, head, item) for item in changed[:FILES_LIMIT]],
+        "commits": [shapes.commit(repo, commit) for commit in ahead],
+        "files": [shapes.changed_file(repo, head, file) for file in changed[:FILES_LIMIT]],
     }
 
 

@@ -94,13 +94,13 @@ def _labelled(owner: str, name: str, number: int) -> tuple[Repository, Issue]:
 
 
 def _given() -> list[str]:
-    """GitHub takes a list, and a list in an object."""
+    """Return the names in the request: GitHub takes a list, and a list in an object."""
     given = request_parsing.anything()
     return names(given.get("labels", []) if isinstance(given, dict) else given)
 
 
 def names(given: Any) -> list[str]:
-    """Names, or objects with a name."""
+    """Return the names of a list of names, or of objects with a name."""
     if not isinstance(given, list):
         raise errors.ApiError(422, "Invalid request.\n\nFor 'properties/labels', it is not an array.")
     found = [item.get("name") if isinstance(item, dict) else item for item in given]
@@ -109,13 +109,13 @@ def names(given: Any) -> list[str]:
     return [str(name) for name in found]
 
 
-def _changed(repo: Repository, issue: Issue, names_: list[str]) -> Response:
-    change(repo, issue, names_)
+def _changed(repo: Repository, issue: Issue, chosen: list[str]) -> Response:
+    change(repo, issue, chosen)
     return jsonify([conversation_shapes.label(repo, name) for name in issue.labels])
 
 
 def change(repo: Repository, issue: Issue, labels: list[str]) -> None:
-    """These labels and no others; unknown ones come to be. Each change is an event."""
+    """Give the issue these labels and no others; unknown ones are created. Each change is an event."""
     for name in labels:
         repo.labels.setdefault(name.lower(), Label(access.store().new_id(), name, COLOR))
     after = {name.lower(): repo.labels[name.lower()].name for name in labels}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 OWNER = "octo-owner"
@@ -27,8 +28,17 @@ LABELS = {
 }
 
 
+_ahead = timedelta()  # of the clock of all local GitHubs in this process
+
+
+def advance_clock(seconds: float) -> None:
+    """Let time pass for the local GitHubs of this process: their dates are in whole seconds."""
+    global _ahead
+    _ahead += timedelta(seconds=seconds)
+
+
 def now() -> str:
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (datetime.now(timezone.utc) + _ahead).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True)
@@ -227,6 +237,16 @@ class Store:
         self.apps: dict[str, App] = {}
         self.replies_to_lose: list[tuple[str, str]] = []
         self._ids: Iterator[int] = itertools.count(1000)
+
+    def copy(self, directory: Path) -> Store:
+        """Return a store with the same content, whose repositories are below `directory`."""
+        other = Store(directory)
+        for name, repository in copy.deepcopy(self.repositories).items():
+            repository.path = directory / repository.path.relative_to(self.directory)
+            other.repositories[name] = repository
+        other.tokens, other.apps = dict(self.tokens), dict(self.apps)
+        other._ids = itertools.count(self.new_id())
+        return other
 
     def new_id(self) -> int:
         return next(self._ids)

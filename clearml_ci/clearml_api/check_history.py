@@ -1,0 +1,59 @@
+"""Read from earlier checks of a repository what they judged: the candidate of a commit, the ClearML projects."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from clearml_ci.clearml_api import paging, project_lookup, run_results, task_parameters
+from clearml_ci.clearml_api.paging import MOST, Record
+from clearml_ci.clearml_api.pipeline_runs import Run
+from clearml_ci.clearml_api.project_lookup import PIPELINES, Project
+from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.core.documents import TaskDocument
+from clearml_ci.parameters.check import NAME, PIPELINE
+
+
+def judged_candidate(clearml: ClearML, run: Run, *, commit: str, name: str) -> TaskDocument | None:
+    """The candidate of the newest completed check of a commit, as its verdict names it, or None.
+
+    `run` is one of the repository's runs, `name` the check's: checks of another name judged tasks of other models.
+    """
+    project = project_lookup.id_of(clearml, f"{run.project.rpartition(PIPELINES)[0]}{PIPELINES}{PIPELINE}")
+    if project is None:
+        return None
+    filters = {"status": ["completed"], "hyperparams.Args.commit.value": [commit]}
+    for check in _checks(clearml, project, "hyperparams.Args", **filters):
+        arguments = task_parameters.values(check, "Args")
+        if (arguments.get("commit"), arguments.get(NAME, "")) != (commit, name):
+            continue
+        if candidate := _candidate(clearml, check["id"]):
+            return candidate
+    return None
+
+
+def _candidate(clearml: ClearML, check: str) -> TaskDocument | None:
+    verdict = run_results.results(clearml, check)["report"].get("verdict")
+    return verdict["candidate"] if verdict else None
+
+
+def checked_projects(clearml: ClearML, projects: Sequence[Project], *, root: str) -> list[Project]:
+    """Those of the projects that the newest 500 checks of the pipeline project `root` were about."""
+    pipeline = next((project.id for project in projects if project.name == f"{root}{PIPELINES}{PIPELINE}"), None)
+    if pipeline is None:
+        return []
+    newest = islice(_checks(clearml, pipeline, "hyperparams.Args.project"), MOST)
+    names = {task_parameters.values(check, "Args").get("project", "") for check in newest}
+    return [project for project in projects if project.name in names]
+
+
+def _checks(clearml: ClearML, project: str, *fields: str, **filters: Any) -> Iterator[Record]:
+    """The checks of one pipeline's project, newest first."""
+    return paging.records(
+        clearml,
+        "tasks",
+        project=[project],
+        type=["controller"],
+        only_fields=list(fields),
+        order_by=["-created"],
+        **filters,
+    )

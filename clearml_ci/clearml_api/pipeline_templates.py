@@ -1,0 +1,93 @@
+"""The drafts that runs are cloned from: one for each pipeline and version of ClearML CI.
+
+Clones copy tags, script and Args, but not `runtime`: the mark in it names the draft that it was written for.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from clearml_ci import __version__
+from clearml_ci.clearml_api import paging, project_lookup, server_time, task_creation, task_parameters
+from clearml_ci.clearml_api.project_lookup import PIPELINES, Project
+from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.core.git_source import Source
+from clearml_ci.decisions.audit_findings import Template
+
+TEMPLATE_MARK = "clearml_ci_template"
+
+
+_DRAFTS: dict[str, Any] = {
+    "type": ["controller"],
+    "status": ["created"],
+    "system_tags": ["-archived"],
+    "order_by": ["created"],
+}
+
+
+def find_or_register(
+    clearml: ClearML, *, project: str, name: str, source: Source, arguments: Mapping[str, str]
+) -> tuple[str, bool]:
+    """The id of the template of this version, and whether it was registered just now. Raises ClearMLError.
+
+    Jobs that register concurrently agree: the oldest template counts.
+    """
+    found = _find(clearml, f"{project}{PIPELINES}{name}", source)
+    if found:
+        return found, False
+    _register(clearml, project=project, name=name, source=source, arguments=arguments)
+    registered = _find(clearml, f"{project}{PIPELINES}{name}", source)
+    if registered is None:
+        raise ClearMLError(f"the pipeline template '{project}/{name}' was registered but cannot be read back: rerun")
+    return registered, True
+
+
+def _find(clearml: ClearML, project: str, source: Source) -> str | None:
+    project_id = project_lookup.id_of(clearml, project)
+    if project_id is None:
+        return None
+    drafts = paging.records(
+        clearml,
+        "tasks",
+        project=[project_id],
+        _all_={"fields": ["script.version_num"], "pattern": f"^{source.commit}$"},
+        only_fields=[f"runtime.{TEMPLATE_MARK}", "script.repository", "script.version_num"],
+        **_DRAFTS,
+    )
+    return next((draft["id"] for draft in drafts if _is_template(draft) and _source(draft) == source), None)
+
+
+def _is_template(draft: Mapping[str, Any]) -> bool:
+    return bool((draft.get("runtime") or {}).get(TEMPLATE_MARK) == draft["id"])
+
+
+def _source(draft: Mapping[str, Any]) -> Source:
+    script = draft.get("script") or {}
+    return Source(script.get("repository") or "", script.get("version_num") or "")
+
+
+def _register(clearml: ClearML, *, project: str, name: str, source: Source, arguments: Mapping[str, str]) -> None:
+    draft = task_creation.pipeline(
+        project=project,
+        name=name,
+        source=source,
+        script=f"pipelines/{name}.py",
+        working_directory=".",
+        version=__version__,
+        add_run_number=False,
+    )
+    if arguments:
+        items = task_parameters.section_items("Args", arguments)
+        clearml.call("tasks.edit_hyper_params", task=draft, hyperparams=items)
+    clearml.call("tasks.edit", task=draft, runtime={TEMPLATE_MARK: draft})
+
+
+def registered(clearml: ClearML, projects: Sequence[Project], *, root: str) -> list[Template]:
+    """The templates of all versions in the pipeline project `root`, oldest first, for the audit."""
+    below = [project.id for project in projects if project.name.startswith(f"{root}{PIPELINES}")]
+    if not below:
+        return []
+    fields = [f"runtime.{TEMPLATE_MARK}", "script.version_num", "created"]
+    drafts = paging.records(clearml, "tasks", project=below, only_fields=fields, **_DRAFTS)
+    return [
+        Template(_source(draft).commit, server_time.age(draft["created"])) for draft in drafts if _is_template(draft)
+    ]

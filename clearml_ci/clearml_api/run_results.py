@@ -1,0 +1,78 @@
+"""The results of a run's steps, each stored on the step's task, and the verdict, stored on the run."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from clearml import Task
+
+from clearml_ci.clearml_api import ownership, pipeline_runs, task_fields, task_parameters
+from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.core import documents, step_results
+from clearml_ci.core.documents import VerdictDocument
+from clearml_ci.core.step_results import StepDocument, StepResult, StepResults
+
+RESULT = "result"  # a configuration object
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a run: its ClearML status, and its result, or None before it has left one."""
+
+    id: str
+    name: str
+    status: str
+    result: StepResult | None
+
+    @property
+    def document(self) -> StepDocument:
+        """The step as a verdict is composed from it."""
+        return {"status": self.status, "result": self.result}
+
+
+def steps(clearml: ClearML, run_id: str) -> dict[str, Step]:
+    """The steps that the run has started so far, by name: of several with one name, the newest."""
+    tasks = pipeline_runs.own_tasks(clearml, run_id, fields=["name", "status", f"configuration.{RESULT}"])
+    own = [task for task in tasks if ownership.purpose_of(task) == "step"]
+    return {task["name"]: Step(task["id"], task["name"], task["status"], _result(task)) for task in own}
+
+
+def _result(task: Mapping[str, Any]) -> StepResult | None:
+    item = (task.get("configuration") or {}).get(RESULT)
+    return documents.from_json(item["value"]) if item else None
+
+
+def typed(steps: Mapping[str, Step]) -> StepResults:
+    """The results of these steps, as `step_results.by_name`."""
+    return step_results.by_name({name: step.result for name, step in steps.items()})
+
+
+def results(clearml: ClearML, run_id: str) -> StepResults:
+    """The results that the run's steps have left so far."""
+    return typed(steps(clearml, run_id))
+
+
+def store(clearml: ClearML, task: str, result: Mapping[str, object]) -> None:
+    """Store a step's result on its own task, in a form that people can read in the web UI."""
+    item = {"name": RESULT, "type": "json", "value": json.dumps(result, indent=1)}
+    clearml.call("tasks.edit", task=task, configuration={RESULT: item}, force=True)
+
+
+def publish_verdict(clearml: ClearML, run_id: str, verdict: VerdictDocument) -> None:
+    """Store the verdict as an artifact of the run, and its summary in the user properties. Raises ClearMLError."""
+    task = Task.get_task(task_id=task_fields.require_id(run_id))
+    if not task.upload_artifact("verdict", dict(verdict), wait_on_upload=True):
+        raise ClearMLError(f"the verdict could not be stored on the run {run_id}: check ClearML's file server")
+    task_parameters.set_properties(clearml, run_id, _summary(verdict))
+
+
+def _summary(verdict: VerdictDocument) -> dict[str, str]:
+    rerun = {"rerun": verdict["rerun"]["said"]} if verdict["rerun"] else {}
+    return {
+        "outcome": str(verdict["outcome"]),
+        "exit_reason": verdict["exit_reason"],
+        "commit": verdict["commit"],
+        "pull_request": str(verdict["pull_request"] or ""),
+        **rerun,
+    }

@@ -1,0 +1,47 @@
+"""Read the inputs of tasks: hyperparameters, packages, datasets, models, GPU."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from clearml_ci.clearml_api import task_fields, task_parameters
+from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.core import requirements_file
+from clearml_ci.core.comparability import Inputs
+
+_DATASETS = "Datasets"  # the section in which `Dataset.get(alias=...)` records the datasets of a task
+
+
+_NO_HYPERPARAMETERS = (_DATASETS, "properties")  # the second: notes that people and programs add afterwards
+
+
+_FIELDS = ["hyperparams", "script.requirements", "models.input", "runtime"]
+
+
+def read(clearml: ClearML, tasks: Sequence[str]) -> dict[str, Inputs]:
+    """The inputs of these tasks, by id, in one request. Raises TaskGoneError if one does not exist."""
+    return {task["id"]: _inputs(task) for task in task_fields.read_all(clearml, tasks, _FIELDS)}
+
+
+def _inputs(task: Mapping[str, Any]) -> Inputs:
+    requirements = ((task.get("script") or {}).get("requirements") or {}).get("pip") or ""
+    datasets = {f"{_DATASETS}/{name}": value for name, value in task_parameters.values(task, _DATASETS).items()}
+    return Inputs(
+        hyperparameters=_hyperparameters(task),
+        packages=requirements_file.versions(requirements if isinstance(requirements, str) else "\n".join(requirements)),
+        inputs=datasets | _models(task),
+        gpu=str((task.get("runtime") or {}).get("gpu_type") or ""),
+    )
+
+
+def _hyperparameters(task: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        f"{section}/{name}": value
+        for section in task.get("hyperparams") or {}
+        if section not in _NO_HYPERPARAMETERS
+        for name, value in task_parameters.values(task, section).items()
+    }
+
+
+def _models(task: Mapping[str, Any]) -> dict[str, str]:
+    models = (task.get("models") or {}).get("input") or []
+    return {f"models/{entry['name']}": task_fields.reference_id(entry.get("model")) for entry in models}

@@ -1,0 +1,159 @@
+"""The results of the steps: JSON that each stores on its own ClearML task, and that later steps and the job read."""
+
+from collections.abc import Mapping
+from typing import TypedDict, cast
+
+from clearml_ci.core.documents import (
+    DifferenceDocument,
+    FindingDocument,
+    GateRow,
+    LaunchParts,
+    PromotionDocument,
+    RejectedTask,
+    TaskDocument,
+    VerdictDocument,
+)
+from clearml_ci.core.outcome import LaunchState, Outcome
+
+
+class StepResult(TypedDict, total=False):
+    """The keys that the result of every step may have. With a `fault`, all other keys may be missing."""
+
+    fault: str
+    requests: int
+
+
+class FindTaskResult(StepResult):
+    """The candidate, or the `reason` why there is none. `main_baseline`: the id of the base branch's own task."""
+
+    candidate: TaskDocument | None
+    reason: str
+    rejected: list[RejectedTask]
+    main_baseline: str | None
+    notes: list[str]
+
+
+class _Compared(StepResult, total=False):
+    baseline: TaskDocument | None
+    main_baseline: TaskDocument | None
+    gates: list[GateRow]
+    differences: list[DifferenceDocument]
+    differences_total: int
+    warnings: list[str]
+    notes: list[str]
+
+
+class CompareResult(_Compared):
+    """The comparison of the candidate with the baseline; without a candidate, `outcome` is None."""
+
+    outcome: Outcome | None
+    reason: str
+
+
+class LaunchDocument(StepResult, LaunchParts):
+    """A launch on an agent, or why there was none."""
+
+    outcome: LaunchState
+    notes: list[str]
+
+
+class RemoteRunResult(LaunchDocument):
+    """The launch of the pull request's commit; `candidate` is the task of a training that is to be judged."""
+
+    candidate: TaskDocument | None
+
+
+class _Promoted(_Compared, total=False):
+    candidate: TaskDocument | None
+    promotion: PromotionDocument
+
+
+class PromoteResult(_Promoted):
+    """A promotion judges the candidate once more: its result also has the keys of a comparison."""
+
+    outcome: Outcome
+    reason: str
+
+
+class BaselinesResult(StepResult):
+    """The findings about baselines; `unseen`: what could not be looked at."""
+
+    findings: list[FindingDocument]
+    projects: int
+    bests: int
+    notes: list[str]
+    unseen: list[str]
+
+
+class LeftoversResult(StepResult):
+    """Leftovers, queues and templates."""
+
+    findings: list[FindingDocument]
+    notes: list[str]
+
+
+class MainLaunchDocument(LaunchDocument):
+    """A launch of the default branch's head."""
+
+    commit: str
+
+
+class ProbeResult(MainLaunchDocument):
+    """The probe of the default branch's head."""
+
+    findings: list[FindingDocument]
+
+
+class RetrainResult(StepResult):
+    """`tasks` are the trainings."""
+
+    tasks: list[TaskDocument]
+    findings: list[FindingDocument]
+    notes: list[str]
+    unseen: list[str]
+
+
+class Posted(StepResult):
+    """The parts of a report that reached GitHub; `warnings` name those that it refused."""
+
+    posted: bool
+    comment_url: str
+    status_set: bool
+    warnings: list[str]
+
+
+class ReportResult(Posted):
+    """`markdown` is the comment or issue, which the job posts if the step could not."""
+
+    verdict: VerdictDocument
+    markdown: str
+
+
+class StepResults(TypedDict):
+    """The results of all steps, by their names."""
+
+    find_task: FindTaskResult
+    compare: CompareResult
+    remote_run: RemoteRunResult
+    promote: PromoteResult
+    report: ReportResult
+    audit_baselines: BaselinesResult
+    audit_leftovers: LeftoversResult
+    audit_probe: ProbeResult
+    audit_retrain: RetrainResult
+    audit_report: ReportResult
+
+
+class StepDocument(TypedDict, total=False):
+    """A step of a run: its ClearML status, and its result if it left one; both are missing if it never started."""
+
+    status: str
+    result: StepResult | None
+
+
+def by_name(results: Mapping[str, StepResult | None]) -> StepResults:
+    """Results, as they were read, with their types.
+
+    That of a step that left none is empty, and after a fault keys are missing: read both with `get`.
+    """
+    return cast(StepResults, {name: results.get(name) or {} for name in StepResults.__annotations__})

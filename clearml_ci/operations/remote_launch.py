@@ -1,0 +1,44 @@
+"""Launch a commit on an agent, for a check or an audit, and follow it to its end."""
+
+from clearml_ci.clearml_api import task_launch, worker_queues
+from clearml_ci.clearml_api.pipeline_runs import Run
+from clearml_ci.clearml_api.session import ClearMLError
+from clearml_ci.core import console, recorded_task
+from clearml_ci.core.errors import UsageError
+from clearml_ci.core.outcome import Outcome
+from clearml_ci.core.step_results import LaunchDocument
+from clearml_ci.decisions import launch_outcome
+from clearml_ci.github_api.session import GitHub, GitHubError
+from clearml_ci.operations import pull_request_code
+from clearml_ci.operations.services import Services
+from clearml_ci.parameters.check import Check
+from clearml_ci.parameters.remote_run import RemoteRun
+
+
+def launch(
+    services: Services, run: Run, check: Check, remote_run: RemoteRun, *, github: GitHub | None
+) -> LaunchDocument:
+    """Launch the check's commit and return what came of it.
+
+    What a user has to correct is an outcome with the phase in which it failed. Raises ClearMLError for the rest.
+    """
+    try:
+        code, notes = pull_request_code.launch_code(github, check, remote_run)
+    except GitHubError as error:
+        return launch_outcome.not_launched(Outcome.ERROR, phase="settings", reason=str(error))
+    try:
+        queue = worker_queues.served(services.clearml, [remote_run.queue])[remote_run.queue]
+    except (UsageError, ClearMLError) as error:
+        return launch_outcome.not_launched(Outcome.ERROR, phase="queue", reason=str(error))
+    launched = task_launch.run(
+        services.clearml,
+        remote_run,
+        code,
+        queue=queue.id,
+        run=run.id,
+        own_task=services.own_task,
+        clock=services.clock,
+        report=console.log,
+    )
+    task = recorded_task.as_document(launched.task)
+    return launch_outcome.as_document(remote_run, launched.outcome, launched.snapshot, task=task, notes=notes)

@@ -1,0 +1,106 @@
+"""The report of a run, whatever its pipeline: read what it was asked for, stamp a rerun, store the verdict, post it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+from clearml_ci.clearml_api import project_lookup, run_results
+from clearml_ci.clearml_api.pipeline_runs import Run
+from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.core.documents import AuditVerdict, VerdictDocument
+from clearml_ci.core.errors import UsageError
+from clearml_ci.core.step_results import Posted, ReportResult
+from clearml_ci.github_api.session import GitHub
+from clearml_ci.operations import publish, rerun
+from clearml_ci.operations.rerun import Rerun
+from clearml_ci.parameters.audit import Audit
+from clearml_ci.parameters.check import Check
+
+Parameters = TypeVar("Parameters", Check, Audit)
+
+
+Verdict = TypeVar("Verdict", VerdictDocument, AuditVerdict)
+
+
+@dataclass(frozen=True)
+class Request(Generic[Parameters]):
+    """The parameters of a run. If a rerun's parameters are invalid: those of its original, and the `error`."""
+
+    parameters: Parameters
+    rerun: Rerun | None
+    error: str = ""
+
+    @property
+    def reason(self) -> str:
+        """The exit reason of a rerun with an `error`."""
+        return f"the parameters of this rerun cannot be read: {self.error}"
+
+
+def read(clearml: ClearML, run: Run, parse: Callable[[Mapping[str, str]], Parameters]) -> Request[Parameters]:
+    """Read a run's parameters. Raises UsageError if those of an original run are invalid."""
+    rerun_, error = rerun.of(clearml, run), ""
+    try:
+        parameters = parse(run.arguments)
+    except UsageError as raised:
+        if rerun_ is None:
+            raise
+        parameters, error = parse(rerun_.original.arguments), str(raised)
+    if rerun_:  # no job waits for what a user started in ClearML
+        parameters = replace(parameters, waited_for=False)
+    return Request(parameters, rerun_, error)
+
+
+def require_own_repository(repository: str, run: Run) -> None:
+    """Anyone on the ClearML server can edit a run's parameters; its project decides which repository it may report to.
+
+    Raises UsageError.
+    """
+    if not repository or f"/{repository}{project_lookup.PIPELINES}" not in f"/{run.project}/":
+        raise UsageError(f"a run in the project '{run.project}' must not report to the repository '{repository}'")
+
+
+def stamped(document: Verdict, rerun: Rerun | None, *, withheld: str) -> Verdict:
+    """The verdict with its rerun, and a warning if it is withheld from GitHub for this reason."""
+    warnings = [*document["warnings"], *_withheld(withheld)]
+    return {**document, "warnings": warnings, "rerun": rerun.document if rerun else None}
+
+
+def _withheld(reason: str) -> list[str]:
+    return [f"Nothing was posted on GitHub: {reason}."] if reason else []
+
+
+def finish(
+    clearml: ClearML,
+    run: Run,
+    check: Check,
+    document: VerdictDocument,
+    body: str,
+    *,
+    github: GitHub | None,
+    withheld: str,
+    error: str,
+) -> ReportResult:
+    """Store the verdict on the run, and post it. An `error` in the parameters is the step's fault as well."""
+    run_results.publish_verdict(clearml, run.id, document)
+    posted = post(None if withheld else github, check, document, body, withheld=withheld)
+    result: ReportResult = {"verdict": document, "markdown": body, **posted}
+    return {**result, "fault": error} if error else result
+
+
+def post(github: GitHub | None, check: Check, document: VerdictDocument, body: str, *, withheld: str) -> Posted:
+    """Post comment, status and check run, or an audit's issue. `posted` means that GitHub took a part of it.
+
+    Without `github` nothing is posted, and `withheld` may give the reason.
+    """
+    if github is None:
+        return {"posted": False, "comment_url": "", "status_set": False, "warnings": [withheld] if withheld else []}
+    posted = publish.verdict(github, check, document, body)
+    warnings = list(posted.warnings)
+    if not check.waited_for:  # a job that waits finishes the check run that it started
+        warnings += filter(None, [publish.check_run(github, check, document, body, started=None, warnings=warnings)])
+    return {
+        "posted": posted.status_set or bool(posted.comment_url),
+        "comment_url": posted.comment_url,
+        "status_set": posted.status_set,
+        "warnings": warnings,
+    }

@@ -1,0 +1,105 @@
+"""The commands of the Makefile, each at its smallest size, in a clone of this checkout's commit."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox import demo
+from sandbox.runtime import processes, state, stop_previous
+from sandbox.runtime.clearml_access import Access, Client
+from sandbox.scenarios import catalogue
+
+ROOT = Path(__file__).parents[2]
+VENV = Path(sys.prefix)
+INSTALLED = [f"--old-file={VENV}/{stamp}" for stamp in (".installed", ".installed-tests")]
+Make = Callable[[str], str]
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A clone in which nothing has been built yet."""
+    directory = tmp_path_factory.mktemp("clone") / "clearml-ci"
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(directory)], check=True)
+    (directory / "build" / "tmp").mkdir(parents=True)
+    yield directory
+    stop_previous.stop(directory / "build" / "sandbox")
+
+
+@pytest.fixture(scope="module")
+def make(clone: Path, access: Access) -> Make:
+    """Run a make command in the clone, with the packages of this environment; return its output."""
+    environment = processes.clean_environment(clone.parent / "home", access.environment())
+
+    def run(command: str) -> str:
+        program, *arguments = command.split()
+        given = [program, "-C", str(clone), f"VENV={VENV}", *INSTALLED, *arguments]
+        done = subprocess.run(given, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+def test_bench__at_its_smallest_size__prints_and_writes_the_figures(make: Make, clone: Path) -> None:
+    printed = make("make bench SMALL=1")
+    figures = json.loads((clone / "build" / "bench.json").read_text())
+    assert [*figures] == ["requests", "seconds", "audit"]
+    ((tasks, requests),), ((same_tasks, seconds),) = figures["requests"].items(), figures["seconds"].items()
+    (audit,) = figures["audit"]
+    assert (tasks, same_tasks, [*audit]) == ("10", "10", ["projects", "tasks", "requests", "seconds"])
+    rows = [[int(tasks), requests, seconds], [*audit.values()]]
+    for row in rows:
+        assert all(number > 0 for number in row)
+        assert [str(number) for number in row] in [line.replace("|", " ").split() for line in printed.splitlines()]
+
+
+def test_demo__one_scenario_on_another_server__stays_up_until_make_stop_deletes_all(
+    make: Make, clone: Path, client: Client
+) -> None:
+    printed = make("make demo SCENARIO=first-model KEEP=1 SERVER=env")
+    (played,) = json.loads((clone / "build" / "demo" / "record.json").read_text())
+    assert (played["scenario"], played["outcome"]) == ("first-model", "no_baseline")
+    assert "as expected" in printed
+    sandbox = state.read(clone / "build" / "sandbox")
+    assert sandbox is not None
+    assert all(process.find() for process in (sandbox.process, *sandbox.agents))
+    assert projects_of(client, sandbox.prefix)
+    assert "the sandbox was stopped" in make("make stop")
+    assert not any(process.find() for process in (sandbox.process, *sandbox.agents))
+    assert not projects_of(client, sandbox.prefix)
+
+
+def projects_of(client: Client, prefix: str) -> list[Any]:
+    projects: list[Any] = client.call("projects.get_all", name=f"^{prefix}", search_hidden=True)["projects"]
+    return projects
+
+
+@pytest.mark.parametrize(
+    ("command", "scenarios"),
+    [("make demo", catalogue.SHORT_STORY), ("make demo ALL=1", {**catalogue.EVERY, **catalogue.AUDITS})],
+)
+def test_demo__without_a_scenario__would_play_those_that_the_end_to_end_tests_play(
+    make: Make, command: str, scenarios: dict[str, Any]
+) -> None:
+    (line,) = make(f"{command} --dry-run").splitlines()
+    _, _, options = line.partition("-m sandbox.demo")
+    assert demo.chosen(demo.parse(options.split())) == scenarios
+
+
+@pytest.mark.parametrize("command", ["make test", "make test ALL=1", "make test FAST=1"])
+def test_test__dry_run__is_every_linter_and_pytest(make: Make, command: str) -> None:
+    """These tests are run by it, so that its own run is not played here."""
+    recipe = make(f"{command} --dry-run")
+    assert all(program in recipe for program in ("ruff check", "ruff format --check", "mypy", "lint-imports", "pytest"))
+
+
+def test_clean__after_the_others__leaves_nothing_that_was_built(make: Make, clone: Path) -> None:
+    make("make clean")
+    status = ["git", "-C", str(clone), "status", "--porcelain", "--ignored"]
+    left = subprocess.run(status, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert [line for line in left if not line.endswith("__pycache__/")] == []

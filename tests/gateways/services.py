@@ -1,0 +1,13 @@
+"""What a step of an agent works with: the credentials of this environment, and a clock that does not wait."""
+
+import os
+
+from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.core.poll import Clock
+from clearml_ci.operations import github_access
+from clearml_ci.operations.services import Services
+from tests.clock import fast_clock
+
+
+def of_agent(clearml: ClearML, *, clock: Clock | None = None) -> Services:
+    return Services(clearml, github_access.from_environment(os.environ), clock or fast_clock())

@@ -1,0 +1,192 @@
+"""Connections to the local GitHub with tokens and Apps, and requests that it refuses."""
+
+import socket
+from dataclasses import replace
+from typing import Any
+
+import github
+import pytest
+import requests
+from flask import Flask
+from github import GithubRetry
+from github.Issue import Issue
+from github.Repository import Repository
+
+from clearml_ci.github_api import session as github_session
+from clearml_ci.github_api import statuses
+from clearml_ci.github_api.credentials import App, Credentials
+from clearml_ci.github_api.session import GitHub, GitHubError
+from sandbox.servers.github_server import GitHubServer
+from sandbox.testing.hub import FULL_NAME, JOB
+from sandbox.testing.hub import connect as as_user
+from tests.gateways.between import served
+from tests.gateways.job_session import signed_in
+
+TOKEN = "ghs_that-must-not-be-shown"  # noqa: S105  of no account
+
+
+def owned(server: GitHubServer) -> Repository:
+    return as_user(server, server.owner_token).get_repo("octo-owner/digits")
+
+
+def head(server: GitHubServer) -> str:
+    return owned(server).get_pull(1).head.sha
+
+
+def test_create_status__long_description__is_cut(server: GitHubServer, issue: Issue) -> None:
+    sha = head(server)
+    statuses.create(
+        signed_in(server), name="ClearML CI", commit=sha, state="failure", description="x" * 500, url="https://c"
+    )
+    (status,) = issue.repository.get_commit(sha).get_combined_status().statuses
+    assert (status.context, status.state, len(status.description), status.target_url) == (
+        "ClearML CI",
+        "failure",
+        140,
+        "https://c",
+    )
+
+
+def test_create_status__refused__names_the_permission(server: GitHubServer) -> None:
+    hub = signed_in(server, permissions={"contents": "read"})
+    with pytest.raises(GitHubError, match="`statuses: write`"):
+        statuses.create(hub, name="ClearML CI", commit=head(server), state="success", description="", url="")
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "advice"),
+    [
+        (401, "Bad credentials", "the token is wrong or has expired: set a new one"),
+        (404, "Not Found", "or the token cannot read it: the token needs `statuses: write` on this repository"),
+        (422, "Validation Failed: too long", "GitHub cannot process it: check that it belongs to this repository"),
+        (403, "You have exceeded a secondary rate limit", "the rate limit of the token is reached: rerun later"),
+        (502, "", "rerun later, and see https://www.githubstatus.com"),
+    ],
+    ids=["401", "404", "422", "rate limit", "502"],
+)
+def test_create_status__refused__names_request_repository_and_remedy(status: int, message: str, advice: str) -> None:
+    app = Flask("refusing")
+
+    @app.post("/<path:path>")
+    def refuse(path: str) -> tuple[dict[str, Any], int]:  # noqa: ARG001  the signature is Flask's
+        title, _, field = message.partition(": ")
+        return {"message": title, "errors": [{"field": "body", "message": field}]}, status
+
+    with served(app) as address:
+        hub = github_session.connect(api_url=address, token=TOKEN, repository=FULL_NAME)
+        with pytest.raises(GitHubError) as raised:
+            statuses.create(hub, name="ClearML CI", commit="a" * 40, state="success", description="", url="")
+    tried = f"GitHub refused the commit status of aaaaaaaaaa of {FULL_NAME}: {status} {message}; "
+    assert str(raised.value).startswith(tried)
+    assert advice in str(raised.value)
+    assert TOKEN not in str(raised.value)
+
+
+def test_create_status__unknown_commit__is_reported_with_the_repository(server: GitHubServer) -> None:
+    with pytest.raises(GitHubError, match=f"of {FULL_NAME}: 422 No commit found"):
+        statuses.create(signed_in(server), name="ClearML CI", commit="0" * 40, state="success", description="", url="")
+
+
+def test_connect__any_token__reads_pages_of_100(server: GitHubServer) -> None:
+    assert signed_in(server).repository.requester.per_page == 100
+
+
+def test_create_status__answer_that_is_not_githubs__is_reported() -> None:
+    app = Flask("elsewhere")
+
+    @app.post("/<path:path>")
+    def respond(path: str) -> tuple[dict[str, int], int]:  # noqa: ARG001  the signature is Flask's
+        return {"url": 7}, 201
+
+    with served(app) as address:
+        job = github_session.connect(api_url=address, token=TOKEN, repository=FULL_NAME)
+        message = f"unexpected response from GitHub for the commit status of a{{10}} of {FULL_NAME}: .*; check"
+        with pytest.raises(GitHubError, match=message):
+            statuses.create(job, name="ClearML CI", commit="a" * 40, state="success", description="", url="")
+
+
+def test_create_status__response_lost__is_reported(server: GitHubServer) -> None:
+    sha = head(server)
+    server.lose_reply("POST", f"/statuses/{sha}")
+    with pytest.raises(
+        GitHubError, match=f"no response from GitHub for the commit status of {sha[:10]} of {FULL_NAME} "
+    ):
+        statuses.create(signed_in(server), name="ClearML CI", commit=sha, state="success", description="", url="")
+
+
+@pytest.mark.parametrize("kind", ["token", "App"])
+def test_connect__no_server__is_reported(server: GitHubServer, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(GithubRetry, "sleep", lambda *_: None)
+    given = Credentials(token=TOKEN.replace("ghs_", "")) if kind == "token" else Credentials(app=made_app(server))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}"
+    with pytest.raises(GitHubError, match=f"GitHub is unreachable at {address} .*: check GITHUB_API_URL"):
+        github_session.connect(api_url=address, credentials=given, repository="o/n")
+
+
+def installed(server: GitHubServer, app: App) -> GitHub:
+    return github_session.connect(
+        api_url=server.api_url, repository=FULL_NAME, credentials=Credentials(app=app), comment_authors=["My-Bot"]
+    )
+
+
+def made_app(server: GitHubServer, slug: str = "checker", **options: Any) -> App:
+    number, key = server.app(slug, **options)
+    return App(str(number), key)
+
+
+def test_connect__as_an_app__acts_as_its_bot_and_knows_its_login(server: GitHubServer) -> None:
+    hub = installed(server, made_app(server, permissions=JOB))
+    assert hub.trusted == {"checker[bot]", "github-actions[bot]", "my-bot"}
+    statuses.create(hub, name="ClearML CI", commit=head(server), state="success", description="", url="")
+    (status,) = owned(server).get_commit(head(server)).get_statuses()
+    assert status.creator.login == "checker[bot]"
+
+
+def test_connect__as_an_app_twice__mints_a_token_each_time(server: GitHubServer) -> None:
+    app = made_app(server)
+    tokens = {installed(server, app).repository.requester.auth.token for _ in range(2)}  # type: ignore[union-attr]
+    assert len(tokens) == 2
+    assert all(token.startswith("ghs_") for token in tokens)
+
+
+def test_connect__app_token_expired__is_reported(server: GitHubServer) -> None:
+    hub = installed(server, made_app(server, token_lifetime=0))
+    with pytest.raises(GitHubError, match="401 Bad credentials; the token is wrong or has expired"):
+        statuses.create(hub, name="ClearML CI", commit="a" * 40, state="success", description="", url="")
+
+
+def test_connect__app_not_installed_on_the_repository__is_reported_to_install_it(server: GitHubServer) -> None:
+    app = made_app(server, repository="octo-owner/other")
+    with pytest.raises(GitHubError) as raised:
+        installed(server, app)
+    assert "a token of the GitHub App 'checker' for octo-owner/digits: 404" in str(raised.value)
+    assert "install the App on octo-owner/digits" in str(raised.value)
+
+
+def test_connect__app_id_and_key_of_two_apps__is_reported(server: GitHubServer) -> None:
+    first, second = made_app(server, "first"), made_app(server, "second")
+    with pytest.raises(GitHubError, match="401 A JSON web token could not be decoded; CLEARML_CI_APP_ID and"):
+        installed(server, replace(first, private_key=second.private_key))
+
+
+def test_connect__unknown_app_id__is_reported(server: GitHubServer) -> None:
+    with pytest.raises(GitHubError, match=r"the GitHub App 7 for octo-owner/digits: 404 Integration not found"):
+        installed(server, replace(made_app(server), id="7"))
+
+
+def test_connect__app_key_that_was_cut__is_reported_and_not_shown(server: GitHubServer) -> None:
+    app = made_app(server)
+    cut = app.private_key[:400]
+    with pytest.raises(GitHubError, match=r"the private key of the GitHub App \d+ cannot sign") as raised:
+        installed(server, replace(app, private_key=cut))
+    assert cut[100:120] not in str(raised.value)
+    assert raised.value.__cause__ is None
+
+
+def test_github__connection_refused__is_no_github_exception() -> None:
+    """What the gateway relies on: PyGithub lets a broken connection through as requests' own exception."""
+    client = github.Github(base_url="http://127.0.0.1:9", retry=None)
+    with pytest.raises(requests.RequestException):
+        client.get_repo("o/n")

@@ -1,0 +1,153 @@
+"""The audit's issue on the local GitHub stays one: forged markers, concurrent audits, lost responses, many pages."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from github.Issue import Issue
+from github.Requester import Requester
+
+from clearml_ci.github_api import issues as github_issues
+from clearml_ci.github_api.session import GitHub, GitHubError
+from sandbox.servers.github_server import GitHubServer
+from sandbox.testing.hub import FULL_NAME, JOB, Hub, fresh
+from sandbox.testing.hub import connect as as_user
+from tests.gateways.between import interrupted
+from tests.gateways.job_session import signed_in
+
+MARKER = f"<!-- clearml-ci audit: {FULL_NAME} -->"
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    """A repository without an issue or a pull request."""
+    made = fresh(tmp_path)
+    yield made
+    made.server.stop()
+
+
+def upsert(hub: GitHub, text: str, *, open_: bool = True) -> str:
+    return github_issues.upsert(hub, marker=MARKER, title=f"Audit: {text}", body=f"{MARKER}\n{text}", open_=open_)
+
+
+def issues(hub: Hub) -> list[Issue]:
+    return sorted(hub.repository.get_issues(state="all"), key=lambda issue: issue.number)
+
+
+def reported(hub: Hub) -> list[tuple[str, str]]:
+    return [(issue.title, issue.state) for issue in issues(hub) if issue.body.startswith(MARKER)]
+
+
+def test_upsert__findings_come_change_go_and_come_back__is_one_issue(hub: Hub) -> None:
+    as_bot = signed_in(hub.server)
+    urls, states = [], []
+    for text, open_ in (("one", True), ("two", True), ("well", False), ("well", False), ("three", True)):
+        urls.append(upsert(as_bot, text, open_=open_))
+        states += reported(hub)
+    assert states == [(f"Audit: {text}", state) for text, state in STORY]
+    assert len(set(urls)) == 1
+
+
+STORY = [("one", "open"), ("two", "open"), ("well", "closed"), ("well", "closed"), ("three", "open")]
+
+
+def test_upsert__no_findings_and_no_issue__opens_nothing(hub: Hub) -> None:
+    assert upsert(signed_in(hub.server), "well", open_=False) == ""
+    assert issues(hub) == []
+
+
+@pytest.mark.parametrize("kind", ["workflow", "app", "personal"])
+def test_upsert__any_kind_of_token__finds_its_own_issue(hub: Hub, kind: str) -> None:
+    for text in ("one", "two"):
+        upsert(signed_in(hub.server, kind), text)
+    assert reported(hub) == [("Audit: two", "open")]
+
+
+def test_upsert__marker_copied_by_an_outsider_or_a_pull_request__is_left_alone(hub: Hub, server: GitHubServer) -> None:
+    token = server.token("personal", login="outsider", permissions=JOB)
+    as_user(server, token).get_repo(FULL_NAME).create_issue("mine", f"{MARKER}\nall is well")
+    as_bot = as_user(server, server.token("workflow", repository=FULL_NAME, permissions={**JOB, "contents": "write"}))
+    hub.commit("better")
+    as_bot.get_repo(FULL_NAME).create_pull(title="pull", head="better", base="main", body=f"{MARKER}\nx")
+    upsert(signed_in(server), "the truth")
+    assert [(issue.title, issue.body) for issue in issues(hub)][:2] == [
+        ("mine", f"{MARKER}\nall is well"),
+        ("pull", f"{MARKER}\nx"),
+    ]
+    assert issues(hub)[2].title == "Audit: the truth"
+
+
+def test_upsert__response_to_the_create_lost__opens_one(hub: Hub, server: GitHubServer) -> None:
+    server.lose_reply("POST", f"/repos/{FULL_NAME}/issues")
+    upsert(signed_in(server), "once")
+    assert reported(hub) == [("Audit: once", "open")]
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before ours", "after ours"])
+def test_upsert__another_audit_opens_one_meanwhile__the_oldest_stays(
+    hub: Hub, server: GitHubServer, before: bool
+) -> None:
+    with interrupted(server.url, lambda: upsert(signed_in(server), "theirs"), method="POST", before=before) as address:
+        upsert(signed_in(server, api_url=f"{address}/api/v3"), "ours")
+    assert reported(hub) == [("Audit: ours" if before else "Audit: theirs", "open")]
+    assert [issue.state for issue in issues(hub) if not issue.body.startswith(MARKER)] == ["closed"] * before
+
+
+def test_upsert__pages_of_newer_issues_by_the_same_bot__finds_its_own_and_then_on_the_first_page(
+    hub: Hub, server: GitHubServer, sent_methods: list[str]
+) -> None:
+    as_bot = with_pages_of_10(signed_in(server))
+    upsert(as_bot, "one")
+    fill(hub, 21)
+    for text, requests in (("two", 3 + 1), ("three", 1 + 1)):  # pages, and the issue itself
+        sent_methods.clear()
+        upsert(as_bot, text)
+        assert (sent_methods.count("GET"), sent_methods.count("PATCH")) == (requests, 1)
+    assert reported(hub) == [("Audit: three", "open")]
+
+
+def test_upsert__more_pages_than_the_limit__are_not_all_requested(
+    hub: Hub, server: GitHubServer, sent_methods: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(github_issues, "MOST_PAGES", 2)
+    fill(hub, 21)
+    sent_methods.clear()
+    assert upsert(with_pages_of_10(signed_in(server)), "well", open_=False) == ""
+    assert sent_methods.count("GET") == 2
+
+
+def with_pages_of_10(github: GitHub) -> GitHub:
+    github.repository.requester.per_page = 10
+    return github
+
+
+def fill(hub: Hub, count: int) -> None:
+    """Create issues as the workflow's bot, updated later than the present ones and earlier than all that follow."""
+    hub.server.advance_clock(1)
+    as_bot = hub.seen_by("workflow", permissions=JOB)
+    for number in range(count):
+        as_bot.create_issue(f"number {number}", "x")
+    hub.server.advance_clock(1)
+
+
+@pytest.fixture
+def sent_methods(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The methods of all requests that PyGithub sends for issues."""
+    methods: list[str] = []
+    send = Requester.requestJsonAndCheck
+
+    def recorded(self: Requester, verb: str, url: str, *rest: Any, **more: Any) -> Any:
+        methods.extend([verb] if "/issues" in url else [])
+        return send(self, verb, url, *rest, **more)
+
+    monkeypatch.setattr(Requester, "requestJsonAndCheck", recorded)
+    return methods
+
+
+def test_upsert__refused__names_the_permission(server: GitHubServer) -> None:
+    as_bot = signed_in(server, permissions={"contents": "read", "issues": "read"})
+    with pytest.raises(GitHubError) as raised:
+        upsert(as_bot, "x")
+    assert f"GitHub refused the audit's issue of {FULL_NAME}: 403" in str(raised.value)
+    assert "`issues: write`" in str(raised.value)

@@ -1,0 +1,129 @@
+"""Templates, runs and their results on a ClearML server."""
+
+from typing import Any, cast
+
+import pytest
+
+from clearml_ci.clearml_api import (
+    pipeline_runs,
+    pipeline_templates,
+    run_cancellation,
+    run_results,
+    task_metrics,
+    task_parameters,
+    worker_queues,
+)
+from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.core.documents import VerdictDocument
+from clearml_ci.core.git_source import Source
+from sandbox.runtime.clearml_access import Client
+from tests.clock import fast_clock
+from tests.gateways.conftest import COMMIT, Project
+
+
+def test_find_or_register__requested_twice__is_registered_once_and_started_as_a_clone(
+    clearml: ClearML, client: Client, prefix: str
+) -> None:
+    source = Source("https://github.com/o/clearml-ci.git", "e" * 40)
+    where: dict[str, Any] = {
+        "project": f"{prefix} CI",
+        "name": "pr_check",
+        "source": source,
+        "arguments": {"commit": ""},
+    }
+    template, registered = pipeline_templates.find_or_register(clearml, **where)
+    assert (registered, pipeline_templates.find_or_register(clearml, **where)) == (True, (template, False))
+    queue = worker_queues.Queue(
+        client.call("queues.create", name=f"{prefix}-none")["id"], f"{prefix}-none", frozenset()
+    )
+    run = pipeline_runs.start(clearml, template=template, queue=queue, arguments={"commit": COMMIT})
+    try:
+        assert run != template
+        assert pipeline_runs.read(clearml, run).arguments["commit"] == COMMIT
+        assert pipeline_templates.find_or_register(clearml, **where) == (template, False)
+    finally:
+        run_cancellation.stop(clearml, run, reason="the test is over", clock=fast_clock())
+    assert pipeline_runs.read(clearml, run).status == "stopped"
+
+
+def test_find_or_register__other_commit_of_this_project__is_another_template(clearml: ClearML, prefix: str) -> None:
+    templates = {
+        pipeline_templates.find_or_register(
+            clearml, project=f"{prefix} CI", name="pr_check", source=Source("https://h/o/n.git", commit), arguments={}
+        )[0]
+        for commit in ("1" * 40, "2" * 40)
+    }
+    assert len(templates) == 2
+
+
+def test_result__stored_by_a_step__is_read_through_its_run(clearml: ClearML, client: Client, project: Project) -> None:
+    run = client.call("tasks.create", name="pr_check #1", type="controller", project=project.id)["id"]
+    step = project.step(run, "find_task")
+    clone = client.call("tasks.clone", task=step, new_task_parent=run)["id"]
+    rerun = client.call("tasks.create", name="pr_check #2", type="controller", project=project.id, parent=run)["id"]
+    run_results.store(clearml, step, {"candidate": None, "reason": "ünïcode"})
+    found = run_results.steps(clearml, run)
+    assert {name: step.result for name, step in found.items()} == {
+        "find_task": {"candidate": None, "reason": "ünïcode"}
+    }
+    assert not {rerun, clone} & {step.id for step in found.values()}
+
+
+def test_publish_verdict__run__carries_artifact_and_properties(
+    clearml: ClearML, client: Client, project: Project
+) -> None:
+    run = client.call("tasks.create", name="pr_check #1", type="controller", project=project.id)["id"]
+    client.call("tasks.started", task=run)
+    verdict = {
+        "outcome": "passed",
+        "exit_reason": "why",
+        "commit": COMMIT,
+        "pull_request": 7,
+        "rerun": {"said": "rerun by Ada"},
+    }
+    run_results.publish_verdict(clearml, run, cast("VerdictDocument", verdict))
+    found = client.call("tasks.get_by_id", task=run)["task"]
+    (artifact,) = [item for item in found["execution"]["artifacts"] if item["key"] == "verdict"]
+    assert b'"outcome": "passed"' in client.download(artifact["uri"])
+    properties = {name: item["value"] for name, item in found["hyperparams"]["properties"].items()}
+    assert (properties["outcome"], properties["rerun"]) == ("passed", "rerun by Ada")
+
+
+@pytest.mark.parametrize("act", [pipeline_runs.read, run_results.steps, task_metrics.scalars])
+def test_read__empty_id__is_refused_before_a_request(clearml: ClearML, act: Any) -> None:
+    before = clearml.requests
+    with pytest.raises(ClearMLError, match="an empty task id"):
+        act(clearml, "")
+    assert clearml.requests == before
+
+
+def test_read__unknown_id__is_reported(clearml: ClearML) -> None:
+    with pytest.raises(ClearMLError, match=f"no ClearML task {'0' * 32}"):
+        pipeline_runs.read(clearml, "0" * 32)
+
+
+def new_run(client: Client, run: str, queue: str, **edits: str) -> str:
+    """What the web UI's New run sends."""
+    args = [{"name": name, "value": value} for name, value in edits.items()]
+    return str(client.call("pipelines.start_pipeline", task=run, queue=queue, args=args)["pipeline"])
+
+
+def test_read__rerun_of_a_rerun__keeps_the_parameters_that_new_run_hides(
+    clearml: ClearML, client: Client, project: Project, prefix: str
+) -> None:
+    """ClearML's server escapes the names of what it clones once more each time, and reads them wrong in the end."""
+    given = {"threshold_percent": "3", "_context": "{}", "_origin": "n"}
+    run = client.call("tasks.create", name="pr_check", type="controller", project=project.id)["id"]
+    client.call("tasks.edit_hyper_params", task=run, hyperparams=task_parameters.section_items("Args", given))
+    queue = client.call("queues.create", name=f"{prefix}-reruns")["id"]
+    for threshold in ("4", "5", "6"):
+        run = new_run(client, run, queue, threshold_percent=threshold)
+    expected = {**given, "threshold_percent": "6"}
+    assert pipeline_runs.read(clearml, run).arguments == expected
+    client.call("tasks.started", task=run)
+    pipeline_runs.restore_parameter_names(clearml, run)
+    stored = client.call("tasks.get_by_id", task=run)["task"]["hyperparams"]["Args"]
+    assert {name: item["value"] for name, item in stored.items()} == expected
+    client.call("tasks.stopped", task=run, force=True)
+    latest = new_run(client, new_run(client, run, queue, threshold_percent="7"), queue, threshold_percent="8")
+    assert pipeline_runs.read(clearml, latest).arguments == {**expected, "threshold_percent": "8"}

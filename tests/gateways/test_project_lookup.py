@@ -1,0 +1,17 @@
+"""Projects of a ClearML server by name."""
+
+import pytest
+
+from clearml_ci.clearml_api import (
+    project_lookup,
+)
+from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.core.errors import UsageError
+from tests.gateways.conftest import Project
+
+
+def test_existing_id__misspelt__offers_the_nearest(clearml: ClearML, project: Project) -> None:
+    assert project_lookup.existing_id(clearml, project.name) == project.id
+    with pytest.raises(UsageError) as raised:
+        project_lookup.existing_id(clearml, project.name + "s")
+    assert f"no ClearML project '{project.name}s'; did you mean '{project.name}'?" in str(raised.value)

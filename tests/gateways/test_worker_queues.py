@@ -1,0 +1,53 @@
+"""Queues of a ClearML server and their workers, and the refusals of a run that would deadlock."""
+
+import pytest
+
+from clearml_ci.clearml_api import (
+    worker_queues,
+)
+from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.clearml_api.worker_queues import Queue
+from clearml_ci.core.errors import UsageError
+from sandbox.runtime.clearml_access import Client
+
+
+def test_served__unknown_and_unwatched__are_different_errors(clearml: ClearML, client: Client, prefix: str) -> None:
+    client.call("queues.create", name=f"{prefix}-idle")
+    with pytest.raises(UsageError, match=f"no queue '{prefix}-gpuu'; queues with workers: "):
+        worker_queues.served(clearml, [f"{prefix}-gpuu"])
+    with pytest.raises(ClearMLError, match=f"no worker listens to the queue '{prefix}-idle'"):
+        worker_queues.served(clearml, [f"{prefix}-idle"])
+    names = [queue["name"] for queue in client.call("queues.get_all", only_fields=["name"])["queues"]]
+    assert f"{prefix}-gpuu" not in names  # ClearML creates a queue that a request only names
+
+
+def named(name: str, *workers: str) -> Queue:
+    return Queue(name, name, frozenset(workers))
+
+
+@pytest.mark.parametrize(
+    ("queues", "message"),
+    [
+        ([named("c", "a"), named("s", "a")], "one worker alone serves the queues 'c' and 's'"),
+        ([named("c", "a"), named("s", "b"), named("g", "b")], "one worker alone serves the queues 's' and 'g'"),
+        (
+            [named("c", "a", "b"), named("s", "a", "b"), named("g", "b")],
+            "only 2 workers serve the queues 'c' and 's' and 'g'",
+        ),
+    ],
+    ids=["two-on-one", "steps-and-code", "three-on-two"],
+)
+def test_refuse_deadlock__fewer_workers_than_queues__is_refused(queues: list[Queue], message: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        worker_queues.refuse_deadlock(queues)
+    assert message in str(raised.value)
+
+
+def test_refuse_deadlock__a_worker_for_each__is_accepted() -> None:
+    worker_queues.refuse_deadlock([named("c", "a", "b"), named("s", "a"), named("g", "c", "a")])
+
+
+def test_refuse_shared_workers__one_agent_for_steps_and_code__is_refused() -> None:
+    with pytest.raises(UsageError, match="the agent b serves 's' and 'g'"):
+        worker_queues.refuse_shared_workers(steps=named("s", "a", "b"), code=named("g", "b"))
+    worker_queues.refuse_shared_workers(steps=named("s", "a"), code=named("g", "b"))

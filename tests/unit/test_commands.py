@@ -1,0 +1,36 @@
+"""Commands that the documents name and that need no server, each run as a user runs it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+POLICY = "version: 1\ngates:\n  - metric: accuracy/validation\n    max_regression: 3%\n"
+
+
+def run(command: str, directory: Path) -> str:
+    """The output of a command line that begins with `python`."""
+    _, *arguments = command.replace("ci_trigger.py", str(ROOT / "ci_trigger.py")).split()
+    done = subprocess.run([sys.executable, *arguments], cwd=directory, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    "command", ["python ci_trigger.py validate", "python ci_trigger.py validate .github/clearml-ci.yml"]
+)
+def test_validate__policy_in_order__is_summed_up(command: str, tmp_path: Path) -> None:
+    (tmp_path / ".github").mkdir()
+    (tmp_path / ".github" / "clearml-ci.yml").write_text(POLICY)
+    assert "accuracy/validation" in run(command, tmp_path)
+
+
+@pytest.mark.parametrize("command", ["python -m tools.words", "python -m tools.words --list docs"])
+def test_words__of_this_project__are_counted(command: str) -> None:
+    assert run(command, ROOT).splitlines()[-1].endswith("in all")
+
+
+def test_sandbox__stopped_without_one_that_runs__reports_that(tmp_path: Path) -> None:
+    assert "no sandbox is running" in run(f"python -m sandbox --stop --directory {tmp_path}", ROOT)

@@ -1,0 +1,36 @@
+"""Scripts that call Task.init themselves."""
+
+import pytest
+
+from clearml_ci.core import entry_script
+
+
+@pytest.mark.parametrize(
+    ("source", "calls"),
+    [
+        ("from clearml import Task\nTask.init()", True),
+        ("import clearml\ndef main():\n    clearml.Task.init(project_name='a')", True),
+        ("from clearml import Task\ntask = Task.init(\n  project_name='a')", True),
+        ("print('Task.init()')", False),
+        ("# Task.init()\nprint(1)", False),
+        ("from clearml import Task\nTask.create()", False),
+        ("model.init()", False),
+        ("", False),
+        ("print 'old python'\nTask.init()", True),
+        ("print 'old python'", False),
+    ],
+    ids=[
+        "name",
+        "attribute",
+        "several-lines",
+        "text",
+        "comment",
+        "other-call",
+        "other-owner",
+        "empty",
+        "python-2",
+        "not",
+    ],
+)
+def test_calls_task_init__source__is_read_as_code(source: str, calls: bool) -> None:
+    assert entry_script.calls_task_init(source) is calls
