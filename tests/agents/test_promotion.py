@@ -7,7 +7,7 @@ import pytest
 from sandbox.scenarios import catalogue, job, promotions, story
 from sandbox.scenarios.promotions import MAIN_TAG, OWN, TAG
 from sandbox.scenarios.story import Story
-from tests.end_to_end.conftest import Play, only_line
+from tests.agents.conftest import Play, only_line
 
 MERGES = ["merge-promotes", "merge-squash", "merge-not-better", "promote-twice"]
 

@@ -6,7 +6,7 @@ import pytest
 
 from sandbox.scenarios import catalogue, job, story
 from sandbox.scenarios.story import Story
-from tests.end_to_end.conftest import Play
+from tests.agents.conftest import Play
 
 NAMES = list(catalogue.SHORT_STORY)
 

@@ -1,6 +1,6 @@
-"""One sandbox for the whole test run. A file of tests has a repository and a project of its own there.
+"""One sandbox for the whole test run; a file of tests has its own repository, project, queues and agents there.
 
-It plays each of the demo's scenarios that it needs once. Most of them run on light agents (light_agent.py), in
+A file plays each of the demo's scenarios that it needs once. Most of them run on light agents (light_agent.py), in
 processes of fork_server.py. What is about agents, and a share of everything else, runs on real ones: clearml-agent
 itself, and a fresh interpreter for every program. With AGENTS=real everything does.
 """
@@ -17,13 +17,23 @@ from sandbox.runtime.state import Queues, Sandbox
 from sandbox.scenarios import catalogue, story
 from sandbox.scenarios.job import Job
 from sandbox.scenarios.story import Checked, Story
-from tests.end_to_end import fork_server, shared_sandbox
+from tests.agents import fork_server, shared_sandbox
 
 Play = Callable[[str], Checked]
 BUILD = Path(__file__).parents[2] / "build"
 LIGHT_AGENT = str(Path(__file__).with_name("light_agent.py"))
 # The scenarios that are played on real agents in any case.
 ON_REAL_AGENTS = {*catalogue.SHORT_STORY, "probe-ok", "probe-broken", "cancelled", "rollback"}
+
+
+@pytest.fixture(scope="session")
+def python(worker_id: str) -> Iterator[tuple[str, ...]]:
+    """The beginning of the command that runs jobs, trainings and light agents."""
+    if os.environ.get("AGENTS") == "real":
+        yield Sandbox.python
+        return
+    with fork_server.running(BUILD / f"forks-{worker_id}") as command:
+        yield command
 
 
 @pytest.fixture(scope="session")
@@ -34,46 +44,33 @@ def shared() -> Iterator[Sandbox]:
         yield sandbox
 
 
-@pytest.fixture(scope="session")
-def real_agents(shared: Sandbox, worker_id: str) -> Iterator[Sandbox]:
-    """Real agents, on queues of this process's own."""
-    with environment.staffed(_team(shared, f"{worker_id}-real")) as team:
-        yield team
-
-
-@pytest.fixture(scope="session")
-def light_agents(shared: Sandbox, worker_id: str, request: pytest.FixtureRequest) -> Iterator[Sandbox]:
-    """Light agents, on queues of this process's own, and a quick start of every other program."""
-    if os.environ.get("AGENTS") == "real":
-        yield request.getfixturevalue("real_agents")
-        return
-    with fork_server.running(BUILD / f"forks-{worker_id}") as python:
-        team = replace(_team(shared, f"{worker_id}-light"), python=python, agent=(*python, LIGHT_AGENT))
-        with environment.staffed(team):
-            yield team
-
-
-def _team(shared: Sandbox, name: str) -> Sandbox:
-    """The sandbox with the names of other queues, and another folder for their agents."""
-    names = (f"{shared.prefix}-{name}-{queue}".lstrip("-") for queue in ("controllers", "steps", "code"))
-    return replace(shared, queues=Queues(*names), directory=shared.directory / name)
-
-
 @pytest.fixture(scope="module")
-def tale(light_agents: Sandbox, shared: Sandbox, request: pytest.FixtureRequest) -> Story:
-    """A repository and a project in which no model is the best yet, with light agents."""
+def begun(shared: Sandbox, python: tuple[str, ...], request: pytest.FixtureRequest) -> Story:
+    """A repository, and a project in which no model is the best yet; no agent runs."""
     name = Path(request.path).stem.removeprefix("test_").replace("_", "-")
-    return story.begin(_with_agents(environment.beside(shared, name), light_agents), print)
+    return story.begin(replace(environment.beside(shared, name), python=python), print)
 
 
 @pytest.fixture(scope="module")
-def tale_on_real_agents(tale: Story, real_agents: Sandbox) -> Story:
-    """The same, with real agents."""
-    return replace(tale, sandbox=_with_agents(tale.sandbox, real_agents))
+def tale_on_real_agents(begun: Story) -> Iterator[Story]:
+    """The story of the sample repository, with real agents."""
+    sandbox = begun.sandbox
+    queues = Queues(*(f"{name}-real" for name in vars(sandbox.queues).values()))
+    directory = sandbox.directory.with_name(f"{sandbox.directory.name}-real")
+    team = replace(sandbox, queues=queues, python=Sandbox.python, directory=directory)
+    with environment.staffed(team):
+        yield replace(begun, sandbox=team)
 
 
-def _with_agents(sandbox: Sandbox, team: Sandbox) -> Sandbox:
-    return replace(sandbox, queues=team.queues, python=team.python, agent=team.agent)
+@pytest.fixture(scope="module")
+def tale(begun: Story, request: pytest.FixtureRequest) -> Iterator[Story]:
+    """The same story, with light agents."""
+    if os.environ.get("AGENTS") == "real":
+        yield request.getfixturevalue("tale_on_real_agents")
+        return
+    team = replace(begun.sandbox, agent=(*begun.sandbox.python, LIGHT_AGENT))
+    with environment.staffed(team):
+        yield replace(begun, sandbox=team)
 
 
 @pytest.fixture(scope="module")

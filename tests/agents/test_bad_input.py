@@ -13,7 +13,7 @@ from sandbox.runtime.state import Sandbox
 from sandbox.scenarios import job, story
 from sandbox.scenarios.job import Job, Running
 from sandbox.scenarios.story import Story
-from tests.end_to_end.conftest import only_line
+from tests.agents.conftest import only_line
 
 REPORTING = {"contents": "read", "pull_requests": "read", "statuses": "write"}
 

@@ -10,7 +10,7 @@ import pytest
 from sandbox.scenarios import audits, job, story
 from sandbox.scenarios.audits import Audited, Planted
 from sandbox.scenarios.story import Story
-from tests.end_to_end.conftest import only_line
+from tests.agents.conftest import only_line
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from github.PullRequest import PullRequest
 
 from sandbox.scenarios import developer, job, story
 from sandbox.scenarios.story import Story
-from tests.end_to_end import interpreter
-from tests.end_to_end.interpreter import ACTION, Interpreter, Ran
+from tests.agents import act_runner
+from tests.agents.act_runner import ACTION, Interpreter, Ran
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / ".github" / "workflows"
@@ -20,7 +20,7 @@ PREDECESSORS = Path(__file__).parent / "predecessors"
 
 @pytest.fixture(scope="module")
 def act(tale_on_real_agents: Story, tmp_path_factory: pytest.TempPathFactory) -> Interpreter:
-    return interpreter.begin(tale_on_real_agents, tmp_path_factory.mktemp("act"))
+    return act_runner.begin(tale_on_real_agents, tmp_path_factory.mktemp("act"))
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_sample__train_and_comment__trains_and_shows_the_metrics(act: Interprete
 
 def test_examples__fork__is_checked_by_one_of_them_and_its_code_waits(act: Interpreter, better: PullRequest) -> None:
     tale = act.story
-    fork = interpreter.as_person(tale, "contributor").get_repo(tale.sandbox.repository).create_fork()
+    fork = act_runner.as_person(tale, "contributor").get_repo(tale.sandbox.repository).create_fork()
     tale.laptop.git("push", "-q", fork.clone_url, f"{better.head.sha}:refs/heads/outside")
     pull = tale.repository.create_pull(title="From outside", head="contributor:outside", base="main", body="")
     marked = {"clearml_project": tale.sandbox.project, "clearml_task_name": developer.TASK}
@@ -129,7 +129,7 @@ def test_action__no_pull_request_and_an_empty_cache__installs_and_says_what_to_d
     workflow = read(PREDECESSORS / "get-stats.yml", tale)
     workflow[True] = {"workflow_dispatch": {}}
     event = {"repository": tale.repository.raw_data, "ref": "refs/heads/main"}
-    ran = interpreter.without_cache(act).run(
+    ran = act_runner.without_cache(act).run(
         workflow, event_name="workflow_dispatch", event=event, secrets=secrets(tale)
     )
     assert (ran.exit_code, ran.outputs.get("outcome")) == (1, "error"), ran.log

@@ -23,8 +23,8 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from sandbox.runtime.clearml_access import Access, ClearMLError, Client
-from tests.end_to_end import fork_server
-from tests.end_to_end.fork_server import ROOT, Program
+from tests.agents import fork_server
+from tests.agents.fork_server import ROOT, Program
 
 OWN_CODE = ("pipelines", "steps")  # the folders of this checkout whose files agents run
 LOOK, SOON, ACTIVE = 0.3, 0.05, 3.0  # seconds between two looks, after a task has ended, and for how long

@@ -19,7 +19,7 @@ from sandbox.scenarios import catalogue, developer, job, story
 from sandbox.scenarios.job import Running
 from sandbox.scenarios.reports import APP, SAME_DATA, SERIES, policy_branch
 from sandbox.scenarios.story import Checked, Story
-from tests.end_to_end.conftest import Play, only_line
+from tests.agents.conftest import Play, only_line
 
 STRICT = """\
 version: 1

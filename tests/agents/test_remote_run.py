@@ -19,7 +19,7 @@ from sandbox.scenarios import catalogue, developer, job, story
 from sandbox.scenarios.job import Running
 from sandbox.scenarios.remote_runs import PROBE, RUNNING
 from sandbox.scenarios.story import Checked, Story
-from tests.end_to_end.conftest import Play, only_line
+from tests.agents.conftest import Play, only_line
 
 ENDS_WITHIN = 20  # seconds from an abort
 FIRST_PROGRESS_WITHIN = 15  # seconds from the start of a script that reports after two

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -85,6 +86,8 @@ def _input(directory: Path) -> int:
 def _started(directory: Path, server: str) -> int:
     """Start the sandbox and wait until it is ready; the write end of its standard input."""
     stop_previous.stop(directory)
+    for folder in directory.glob("*/"):
+        shutil.rmtree(folder)
     (directory / INPUT).unlink(missing_ok=True)
     os.mkfifo(directory / INPUT, 0o600)
     reading = os.open(directory / INPUT, os.O_RDONLY | os.O_NONBLOCK)
