@@ -40,12 +40,13 @@ class CheckoutError(Exception):
 
 @dataclass
 class Agent:
-    """One worker of one queue; `directory` is its own."""
+    """One worker of one queue. `directory` is its own; `environment` is what its configuration adds to its tasks'."""
 
     client: Client
     worker: str
     queue: str
     directory: Path
+    environment: Mapping[str, str]
     task: str = ""
     reported: float = float("-inf")
 
@@ -112,7 +113,8 @@ class Agent:
             "CLEARML_LOG_TASK_TO_BACKEND": "0",
             "PYTHONPATH": os.pathsep.join([str(root), str(directory)]),
         }
-        return Program(script["entry_point"].split(), {**os.environ, **variables}, str(directory))
+        environment = {**os.environ, **self.environment, **variables}
+        return Program(script["entry_point"].split(), environment, str(directory))
 
     def _checkout(self, task: str, script: Mapping[str, Any]) -> tuple[Path, Path]:
         """The root of the task's repository and the folder to run in. Raises CheckoutError."""
@@ -237,7 +239,7 @@ def _connect(configuration: Path, queue: str) -> Agent:
     client = Client(Access(*servers, keys["access_key"], keys["secret_key"]))
     (found,) = client.call("queues.get_all", name=f"^{queue}$", only_fields=["id"])["queues"]
     client.call("workers.register", worker=worker, queues=[found["id"]], timeout=600)
-    return Agent(client, worker, found["id"], configuration.parent)
+    return Agent(client, worker, found["id"], configuration.parent, content["environment"])
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001  the signature is Python's
