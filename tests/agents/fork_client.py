@@ -1,4 +1,4 @@
-"""Stands for `python` where fork_server.py runs: `python -I -S fork_client.py DIRECTORY PROGRAM ...`.
+"""The client of fork_server.py, which stands for `python`: `python -I -S fork_client.py DIRECTORY PROGRAM ...`.
 
 It lends the program its files, variables, working directory and signals, and ends as the program does. It imports
 little, because it is all that a program's start costs.

@@ -1,13 +1,12 @@
 """A Python that starts programs in milliseconds: it has imported what they need, and forks a process for each.
 
-`python -m tests.agents.fork_server DIRECTORY` listens on a socket in that directory until its standard input ends;
-fork_client.py stands for `python` there. Such a process is a real one: with its own variables, arguments, signals and
-files. Only its interpreter did not start from nothing, and reads the SDK's default configuration from memory.
+`python -m tests.agents.fork_server DIRECTORY` listens on a socket in that directory until its standard input ends, and
+fork_client.py stands for `python`. A program has a process of its own, with its own environment, arguments, files and
+signals; only its interpreter did not start from nothing.
 """
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import functools
 import gc
@@ -16,20 +15,19 @@ import inspect
 import json
 import os
 import pkgutil
-import runpy
 import select
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
 
 from sandbox.runtime import processes
+from tests.agents import forked_program
+from tests.agents.forked_program import Program
 
 ROOT = Path(__file__).parents[2]
 CLIENT = Path(__file__).with_name("fork_client.py")
@@ -37,16 +35,6 @@ SOCKET = "fork-server"
 LARGEST = 1 << 20  # bytes of a program's arguments and variables
 OF_THE_SDK = ("events", "models", "projects", "queues", "tasks")  # large modules that it imports at the first use
 OF_TRAININGS = ("sklearn.datasets", "sklearn.model_selection", "sklearn.neural_network")
-PREFIXES = ("CLEARML_", "TRAINS_", "GITHUB_", "GH_")  # nothing of these may reach a module at its import
-
-
-@dataclass(frozen=True)
-class Program:
-    """What `python` is asked to run: `arguments` as on its command line."""
-
-    arguments: list[str]
-    environment: dict[str, str]
-    directory: str
 
 
 @dataclass
@@ -58,7 +46,7 @@ class Server:
     running: dict[int, socket.socket] = field(default_factory=dict)
 
     def program(self) -> Program | None:
-        """Serve to the end: None in the server itself, and in each process that it forks the program to run there."""
+        """Serve until the input ends. Return None in the server itself, and in a forked process its program."""
         while True:
             sources: list[int | socket.socket] = [0, self.listener, self.signals, *self.running.values()]
             ready, _, _ = select.select(sources, [], [])
@@ -75,7 +63,7 @@ class Server:
                 return program
 
     def _fork(self) -> Program | None:
-        """The program in the new process, None in the server."""
+        """Return the program in the new process, None in the server."""
         connection, _ = self.listener.accept()
         text, files = _receive(connection)
         process = os.fork()
@@ -109,7 +97,7 @@ class Server:
 
 
 def _receive(connection: socket.socket) -> tuple[bytes, list[int]]:
-    """A program as JSON, and the files that are to be its standard input, output and error."""
+    """Return a program as JSON, and the files that become its standard input, output and error."""
     message, files, _, _ = socket.recv_fds(connection, LARGEST, 3)
     size, _, text = message.partition(b"\n")
     while len(text) < int(size):
@@ -127,52 +115,8 @@ def _pass_signals(process: int, connection: socket.socket) -> None:
             os.killpg(process, signal.SIGKILL)
 
 
-def run(program: Program) -> NoReturn:
-    """What `python` does with these arguments, to the end of this process."""
-    os.environ.clear()
-    os.environ.update(program.environment)
-    os.chdir(program.directory)
-    tempfile.tempdir = None
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.stdin = open(0, closefd=False)  # noqa: SIM115  as the interpreter does at its start
-    sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))  # noqa: SIM115
-    execute(program.arguments)
-
-
-def execute(arguments: list[str]) -> NoReturn:
-    """Run a script, or a module after `-m`, as `__main__` of this process."""
-    from clearml.config import remote
-
-    remote.override_current_task_id(os.environ.get("CLEARML_TASK_ID"))  # the SDK has read it at its import
-    found = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
-    as_module = arguments[0] == "-m"
-    sys.argv = arguments[1:] if as_module else arguments
-    sys.path[:0] = [str(Path.cwd() if as_module else Path(sys.argv[0]).resolve().parent), *found]
-    codes = [1]
-    atexit.register(lambda: _leave(codes[0]))
-    try:
-        if as_module:
-            runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
-        else:
-            runpy.run_path(sys.argv[0], run_name="__main__")
-        codes[0] = 0
-    except SystemExit as ended:
-        codes[0] = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-        raise
-    sys.exit(0)
-
-
-def _leave(code: int) -> NoReturn:
-    """After all that the program itself registered; to take the whole interpreter apart costs more than it ran."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    os._exit(code)
-
-
 def prepare() -> None:
-    """Import what programs need, with nothing in the environment that a module could read."""
-    for name in [name for name in os.environ if name.startswith(PREFIXES)]:
-        del os.environ[name]
+    """Import what programs need, in a clean environment."""
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # threads do not survive a fork
     import clearml_ci
 
@@ -183,15 +127,16 @@ def prepare() -> None:
         importlib.import_module(f"clearml.backend_api.services.v2_23.{name}")
     sys.path.append(sys.path.pop(0))  # this checkout, found first so far, must hide nothing of a program's
     _quicken()
-    inspect.stack()  # the SDK's loggers do so, and it reads where each of a thousand modules is
+    inspect.stack()  # the SDK's loggers call it, and its first call looks for the file of each module
     gc.collect()
     gc.freeze()
 
 
 def _quicken() -> None:
-    """Spare the SDK what it does anew in each process, with the same result, and look at a run's steps more often."""
+    """Spare processes what the SDK computes anew with the same result; let controllers see the end of a step soon."""
     import clearml.config
     from clearml import PipelineController
+    from clearml.automation.job import BaseJob
     from clearml.backend_api import config as api_config
     from clearml.backend_api.session import datamodel
     from clearml.backend_config.config import Config
@@ -199,13 +144,19 @@ def _quicken() -> None:
     Config._read_single_file = staticmethod(functools.cache(Config._read_single_file))
     os.environ["CLEARML_CONFIG_FILE"] = os.devnull
     api_config.load(Path(clearml.config.__file__).parent)  # the defaults, into that cache
-    datamodel._CustomValidator.check_schema = lambda *_: None  # of its own requests, at each request
-    start = PipelineController.__init__
-    PipelineController.__init__ = lambda self, **given: start(self, **{**given, "pool_frequency": 0.1 / 60})
+    datamodel._CustomValidator.check_schema = lambda *_: None  # of the SDK's own requests
+    start, update = PipelineController.__init__, BaseJob.update_status_batch
+
+    def update_always(jobs: Sequence[BaseJob]) -> None:
+        BaseJob._last_batch_status_update_ts = 0  # at most once a second otherwise
+        update(jobs)
+
+    PipelineController.__init__ = lambda self, **given: start(self, **{**given, "pool_frequency": 0.2 / 60})
+    BaseJob.update_status_batch = update_always
 
 
 def serve(directory: Path) -> Program | None:
-    """As Server.program, on a socket in a directory whose path may be longer than a socket's address."""
+    """As Server.program, on a socket in the directory, whose path may be longer than a socket's address."""
     here = Path.cwd()
     os.chdir(directory)
     listener = socket.socket(socket.AF_UNIX)
@@ -222,7 +173,7 @@ def serve(directory: Path) -> Program | None:
 
 @contextlib.contextmanager
 def running(directory: Path) -> Iterator[tuple[str, ...]]:
-    """A server below `directory`; yields the beginning of a command that does what `python` does there."""
+    """Run a server below `directory`; yield the beginning of a command that stands for `python`."""
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True, mode=0o700)
     command = [sys.executable, "-m", __name__, str(directory)]
@@ -237,6 +188,6 @@ def running(directory: Path) -> Iterator[tuple[str, ...]]:
 
 if __name__ == "__main__":
     prepare()
-    asked = serve(Path(sys.argv[1]))
-    if asked:
-        run(asked)
+    program = serve(Path(sys.argv[1]))
+    if program:
+        forked_program.run(program)

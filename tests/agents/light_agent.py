@@ -1,46 +1,44 @@
-"""Stands for clearml-agent in tests that are not about agents: it builds no environment, and forks each task's process.
+"""A stand-in for clearml-agent, for tests that are not about agents: it builds no environments, and forks each task.
 
-A program of fork_server.py with the command line and the configuration file of `clearml-agent daemon`. It takes one
-task at a time from one queue and treats it as clearml-agent was seen to: its status, its console, its end after an
-abort. The code of this project runs as it lies in this checkout; other code is cloned at the task's commit.
+It is a program of fork_server.py with the command line and the configuration file of `clearml-agent daemon`, and takes
+one task at a time from one queue. The code of this project runs as it lies in this checkout; other code is cloned at
+the task's commit.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
 from sandbox.runtime.clearml_access import Access, ClearMLError, Client
-from tests.agents import fork_server
-from tests.agents.fork_server import ROOT, Program
+from tests.agents import forked_program
+from tests.agents.forked_program import Program
+from tests.agents.light_execution import Execution
 
+ROOT = Path(__file__).parents[2]
 OWN_CODE = ("pipelines", "steps")  # the folders of this checkout whose files agents run
-LOOK, SOON, ACTIVE = 0.3, 0.05, 3.0  # seconds between two looks, after a task has ended, and for how long
+POLL, NEXT_POLL, ACTIVE = 0.3, 0.05, 3.0  # seconds between two polls: of an idle queue, and so long after a task
 REPORT = 5.0  # seconds between two reports of the worker
-KILLED_AFTER = 5.0  # seconds from SIGTERM
-STARTED = "Starting Task Execution:"  # the agent's own line, by which it hands over to a script
-ABORT_CALLBACK = ("_abort_callback_timeout", "_abort_poll_freq", "_abort_callback_completed")
+STARTED = "Starting Task Execution:"  # clearml-agent's line before the output of the script
 
 
 class CheckoutError(Exception):
-    """A task's code is not there; the message is what clearml-agent prints."""
+    """A task's repository, commit or folder does not exist; the message is what clearml-agent prints."""
 
 
 @dataclass
 class Agent:
-    """One worker of one queue. `directory` is its own; `environment` is what its configuration adds to its tasks'."""
+    """One worker of one queue, with its own directory; its tasks get `environment` in addition."""
 
     client: Client
     worker: str
@@ -51,7 +49,7 @@ class Agent:
     reported: float = float("-inf")
 
     def program(self) -> Program:
-        """Run tasks until the agent is ended; returns only in the process of a task, with what is to be run there."""
+        """Run tasks until the agent is terminated. Return only in the process of a task, with its program."""
         active = time.monotonic()
         while True:
             self.report("")
@@ -59,7 +57,7 @@ class Agent:
                 if program := self._run(task):
                     return program
                 active = time.monotonic()
-            time.sleep(SOON if time.monotonic() - active < ACTIVE else LOOK)
+            time.sleep(NEXT_POLL if time.monotonic() - active < ACTIVE else POLL)
 
     def report(self, task: str) -> None:
         """Report this worker and the task that it runs, if that has changed or the last report is old."""
@@ -72,7 +70,7 @@ class Agent:
         self.client.call("workers.status_report", timestamp=moment, **own, **running)
 
     def _next(self) -> str:
-        """The id of a task that has been taken from the queue and marked as started, or nothing."""
+        """Take a task from the queue and mark it as started; return its id, "" if there is none."""
         try:
             entry = self.client.call("queues.get_next_task", queue=self.queue).get("entry")
             if entry:
@@ -84,25 +82,25 @@ class Agent:
         return str(entry["task"]) if entry else ""
 
     def _run(self, task: str) -> Program | None:
-        """The program in the task's own process; None in the agent, when that process has ended."""
+        """Run a task in a process of its own. Return None once that has ended, in the process itself its program."""
         self.report(task)
+        script = self.client.call("tasks.get_by_id", task=task)["task"]["script"]
         console, output = os.pipe()
         process = os.fork()
         if not process:
             os.close(console)
-            return self._program_of(task, output)
+            return self._program(task, script, output)
         os.close(output)
-        os.set_blocking(console, False)
-        Execution(self, task, process, console).follow()
+        Execution(self.client, self.worker, task, process, console, self.report).follow()
         return None
 
-    def _program_of(self, task: str, output: int) -> Program:
+    def _program(self, task: str, script: Mapping[str, Any], output: int) -> Program:
+        """Prepare the process of a task; its console is `output`. The connection to the server is the agent's."""
         os.setsid()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         for number in (1, 2):
             os.dup2(output, number)
         os.close(output)
-        script = self.client.call("tasks.get_by_id", task=task)["task"]["script"]
         try:
             root, directory = self._checkout(task, script)
         except CheckoutError as error:
@@ -117,7 +115,7 @@ class Agent:
         return Program(script["entry_point"].split(), environment, str(directory))
 
     def _checkout(self, task: str, script: Mapping[str, Any]) -> tuple[Path, Path]:
-        """The root of the task's repository and the folder to run in. Raises CheckoutError."""
+        """Return the root of the task's repository and the folder to run in. Raises CheckoutError."""
         if Path(script["entry_point"]).parent.name in OWN_CODE:
             return ROOT, ROOT
         root = self.directory / "venvs" / task / "task_repository" / "clone"
@@ -128,91 +126,6 @@ class Agent:
         if not directory.is_dir():
             raise CheckoutError(f"[Errno 2] No such file or directory: '{directory}'")
         return root, directory
-
-
-@dataclass
-class Execution:
-    """A task's process and its console. `kill_at`: when it is killed at the latest, None without an abort."""
-
-    agent: Agent
-    task: str
-    process: int
-    console: int
-    text: list[bytes] = field(default_factory=list)
-    looked: float = field(default_factory=time.monotonic)
-    terminate_at: float | None = None
-
-    def follow(self) -> None:
-        """Return when the process has ended, by itself or after an abort, and the task has its status."""
-        try:
-            while (code := self._exit_code()) is None:
-                self._read(wait=LOOK)
-                if time.monotonic() - self.looked > LOOK:
-                    self.looked = time.monotonic()
-                    self._flush()
-                    self.agent.report(self.task)
-                    self._end_if_aborted()
-            while self._read():
-                pass
-            self._conclude(code)
-        finally:
-            self._signal(signal.SIGKILL)
-            os.close(self.console)
-
-    def _exit_code(self) -> int | None:
-        process, status = os.waitpid(self.process, os.WNOHANG)
-        return os.waitstatus_to_exitcode(status) if process else None
-
-    def _read(self, *, wait: float = 0.0) -> bool:
-        """Read what the console has; false if it has nothing or is closed."""
-        if not select.select([self.console], [], [], wait)[0]:
-            return False
-        text = os.read(self.console, 1 << 16)
-        self.text.append(text)
-        if not text:
-            time.sleep(min(wait, 0.01))  # closed: the process is about to end
-        return bool(text)
-
-    def _flush(self, *lines: str) -> None:
-        text = b"".join(self.text).decode(errors="replace") + "".join(f"{line}\n" for line in lines)
-        self.text.clear()
-        if text:
-            event = {"type": "log", "task": self.task, "worker": self.agent.worker, "level": "info", "msg": text}
-            self.agent.client.events([{**event, "timestamp": int(time.time() * 1000)}])
-
-    def _end_if_aborted(self) -> None:
-        """End the process of an aborted task; an abort callback of its own is given its time."""
-        fields = ["status", "status_message", "runtime"]
-        (found,) = self.agent.client.call("tasks.get_all", id=[self.task], only_fields=fields, search_hidden=True)[
-            "tasks"
-        ]
-        if found["status"] == "in_progress" and "stopping" not in (found.get("status_message") or ""):
-            return
-        timeout, poll, completed = (found.get("runtime", {}).get(name) for name in ABORT_CALLBACK)
-        if self.terminate_at is None:
-            self.terminate_at = time.monotonic() + (float(timeout) + float(poll or 0) if timeout else 0)
-        if time.monotonic() > self.terminate_at + KILLED_AFTER:
-            self._signal(signal.SIGKILL)
-        elif completed or time.monotonic() >= self.terminate_at:
-            self._signal(signal.SIGTERM)
-
-    def _signal(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process, number)
-
-    def _conclude(self, code: int) -> None:
-        if self.terminate_at is not None:
-            status, line, reason = "stopped", "Process aborted by user", "task was stopped by tasks.stop"
-        elif code == 0:
-            status, line, reason = "completed", "Process completed successfully", "worker execution done"
-        else:
-            status, line = "failed", f"Process failed, exit code {code}"
-            reason = f"worker execution exit code {code}"
-        self._flush(line)
-        with contextlib.suppress(ClearMLError):  # the task has set its own status
-            message = f"changed by {self.agent.worker}"
-            self.agent.client.call(f"tasks.{status}", task=self.task, status_reason=reason, status_message=message)
-        self.agent.report("")
 
 
 def _git(*arguments: str) -> None:
@@ -231,7 +144,7 @@ def _options() -> argparse.Namespace:
 
 
 def _connect(configuration: Path, queue: str) -> Agent:
-    """The agent of a configuration file, registered as the worker of its queue."""
+    """Return the agent of a configuration file, registered as a worker of the queue."""
     content = json.loads(configuration.read_text())
     api, worker = content["api"], content["agent"]["worker_id"]
     keys = api["credentials"]
@@ -242,11 +155,11 @@ def _connect(configuration: Path, queue: str) -> Agent:
     return Agent(client, worker, found["id"], configuration.parent, content["environment"])
 
 
-def _leave(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001  the signature is Python's
+def _exit(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001  the signature is Python's
     sys.exit(0)
 
 
 if __name__ == "__main__":
     options = _options()
-    signal.signal(signal.SIGTERM, _leave)
-    fork_server.run(_connect(options.config_file, options.queue).program())
+    signal.signal(signal.SIGTERM, _exit)
+    forked_program.run(_connect(options.config_file, options.queue).program())

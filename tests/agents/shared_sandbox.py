@@ -49,7 +49,7 @@ def joined(directory: Path, *, server: str) -> Iterator[Sandbox]:
 
 
 def wait_if_unused(directory: Path) -> None:
-    """Return at once if a process uses the sandbox, else when it has ended."""
+    """Wait for the end of the sandbox, unless a process uses it."""
     if not (directory / USERS).exists():
         return
     with _locked(directory):

@@ -11,7 +11,7 @@ from github.PullRequest import PullRequest
 from sandbox.scenarios import developer, job, story
 from sandbox.scenarios.story import Story
 from tests.agents import act_runner
-from tests.agents.act_runner import ACTION, Interpreter, Ran
+from tests.agents.act_runner import ACTION, Act, Result
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / ".github" / "workflows"
@@ -19,7 +19,7 @@ PREDECESSORS = Path(__file__).parent / "predecessors"
 
 
 @pytest.fixture(scope="module")
-def act(tale_on_real_agents: Story, tmp_path_factory: pytest.TempPathFactory) -> Interpreter:
+def act(tale_on_real_agents: Story, tmp_path_factory: pytest.TempPathFactory) -> Act:
     return act_runner.begin(tale_on_real_agents, tmp_path_factory.mktemp("act"))
 
 
@@ -31,18 +31,17 @@ def better(tale: Story) -> PullRequest:
 
 
 def secrets(tale: Story) -> dict[str, str]:
-    """Under the names that the examples use, and under those of the predecessors' samples."""
+    """Return the secrets under the names that the examples use, and under those of the predecessors' samples."""
     given = tale.sandbox.clearml.environment()
     shorter = {name.removeprefix("CLEARML_API_"): value for name, value in given.items()}
     return {**given, **shorter, "GH_TOKEN": tale.sandbox.github.workflow_token}
 
 
 def read(path: Path, tale: Story, **marked: Any) -> Any:
-    """A workflow that uses the action, with its marked values changed and the inputs of the queues added."""
+    """Return a workflow that uses the action, with its marked values changed and the inputs of the queues added."""
     workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
     queues = tale.sandbox.queues
-    (one,) = workflow["jobs"].values()
-    (step,) = one["steps"]
+    ((step,),) = (job["steps"] for job in workflow["jobs"].values())
     step["uses"] = ACTION
     step["with"] |= {
         "controller_queue": queues.controllers,
@@ -54,27 +53,25 @@ def read(path: Path, tale: Story, **marked: Any) -> Any:
     return workflow
 
 
-def run(act: Interpreter, workflow: Any, pull: PullRequest, *, event_name: str = "pull_request") -> Ran:
+def run(act: Act, workflow: Any, pull: PullRequest, *, event_name: str = "pull_request") -> Result:
     event = job.pull_request_event(act.story.sandbox, pull, action="opened")
     return act.run(workflow, event_name=event_name, event=event, secrets=secrets(act.story))
 
 
-def test_example__copied_and_not_yet_changed__says_that_its_project_is_unknown(
-    act: Interpreter, better: PullRequest
-) -> None:
-    ran = run(act, read(EXAMPLES / "pull-request.yml", act.story), better)
-    assert (ran.exit_code, ran.outputs.get("outcome")) == (1, "error"), ran.log
-    assert "'my project'" in ran.outputs["exit_reason"]
+def test_example__copied_and_not_yet_changed__says_that_its_project_is_unknown(act: Act, better: PullRequest) -> None:
+    result = run(act, read(EXAMPLES / "pull-request.yml", act.story), better)
+    assert (result.exit_code, result.outputs.get("outcome")) == (1, "error"), result.log
+    assert "'my project'" in result.outputs["exit_reason"]
 
 
-def test_sample__get_stats__comments_on_the_task(act: Interpreter, better: PullRequest) -> None:
-    ran = run(act, read(PREDECESSORS / "get-stats.yml", act.story), better)
-    assert (ran.exit_code, ran.outputs.get("outcome")) == (0, "passed"), ran.log
-    assert ran.outputs["task_id"] in next(iter(better.get_issue_comments())).body
+def test_sample__get_stats__comments_on_the_task(act: Act, better: PullRequest) -> None:
+    result = run(act, read(PREDECESSORS / "get-stats.yml", act.story), better)
+    assert (result.exit_code, result.outputs.get("outcome")) == (0, "passed"), result.log
+    assert result.outputs["task_id"] in next(iter(better.get_issue_comments())).body
 
 
 def test_sample__detect_model_degradation__compares_with_the_best_by_the_actions_own_commit(
-    act: Interpreter, better: PullRequest
+    act: Act, better: PullRequest
 ) -> None:
     marked = {
         "CLEARML_PROJECT": act.story.sandbox.project,
@@ -83,36 +80,36 @@ def test_sample__detect_model_degradation__compares_with_the_best_by_the_actions
         "CLEARML_SCALAR_SERIES": "validation",
         "CLEARML_BEST_TAGNAME": job.BEST_TAG,
     }
-    ran = run(act, read(PREDECESSORS / "detect-model-degradation.yml", act.story, **marked), better)
-    assert (ran.exit_code, ran.outputs.get("outcome")) == (0, "improved"), ran.log
-    assert ran.outputs["baseline_task_id"]
-    assert "improved" in ran.summary
-    assert ran.outputs["comment_url"].startswith(better.html_url)
-    assert set(ran.outputs) == set(yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))["outputs"])
-    script = act.story.clearml.call("tasks.get_by_id", task=ran.outputs["pipeline_id"])["task"]["script"]
+    result = run(act, read(PREDECESSORS / "detect-model-degradation.yml", act.story, **marked), better)
+    assert (result.exit_code, result.outputs.get("outcome")) == (0, "improved"), result.log
+    assert result.outputs["baseline_task_id"]
+    assert "improved" in result.summary
+    assert result.outputs["comment_url"].startswith(better.html_url)
+    assert set(result.outputs) == set(yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))["outputs"])
+    script = act.story.clearml.call("tasks.get_by_id", task=result.outputs["pipeline_id"])["task"]["script"]
     assert script["version_num"] == job.code_of_agents()[1]
     assert script["repository"].lower().endswith("your-org/clearml-ci.git")
 
 
-def test_sample__check_remotely_runnable__probes_the_commit(act: Interpreter, better: PullRequest) -> None:
+def test_sample__check_remotely_runnable__probes_the_commit(act: Act, better: PullRequest) -> None:
     marked = {
         "QUEUE_NAME": act.story.sandbox.queues.code,
         "code_queue": "",
         "EXECUTION_ENTRYPOINT": "train.py",
         "EXECUTION_ARGS": "epochs=2 seed=7",
     }
-    ran = run(act, read(PREDECESSORS / "check-remotely-runnable.yml", act.story, **marked), better)
-    assert (ran.exit_code, ran.outputs.get("outcome")) == (0, "passed"), ran.log
+    result = run(act, read(PREDECESSORS / "check-remotely-runnable.yml", act.story, **marked), better)
+    assert (result.exit_code, result.outputs.get("outcome")) == (0, "passed"), result.log
 
 
-def test_sample__train_and_comment__trains_and_shows_the_metrics(act: Interpreter, better: PullRequest) -> None:
-    ran = run(act, read(PREDECESSORS / "train-and-comment.yml", act.story), better)
-    assert (ran.exit_code, ran.outputs.get("outcome")) == (0, "passed"), ran.log
-    task = act.story.clearml.call("tasks.get_by_id", task=ran.outputs["task_id"])["task"]
+def test_sample__train_and_comment__trains_and_shows_the_metrics(act: Act, better: PullRequest) -> None:
+    result = run(act, read(PREDECESSORS / "train-and-comment.yml", act.story), better)
+    assert (result.exit_code, result.outputs.get("outcome")) == (0, "passed"), result.log
+    task = act.story.clearml.call("tasks.get_by_id", task=result.outputs["task_id"])["task"]
     assert (task["status"], task["script"]["version_num"]) == ("completed", better.head.sha)
 
 
-def test_examples__fork__is_checked_by_one_of_them_and_its_code_waits(act: Interpreter, better: PullRequest) -> None:
+def test_examples__fork__is_checked_by_one_of_them_and_its_code_waits(act: Act, better: PullRequest) -> None:
     tale = act.story
     fork = act_runner.as_person(tale, "contributor").get_repo(tale.sandbox.repository).create_fork()
     tale.laptop.git("push", "-q", fork.clone_url, f"{better.head.sha}:refs/heads/outside")
@@ -124,14 +121,14 @@ def test_examples__fork__is_checked_by_one_of_them_and_its_code_waits(act: Inter
     assert run(act, read(EXAMPLES / "pull-request.yml", tale, **marked), pull).outputs == {}
 
 
-def test_action__no_pull_request_and_an_empty_cache__installs_and_says_what_to_do(act: Interpreter) -> None:
+def test_action__no_pull_request_and_an_empty_cache__installs_and_says_what_to_do(act: Act) -> None:
     tale = act.story
     workflow = read(PREDECESSORS / "get-stats.yml", tale)
     workflow[True] = {"workflow_dispatch": {}}
     event = {"repository": tale.repository.raw_data, "ref": "refs/heads/main"}
-    ran = act_runner.without_cache(act).run(
+    result = act_runner.without_cache(act).run(
         workflow, event_name="workflow_dispatch", event=event, secrets=secrets(tale)
     )
-    assert (ran.exit_code, ran.outputs.get("outcome")) == (1, "error"), ran.log
-    said = "the event 'workflow_dispatch' is no pull request: run this in a workflow"
-    assert re.match(said, ran.outputs["exit_reason"])
+    assert (result.exit_code, result.outputs.get("outcome")) == (1, "error"), result.log
+    message = "the event 'workflow_dispatch' is no pull request: run this in a workflow"
+    assert re.match(message, result.outputs["exit_reason"])

@@ -90,7 +90,7 @@ def test_audit__main_trained_again__is_within_its_own_spread(
 ) -> None:
     tale = tale_on_real_agents
     audited = audits.audit(tale, audits.RETRAIN)
-    assert "retrained" not in [one["kind"] for one in audited.verdict["findings"]]
+    assert "retrained" not in [finding["kind"] for finding in audited.verdict["findings"]]
     assert audited.verdict["outcome"] == "passed"
     trained = story.tasks_of(tale, tale.repository.get_branch("main").commit.sha)
     purposes = [task_of(tale, task)["runtime"].get("clearml_ci_purpose") for task in trained]
@@ -100,7 +100,7 @@ def test_audit__main_trained_again__is_within_its_own_spread(
 def test_rerun__of_an_audit_with_edited_parameters__opens_its_issue_again_and_never_closes_it(
     tale: Story, repaired: Audited, found: tuple[Planted, Audited]
 ) -> None:
-    planted, told = found
+    planted, before = found
     worse = audits.rerun(tale, repaired, f"queues={planted.queue}")
     assert (worse.job.exit_code, worse.verdict["outcome"], worse.seen("no_workers")) == (
         1,
@@ -111,8 +111,8 @@ def test_rerun__of_an_audit_with_edited_parameters__opens_its_issue_again_and_ne
     assert (change.split()[0], change.split()[-1]) == ("queues", planted.queue)
     well = audits.rerun(tale, repaired, "longest_wait=7200")
     assert (well.job.exit_code, well.verdict["outcome"]) == (0, "passed")
-    assert told.issue is not None and worse.issue is not None and well.issue is not None
-    assert {told.issue.number, worse.issue.number, well.issue.number} == {told.issue.number}
+    assert before.issue is not None and worse.issue is not None and well.issue is not None
+    assert {before.issue.number, worse.issue.number, well.issue.number} == {before.issue.number}
     assert (worse.issue.state, well.issue.state) == ("open", "open")
     assert "Rerun by" in worse.issue.body and well.issue.body == worse.issue.body
 

@@ -12,6 +12,7 @@ from sandbox.runtime import github_access
 from sandbox.runtime.state import Sandbox
 from sandbox.scenarios import job, story
 from sandbox.scenarios.job import Job, Running
+from sandbox.scenarios.remote_runs import PROBE
 from sandbox.scenarios.story import Story
 from tests.agents.conftest import only_line
 
@@ -68,21 +69,24 @@ def test_trigger__no_server_configured__exits_2_and_names_the_variables(fresh: S
     assert "CLEARML_API_ACCESS_KEY" in line
 
 
-@pytest.mark.parametrize("variable", ["CLEARML_CI_CONTROLLER_QUEUE", "CLEARML_CI_STEPS_QUEUE"])
+@pytest.mark.parametrize("kind", ["CONTROLLER", "STEPS", "CODE"])
 def test_trigger__unknown_queue__exits_2_and_names_those_with_workers(
-    tale: Story, event: dict[str, Any], variable: str
+    tale: Story, event: dict[str, Any], kind: str
 ) -> None:
-    line = only_line(run(tale, event, **{variable: "gpuu"}), 2)
-    assert "no queue 'gpuu'" in line
-    assert tale.sandbox.queues.steps in line
+    line = only_line(run(tale, event, **PROBE, **{f"CLEARML_CI_{kind}_QUEUE": "gpuu"}), 2)
+    assert "no queue 'gpuu'; queues with workers: " in line
+    assert tale.sandbox.queues.code in line
     names = [queue["name"] for queue in tale.clearml.call("queues.get_all", only_fields=["name"])["queues"]]
     assert "gpuu" not in names
 
 
-def test_trigger__queue_without_workers__exits_4_and_says_how_to_start_one(tale: Story, event: dict[str, Any]) -> None:
-    idle = f"{tale.sandbox.prefix}-idle".lstrip("-")
+@pytest.mark.parametrize("kind", ["STEPS", "CODE"])
+def test_trigger__queue_without_workers__exits_4_with_the_command_that_starts_one(
+    tale: Story, event: dict[str, Any], kind: str
+) -> None:
+    idle = f"{tale.sandbox.prefix}-idle-{kind.lower()}"
     tale.clearml.call("queues.create", name=idle)
-    line = only_line(run(tale, event, CLEARML_CI_STEPS_QUEUE=idle), 4)
+    line = only_line(run(tale, event, **PROBE, **{f"CLEARML_CI_{kind}_QUEUE": idle}), 4)
     assert f"no worker listens to the queue '{idle}'" in line
     assert f"clearml-agent daemon --detached --queue {idle}" in line
 
@@ -90,6 +94,26 @@ def test_trigger__queue_without_workers__exits_4_and_says_how_to_start_one(tale:
 def test_trigger__one_queue_with_one_worker__is_refused_before_it_deadlocks(tale: Story, event: dict[str, Any]) -> None:
     queue = tale.sandbox.queues.steps
     assert "deadlock" in only_line(run(tale, event, CLEARML_CI_CONTROLLER_QUEUE=queue), 2)
+
+
+def test_trigger__code_on_the_queue_of_the_steps__is_refused(tale: Story, event: dict[str, Any]) -> None:
+    queue = tale.sandbox.queues.steps
+    line = only_line(run(tale, event, **PROBE, CLEARML_CI_CODE_QUEUE=queue), 2)
+    assert f"the queue '{queue}' is the trusted steps' as well" in line
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("EXECUTION_ARGS", "epochs=1 fast", "EXECUTION_ARGS has 'fast': expected name=value"),
+        ("CLEARML_CI_QUEUE_LIMIT", "soon", "CLEARML_CI_QUEUE_LIMIT is 'soon'"),
+    ],
+    ids=["args", "limit"],
+)
+def test_trigger__malformed_input_of_a_remote_run__exits_2_and_names_it(
+    tale: Story, event: dict[str, Any], variable: str, value: str, message: str
+) -> None:
+    assert message in only_line(run(tale, event, **PROBE, **{variable: value}), 2)
 
 
 def test_trigger__unknown_project__exits_2_with_the_nearest_name(tale: Story, event: dict[str, Any]) -> None:
@@ -135,7 +159,11 @@ def test_check__deadline_passed__stops_run_and_steps(tale_on_real_agents: Story,
 def test_check__job_cancelled_while_its_run_is_queued__stops_it_and_sets_the_status(
     tale: Story, event: dict[str, Any]
 ) -> None:
-    cancel(tale, event, "run: queued")
+    """The queue has a worker that takes nothing from it."""
+    name = f"{tale.sandbox.prefix}-busy"
+    queue = tale.clearml.call("queues.create", name=name)["id"]
+    tale.clearml.call("workers.register", worker=f"sandbox:{name}", queues=[queue], timeout=600)
+    cancel(tale, event, "run: queued", CLEARML_CI_CONTROLLER_QUEUE=name)
 
 
 def test_check__job_cancelled_while_a_step_runs__stops_run_and_steps_and_sets_the_status(
@@ -144,9 +172,9 @@ def test_check__job_cancelled_while_a_step_runs__stops_run_and_steps_and_sets_th
     cancel(tale_on_real_agents, event, "find_task: in_progress")
 
 
-def cancel(tale: Story, event: dict[str, Any], moment: str) -> None:
+def cancel(tale: Story, event: dict[str, Any], moment: str, **settings: str) -> None:
     """A runner that is cancelled sends SIGTERM and gives a few seconds."""
-    done = job.run(tale.sandbox, event=event, on_line=job.once(moment, Running.terminate))
+    done = job.run(tale.sandbox, event=event, settings=settings, on_line=job.once(moment, Running.terminate))
     assert moment in done.log.splitlines()
     assert "cancelled" in only_line(done, 4)
     assert story.unfinished(tale) == []
@@ -177,13 +205,13 @@ def test_check__comment_refused_on_an_agent_that_builds_environments__warns_and_
     assert "::warning::ClearML CI: GitHub refused the comment" in checked.job.log
     assert "`pull-requests: write`" in checked.job.log
     (run,) = tale.repository.get_commit(checked.commit).get_check_runs()
-    for told in (run.output.summary, checked.job.summary):
-        assert "\n> [!WARNING]\n> GitHub refused the comment" in told
+    for text in (run.output.summary, checked.job.summary):
+        assert "\n> [!WARNING]\n> GitHub refused the comment" in text
     assert (run.conclusion, "GitHub refused" in str(checked.verdict)) == ("failure", False)
 
 
 def test_trigger__github_does_not_answer__exits_4_and_starts_nothing(tale: Story, event: dict[str, Any]) -> None:
-    """Whether the base branch has a policy is not known then: what it would forbid must not pass."""
+    """The policy of the base branch is unknown then, and must not be bypassed."""
     line = only_line(run(tale, event, GITHUB_API_URL=closed_port()), 4)
     assert "no response from GitHub for the branch 'main'" in line
     assert story.unfinished(tale) == []

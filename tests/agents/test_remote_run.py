@@ -23,7 +23,7 @@ from tests.agents.conftest import Play, only_line
 
 ENDS_WITHIN = 20  # seconds from an abort
 FIRST_PROGRESS_WITHIN = 15  # seconds from the start of a script that reports after two
-ODD = '''"""Behaves as it is told."""
+ODD = '''"""A script whose argument decides how it ends."""
 import argparse
 import sys
 import time
@@ -173,10 +173,10 @@ def quick(tale_on_real_agents: Story) -> Iterator[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def odd(played: Play, tale: Story) -> dict[str, str]:
-    """Arguments of a probe of a script that behaves as it is told, and the run that they are given to."""
+    """The id of a run, and the arguments that make it a probe of a script whose argument decides how it ends."""
     run = played("probe-ok").job.outputs["pipeline_id"]
     developer.branch(tale.laptop, "odd")
-    commit = story.push(tale, "A script that behaves as it is told", trained=False, files={"odd.py": ODD})
+    commit = story.push(tale, "A script whose argument decides how it ends", trained=False, files={"odd.py": ODD})
     return {"run": run, "commit": commit, "run_script": "odd.py", "run_queue": tale.sandbox.queues.code}
 
 
@@ -186,7 +186,7 @@ def odd_on_a_real_agent(odd: dict[str, str], quick: dict[str, str]) -> dict[str,
 
 
 def by_hand(tale: Story, *, run: str, **arguments: str) -> dict[str, Any]:
-    """What steps/remote_run.py says, run by hand for a copy of a run with some of its arguments edited."""
+    """Run steps/remote_run.py by hand for a copy of a run with edited arguments; return its result."""
     copy = tale.clearml.call("tasks.clone", task=run)["id"]
     edited = [{"section": "Args", "name": name, "value": value} for name, value in arguments.items()]
     tale.clearml.call("tasks.edit_hyper_params", task=copy, hyperparams=edited)
@@ -203,9 +203,9 @@ def by_hand(tale: Story, *, run: str, **arguments: str) -> dict[str, Any]:
         timeout=120,
         check=False,
     )
-    said = "\n" + done.stdout
-    assert "\n{\n" in said, said + done.stderr
-    result: dict[str, Any] = json.loads(said[said.rindex("\n{\n") :])
+    output = "\n" + done.stdout
+    assert "\n{\n" in output, output + done.stderr
+    result: dict[str, Any] = json.loads(output[output.rindex("\n{\n") :])
     return result
 
 
@@ -311,40 +311,3 @@ def abort(tale: Story, cancelled: Checked, *, include_steps: bool, **settings: s
     assert story.unfinished(tale) == []
     assert {end_of(tale, task) for task in launched_for(tale, commit)} == {("stopped", True)}
     only_line(done, 4)
-
-
-# --- what is refused before anything is started -----------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def idle_queue(tale: Story) -> str:
-    name = f"{tale.sandbox.prefix}-idle-code".lstrip("-")
-    tale.clearml.call("queues.create", name=name)
-    return name
-
-
-@pytest.mark.parametrize(
-    ("settings", "exit_code", "words"),
-    [
-        ({"EXECUTION_ARGS": "epochs=1 fast"}, 2, "EXECUTION_ARGS has 'fast': expected name=value"),
-        ({"CLEARML_CI_QUEUE_LIMIT": "soon"}, 2, "CLEARML_CI_QUEUE_LIMIT is 'soon'"),
-        ({"CLEARML_CI_SETUP_LIMIT": "-1"}, 2, "CLEARML_CI_SETUP_LIMIT is '-1'"),
-        ({"CLEARML_CI_PROGRESS_LIMIT": "inf"}, 2, "CLEARML_CI_PROGRESS_LIMIT is 'inf'"),
-        ({"CLEARML_CI_CODE_QUEUE": "gpuu"}, 2, "no queue 'gpuu'; queues with workers: "),
-        ({"CLEARML_CI_CODE_QUEUE": "{idle}"}, 4, "no worker listens to the queue '{idle}'; queues with workers: "),
-        ({"CLEARML_CI_CODE_QUEUE": "{steps}"}, 2, "the queue '{steps}' is the trusted steps' as well"),
-    ],
-    ids=["args", "queue-limit", "setup-limit", "progress-limit", "unknown-queue", "idle-queue", "steps-queue"],
-)
-def test_trigger__remote_run_that_makes_no_sense__is_told_within_seconds(
-    tale: Story, played: Play, idle_queue: str, settings: dict[str, str], exit_code: int, words: str
-) -> None:
-    names = {"idle": idle_queue, "steps": tale.sandbox.queues.steps}
-    event = job.pull_request_event(tale.sandbox, played("probe-ok").pull, action="reopened")
-    given = {name: value.format(**names) for name, value in settings.items()}
-    done = job.run(tale.sandbox, event=event, settings={**PROBE, **given})
-    line = only_line(done, exit_code)
-    assert words.format(**names) in line
-    assert done.seconds < 10
-    if "queues with workers" in words:
-        assert tale.sandbox.queues.code in line

@@ -83,7 +83,7 @@ def test_run__of_each_scenario__started_from_one_template(played: Play, tale: St
     assert {run["type"] for run in found} == {"controller"}
     assert {run["status"] for run in found} == {"completed"}
     assert {run["script"]["version_num"] for run in found} == {job.code_of_agents()[1]}
-    # Two triggers that register at the very same moment may leave a spare draft, from which nobody starts.
+    # Two jobs that register concurrently may leave a spare draft, from which no run is started.
     (template,) = {run["parent"] for run in found}
     draft = tale.clearml.call("tasks.get_by_id", task=template)["task"]
     assert (draft["status"], draft["runtime"]["clearml_ci_template"]) == ("created", template)
