@@ -47,7 +47,7 @@ def shared() -> Iterator[Sandbox]:
 @pytest.fixture(scope="module")
 def begun(shared: Sandbox, python: tuple[str, ...], request: pytest.FixtureRequest) -> Story:
     """A repository, and a project in which no model is the best yet; no agent runs."""
-    name = Path(request.path).stem.removeprefix("test_").replace("_", "-")
+    name = Path(request.path).stem.replace("_", "-")
     return story.begin(replace(environment.beside(shared, name), python=python), print)
 
 

@@ -21,6 +21,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -127,6 +128,7 @@ def prepare() -> None:
         importlib.import_module(f"clearml.backend_api.services.v2_23.{name}")
     sys.path.append(sys.path.pop(0))  # this checkout, found first so far, must hide nothing of a program's
     _quicken()
+    _lock_tasks_by_process()
     inspect.stack()  # the SDK's loggers call it, and its first call looks for the file of each module
     gc.collect()
     gc.freeze()
@@ -153,6 +155,18 @@ def _quicken() -> None:
 
     PipelineController.__init__ = lambda self, **given: start(self, **{**given, "pool_frequency": 0.2 / 60})
     BaseJob.update_status_batch = update_always
+
+
+def _lock_tasks_by_process() -> None:
+    """Give each process one lock for its tasks.
+
+    The SDK's own are files, and `Task.init` replaces one while its thread that looks for the repository may hold it:
+    the thread then waits for itself. A process that starts as quickly as here comes into that once in a hundred times.
+    """
+    from clearml.backend_interface.task import Task
+
+    lock = threading.RLock()
+    Task._edit_lock = property(lambda task: lock, lambda task, value: None)  # noqa: ARG005
 
 
 def serve(directory: Path) -> Program | None:

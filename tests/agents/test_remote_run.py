@@ -189,7 +189,8 @@ def by_hand(tale: Story, *, run: str, **arguments: str) -> dict[str, Any]:
     """Run steps/remote_run.py by hand for a copy of a run with edited arguments; return its result."""
     copy = tale.clearml.call("tasks.clone", task=run)["id"]
     edited = [{"section": "Args", "name": name, "value": value} for name, value in arguments.items()]
-    tale.clearml.call("tasks.edit_hyper_params", task=copy, hyperparams=edited)
+    if edited:
+        tale.clearml.call("tasks.edit_hyper_params", task=copy, hyperparams=edited)
     hub = tale.sandbox.github
     variables = {"GITHUB_TOKEN": hub.owner_token, "GITHUB_API_URL": hub.api_url, "PYTHONPATH": str(job.CHECKOUT)}
     done = subprocess.run(
