@@ -125,16 +125,17 @@ def prepared(
 
 
 @contextmanager
-def staffed(sandbox: Sandbox, *, progress: Progress = print) -> Iterator[Sandbox]:
-    """A sandbox with an agent for each of its queues."""
-    running = agents.start(sandbox.clearml, sandbox.directory / "agents", _agent_specs(sandbox), progress=progress)
+def staffed(sandbox: Sandbox, *, builds_environments: bool = True, progress: Progress = print) -> Iterator[Sandbox]:
+    """A sandbox with an agent for each of its queues; with `builds_environments` that of pull-request code does."""
+    specs = _agent_specs(sandbox, builds_environments=builds_environments)
+    running = agents.start(sandbox.clearml, sandbox.directory / "agents", specs, progress=progress)
     try:
         yield sandbox
     finally:
         agents.stop(sandbox.clearml, running)
 
 
-def _agent_specs(sandbox: Sandbox) -> list[AgentSpec]:
+def _agent_specs(sandbox: Sandbox, *, builds_environments: bool) -> list[AgentSpec]:
     """Only the agent of the trusted steps is given the means to report to GitHub."""
     hub, queues = sandbox.github, sandbox.queues
     token = github_access.token(hub, "personal", permissions=JOB_PERMISSIONS)
@@ -143,5 +144,5 @@ def _agent_specs(sandbox: Sandbox) -> list[AgentSpec]:
     return [
         AgentSpec("controllers", queues.controllers, **common),
         AgentSpec("steps", queues.steps, environment=reporting, **common),
-        AgentSpec("code", queues.code, builds_environments=True, **common),
+        AgentSpec("code", queues.code, builds_environments=builds_environments, **common),
     ]

@@ -1,8 +1,8 @@
 """One sandbox for the whole test run; a file of tests has its own repository, project, queues and agents there.
 
-A file plays each of the demo's scenarios that it needs once. Most of them run on light agents (light_agent.py), in
-processes of fork_server.py. What is about agents, and a share of everything else, runs on real ones: clearml-agent
-itself, and a fresh interpreter for every program. With AGENTS=real everything does.
+A file plays each of the demo's scenarios that it needs once. Most of them run on light agents (light_agent.py). What is
+about agents, and a share of everything else, runs on real ones. Jobs and trainings are programs of fork_server.py.
+With AGENTS=real all agents are real, and each program has a new interpreter.
 """
 
 import os
@@ -52,13 +52,19 @@ def begun(shared: Sandbox, python: tuple[str, ...], request: pytest.FixtureReque
 
 
 @pytest.fixture(scope="module")
-def tale_on_real_agents(begun: Story) -> Iterator[Story]:
+def builds_environments() -> bool:
+    """Whether the real agent of pull-request code builds an environment for each task, as those of users do."""
+    return os.environ.get("AGENTS") == "real"
+
+
+@pytest.fixture(scope="module")
+def tale_on_real_agents(begun: Story, builds_environments: bool) -> Iterator[Story]:
     """The story of the sample repository, with real agents."""
     sandbox = begun.sandbox
     queues = Queues(*(f"{name}-real" for name in vars(sandbox.queues).values()))
     directory = sandbox.directory.with_name(f"{sandbox.directory.name}-real")
-    team = replace(sandbox, queues=queues, python=Sandbox.python, directory=directory)
-    with environment.staffed(team):
+    team = replace(sandbox, queues=queues, directory=directory)
+    with environment.staffed(team, builds_environments=builds_environments):
         yield replace(begun, sandbox=team)
 
 

@@ -44,6 +44,11 @@ if how != "quick":
 '''
 
 
+@pytest.fixture(scope="module")
+def builds_environments() -> bool:
+    return True
+
+
 def task_of(tale: Story, task: str) -> dict[str, Any]:
     found: dict[str, Any] = tale.clearml.call("tasks.get_by_id", task=task)["task"]
     return found
