@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sandbox import demo
-from sandbox.runtime import processes, state, stop_previous
+from sandbox.runtime import agents, processes, state, stop_previous
 from sandbox.runtime.clearml_access import Access, Client
 from sandbox.scenarios import catalogue
 
@@ -65,12 +65,11 @@ def test_demo__one_scenario_on_another_server__stays_up_until_make_stop_deletes_
     (played,) = json.loads((clone / "build" / "demo" / "record.json").read_text())
     assert (played["scenario"], played["outcome"]) == ("first-model", "no_baseline")
     assert "as expected" in printed
-    sandbox = state.read(clone / "build" / "sandbox")
-    assert sandbox is not None
-    assert all(process.find() for process in (sandbox.process, *sandbox.agents))
+    sandbox, running = state.read(clone / "build" / "sandbox"), agents.recorded(clone / "build" / "sandbox")
+    assert sandbox is not None and sandbox.process.find() is not None and len(running) == 3
     assert projects_of(client, sandbox.prefix)
     assert "the sandbox was stopped" in make("make stop")
-    assert not any(process.find() for process in (sandbox.process, *sandbox.agents))
+    assert not any(process.find() for process in (sandbox.process, *running))
     assert not projects_of(client, sandbox.prefix)
 
 
