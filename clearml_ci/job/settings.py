@@ -95,8 +95,12 @@ def from_environment(
 
 
 def for_rollback(environ: Mapping[str, str], last: Check) -> Settings:
-    """Settings of a run that undoes a promotion, whose check was `last`."""
-    undone = replace(last, action="rollback", waited_for=True)
+    """Settings of a run that undoes a promotion, whose check was `last`.
+
+    Any user of the ClearML server can edit what that run recorded, so the job's token goes where the job says.
+    """
+    home = replace(last.pull_request, repository=github_repository(environ), github_api=events.api_url(environ))
+    undone = replace(last, action="rollback", waited_for=True, pull_request=home)
     names = queues(job_environment.read(environ), None)
     return Settings(
         pipeline=promotion_mode.PIPELINE,

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,15 @@ def test_from_environment__label_of_the_policy__is_the_one_that_approves(
     assert found.check.pull_request.labeled_by == approved_by
     assert found.remote_run is not None
     assert (found.remote_run.until, found.remote_run.script) == ("first-iteration", "train.py")
+
+
+def test_for_rollback__edited_record__sends_the_token_only_to_the_jobs_own_github(environ: dict[str, str]) -> None:
+    """Any user of the ClearML server can edit what the run of the promotion recorded."""
+    check = settings.from_environment(environ).check
+    edited = replace(check.pull_request, github_api="https://elsewhere.example", repository="other/name")
+    job = environ | {"GITHUB_REPOSITORY": "owner/name", "GITHUB_API_URL": "https://github.example/api/v3"}
+    pull = settings.for_rollback(job, replace(check, pull_request=edited)).check.pull_request
+    assert (pull.github_api, pull.repository, pull.number) == ("https://github.example/api/v3", "owner/name", 7)
 
 
 def test_pipeline_project__too_short_for_clearml__is_refused() -> None:
