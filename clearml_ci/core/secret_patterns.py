@@ -1,4 +1,4 @@
-"""What a secret looks like: by itself, or by the name before it. Each pattern takes linear time."""
+"""Patterns of secrets: their own form, or the name before them. Each takes linear time."""
 
 import re
 from collections.abc import Callable
@@ -74,7 +74,7 @@ BY_SHAPE: tuple[tuple[re.Pattern[str], Replacement], ...] = (
 
 # Only for a text that is not ours: our own messages name secrets, and what follows the name is no secret.
 BY_NAME: tuple[tuple[re.Pattern[str], Replacement], ...] = (
-    (re.compile(r"(?<=://)[^/\s:\"'<>]*:(?!\d{1,5}(?:/|\s|$))[^\s\"'<>]*@"), "***@"),  # to the last @ of the word
+    (re.compile(r"(?<=://)[^/\s:\"'<>]*:(?!\d{1,5}(?:/|\s|$))[^\s\"'<>]*@"), "***@"),  # a password may hold `/` and `@`
     (re.compile(r"(?<=://)[^/\s\"'<>]*@"), "***@"),
     (re.compile(r"(?i)([?&](?:token|access_token|key|api_?key|code|auth)=)[^&\s\"'<>]+"), r"\1***"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}"), r"\1 ***"),

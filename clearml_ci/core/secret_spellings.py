@@ -52,7 +52,7 @@ def _in_base64(data: bytes) -> list[str]:
 
 
 def _plain(text: str) -> tuple[str, list[tuple[int, int]]]:
-    """The text decoded and without what may split a secret, and where in the text each character is."""
+    """The text decoded and without what may split a secret, and the place of each character in the text."""
     parts: list[str] = []
     places: list[tuple[int, int]] = []
     end = 0
@@ -70,7 +70,8 @@ def _plain(text: str) -> tuple[str, list[tuple[int, int]]]:
 def _sign(found: re.Match[str]) -> str:
     """The character that this stands for; "" if it only stands between two."""
     code = found["url"] or found["json"]
-    return chr(int(code, 16)) if code else html.unescape(found["html"] or "")
+    sign = chr(int(code, 16)) if code else html.unescape(found["html"] or "")
+    return "" if sign.isspace() else sign
 
 
 def _spans(text: str, secret: str) -> list[tuple[int, int]]:

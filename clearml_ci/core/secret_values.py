@@ -50,8 +50,8 @@ _PEM_HEADER = re.compile(r"-----(?:BEGIN|END) [A-Z ]+-----")
 def secrets_of(named: Mapping[str, object]) -> frozenset[str]:
     """The secrets of an environment or a configuration tree.
 
-    A value counts if its name says so, or if it is an address with a password. Short values, numbers, words of
-    settings, addresses and what another name calls a user or a host do not.
+    A value counts if its name is a secret's, or if it is an address with a password. Short values, numbers, words of
+    settings, addresses, and names of users and hosts do not.
     """
     pairs = list(_pairs("", named))
     public = {value for name, value in pairs if _PUBLIC.search(name)}
@@ -90,7 +90,7 @@ def _secrets(name: str, value: str) -> list[str]:
 
 
 def is_worth_holding(value: str) -> bool:
-    """True for a value that masks nothing but itself: long enough, no number, no word of settings."""
+    """True for a value of six characters or more that is no number and no word of settings."""
     return len(value) >= SHORTEST and value.lower() not in _WORDS and not _NUMBER.fullmatch(value)
 
 
