@@ -90,7 +90,7 @@ def _secrets(name: str, value: str) -> list[str]:
 
 
 def is_worth_holding(value: str) -> bool:
-    """True for a value of six characters or more that is no number and no word of settings."""
+    """True for a value of six characters or more, except numbers and words of settings."""
     return len(value) >= SHORTEST and value.lower() not in _WORDS and not _NUMBER.fullmatch(value)
 
 
