@@ -62,7 +62,7 @@ def main() -> int:
             )
         return COMMANDS[name].run(job)
     except (UsageError, ClearMLError, GitHubError) as error:
-        workflow_output.fail(str(error))
+        workflow_output.fail(str(error), log_only="" if isinstance(error, GitHubError) else error.log_only)
         return 2 if isinstance(error, UsageError) else 4
     except KeyboardInterrupt:
         workflow_output.fail("cancelled before anything was started")

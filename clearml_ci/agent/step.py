@@ -42,7 +42,7 @@ def main(step: Step) -> None:
         if own_task:
             store(services, result)
     except (ClearMLError, UsageError) as error:
-        sys.exit(redaction.outgoing(str(error)))
+        sys.exit(redaction.outgoing(f"{error}{error.log_only}"))
     console.log(json.dumps(result, indent=1))
     if "fault" in result:
         sys.exit(1)
@@ -59,6 +59,7 @@ def result_of(step: Step, services: Services, run_id: str) -> StepResult:
             return {"fault": f"the run {run_id} was superseded by the newer run {run.superseded_by}"}
         return step(services, run)
     except (ClearMLError, UsageError) as error:
+        console.log(f"{error}{error.log_only}")
         return {"fault": str(error)}
     except Exception as error:  # an unexpected fault is reported as one, and not only printed
         console.log_error(error)

@@ -28,7 +28,14 @@ _SECTIONS = ("api", "agent", "sdk", "environment")  # of clearml.conf
 
 
 class ClearMLError(Exception):
-    """The server refused a request, is unreachable, or lacks a record; the message names the object."""
+    """The server refused a request, is unreachable, or lacks a record; the message names the object.
+
+    `log_only` is as UsageError's.
+    """
+
+    def __init__(self, message: str, *, log_only: str = "") -> None:
+        super().__init__(message)
+        self.log_only = log_only
 
 
 class TaskGoneError(ClearMLError):

@@ -10,7 +10,7 @@ from clearml.backend_api.session import Session
 
 from clearml_ci.clearml_api import paging, server_time
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
-from clearml_ci.core.errors import UsageError
+from clearml_ci.core.errors import UsageError, listing
 from clearml_ci.decisions import audit_findings
 
 _SEEN_WITHIN = 90  # seconds: a worker counts if it reported to the server within this time
@@ -48,11 +48,13 @@ def _workers_by_queue(clearml: ClearML) -> dict[str, list[str]]:
 
 
 def _require_served(name: str, *, existing: Iterable[str], with_workers: Iterable[str]) -> None:
-    alive = f"queues with workers: {', '.join(sorted({*existing} & {*with_workers})) or 'none'}"
+    alive = listing({*existing} & {*with_workers}, what="queues with workers")
     if name not in existing:
-        raise UsageError(f"no queue '{name}'; {alive}")
+        raise UsageError(f"no queue '{name}'", log_only=alive)
     if name not in with_workers:
-        raise ClearMLError(f"no worker listens to the queue '{name}'; {alive}. Start one with: {_start_agent(name)}")
+        raise ClearMLError(
+            f"no worker listens to the queue '{name}': start one with: {_start_agent(name)}", log_only=alive
+        )
 
 
 def _start_agent(queue: str) -> str:

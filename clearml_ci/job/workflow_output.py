@@ -25,9 +25,9 @@ def note(text: str) -> None:
     _annotate("notice", f"ClearML CI: {text}")
 
 
-def fail(reason: str) -> None:
+def fail(reason: str, *, log_only: str = "") -> None:
     """Log one line with what failed and what to do, if there is no verdict document."""
-    _annotate("error", f"ClearML CI: {reason}")
+    _annotate("error", f"ClearML CI: {reason}{log_only}")
     _append("GITHUB_OUTPUT", f"outcome=error\nexit_reason={' '.join(redaction.outgoing(reason).split())}\n")
 
 

@@ -306,7 +306,7 @@ def idle_queue(tale: Story) -> str:
         ({"CLEARML_CI_SETUP_LIMIT": "-1"}, 2, "CLEARML_CI_SETUP_LIMIT is '-1'"),
         ({"CLEARML_CI_PROGRESS_LIMIT": "inf"}, 2, "CLEARML_CI_PROGRESS_LIMIT is 'inf'"),
         ({"CLEARML_CI_CODE_QUEUE": "gpuu"}, 2, "no queue 'gpuu'; queues with workers: "),
-        ({"CLEARML_CI_CODE_QUEUE": "{idle}"}, 4, "no worker listens to the queue '{idle}'; queues with workers: "),
+        ({"CLEARML_CI_CODE_QUEUE": "{idle}"}, 4, "no worker listens to the queue '{idle}': start one with: "),
         ({"CLEARML_CI_CODE_QUEUE": "{steps}"}, 2, "the queue '{steps}' is the trusted steps' as well"),
     ],
     ids=["args", "queue-limit", "setup-limit", "progress-limit", "unknown-queue", "idle-queue", "steps-queue"],
@@ -321,5 +321,6 @@ def test_trigger__remote_run_that_makes_no_sense__is_told_within_seconds(
     line = only_line(done, exit_code)
     assert words.format(**names) in line
     assert done.seconds < 10
-    if "queues with workers" in words:
+    if "no queue" in words or "no worker" in words:
+        assert "; queues with workers: " in line
         assert tale.sandbox.queues.code in line
