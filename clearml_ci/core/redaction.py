@@ -53,6 +53,11 @@ def mask(text: str) -> str:
     return _mask(text[:_READ])[:_LONGEST]
 
 
+def shows_secret(text: str) -> bool:
+    """True if the text has a value that is held, the form of a token, or an address with a password."""
+    return secret_patterns.masked(_by_value(text), secret_patterns.UNMISTAKABLE) != text
+
+
 def mask_lines(lines: Sequence[str]) -> list[str]:
     """The last 500 lines of a console, masked as one text; a secret of several lines becomes one."""
     return _mask("\n".join(line[:_LONGEST] for line in lines[-_MOST:])).split("\n")

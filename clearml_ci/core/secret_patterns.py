@@ -92,6 +92,13 @@ BY_NAME: tuple[tuple[re.Pattern[str], Replacement], ...] = (
 )
 
 
+_WITH_PASSWORD = re.compile(r"(?<=://)[^/\s:@\"'<>]+:(?!\d{1,5}(?:/|\s|$))[^\s@\"'<>]+@")
+
+
+# Of a setting: no name before it is needed.
+UNMISTAKABLE = (*BY_SHAPE, (_WITH_PASSWORD, "***@"))
+
+
 def masked(text: str, patterns: tuple[tuple[re.Pattern[str], Replacement], ...]) -> str:
     """The text with what these patterns find replaced."""
     for pattern, replacement in patterns:

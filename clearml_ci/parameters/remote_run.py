@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from clearml_ci.core import redaction
 from clearml_ci.core.errors import UsageError, nearest
 
 PROBE, COMPLETION = "first-iteration", "completion"
@@ -181,6 +182,7 @@ def from_arguments(arguments: Mapping[str, str], *, names: Mapping[str, str] | N
     how_far = until(given["run_until"], candidate=source, name=called["run_until"])
     if how_far == "off":
         return None
+    _refuse_secrets(given, called)
     script, module = _entry(given, called)
     return RemoteRun(
         until=how_far,
@@ -202,6 +204,16 @@ def from_arguments(arguments: Mapping[str, str], *, names: Mapping[str, str] | N
         inject_task_init=_truth(given["run_inject_task_init"], called["run_inject_task_init"]),
         approval_label=given["run_approval_label"] or DEFAULT_LABEL,
     )
+
+
+def _refuse_secrets(given: Mapping[str, str], called: Mapping[str, str]) -> None:
+    """Raises UsageError: ClearML stores and shows the parameters of a run as plain text."""
+    for name, text in given.items():
+        if redaction.shows_secret(text):
+            raise UsageError(
+                f"{called[name]} holds a token or a password, and ClearML shows parameters as plain text: put it into "
+                "the environment of the agent that runs the code, and revoke it if a run has it already"
+            )
 
 
 def _entry(given: Mapping[str, str], called: Mapping[str, str]) -> tuple[str, str]:
