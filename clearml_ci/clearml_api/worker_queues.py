@@ -58,7 +58,8 @@ def _require_served(name: str, *, existing: Iterable[str], with_workers: Iterabl
 
 
 def _start_agent(queue: str) -> str:
-    return f"clearml-agent daemon --detached --queue {shlex.quote(queue)}"
+    # A detached agent leaves a readable copy of its keys in the temporary folder (clearml-agent 3.0.3).
+    return f"TMPDIR=$(mktemp -d) clearml-agent daemon --detached --queue {shlex.quote(queue)}"
 
 
 def refuse_deadlock(queues: Sequence[Queue]) -> None:

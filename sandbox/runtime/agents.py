@@ -15,6 +15,7 @@ from sandbox.runtime.clearml_access import Access, ClearMLError, Client
 from sandbox.runtime.processes import Process
 
 START_SECONDS = 60
+PRIVATE = 0o077  # clearml-agent copies its configuration, keys included, to its temporary folder
 # An environment that was built once is worth keeping; repositories change under the same address.
 KEPT_CACHES = ("venvs-cache", "pip-download-cache")
 
@@ -98,6 +99,7 @@ def _create_queues(client: Client, names: Sequence[str]) -> None:
 
 
 def _launch(access: Access, directory: Path, spec: AgentSpec) -> Agent:
+    """Starts an agent whose home, temporary folder and files no other user can read."""
     _clear(directory)
     configuration = _configuration(directory)
     clearml_conf.write_for_agent(configuration, access, worker=spec.worker, environment=spec.environment)
@@ -106,6 +108,7 @@ def _launch(access: Access, directory: Path, spec: AgentSpec) -> Agent:
         [*command, "daemon", "--foreground", "--queue", spec.queue],
         environment=processes.clean_environment(directory / "home", _variables(configuration, spec)),
         log=directory / "agent.log",
+        umask=PRIVATE,
     )
     return Agent(spec, directory, popen, Process.of(popen.pid))
 
@@ -120,6 +123,9 @@ def _clear(directory: Path) -> None:
         if entry.name in KEPT_CACHES:
             continue
         shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    for folder in (directory, directory / "home", directory / "home" / "tmp"):
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o700)
 
 
 def _variables(configuration: Path, spec: AgentSpec) -> dict[str, str]:
