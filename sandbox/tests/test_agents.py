@@ -14,7 +14,7 @@ from sandbox.runtime.clearml_access import Access
 def test_start__agent__keeps_home_temporary_folder_and_files_to_itself(
     access: Access, tmp_path: Path, prefix: str
 ) -> None:
-    spec = AgentSpec("steps", f"{prefix}-steps", f"{prefix}:steps", environment={"GITHUB_TOKEN": "t" * 40})
+    spec = AgentSpec("steps", f"{prefix}-steps", environment={"GITHUB_TOKEN": "t" * 40})
     started = agents.start(access, tmp_path, [spec], progress=print)
     try:
         status = Path(f"/proc/{started[0].process.pid}/status").read_text()
