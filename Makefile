@@ -12,6 +12,7 @@
 #     SERVER=env      as above
 #   make bench    requests and seconds at 10, 1,000 and 20,000 tasks, and of an audit of 200 projects
 #     SMALL=1         only the smallest size
+#   make lock     renews requirements.lock, which the action installs, from requirements.txt
 #   make stop     stops what `make demo KEEP=1` left up
 #   make clean    stops, and removes what was built
 
@@ -33,7 +34,7 @@ endif
 export TMPDIR := $(CURDIR)/build/tmp
 export SERVER
 
-.PHONY: demo test bench stop clean
+.PHONY: demo test bench lock stop clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/.installed
@@ -52,6 +53,12 @@ test: $(VENV)/.installed-tests
 
 bench: $(VENV)/.installed
 	@$(RUN) -m tools.bench $(if $(filter 1,$(SMALL)),--small)
+
+# One file for Python 3.10 and newer. Its packages stay as they are unless requirements.txt asks for others: to renew
+# them all, remove it first.
+lock: $(VENV)/.installed-tests
+	@$(RUN) -m uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate \
+		--custom-compile-command "make lock" --output-file requirements.lock requirements.txt
 
 stop:
 	@if [ -x $(RUN) ]; then $(RUN) -m sandbox --stop; else echo "no sandbox is running"; fi

@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from clearml_ci.clearml_api.session import ClearMLError
-from clearml_ci.core import console, poll, schedule
+from clearml_ci.core import console, poll, redaction, schedule
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.poll import Clock, Stopwatch
 from clearml_ci.github_api.session import GitHubError
@@ -51,6 +51,8 @@ class Job:
 def main() -> int:
     """Run one command and return its exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
+    redaction.hold(redaction.secrets_of(os.environ))
+    workflow_output.register_secrets()
     job = Job(arguments=_arguments(), environ=os.environ, stopwatch=poll.started(Clock()))
     try:
         name = job.arguments.command or events.command(job.environ)
@@ -60,7 +62,7 @@ def main() -> int:
             )
         return COMMANDS[name].run(job)
     except (UsageError, ClearMLError, GitHubError) as error:
-        workflow_output.fail(str(error))
+        workflow_output.fail(str(error), log_only="" if isinstance(error, GitHubError) else error.log_only)
         return 2 if isinstance(error, UsageError) else 4
     except KeyboardInterrupt:
         workflow_output.fail("cancelled before anything was started")

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
@@ -14,7 +13,7 @@ from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearMLError
 from clearml_ci.clearml_api.task_status import ENDED
-from clearml_ci.core import console
+from clearml_ci.core import console, redaction
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.poll import Clock
 from clearml_ci.core.step_results import StepResult
@@ -30,6 +29,7 @@ def main(step: Step) -> None:
     The result is stored on the step's own task (by hand: printed only). A fault is a result as well, so that the report
     can name it, and fails the step.
     """
+    redaction.hold(redaction.secrets_of(os.environ))
     own_task = os.environ.get("CLEARML_TASK_ID", "")
     signal.signal(signal.SIGTERM, _exit)
     if len(sys.argv) != 2 and not own_task:
@@ -42,7 +42,7 @@ def main(step: Step) -> None:
         if own_task:
             store(services, result)
     except (ClearMLError, UsageError) as error:
-        sys.exit(str(error))
+        sys.exit(redaction.outgoing(f"{error}{error.log_only}"))
     console.log(json.dumps(result, indent=1))
     if "fault" in result:
         sys.exit(1)
@@ -59,10 +59,11 @@ def result_of(step: Step, services: Services, run_id: str) -> StepResult:
             return {"fault": f"the run {run_id} was superseded by the newer run {run.superseded_by}"}
         return step(services, run)
     except (ClearMLError, UsageError) as error:
+        console.log(f"{error}{error.log_only}")
         return {"fault": str(error)}
     except Exception as error:  # an unexpected fault is reported as one, and not only printed
-        traceback.print_exc()
-        return {"fault": f"{type(error).__name__}: {error}"}
+        console.log_error(error)
+        return {"fault": redaction.mask(f"{type(error).__name__}: {error}")}
 
 
 def store(services: Services, result: StepResult) -> None:

@@ -9,7 +9,7 @@ from clearml import Task
 
 from clearml_ci.clearml_api import ownership, pipeline_runs, task_fields, task_parameters
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
-from clearml_ci.core import documents, step_results
+from clearml_ci.core import documents, redaction, step_results
 from clearml_ci.core.documents import VerdictDocument
 from clearml_ci.core.step_results import StepDocument, StepResult, StepResults
 
@@ -55,13 +55,14 @@ def results(clearml: ClearML, run_id: str) -> StepResults:
 
 def store(clearml: ClearML, task: str, result: Mapping[str, object]) -> None:
     """Store a step's result on its own task, in a form that people can read in the web UI."""
-    item = {"name": RESULT, "type": "json", "value": json.dumps(result, indent=1)}
+    item = {"name": RESULT, "type": "json", "value": json.dumps(redaction.outgoing_document(result), indent=1)}
     clearml.call("tasks.edit", task=task, configuration={RESULT: item}, force=True)
 
 
 def publish_verdict(clearml: ClearML, run_id: str, verdict: VerdictDocument) -> None:
     """Store the verdict as an artifact of the run, and its summary in the user properties. Raises ClearMLError."""
     task = Task.get_task(task_id=task_fields.require_id(run_id))
+    verdict = redaction.outgoing_document(verdict)
     if not task.upload_artifact("verdict", dict(verdict), wait_on_upload=True):
         raise ClearMLError(f"the verdict could not be stored on the run {run_id}: check ClearML's file server")
     task_parameters.set_properties(clearml, run_id, _summary(verdict))

@@ -15,6 +15,7 @@ from clearml.backend_api.session.defs import ENV_ACCESS_KEY, ENV_HOST_VERIFY_CER
 from clearml.backend_api.session.session import LoginError
 from clearml.config import config_obj
 
+from clearml_ci.core import redaction
 from clearml_ci.core.errors import UsageError
 
 TIMEOUTS = (5.0, 15.0)  # seconds to connect, and to wait for an answer
@@ -23,8 +24,18 @@ TIMEOUTS = (5.0, 15.0)  # seconds to connect, and to wait for an answer
 _RETRIES = {"total": 3, "connect": 2, "read": 2, "backoff_factor": 0.5, "backoff_max": 2}
 
 
+_SECTIONS = ("api", "agent", "sdk", "environment")  # of clearml.conf
+
+
 class ClearMLError(Exception):
-    """The server refused a request, is unreachable, or lacks a record; the message names the object."""
+    """The server refused a request, is unreachable, or lacks a record; the message names the object.
+
+    `log_only` is as UsageError's.
+    """
+
+    def __init__(self, message: str, *, log_only: str = "") -> None:
+        super().__init__(message)
+        self.log_only = log_only
 
 
 class TaskGoneError(ClearMLError):
@@ -41,6 +52,8 @@ class ClearML:
     def call(self, endpoint: str, **request: Any) -> dict[str, Any]:
         """The `data` of one endpoint's answer. Raises ClearMLError with the server's own message."""
         service, action = endpoint.split(".")
+        if "status_reason" in request:
+            request["status_reason"] = redaction.outgoing(request["status_reason"])
         self.requests += 1
         try:
             response = self.session.send_request(service, action, json=request)
@@ -49,7 +62,7 @@ class ClearML:
             raise ClearMLError(f"{endpoint}: no answer from {self.session.host} ({type(error).__name__})") from error
         if not response.ok:
             message = body.get("meta", {}).get("result_msg", response.reason)
-            raise ClearMLError(f"{endpoint}: the ClearML server refused: {message}")
+            raise ClearMLError(f"{endpoint}: the ClearML server refused: {redaction.mask(str(message))}")
         data: dict[str, Any] = body.get("data") or {}
         return data
 
@@ -62,10 +75,11 @@ class ClearML:
 
 
 def connect() -> ClearML:
-    """A session with the server of the usual CLEARML_* variables or clearml.conf.
+    """A session with the server of the usual CLEARML_* variables or clearml.conf, whose secrets are masked from now on.
 
     Raises UsageError if something is not configured, and ClearMLError, within seconds, if no server answers.
     """
+    redaction.hold(redaction.secrets_of({name: config_obj.get(name, None) for name in _SECTIONS}))
     if not (ENV_ACCESS_KEY.get() or config_obj.get("api.credentials.access_key", None)):
         raise UsageError(
             "no ClearML keys are configured: set CLEARML_API_HOST, CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY "

@@ -10,7 +10,7 @@ from clearml.backend_api.session import Session
 
 from clearml_ci.clearml_api import paging, server_time
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
-from clearml_ci.core.errors import UsageError
+from clearml_ci.core.errors import UsageError, listing
 from clearml_ci.decisions import audit_findings
 
 _SEEN_WITHIN = 90  # seconds: a worker counts if it reported to the server within this time
@@ -48,15 +48,18 @@ def _workers_by_queue(clearml: ClearML) -> dict[str, list[str]]:
 
 
 def _require_served(name: str, *, existing: Iterable[str], with_workers: Iterable[str]) -> None:
-    alive = f"queues with workers: {', '.join(sorted({*existing} & {*with_workers})) or 'none'}"
+    alive = listing({*existing} & {*with_workers}, what="queues with workers")
     if name not in existing:
-        raise UsageError(f"no queue '{name}'; {alive}")
+        raise UsageError(f"no queue '{name}'", log_only=alive)
     if name not in with_workers:
-        raise ClearMLError(f"no worker listens to the queue '{name}'; {alive}. Start one with: {_start_agent(name)}")
+        raise ClearMLError(
+            f"no worker listens to the queue '{name}': start one with: {_start_agent(name)}", log_only=alive
+        )
 
 
 def _start_agent(queue: str) -> str:
-    return f"clearml-agent daemon --detached --queue {shlex.quote(queue)}"
+    # A detached agent leaves a readable copy of its keys in the temporary folder (clearml-agent 3.0.3).
+    return f"TMPDIR=$(mktemp -d) clearml-agent daemon --detached --queue {shlex.quote(queue)}"
 
 
 def refuse_deadlock(queues: Sequence[Queue]) -> None:

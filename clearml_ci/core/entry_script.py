@@ -8,7 +8,7 @@ def calls_task_init(source: str) -> bool:
     """True if the script calls `Task.init`, whatever name `clearml` was imported under."""
     try:
         tree = ast.parse(source)
-    except (SyntaxError, ValueError):  # the syntax of another Python, or no Python at all
+    except (SyntaxError, ValueError, MemoryError, RecursionError):  # another Python's syntax, none, or nested too deep
         return bool(re.search(r"\bTask\s*\.\s*init\s*\(", source))
     return any(isinstance(node, ast.Call) and _is_task_init(node.func) for node in ast.walk(tree))
 

@@ -1,6 +1,16 @@
 """Numbers and texts as a reader sees them in messages, comments and issues."""
 
+import re
 from collections.abc import Sequence
+
+# Characters that no reader sees, or that change how others are read: control, zero width, direction, tags.
+INVISIBLE = (
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    r"\U000e0000-\U000e007f]"
+)
+
+
+WORD_JOINER = "\u2060"  # invisible: between two characters it keeps GitHub from reading them as one reference
 
 
 def count(number: int, noun: str) -> str:
@@ -24,6 +34,11 @@ def capitalize_first(text: str) -> str:
 def shorten(text: str, limit: int) -> str:
     """The text, cut to `limit` characters with `…` at its end if it is longer."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def printable(text: str, *, keep: str = WORD_JOINER) -> str:
+    """The text with a visible sign for each invisible character but line breaks, tabs and those of `keep`."""
+    return re.sub(INVISIBLE, lambda found: found[0] if found[0] in keep else "\ufffd", text)
 
 
 def listed(texts: Sequence[str], *, most: int = 3, separator: str = "; ") -> str:

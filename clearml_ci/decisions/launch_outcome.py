@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from clearml_ci.core.documents import TaskDocument
 from clearml_ci.core.formatting import shorten
 from clearml_ci.core.outcome import LaunchState, Outcome
-from clearml_ci.core.redaction import mask
+from clearml_ci.core.redaction import mask, mask_lines
 from clearml_ci.core.step_results import LaunchDocument
 from clearml_ci.parameters.remote_run import PROBE, RemoteRun
 
@@ -38,6 +38,9 @@ _CAUSES = (
     re.compile(r"^FAILED "),  # pytest
     re.compile(r"^ERROR\b|can't open file|no such option: |\[Errno \d+\]|^fatal:"),
 )
+
+
+_COLOR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 _CHECKOUT = re.compile(r"[^\s'\"]*/task_repository/[^/\s'\"]+/")  # the agent's clone
@@ -139,9 +142,9 @@ def phase(snapshot: TaskSnapshot) -> str:
 
 def _cause(console: Sequence[str]) -> str:
     """The first line of the console that names a cause, masked, or ""."""
-    lines = [line.strip() for line in _since_start(console)]
-    found = (line for mark in _CAUSES for line in lines if mark.search(line))
-    return shorten(mask(_CHECKOUT.sub("", next(found, ""))), 300)  # masked first: half a secret is not recognized
+    lines = [line.strip() for line in mask_lines(_since_start(console))]
+    found = (line for pattern in _CAUSES for line in lines if pattern.search(line))
+    return shorten(_CHECKOUT.sub("", next(found, "")), 300)
 
 
 def _since_start(console: Sequence[str]) -> Sequence[str]:
@@ -156,9 +159,8 @@ def _why(snapshot: TaskSnapshot) -> str:
 
 def console_tail(console: Sequence[str]) -> list[str]:
     """The last lines of a console for a verdict: secrets masked, without colours and progress bars."""
-    lines = (line.rsplit("\r", 1)[-1] for line in _since_start(console))
-    plain = [shorten(mask(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line).rstrip()), 400) for line in lines]
-    return [line for line in plain if line.strip()][-TAIL:]
+    shown = [_COLOR.sub("", line.rsplit("\r", 1)[-1]).rstrip() for line in _since_start(console)]
+    return [shorten(line, 400) for line in mask_lines(shown) if line.strip()][-TAIL:]
 
 
 def not_launched(outcome: LaunchState, *, phase: str, reason: str) -> LaunchDocument:

@@ -6,6 +6,7 @@ Workflow tokens and Apps can write check runs, if they have the permission; a pe
 from github import GithubException, RateLimitExceededException
 from github.GithubObject import NotSet
 
+from clearml_ci.core import redaction
 from clearml_ci.github_api.session import GitHub, call_github
 
 # The name differs from the status's: if both had one name, requiring it would require both, and not every token can
@@ -56,7 +57,10 @@ def finish(
             status="completed",
             conclusion=conclusion,
             details_url=url or NotSet,
-            output={"title": title, "summary": _fit(summary, end)},
+            output={
+                "title": redaction.outgoing(title),
+                "summary": _fit(redaction.outgoing(summary), redaction.outgoing(end)),
+            },
         ),
     )
 

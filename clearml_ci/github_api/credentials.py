@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from clearml_ci.core import redaction
 from clearml_ci.core.errors import UsageError
 
 APP_ID = "CLEARML_CI_APP_ID"
@@ -35,7 +36,7 @@ class Credentials:
 
 
 def from_environment(environ: Mapping[str, str]) -> Credentials | None:
-    """The credentials, or None if no variable is set. Raises UsageError that names the wrong variable.
+    """The credentials, masked from now on; None if no variable is set. Raises UsageError that names the wrong variable.
 
     An App takes precedence over a token: GITHUB_TOKEN may be set for other tools.
     """
@@ -43,6 +44,7 @@ def from_environment(environ: Mapping[str, str]) -> Credentials | None:
     token = next((environ[name].strip() for name in TOKENS if environ.get(name, "").strip()), "")
     if not app and not token:
         return None
+    redaction.hold([token, app.private_key if app else ""])
     return Credentials(app=app) if app else Credentials(token=token)
 
 

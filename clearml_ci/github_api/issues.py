@@ -8,6 +8,7 @@ from github import GithubException
 from github.Issue import Issue
 from github.NamedUser import NamedUser
 
+from clearml_ci.core import redaction
 from clearml_ci.github_api import marked_post
 from clearml_ci.github_api.session import GitHub, call_github
 
@@ -28,6 +29,7 @@ def upsert(github: GitHub, *, marker: str, title: str, body: str, open_: bool) -
 
 
 def _upsert(github: GitHub, marker: str, title: str, body: str, *, open_: bool) -> str:
+    title, body = redaction.outgoing(title), redaction.outgoing(body)
     ours = _ours(github, marker, github.trusted)
     if not ours and not open_:
         return ""

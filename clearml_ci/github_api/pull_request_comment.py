@@ -11,7 +11,7 @@ from github import UnknownObjectException
 from github.Issue import Issue
 from github.IssueComment import IssueComment
 
-from clearml_ci.core import comment_mode
+from clearml_ci.core import comment_mode, redaction
 from clearml_ci.github_api import marked_post
 from clearml_ci.github_api.session import GitHub, call_github
 
@@ -91,6 +91,7 @@ def _call(github: GitHub, pull_request: int, request: Callable[[], str]) -> str:
 
 
 def _write(conversation: _Conversation, ours: list[IssueComment], body: str) -> str:
+    body = redaction.outgoing(body)
     kept, *spare = ours or marked_post.create(
         conversation.ours, lambda: conversation.issue.create_comment(body), trusted=conversation.trusted
     )

@@ -2,6 +2,8 @@
 
 from github import GithubException, RateLimitExceededException
 
+from clearml_ci.core.redaction import mask
+
 _ADVICE = {
     401: "the token is wrong or has expired: set a new one",
     404: "it does not exist, or the token cannot read it: the token needs {permission} on this repository",
@@ -18,7 +20,7 @@ def _own_message(error: GithubException) -> str:
     """GitHub's message, and its message on the first wrong field."""
     data = error.data if isinstance(error.data, dict) else {}
     fields = [item["message"] for item in data.get("errors") or [] if isinstance(item, dict) and item.get("message")]
-    return ": ".join(str(part) for part in [data.get("message", ""), *fields[:1]] if part)
+    return mask(": ".join(str(part) for part in [data.get("message", ""), *fields[:1]] if part))
 
 
 def advice(error: GithubException, permission: str) -> str:

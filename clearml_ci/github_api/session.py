@@ -9,6 +9,7 @@ import requests
 from github import Auth, BadAttributeException, Github, GithubException, GithubIntegration, GithubRetry
 from github.Repository import Repository
 
+from clearml_ci.core import redaction
 from clearml_ci.github_api import refusals
 from clearml_ci.github_api.credentials import App, Credentials
 
@@ -57,6 +58,7 @@ def connect(
     """
     given, options = credentials or Credentials(token=token), _options(api_url)
     minted, own = _mint(given.app, repository, options) if given.app else (given.token, "")
+    redaction.hold([minted])
     client = Github(auth=Auth.Token(minted), lazy=True, **options)  # requests what is used, no more
     logins = {_WORKFLOW_BOT, own or _own_login(client, minted), *comment_authors}
     trusted = frozenset(login.lower() for login in logins if login)
@@ -133,7 +135,8 @@ def call_github(github: GitHub, action: str, required_permission: str, request: 
         raise GitHubError(refusals.message(action, error, refusals.advice(error, required_permission))) from error
     except (AssertionError, BadAttributeException) as error:  # raised by PyGithub while it reads the response
         raise GitHubError(
-            f"unexpected response from GitHub for {action}: {error}; check GITHUB_API_URL, and rerun"
+            f"unexpected response from GitHub for {action}: {redaction.mask(str(error))}; "
+            "check GITHUB_API_URL, and rerun"
         ) from error
     except requests.RequestException as error:
         raise GitHubError(

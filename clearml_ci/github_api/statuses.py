@@ -2,6 +2,7 @@
 
 from github.GithubObject import NotSet
 
+from clearml_ci.core import redaction
 from clearml_ci.core.formatting import shorten
 from clearml_ci.github_api.session import GitHub, call_github
 
@@ -22,7 +23,7 @@ def create(github: GitHub, *, commit: str, name: str, state: str, description: s
             .create_status(
                 state=state,
                 target_url=url or NotSet,
-                description=shorten(description, _DESCRIPTION_LIMIT),
+                description=shorten(redaction.outgoing(description), _DESCRIPTION_LIMIT),
                 context=name,
             )
             .url

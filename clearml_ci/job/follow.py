@@ -11,6 +11,7 @@ from clearml_ci.clearml_api.worker_queues import Queue
 from clearml_ci.core import console
 from clearml_ci.core.documents import RunDocument, VerdictDocument
 from clearml_ci.core.poll import Clock, Stopwatch
+from clearml_ci.core.redaction import mask
 from clearml_ci.core.step_results import ReportResult
 from clearml_ci.decisions import verdict
 from clearml_ci.job import wait, workflow_output
@@ -60,7 +61,7 @@ def run_to_verdict(clearml: ClearML, reporter: Reporter, launch: Launch, stopwat
     except Exception as error:  # any error: a run that no job waits for must not turn a status green later
         known = isinstance(error, wait.DeadlineError | ClearMLError)
         return _cancel(
-            clearml, reporter, run, str(error) if known else f"{type(error).__name__}: {error}", stopwatch.clock
+            clearml, reporter, run, str(error) if known else mask(f"{type(error).__name__}: {error}"), stopwatch.clock
         )
 
 

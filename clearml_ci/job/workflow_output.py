@@ -2,11 +2,17 @@
 
 import json
 import os
-import traceback
 from pathlib import Path
 
-from clearml_ci.core import console
+from clearml_ci.core import console, redaction
 from clearml_ci.core.documents import RunDocument, VerdictDocument
+
+
+def register_secrets() -> None:
+    """Have the runner mask the values that this process holds, in all steps of the job; it masks line by line."""
+    for secret in redaction.held() if _in_workflow() else ():
+        if "\n" not in secret:
+            console.log_command(f"::add-mask::{_encode(secret)}")
 
 
 def warn(text: str) -> None:
@@ -19,16 +25,17 @@ def note(text: str) -> None:
     _annotate("notice", f"ClearML CI: {text}")
 
 
-def fail(reason: str) -> None:
+def fail(reason: str, *, log_only: str = "") -> None:
     """Log one line with what failed and what to do, if there is no verdict document."""
-    _annotate("error", f"ClearML CI: {reason}")
-    _append("GITHUB_OUTPUT", f"outcome=error\nexit_reason={' '.join(reason.split())}\n")
+    _annotate("error", f"ClearML CI: {reason}{log_only}")
+    _append("GITHUB_OUTPUT", f"outcome=error\nexit_reason={' '.join(redaction.outgoing(reason).split())}\n")
 
 
 def fault(error: Exception) -> None:
     """Log an unexpected error with its traceback."""
-    traceback.print_exception(error)
-    fail(f"a fault of ClearML CI itself: {type(error).__name__}: {error}; please report it with the lines above")
+    console.log_error(error)
+    text = redaction.mask(f"{type(error).__name__}: {error}")
+    fail(f"a fault of ClearML CI itself: {text}; please report it with the lines above")
 
 
 def conclude(verdict: VerdictDocument, *, title: str, comment_url: str, body: str) -> None:
@@ -37,7 +44,7 @@ def conclude(verdict: VerdictDocument, *, title: str, comment_url: str, body: st
     _annotate(level, f"{title}: {verdict['exit_reason']}")
     values = outputs(verdict, comment_url=comment_url)
     _append("GITHUB_OUTPUT", "".join(f"{name}={value}\n" for name, value in values.items()))
-    _append("GITHUB_STEP_SUMMARY", body)
+    _append("GITHUB_STEP_SUMMARY", redaction.outgoing(body))
 
 
 def hand_over(run: RunDocument, *, status: str, notes: str) -> None:
@@ -52,11 +59,12 @@ def hand_over(run: RunDocument, *, status: str, notes: str) -> None:
     )
     note(f"not waited for. The verdict comes {place} with its own GITHUB_TOKEN or GitHub App: without one, {otherwise}")
     _append("GITHUB_OUTPUT", f"pipeline_id={run['id']}\npipeline_url={run['url']}\n")
-    _append("GITHUB_STEP_SUMMARY", f"Runs in ClearML: [pipeline run]({run['url']})\n{notes}")
+    _append("GITHUB_STEP_SUMMARY", f"Runs in ClearML: [pipeline run]({run['url']})\n{redaction.outgoing(notes)}")
 
 
 def outputs(verdict: VerdictDocument, *, comment_url: str) -> dict[str, str]:
     """The job's outputs: one line each, so that no text can add another output."""
+    verdict = redaction.outgoing_document(verdict)
     candidate, baseline = verdict["candidate"], verdict["baseline"]
     values = {
         "outcome": str(verdict["outcome"]),
@@ -73,8 +81,13 @@ def outputs(verdict: VerdictDocument, *, comment_url: str) -> dict[str, str]:
 
 def _annotate(level: str, text: str) -> None:
     """Log a command, which a runner shows on the run's page; a plain line outside a workflow."""
-    runner = os.environ.get("GITHUB_ACTIONS") == "true"
+    runner = _in_workflow()
+    text = redaction.outgoing(text)
     console.log(f"::{level}::{_encode(text)}" if runner else f"{level}: {text}")
+
+
+def _in_workflow() -> bool:
+    return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
 def _append(variable: str, text: str) -> None:

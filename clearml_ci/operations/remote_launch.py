@@ -29,6 +29,7 @@ def launch(
     try:
         queue = worker_queues.served(services.clearml, [remote_run.queue])[remote_run.queue]
     except (UsageError, ClearMLError) as error:
+        console.log(f"{error}{error.log_only}")
         return launch_outcome.not_launched(Outcome.ERROR, phase="queue", reason=str(error))
     launched = task_launch.run(
         services.clearml,

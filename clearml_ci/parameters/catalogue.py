@@ -372,7 +372,8 @@ PARAMETERS = (
     ),
     Parameter(
         "run_args",
-        "Arguments of the script, as its `argparse` names them: `epochs=1 seed=3`, or one in each line.",
+        "Arguments of the script, as its `argparse` names them: `epochs=1 seed=3`, or one in each line. "
+        "ClearML shows them: a token or a password is refused.",
         CODE,
         forms.ASSIGNMENTS,
         pipelines=_RUNS_CODE,
@@ -393,7 +394,7 @@ PARAMETERS = (
     ),
     Parameter(
         "run_docker_args",
-        "Docker arguments of the run, for agents in docker mode.",
+        "Docker arguments of the run, for agents in docker mode. A secret is passed by its name, `--env HF_TOKEN`.",
         CODE,
         forms.MAYBE_EMPTY,
         absent="the agent's own",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from clearml_ci.core import redaction
 from clearml_ci.core.errors import UsageError
 from clearml_ci.parameters import catalogue, run_arguments
 from clearml_ci.parameters.job_environment import Given
@@ -131,11 +132,22 @@ def from_arguments(arguments: Mapping[str, str], *, names: Mapping[str, str] | N
     how_far = until(arguments.get("run_until", ""), candidate=candidate, name=called["run_until"])
     if how_far == "off":
         return None
+    _refuse_secrets(arguments, called)
     limit = arguments.get("run_progress_limit", "").strip() or (COMPLETION_LIMIT if how_far == COMPLETION else "")
     given = {**arguments, "run_until": how_far, "run_progress_limit": limit}
     read = run_arguments.read(_PARAMETERS, given, names=called)
     values = {field.removeprefix(_PREFIX): value for field, value in read.items()}
     return RemoteRun(**values | _entry(values["script"], values["module"], called), candidate=candidate)
+
+
+def _refuse_secrets(arguments: Mapping[str, str], called: Mapping[str, str]) -> None:
+    """Raises UsageError: ClearML stores and shows the parameters of a run as plain text."""
+    for name, given in called.items():
+        if redaction.shows_secret(arguments.get(name, "")):
+            raise UsageError(
+                f"{given} holds a token or a password, and ClearML shows parameters as plain text: put it into "
+                "the environment of the agent that runs the code, and revoke it if a run has it already"
+            )
 
 
 def _entry(script: str, module: str, called: Mapping[str, str]) -> dict[str, str]:

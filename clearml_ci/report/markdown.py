@@ -9,13 +9,18 @@ from urllib.parse import quote
 
 from tabulate import tabulate
 
-from clearml_ci.core.formatting import shorten
+from clearml_ci.core.formatting import WORD_JOINER, printable, shorten
 
 Row = TypeVar("Row")
 
 
 # Characters that start something, everywhere or at the start of a block; `www.` and `://` become links by themselves.
 _ACTIVE = re.compile(r"([\\`*_{}\[\]()#|~$:]|(?<=www)\.|^[-+=]|(?<=^\d)\.|(?<=^\d\d)\.)")
+
+
+# The starts of a mention, of references to an issue (`#1`, `GH-1`), and of a commit's full hash. GitHub looks for them
+# in the rendered text, in which a backslash is gone.
+_REFERENCE = re.compile(r"@|#(?=\d)|\bGH-(?=\d)|\b[0-9a-f]{7}(?=[0-9a-f]{33}\b)", re.IGNORECASE)
 
 
 _LONGEST = 500
@@ -25,10 +30,13 @@ MOST_WARNINGS = 5
 
 
 def escape(text: str) -> str:
-    """The first 500 characters of a text as plain text: no Markdown, no HTML, no line break, no @mention."""
-    text = shorten(" ".join(text.split()), _LONGEST)
+    """The first 500 characters of a text as plain text: no Markdown, no HTML, no line break, no mention or reference.
+
+    Invisible characters become visible; a word joiner keeps GitHub from notifying people and from linking issues.
+    """
+    text = shorten(printable(" ".join(text.split()), keep=""), _LONGEST)
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _ACTIVE.sub(r"\\\1", text).replace("@", "@\u2060")  # a word joiner keeps GitHub from notifying people
+    return _REFERENCE.sub(lambda found: found[0] + WORD_JOINER, _ACTIVE.sub(r"\\\1", text))
 
 
 def encode_marker_name(name: str) -> str:

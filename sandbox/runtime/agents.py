@@ -18,6 +18,7 @@ from sandbox.runtime.processes import Process
 
 START_SECONDS = 60
 RECORD = "process.json"
+PRIVATE = 0o077  # clearml-agent copies its configuration, keys included, to its temporary folder
 
 
 class AgentError(Exception):
@@ -107,14 +108,18 @@ def _create_queues(client: Client, names: Sequence[str]) -> None:
 
 
 def _launch(access: Access, directory: Path, spec: AgentSpec) -> Agent:
+    """Starts an agent whose home, temporary folder and files no other user can read."""
     shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
+    for folder in (directory, directory / "home", directory / "home" / "tmp"):
+        folder.mkdir(parents=True)
+        folder.chmod(0o700)
     configuration = _configuration(directory)
     clearml_conf.write_for_agent(configuration, access, worker=spec.worker, environment=spec.environment)
     popen = processes.start(
         [*spec.command, "--config-file", str(configuration), "daemon", "--foreground", "--queue", spec.queue],
         environment=processes.clean_environment(directory / "home", _variables(configuration, spec)),
         log=directory / "agent.log",
+        umask=PRIVATE,
     )
     process = Process.of(popen.pid)
     (directory / RECORD).write_text(json.dumps(dataclasses.asdict(process)))

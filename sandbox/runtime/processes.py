@@ -119,7 +119,9 @@ def _pip_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", fallback)) / "pip"
 
 
-def start(command: Sequence[str], *, environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+def start(
+    command: Sequence[str], *, environment: Mapping[str, str], log: Path, umask: int = -1
+) -> subprocess.Popen[bytes]:
     """Starts a program in a session of its own, so that Ctrl-C in our terminal is ours to handle."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
@@ -130,6 +132,7 @@ def start(command: Sequence[str], *, environment: Mapping[str, str], log: Path) 
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            umask=umask,
         )
 
 

@@ -96,6 +96,13 @@ def test_test__dry_run__is_every_linter_and_pytest(make: Make, command: str) -> 
     assert all(program in recipe for program in ("ruff check", "ruff format --check", "mypy", "lint-imports", "pytest"))
 
 
+def test_lock__dry_run__makes_the_lock_file_of_the_packages_of_the_job(make: Make) -> None:
+    """Its result is held by tests/unit/test_requirements_lock.py; a run asks the package index."""
+    recipe = make("make lock --dry-run")
+    assert "--generate-hashes" in recipe
+    assert "--output-file requirements.lock requirements.txt" in recipe
+
+
 def test_clean__after_the_others__leaves_nothing_that_was_built(make: Make, clone: Path) -> None:
     make("make clean")
     status = ["git", "-C", str(clone), "status", "--porcelain", "--ignored"]

@@ -15,3 +15,11 @@ def test_existing_id__misspelt__offers_the_nearest(clearml: ClearML, project: Pr
     with pytest.raises(UsageError) as raised:
         project_lookup.existing_id(clearml, project.name + "s")
     assert f"no ClearML project '{project.name}s'; did you mean '{project.name}'?" in str(raised.value)
+
+
+@pytest.mark.usefixtures("project")
+def test_existing_id__no_near_name__lists_the_others_in_the_log_alone(clearml: ClearML) -> None:
+    with pytest.raises(UsageError) as raised:
+        project_lookup.existing_id(clearml, "0" * 40)
+    assert str(raised.value) == f"no ClearML project '{'0' * 40}'"
+    assert raised.value.log_only.startswith("; projects: ")

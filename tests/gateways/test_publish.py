@@ -38,8 +38,11 @@ RUN: RunDocument = {"id": "r", "url": "https://c"}
 
 
 def summaries(issue: Issue, commit: str) -> list[str]:
-    """Of the commit's check runs, without the backslashes that keep text from being Markdown."""
-    return [run.output.summary.replace("\\", "") for run in issue.repository.get_commit(commit).get_check_runs()]
+    """Of the commit's check runs, without the signs that keep text from being Markdown or a reference."""
+    return [
+        run.output.summary.replace("\\", "").replace("\u2060", "")
+        for run in issue.repository.get_commit(commit).get_check_runs()
+    ]
 
 
 def check_of(server: GitHubServer) -> Check:

@@ -164,7 +164,12 @@ def test_remote_run__nobody_takes_the_task_in_time__is_told_and_leaves_nothing_i
 
 @pytest.mark.parametrize("exists", [True, False], ids=["no-worker", "unknown"])
 def test_remote_run__queue_that_nobody_listens_to__launches_nothing_and_makes_no_queue(
-    clearml: ClearML, tale: Story, tmp_path: Path, prefix: str, exists: bool
+    clearml: ClearML,
+    tale: Story,
+    tmp_path: Path,
+    prefix: str,
+    exists: bool,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """An edited rerun: the trigger itself refuses both before it starts anything."""
     name = f"{prefix}-idle"
@@ -173,7 +178,8 @@ def test_remote_run__queue_that_nobody_listens_to__launches_nothing_and_makes_no
     result = stepped(clearml, tale, tmp_path, run_queue=name)
     assert (result["outcome"], result["phase"], result["task"]) == ("error", "queue", None)
     assert name in result["reason"]
-    assert "queues with workers: " in result["reason"]
+    assert "queues with workers: " not in result["reason"]
+    assert "queues with workers: " in capsys.readouterr().out  # the step's console
     assert bool(tale.clearml.call("queues.get_all", name=f"^{name}$")["queues"]) == exists
 
 

@@ -18,6 +18,8 @@ from clearml_ci.core import entry_script
         ("", False),
         ("print 'old python'\nTask.init()", True),
         ("print 'old python'", False),
+        ("-" * 100_000 + "1\nTask.init()", True),
+        ("a" + ".b" * 100_000 + "\nTask.init()", True),
     ],
     ids=[
         "name",
@@ -30,6 +32,8 @@ from clearml_ci.core import entry_script
         "empty",
         "python-2",
         "not",
+        "nested",
+        "chained",
     ],
 )
 def test_calls_task_init__source__is_read_as_code(source: str, calls: bool) -> None:

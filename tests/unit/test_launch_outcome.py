@@ -168,6 +168,11 @@ def test_console_tail__of_a_script_that_started__is_what_it_printed_itself() -> 
     assert launch_outcome.console_tail([*INSTALLED, "ValueError: no"]) == ["Starting Task Execution:", "ValueError: no"]
 
 
+def test_console_tail__key_over_several_lines__is_masked_as_one_text() -> None:
+    key = ["-----BEGIN PRIVATE KEY-----", "MIIEowIBAAKCAQEA", "abcdefgh", "-----END PRIVATE KEY-----"]
+    assert launch_outcome.console_tail(["before", *key, "after"]) == ["before", "***", "after"]
+
+
 def test_console_tail__ordinary_words__stay() -> None:
     line = "epoch 3: loss 0.25, tokens per second: many"
     assert launch_outcome.console_tail([line])[0].startswith("epoch 3: loss 0.25")

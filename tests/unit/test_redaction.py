@@ -1,8 +1,26 @@
-"""Secrets that must not leave a console or a parameter."""
+"""Secrets that must not leave a console, a parameter or a document."""
+
+import base64
+import json
+import time
+from collections.abc import Iterator
+from urllib.parse import quote, quote_plus
 
 import pytest
 
 from clearml_ci.core import redaction
+
+KEY = "\n".join(
+    ["-----BEGIN RSA PRIVATE KEY-----", *("MIIEow" + "Ab9+/" * 10 for _ in range(9)), "-----END RSA PRIVATE KEY-----"]
+)
+VALUE = "c0rrect/horse+b@tt_ry"
+
+
+@pytest.fixture
+def held() -> Iterator[str]:
+    redaction.hold([VALUE])
+    yield VALUE
+    redaction.forget()
 
 
 @pytest.mark.parametrize(
@@ -14,8 +32,32 @@ from clearml_ci.core import redaction
         ("AccountKey=abc;EndpointSuffix=x", "abc"),
         ("-----BEGIN RSA PRIVATE KEY----- MIIabc", "MIIabc"),
         ("https://user:" + "s" * 500 + "@host/x", "ssss"),
+        ("PASSWORD=two words", "words"),
+        ("PASSWORD=12345678", "12345678"),
+        ("clone https://user:p@ss@host/x", "ss@"),
+        ("clone https://user:pa/ss@host/x", "ss@"),
+        ("clone HTTPS://user:pass@host/x", "pass"),
+        ("clone https://me@corp.example:pa/ss@host/x", "ss@"),
+        ("Authorization: token abc def", "def"),
+        ('{"Authorization": "token abc", "lr": 1}', "abc"),
+        ("SECRET_KEY value", "value"),
+        ("DB_PASS=value", "value"),
+        ("access token: X9", "X9"),
+        ("x-api-key: abc", "abc"),
+        ('os.environ["API_TOKEN"] = "X9"', "X9"),
+        ("https://blob.example/x?sv=1&sig=a%2Fb", "a%2Fb"),
+        ("AIzaSyA1234567890abcdefg", "SyA1234567890"),
+        ("npm_aB3dE5gH7jK9mN1pQ3sT5", "aB3dE5"),
+        ("pypi-AgEIcHlwaS5vcmc1234", "AgEIc"),
+        ("https://hooks.slack.com/services/T000/B000/XXXX", "B000"),
+        ("https://discord.com/api/webhooks/123/abc-def", "abc-def"),
+        ("Cookie: session=abc; other=def", "def"),
+        ("set-cookie: id=abc", "abc"),
+        ("machine github.com login me password hunter2", "hunter2"),
+        (KEY, "MIIEow"),
+        (KEY.partition("\n")[2], "MIIEow"),
+        (KEY.replace("\n", "\\n"), "MIIEow"),
     ],
-    ids=["flag", "flag-with-sign", "passphrase", "account-key", "pem", "long-address"],
 )
 def test_mask__secret__is_gone(text: str, secret: str) -> None:
     assert secret not in redaction.mask(text)
@@ -26,5 +68,141 @@ def test_mask__endless_text__is_cut(text: str) -> None:
     assert len(redaction.mask(text)) <= 2_000
 
 
-def test_mask__ordinary_text__stays() -> None:
-    assert redaction.mask("epoch 3: loss 0.25, basic block 2") == "epoch 3: loss 0.25, basic block 2"
+@pytest.mark.parametrize(
+    "text",
+    [
+        "epoch 3: loss 0.25, basic block 2",
+        "num_tokens=512 loss=0.2",
+        "tokens: 128,000, perplexity: 12.5",
+        "tokenizer=bert-base-uncased lr=0.1",
+        "use_auth_token: False",
+        "GITHUB_TOKEN is not set: set it in the agent's environment",
+        "no password is set",
+        "cannot import name 'hf_hub_download' from 'huggingface_hub'",
+        "No matching distribution found for sk-learn-intelex",
+        "https://user.example:8080/pkg@1.0 was not found",
+        "git@github.com:owner/name.git",
+        "passed: accuracy is 0.93",
+    ],
+)
+def test_mask__ordinary_text__stays(text: str) -> None:
+    assert redaction.mask(text) == text
+
+
+def test_mask_lines__key_over_several_lines__is_gone_and_the_lines_around_it_stay() -> None:
+    lines = ["before", *KEY.split("\n"), "after"]
+    assert redaction.mask_lines(lines) == ["before", "***", "after"]
+
+
+def spellings(value: str) -> dict[str, str]:
+    data = value.encode()
+    return {
+        "plain": value,
+        "in a word": f"x{value}y",
+        "over lines": "\n".join(value),
+        "over indented lines": f"{value[:7]}\n    {value[7:]}",
+        "URL-encoded": quote(value, safe=""),
+        "URL-encoded, small letters": quote(value, safe="").replace("%2F", "%2f"),
+        "as a path of a URL": quote(value),
+        "as a form": quote_plus(value),
+        "base64": base64.b64encode(data).decode(),
+        "base64 for addresses": base64.urlsafe_b64encode(data).decode().rstrip("="),
+        "base64 over lines": base64.encodebytes(data * 3).decode().replace("\n", "\r\n"),
+        "base64 after a user's name": base64.b64encode(b"x-user:" + data).decode(),
+        "base64 in the middle": base64.b64encode(b"ab" + data + b"cd").decode(),
+        "JSON": json.dumps({"a": value}),
+        "Markdown": "".join(f"\\{sign}" if sign in "_*[]" else sign for sign in value).replace("@", "@\u2060"),
+        "with invisible characters": "\u200b".join(value),
+    }
+
+
+@pytest.mark.parametrize("spelling", spellings(VALUE))
+def test_outgoing__held_value__is_gone_however_it_is_spelled(held: str, spelling: str) -> None:
+    text = spellings(held)[spelling]
+    masked = redaction.outgoing(f"before {text} after")
+    assert masked.startswith("before ") and masked.endswith(" after") and "***" in masked
+    assert len(masked) < len("before  after") + 40
+    assert text not in masked
+
+
+@pytest.mark.usefixtures("held")
+@pytest.mark.parametrize("text", [KEY, KEY.replace("\n", "\\n"), KEY.replace("\n", " "), KEY.split("\n")[3]])
+def test_outgoing__line_of_a_held_key__is_gone(text: str) -> None:
+    redaction.hold([KEY])
+    assert "MIIEow" not in redaction.outgoing(f"before {text} after")
+
+
+@pytest.mark.usefixtures("held")
+def test_outgoing__hidden_marker_that_holds_a_value__stays() -> None:
+    redaction.hold(["owner/name"])
+    body = "<!-- clearml-ci: owner/name#1 -->\n<!-- clearml-ci outcome: passed -->\nowner/name"
+    assert redaction.outgoing(body) == body.removesuffix("owner/name") + "***"
+
+
+def test_outgoing__control_and_direction_characters__are_shown_as_one_sign() -> None:
+    assert redaction.outgoing("a\u202eb\x1b[31mc\u200bd\n\te\u2060") == "a\ufffdb\ufffd[31mc\ufffdd\n\te\u2060"
+
+
+def test_outgoing_document__held_value__is_gone_and_the_document_is_the_same_otherwise(held: str) -> None:
+    document = {"a": [held, 1, None, True], "b": {"c": f"x {held}"}, "d": ("e",)}
+    assert redaction.outgoing_document(document) == {"a": ["***", 1, None, True], "b": {"c": "x ***"}, "d": ["e"]}
+
+
+@pytest.mark.usefixtures("held")
+def test_outgoing__long_text_and_many_values__is_quick() -> None:
+    redaction.hold(f"value-{number:032x}" for number in range(50))
+    started = time.process_time()
+    redaction.outgoing("the accuracy of this commit is 0.93; " * 1_800)
+    assert time.process_time() - started < 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "secret"),
+    [
+        ("GITHUB_TOKEN", "ghs_0123456789abcdef", True),
+        ("CLEARML_API_SECRET_KEY", "abcdefgh12", True),
+        ("CLEARML_API_ACCESS_KEY", "ABCDEFGH12", True),
+        ("CLEARML_AGENT_GIT_PASS", "abcdef-1", True),
+        ("DB_PASSWORD", "two words", True),
+        ("SLACK_WEBHOOK_URL", "https://hooks.example/T0/B0", True),
+        ("git_pass", "abcdef-1", True),
+        ("HF_PAT", "abcdef-1", True),
+        ("DB_PASSWORD", "short", False),
+        ("USE_TOKEN", "disabled", False),
+        ("MAX_TOKENS", "409600", False),
+        ("TOKEN_HOST", "login.example.com", False),
+        ("API_TOKEN", "https://login.example.com/x", False),
+        ("API_TOKEN", "login.example.com:8080", False),
+        ("TOKENIZER", "bert-base-uncased", False),
+        ("CLEARML_CI_APP_PRIVATE_KEY_FILE", "/etc/app.pem", False),
+        ("APP_SECRET", "ada-lovelace", False),
+        ("DB_PASSWORD", "regressed", False),
+        ("COMPASS", "north-west", False),
+        ("HOME", "/home/somewhere", False),
+    ],
+)
+def test_secrets_of__variable__is_a_secret_by_name_and_value(name: str, value: str, secret: bool) -> None:
+    assert (value in redaction.secrets_of({name: value, "GITHUB_ACTOR": "ada-lovelace"})) is secret
+
+
+def test_secrets_of__nested_configuration__are_found_by_their_names() -> None:
+    found = redaction.secrets_of(
+        {
+            "api": {
+                "credentials": {"access_key": "ACCESS-1", "secret_key": "SECRET-1"},
+                "host": "https://host.example",
+            },
+            "agent": {"git_user": "me-and-you", "git_pass": "me-and-you-2", "git_token": "me-and-you"},
+            "sdk": {"aws": {"s3": {"credentials": [{"bucket": "b", "secret": "SECRET-2"}]}}},
+            "GOOGLE_CREDENTIALS": '{"type": "service_account", "private_key": "SECRET-3"}',
+            "HTTPS_PROXY": "http://proxy-user:SECRET-4@proxy.example:3128",
+        }
+    )
+    assert {"ACCESS-1", "SECRET-1", "SECRET-2", "SECRET-3", "SECRET-4", "me-and-you-2"} <= found
+    assert not {"me-and-you", "https://host.example", "proxy-user", "proxy.example", "service_account"} & found
+
+
+def test_hold__key_of_an_environment__is_held_with_each_of_its_lines(held: str) -> None:
+    redaction.hold(redaction.secrets_of({"CLEARML_CI_APP_PRIVATE_KEY": KEY.replace("\n", "\\n")}))
+    assert {held, KEY, KEY.split("\n")[1]} <= set(redaction.held())
+    assert "-----BEGIN RSA PRIVATE KEY-----" not in redaction.held()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from clearml_ci.core import redaction
 from clearml_ci.core.errors import UsageError
 from clearml_ci.parameters import job_environment, remote_run
 from clearml_ci.parameters.remote_run import RemoteRun
@@ -169,3 +170,27 @@ def test_refuse_out_of_reach__trained_elsewhere_than_the_baseline__names_both(
         remote_run.refuse_out_of_reach(launch(**{**at_home, **edit}), project="Digits", task_name="train digits")
     beside = launch(**{**at_home, **edit, "candidate": "find"})
     remote_run.refuse_out_of_reach(beside, project="Digits", task_name="train digits")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("run_args", "epochs=1 hub=ghp_0123456789abcdefABCDEF"),
+        ("run_args", "epochs=1 password=one-that-the-job-holds"),
+        ("run_docker_args", "--env HF_TOKEN=hf_0123456789abcdefABCDEF"),
+        ("run_packages", "git+https://user:secret@github.com/o/n@v1"),
+    ],
+)
+def test_from_arguments__secret_in_a_parameter__is_refused_without_its_value(name: str, text: str) -> None:
+    redaction.hold(["one-that-the-job-holds"])
+    with pytest.raises(UsageError, match=f"^{name} holds a token or a password, and ClearML shows") as raised:
+        remote_run.from_arguments({"run_until": "completion", name: text})
+    redaction.forget()
+    assert text.split("=")[-1] not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["num_tokens=512 tokenizer=bert", "url=https://host.example:8080/a@b", "--env HF_TOKEN"]
+)
+def test_from_arguments__parameter_that_only_names_a_secret__is_taken(text: str) -> None:
+    assert remote_run.from_arguments({"run_until": "completion", "run_docker_args": text}) is not None

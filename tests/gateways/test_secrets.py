@@ -1,0 +1,152 @@
+"""A value that the process holds as a secret is in nothing that leaves it, on any surface, however it is spelled."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from github.Issue import Issue
+
+from ci_trigger import main
+from clearml_ci.clearml_api import run_results, task_cancellation
+from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.core import redaction
+from clearml_ci.decisions import verdict
+from clearml_ci.github_api import check_runs, credentials, issues, pull_request_comment, statuses
+from clearml_ci.job import workflow_output
+from clearml_ci.parameters.check import Check
+from clearml_ci.parameters.pull_request import PullRequest
+from clearml_ci.report import comment
+from sandbox.runtime.clearml_access import Access, Client
+from sandbox.servers.github_server import GitHubServer
+from sandbox.testing.hub import FULL_NAME
+from tests.clock import fast_clock
+from tests.gateways.conftest import Project
+from tests.gateways.job_session import MARKER, signed_in
+
+ROOT = Path(__file__).parents[2]
+HELD = "h3ld/by_this+process"
+SPELLINGS = (HELD, quote(HELD, safe=""), base64.b64encode(HELD.encode()).decode(), HELD[:9] + "\n" + HELD[9:])
+TEXT = "accuracy \u202e" + " and ".join(SPELLINGS)
+
+
+@pytest.fixture(autouse=True)
+def holds() -> Iterator[None]:
+    redaction.hold([HELD])
+    yield
+    redaction.forget()
+
+
+def assert_masked(text: str) -> None:
+    assert "***" in text
+    assert not [secret for secret in (*SPELLINGS, HELD[9:], "\u202e") if secret in text]
+
+
+def test_comment_and_issue__held_value__is_masked_and_the_marker_stays(server: GitHubServer, issue: Issue) -> None:
+    github, commit = signed_in(server), issue.repository.get_pull(1).head.sha
+    for _ in range(2):
+        pull_request_comment.upsert(github, pull_request=1, commit=commit, marker=MARKER, body=f"{MARKER}\n{TEXT}")
+        issues.upsert(
+            github,
+            marker="<!-- clearml-ci audit -->",
+            title=TEXT,
+            body=f"<!-- clearml-ci audit -->\n{TEXT}",
+            open_=True,
+        )
+    (posted,) = issue.get_comments()
+    (created,) = [found for found in issue.repository.get_issues() if found.pull_request is None]
+    for text in (posted.body, created.body, created.title):
+        assert_masked(text)
+    assert posted.body.startswith(f"{MARKER}\naccuracy")
+
+
+def test_status_and_check_run__held_value__is_masked(server: GitHubServer, issue: Issue) -> None:
+    github, commit = signed_in(server), issue.repository.get_pull(1).head.sha
+    statuses.create(github, commit=commit, name="ClearML CI", state="error", description=TEXT, url="")
+    number = check_runs.start(github, commit=commit, name="ClearML CI / verdict", url="")
+    assert number is not None
+    check_runs.finish(github, number, conclusion="failure", title=TEXT, summary=TEXT, url="", end=TEXT)
+    (run,) = issue.repository.get_commit(commit).get_check_runs()
+    (status,) = issue.repository.get_commit(commit).get_combined_status().statuses
+    for text in (status.description, run.output.title, run.output.summary):
+        assert_masked(text)
+
+
+def test_result_and_reason__held_value__is_masked_on_the_task(
+    clearml: ClearML, client: Client, project: Project
+) -> None:
+    task = project.run(pull_request="1")
+    run_results.store(clearml, task, {"reason": TEXT, "log": [TEXT], "seconds": 1.5})
+    task_cancellation.end(clearml, task, run=task, archive=False, reason=TEXT, clock=fast_clock())
+    (found,) = client.call("tasks.get_all", id=[task], only_fields=["configuration", "status_reason"])["tasks"]
+    stored = json.loads(found["configuration"]["result"]["value"])
+    assert stored["seconds"] == 1.5
+    for text in (stored["reason"], *stored["log"], found["status_reason"]):
+        assert_masked(text)
+
+
+def test_job__held_value__is_masked_in_log_outputs_and_summary(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    check = Check("c" * 40, PullRequest(FULL_NAME, 1, (), ""), "Digits", "", (), "Best")
+    document: Any = verdict.error(check, run={"id": "r", "url": "u"}, reason=TEXT)
+    workflow_output.conclude(document, title="t", comment_url="", body=comment.comment(document, []))
+    workflow_output.fail(TEXT)
+    workflow_output.fault(ValueError(TEXT))
+    outputs = (tmp_path / "GITHUB_OUTPUT").read_text()
+    for text in (outputs, (tmp_path / "GITHUB_STEP_SUMMARY").read_text(), "".join(capsys.readouterr())):
+        assert_masked(text)
+    line = next(line for line in outputs.splitlines() if line.startswith("verdict_json="))
+    assert json.loads(line.partition("=")[2])["exit_reason"].startswith("accuracy")
+
+
+def test_main__secrets_of_its_environment__are_registered_with_the_runner(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("DB_PASSWORD", "two%words\nand-a-longer-third-one")
+    monkeypatch.setenv("API_TOKEN", "ab%cd-1")
+    monkeypatch.setattr("sys.argv", ["ci_trigger.py", "validate", str(tmp_path / "ab%cd-1.yml")])
+    assert main() == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert {"::add-mask::ab%25cd-1", "::add-mask::and-a-longer-third-one"} <= set(lines)
+    assert "ab%cd-1" not in lines[-1] and "***" in lines[-1]
+
+
+def test_connect__secrets_of_clearml_conf__are_held(access: Access, tmp_path: Path) -> None:
+    """In a process of its own: the SDK reads its configuration once."""
+    keys = {"access_key": access.access_key, "secret_key": access.secret_key}
+    conf = {
+        "api": {"api_server": access.api_url, "web_server": access.web_url, "credentials": keys},
+        "agent": {"git_user": "a-user-name", "git_pass": "a-git-pass"},
+    }
+    (tmp_path / "clearml.conf").write_text(json.dumps(conf))
+    code = "from clearml_ci.clearml_api import session; from clearml_ci.core import redaction; import json; "
+    code += "session.connect(); print(json.dumps(redaction.held()))"
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "CLEARML_CONFIG_FILE": str(tmp_path / "clearml.conf"),
+    }
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert set(json.loads(ended.stdout.splitlines()[-1])) == {access.access_key, access.secret_key, "a-git-pass"}
+
+
+def test_credentials__key_of_an_app_in_a_file__is_held(tmp_path: Path) -> None:
+    key = "-----BEGIN PRIVATE KEY-----\nMIIEowIBAAKCAQEAabcdef\n-----END PRIVATE KEY-----"
+    (tmp_path / "app.pem").write_text(key)
+    credentials.from_environment(
+        {"CLEARML_CI_APP_ID": "1", "CLEARML_CI_APP_PRIVATE_KEY_FILE": str(tmp_path / "app.pem")}
+    )
+    assert {key, "MIIEowIBAAKCAQEAabcdef"} <= set(redaction.held())

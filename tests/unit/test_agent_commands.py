@@ -1,0 +1,25 @@
+"""The documents' commands that start agents: a detached agent leaves readable keys in its temporary folder."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BLOCKS = {
+    f"{path.name}, block {number}": block
+    for path in [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob(".github/*.md"))]
+    for number, block in enumerate(re.findall(r"^ *```\w*\n(.*?)^ *```", path.read_text(), re.MULTILINE | re.DOTALL))
+    if "daemon --detached" in block
+}
+
+
+@pytest.mark.parametrize("place", BLOCKS)
+def test_block__that_starts_agents__gives_them_a_private_temporary_folder(place: str) -> None:
+    before = BLOCKS[place].partition("daemon --detached")[0]
+    assert re.search(r"TMPDIR=(\$\(mktemp -d\)|\$PWD/steps-tmp)", before)
+
+
+@pytest.mark.parametrize("place", BLOCKS)
+def test_block__that_starts_agents__mixes_no_pull_request_code_with_trusted_steps(place: str) -> None:
+    assert not {"--queue ci-steps", "--queue ci-code"} <= set(re.findall(r"--queue [\w-]+", BLOCKS[place]))
