@@ -97,7 +97,7 @@ def from_environment(
 def for_rollback(environ: Mapping[str, str], last: Check) -> Settings:
     """Settings of a run that undoes a promotion, whose check was `last`.
 
-    Any user of the ClearML server can edit what that run recorded, so the job's token goes where the job says.
+    Any user of the ClearML server can edit what that run recorded, so the job's token goes to the address of the job.
     """
     home = replace(last.pull_request, repository=github_repository(environ), github_api=events.api_url(environ))
     undone = replace(last, action="rollback", waited_for=True, pull_request=home)
