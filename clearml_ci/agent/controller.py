@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from clearml import PipelineController, Task
 from clearml.backend_interface.task.development.worker import DevWorker
 
-from clearml_ci.clearml_api import ownership, pipeline_runs, run_cancellation
+from clearml_ci.clearml_api import ownership, pipeline_runs, run_cancellation, run_start
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.project_lookup import PIPELINES
 from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.core.poll import Clock
 
 # A controller that fails with its steps would hide the verdict: the report runs whatever happens.
 CONTINUE = {
@@ -22,6 +23,11 @@ CONTINUE = {
     "skip_children_on_fail": False,
     "skip_children_on_abort": False,
 }
+
+
+NOT_FOLLOWED = (
+    "ClearML CI: the job that started this run had no answer to its request and does not follow it: run the job again"
+)
 
 
 Plan = Callable[[Mapping[str, str]], Mapping[str, list[str]]]
@@ -40,6 +46,9 @@ def run(name: str, *, parameters: Mapping[str, str], plan: Plan) -> None:
     controller = Task.init(auto_connect_arg_parser=False, auto_connect_frameworks=False, auto_resource_monitoring=False)
     ownership.mark(clearml, controller.id, run=controller.id, purpose="run")
     if run_cancellation.end_superseded(clearml, controller.id):
+        return
+    if not run_start.is_followed(clearml, controller.id, clock=Clock()):
+        run_cancellation.end(clearml, controller.id, reason=NOT_FOLLOWED)
         return
     controller.register_abort_callback(lambda: _on_abort(clearml, controller.id), callback_execution_timeout=10.0)
     project = controller.get_project_name()

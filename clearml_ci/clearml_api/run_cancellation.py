@@ -96,9 +96,14 @@ def end_superseded(clearml: ClearML, run_id: str) -> bool:
     """
     newer = pipeline_runs.read(clearml, run_id).superseded_by
     if newer:
-        stop_children(clearml, run_id, reason=_superseded_by(newer))
-        clearml.call("tasks.stopped", task=run_id, force=True, status_reason=_superseded_by(newer))
+        end(clearml, run_id, reason=_superseded_by(newer))
     return bool(newer)
+
+
+def end(clearml: ClearML, run_id: str, *, reason: str) -> None:
+    """End the run from its own controller, with its steps and what they launched."""
+    stop_children(clearml, run_id, reason=reason)
+    clearml.call("tasks.stopped", task=run_id, force=True, status_reason=reason)
 
 
 def _superseded_by(run_id: str) -> str:

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from clearml_ci.clearml_api import launch_draft, task_cancellation, task_fields, task_records
+from clearml_ci.clearml_api import launch_draft, task_cancellation, task_fields, task_queue, task_records
 from clearml_ci.clearml_api.launch_draft import Code
 from clearml_ci.clearml_api.session import ClearML, ClearMLError, TaskGoneError
 from clearml_ci.clearml_api.task_cancellation import ForeignTaskError
@@ -55,7 +55,7 @@ def run(
     with _cleaning_up_before_an_abort(clearml, own_task):
         task = launch_draft.create(clearml, launch, code, run=run)
         try:
-            launch_draft.enqueue(clearml, task, queue=queue)
+            task_queue.enqueue(clearml, task, queue=queue)
             watch = Watch(clearml, task, own_task=own_task, run=run, clock=clock)
             outcome, snapshot = _follow(watch, launch, clock, report)
         finally:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from clearml_ci.clearml_api import ownership, pipeline_runs, run_cancellation
+from clearml_ci.clearml_api import ownership, pipeline_runs, run_cancellation, run_start
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.clearml_api.worker_queues import Queue
 from clearml_ci.core import console
@@ -43,7 +43,7 @@ def run_to_verdict(clearml: ClearML, reporter: Reporter, launch: Launch, stopwat
     """Start the run, wait for its verdict, and return the exit code; `stopwatch` runs since the job began."""
     # A signal between these lines and the `try` would leave a run, or a pending status, that no process ends.
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    run = _start(clearml, reporter, launch)
+    run = _start(clearml, reporter, launch, stopwatch.clock)
     try:
         ownership.mark(clearml, run["id"], run=run["id"], purpose="run")
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
@@ -64,10 +64,12 @@ def run_to_verdict(clearml: ClearML, reporter: Reporter, launch: Launch, stopwat
         )
 
 
-def _start(clearml: ClearML, reporter: Reporter, launch: Launch) -> RunDocument:
+def _start(clearml: ClearML, reporter: Reporter, launch: Launch, clock: Clock) -> RunDocument:
     reporter.set_status(state="pending", description="started in ClearML", url="")
     try:
-        run_id = pipeline_runs.start(clearml, template=launch.template, queue=launch.queue, arguments=launch.arguments)
+        run_id = run_start.start(
+            clearml, template=launch.template, queue=launch.queue, arguments=launch.arguments, clock=clock
+        )
     except ClearMLError as error:
         reporter.set_status(state="error", description=str(error), url="")
         raise

@@ -1,12 +1,19 @@
 """Requests to a ClearML server whose answers are lost, cut or no JSON: nothing is done twice, nothing is left."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
+from clearml_ci.clearml_api import pipeline_runs, run_start, task_queue
 from clearml_ci.clearml_api import session as clearml_session
-from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.clearml_api.session import ClearML, ClearMLError, LostAnswerError
+from clearml_ci.clearml_api.worker_queues import Queue
+from clearml_ci.core.poll import Clock
+from clearml_ci.operations import rerun
 from sandbox.runtime.clearml_access import Client
+from tests.clock import fast_clock
 from tests.gateways.between import Losses
 from tests.gateways.conftest import Project
 
@@ -71,3 +78,144 @@ def test_call__token_that_is_refused_and_no_new_one__is_an_error(
 def test_call__token_that_expired__is_renewed_without_a_word(clearml: ClearML) -> None:
     clearml.session._TokenManager__token = "ex.pi.red"  # noqa: S105
     assert "queues" in clearml.call("queues.get_all")
+
+
+@pytest.fixture
+def queue(client: Client, prefix: str) -> Iterator[Queue]:
+    name = f"{prefix}-queue"
+    created = client.call("queues.create", name=name)["id"]
+    yield Queue(created, name, frozenset())
+    client.call("queues.delete", queue=created, force=True)
+
+
+def waiting(client: Client, queue: Queue) -> list[str]:
+    """The tasks in this queue."""
+    return [entry["task"] for entry in client.call("queues.get_by_id", queue=queue.id)["queue"]["entries"]]
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The template of a pipeline, and a hand to start it as a job does."""
+
+    clearml: ClearML
+    client: Client
+    project: str
+    template: str
+    queue: Queue
+
+    def start(self, *, clock: Clock | None = None, **arguments: str) -> str:
+        given = {"_origin": "n", **arguments}
+        clock = clock or fast_clock()
+        return run_start.start(self.clearml, template=self.template, queue=self.queue, arguments=given, clock=clock)
+
+    def runs(self) -> list[str]:
+        """The runs, oldest first."""
+        found = self.client.call("tasks.get_all", project=[self.project], order_by=["created"])["tasks"]
+        return [task["id"] for task in found if task["id"] != self.template]
+
+
+@pytest.fixture
+def pipeline(lossy: ClearML, client: Client, project: Project, queue: Queue) -> Pipeline:
+    template = project.task(end=None, name="pr_check", type="controller")
+    return Pipeline(lossy, client, project.id, template, queue)
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_start__answer_is_lost__is_one_run_found_by_its_key(
+    pipeline: Pipeline, losses: Losses, client: Client, harm: str
+) -> None:
+    losses.harms = {"pipelines.start_pipeline": [harm]}
+    run = pipeline.start()
+    assert pipeline.runs() == [run] == waiting(client, pipeline.queue)
+    assert run_start.is_followed(pipeline.clearml, run, clock=fast_clock())
+
+
+def test_start__refused_before_the_work__is_requested_again(pipeline: Pipeline, losses: Losses, client: Client) -> None:
+    losses.harms = {"pipelines.start_pipeline": ["refused"]}
+    run = pipeline.start()
+    assert pipeline.runs() == [run] == waiting(client, pipeline.queue)
+
+
+def test_start__never_answered__is_an_error(pipeline: Pipeline, losses: Losses) -> None:
+    losses.harms = {"pipelines.start_pipeline": ["refused"] * 9}
+    with pytest.raises(ClearMLError, match=r"start_pipeline: the ClearML server refused: General data error"):
+        pipeline.start()
+    assert (pipeline.runs(), losses.sent.count("pipelines.start_pipeline")) == ([], 2)
+
+
+def test_start__clone_that_was_not_enqueued__is_enqueued(
+    pipeline: Pipeline, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that died between the two."""
+    call = ClearML.call
+
+    def dies(clearml: ClearML, endpoint: str, **request: Any) -> dict[str, Any]:
+        answer = call(clearml, endpoint, **request)
+        if endpoint != "pipelines.start_pipeline":
+            return answer
+        client.call("tasks.dequeue", task=answer["pipeline"])
+        raise LostAnswerError(endpoint)
+
+    monkeypatch.setattr(ClearML, "call", dies)
+    run = pipeline.start()
+    assert waiting(client, pipeline.queue) == [run]
+
+
+def test_start__late_run_of_a_request_that_was_given_up__is_not_followed(
+    pipeline: Pipeline, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is older, and of the same origin: the run that the job follows is no rerun of it."""
+    call, lost = ClearML.call, list[dict[str, Any]]()
+
+    def late(clearml: ClearML, endpoint: str, **request: Any) -> dict[str, Any]:
+        if endpoint != "pipelines.start_pipeline":
+            return call(clearml, endpoint, **request)
+        lost.append(request)
+        if len(lost) == 1:
+            raise LostAnswerError(endpoint)
+        client.call(endpoint, **lost[0])
+        return call(clearml, endpoint, **request)
+
+    monkeypatch.setattr(ClearML, "call", late)
+    run = pipeline.start()
+    followed = [run_start.is_followed(pipeline.clearml, id_, clock=fast_clock()) for id_ in pipeline.runs()]
+    assert (pipeline.runs()[1:], followed) == ([run], [False, True])
+    assert rerun.of(pipeline.clearml, pipeline_runs.read(pipeline.clearml, run)) is None
+
+
+def test_is_followed__rerun_of_a_run__is_followed_as_the_run_is(pipeline: Pipeline, client: Client) -> None:
+    run = pipeline.start()
+    given: dict[str, Any] = {"args": [{"name": "threshold_percent", "value": "5"}], "queue": pipeline.queue.id}
+    by_a_user = client.call("pipelines.start_pipeline", task=run, **given)["pipeline"]
+    assert run_start.is_followed(pipeline.clearml, by_a_user, clock=fast_clock())
+    client.call("tasks.reset", task=by_a_user)
+    assert run_start.is_followed(pipeline.clearml, by_a_user, clock=fast_clock())
+    given["args"] = [{"name": "_start", "value": "a key of another request of a job"}]
+    given_up = client.call("pipelines.start_pipeline", task=run, **given)["pipeline"]
+    assert not run_start.is_followed(pipeline.clearml, given_up, clock=fast_clock())
+
+
+@pytest.mark.parametrize("harm", [*HARMS, "refused"])
+def test_enqueue__answer_is_lost__is_enqueued_once(
+    lossy: ClearML, losses: Losses, client: Client, project: Project, queue: Queue, harm: str
+) -> None:
+    task = project.task(end=None)
+    losses.harms = {"tasks.enqueue": [harm]}
+    task_queue.enqueue(lossy, task, queue=queue.id)
+    assert waiting(client, queue) == [task]
+
+
+def test_enqueue__queued_already__is_enqueued(clearml: ClearML, client: Client, project: Project, queue: Queue) -> None:
+    task = project.task(end=None)
+    client.call("tasks.enqueue", task=task, queue=queue.id)
+    task_queue.enqueue(clearml, task, queue=queue.id)
+    assert waiting(client, queue) == [task]
+
+
+def test_enqueue__refused_for_good__is_an_error(lossy: ClearML, losses: Losses, project: Project, queue: Queue) -> None:
+    task = project.task(end=None)
+    losses.harms = {"tasks.enqueue": ["refused"] * 9}
+    with pytest.raises(ClearMLError, match=r"tasks\.enqueue: the ClearML server refused: General data error"):
+        task_queue.enqueue(lossy, task, queue=queue.id)
+    with pytest.raises(ClearMLError, match=r"tasks\.enqueue: "):
+        task_queue.enqueue(lossy, task, queue="0" * 32)
