@@ -45,7 +45,7 @@ def run(name: str, *, parameters: Mapping[str, str], plan: Plan) -> None:
     pipeline_runs.restore_parameter_names(clearml, os.environ["CLEARML_TASK_ID"])  # before the SDK reads them
     controller = Task.init(auto_connect_arg_parser=False, auto_connect_frameworks=False, auto_resource_monitoring=False)
     ownership.mark(clearml, controller.id, run=controller.id, purpose="run")
-    if run_cancellation.end_superseded(clearml, controller.id):
+    if run_cancellation.end_unwanted(clearml, controller.id):
         return
     if not run_start.is_followed(clearml, controller.id, clock=Clock()):
         run_cancellation.end(clearml, controller.id, reason=NOT_FOLLOWED)

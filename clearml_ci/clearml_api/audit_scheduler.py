@@ -52,7 +52,9 @@ def start_audit(clearml: ClearML, audit_schedule: AuditSchedule) -> str:
         arguments=audit_schedule.arguments,
     )
     arguments = {**audit_schedule.arguments, check.ORIGIN: secrets.token_hex(16)}
-    return run_start.start(clearml, template=template, queue=queue, arguments=arguments, clock=Clock())
+    run = run_start.start(clearml, template=template, queue=queue, arguments=arguments, clock=Clock())
+    run_start.acknowledge(clearml, run)
+    return run
 
 
 def scheduler(task: Task, when: Schedule, act: Callable[[], None]) -> TaskScheduler:

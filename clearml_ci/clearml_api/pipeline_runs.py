@@ -13,6 +13,12 @@ from clearml_ci.clearml_api.task_status import ENDED, LIVE
 SUPERSEDED = "superseded_by"  # a user property
 
 
+GIVEN_UP = "given_up"  # a user property: the run's own id, since its job has ended without its verdict
+
+
+UNWANTED_FIELDS = [f"hyperparams.properties.{name}" for name in (SUPERSEDED, GIVEN_UP)]  # what `why_unwanted` reads
+
+
 # The key of the request that started a run, which the request wrote, and which its job wrote once it knew the run.
 START_ARGUMENT, START_PROPERTY = "_start", "start_key"
 
@@ -22,7 +28,7 @@ START_FIELDS = ["hyperparams.Args", f"hyperparams.properties.{START_PROPERTY}"] 
 
 _FIELDS = [
     *("id", "type", "status", "status_message", "status_reason", "project.id", "project.name", "user.name"),
-    *(*START_FIELDS, f"hyperparams.properties.{SUPERSEDED}"),
+    *(*START_FIELDS, *UNWANTED_FIELDS),
 ]
 
 
@@ -38,6 +44,7 @@ class Run:
     project: str
     project_id: str
     superseded_by: str
+    unwanted: str = ""  # the reason why it must change nothing any more
     user: str = ""  # the name of the user who started it
 
 
@@ -56,6 +63,7 @@ def _run(clearml: ClearML, task: Mapping[str, Any]) -> Run:
         project=task["project"]["name"],
         project_id=task["project"]["id"],
         superseded_by=superseded_by(task),
+        unwanted=why_unwanted(task),
         user=str((task.get("user") or {}).get("name") or "") if isinstance(task.get("user"), dict) else "",
     )
 
@@ -64,6 +72,14 @@ def superseded_by(task: Mapping[str, Any]) -> str:
     """The id of the newer run that superseded this one; empty if none did."""
     newer, _, own = task_parameters.values(task, "properties").get(SUPERSEDED, "").partition(" instead of ")
     return newer if own == task["id"] else ""  # a clone copies the property, and was not superseded itself
+
+
+def why_unwanted(task: Mapping[str, Any]) -> str:
+    """Reason why a run must change nothing any more, or "": it was superseded, or its job gave it up."""
+    if newer := superseded_by(task):
+        return f"superseded by the newer run {newer}"
+    given_up = task_parameters.values(task, "properties").get(GIVEN_UP) == task["id"]
+    return "the job that started it has ended with an error; use New run in ClearML" if given_up else ""
 
 
 def is_known_to_its_job(task: Mapping[str, Any]) -> bool:

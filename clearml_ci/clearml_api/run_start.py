@@ -10,19 +10,19 @@ from collections.abc import Mapping
 
 from clearml_ci.clearml_api import pipeline_runs, task_fields, task_parameters, task_queue, task_status
 from clearml_ci.clearml_api.pipeline_runs import START_ARGUMENT, START_FIELDS, START_PROPERTY
-from clearml_ci.clearml_api.session import ClearML, ClearMLError, LostAnswerError
+from clearml_ci.clearml_api.session import PATIENCE, ClearML, ClearMLError, LostAnswerError
 from clearml_ci.clearml_api.worker_queues import Queue
 from clearml_ci.core import poll
 from clearml_ci.core.poll import Clock, Pace, TimedOutError
-
-PATIENCE = 180  # seconds for which the server may be unreachable
-
 
 _LATE = 15  # seconds that a server may take to carry out a request whose answer was lost
 
 
 def start(clearml: ClearML, *, template: str, queue: Queue, arguments: Mapping[str, str], clock: Clock) -> str:
-    """The id of a new, enqueued run of the template: the same request as the web UI's New run. Raises ClearMLError."""
+    """The id of a new, enqueued run of the template: the same request as the web UI's New run. Raises ClearMLError.
+
+    The caller acknowledges the run, without which it ends itself.
+    """
     try:
         return _start(clearml, template, queue, arguments, clock)
     except LostAnswerError:
@@ -40,14 +40,13 @@ def _start(clearml: ClearML, template: str, queue: Queue, arguments: Mapping[str
             args=[{"name": name, "value": value} for name, value in given.items()],
             verify_watched_queue=True,
         )
-        run = str(answer["pipeline"])
+        run, enqueued = str(answer["pipeline"]), answer.get("enqueued")
     except LostAnswerError:
-        run = _of_request(clearml, template, key, clock)
+        run, enqueued = _of_request(clearml, template, key, clock), False
         if not run:
             raise
-    if task_status.read(clearml, run) == "created":
+    if not enqueued and task_status.read(clearml, run) == "created":
         task_queue.enqueue(clearml, run, queue=queue.id)
-    task_parameters.set_properties(clearml, run, {START_PROPERTY: key})
     return run
 
 
@@ -64,6 +63,12 @@ def _of_request(clearml: ClearML, template: str, key: str, clock: Clock) -> str:
     return poll.until(
         clock, poll.tolerant(clock, found, error=ClearMLError, patience=PATIENCE), pace=Pace(0.5, later=2, after=3)
     )
+
+
+def acknowledge(clearml: ClearML, run: str) -> None:
+    """Write on a run that the process which started it knows it. Idempotent. Raises ClearMLError."""
+    key = task_parameters.argument(clearml, run, START_ARGUMENT)
+    task_parameters.set_properties(clearml, run, {START_PROPERTY: key})
 
 
 def is_followed(clearml: ClearML, run: str, *, clock: Clock) -> bool:

@@ -27,6 +27,9 @@ from clearml_ci.core.errors import UsageError
 TIMEOUTS = (5.0, 15.0)  # seconds to connect, and to wait for an answer
 
 
+PATIENCE = 180.0  # seconds for which the server may be unreachable: a restart of it must not end a training of hours
+
+
 _RETRIES = {"total": 3, "connect": 2, "read": 2, "backoff_factor": 0.5, "backoff_max": 2}  # of the login
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from clearml_ci.clearml_api import launch_draft, task_cancellation, task_fields, task_queue, task_records
 from clearml_ci.clearml_api.launch_draft import Code
-from clearml_ci.clearml_api.session import ClearML, ClearMLError, TaskGoneError
+from clearml_ci.clearml_api.session import PATIENCE, ClearML, ClearMLError, TaskGoneError
 from clearml_ci.clearml_api.task_cancellation import ForeignTaskError
 from clearml_ci.clearml_api.task_watch import Watch
 from clearml_ci.core import poll
@@ -18,9 +18,6 @@ from clearml_ci.decisions.launch_outcome import LaunchOutcome, TaskSnapshot
 from clearml_ci.parameters.remote_run import PROBE, RemoteRun
 
 PACE = Pace(0.5, later=5.0, after=60)  # of looks at a launched task
-
-
-PATIENCE = 180  # seconds for which the server may be unreachable
 
 
 # What a task requests of its agent, before it is killed because of an abort (clearml_agent/commands/worker.py).
@@ -97,7 +94,7 @@ def _follow(
             reported = state
         return None
 
-    look = poll.tolerant(clock, ended, error=ClearMLError, patience=PATIENCE, final=(TaskGoneError,))
+    look = poll.tolerant(clock, ended, error=ClearMLError, patience=PATIENCE, final=(TaskGoneError,), report=report)
     return poll.until(clock, look, pace=PACE)
 
 

@@ -8,6 +8,17 @@ from clearml_ci.github_api.session import GitHub, call_github
 _DESCRIPTION_LIMIT = 140  # characters, https://docs.github.com/rest/commits/statuses
 
 
+def latest(github: GitHub, *, commit: str, name: str) -> tuple[str, str] | None:
+    """State and link of the commit status of this name; None if there is none. Raises GitHubError."""
+    found = call_github(
+        github,
+        f"the commit statuses of {commit[:10]}",
+        "`statuses: read`",
+        lambda: github.repository.get_commit(commit).get_combined_status().statuses,
+    )
+    return next(((status.state, status.target_url or "") for status in found if status.context == name), None)
+
+
 def create(github: GitHub, *, commit: str, name: str, state: str, description: str, url: str) -> str:
     """Create a commit status, which replaces the earlier one of its name; its API address. Raises GitHubError.
 

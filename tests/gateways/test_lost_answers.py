@@ -106,7 +106,9 @@ class Pipeline:
     def start(self, *, clock: Clock | None = None, **arguments: str) -> str:
         given = {"_origin": "n", **arguments}
         clock = clock or fast_clock()
-        return run_start.start(self.clearml, template=self.template, queue=self.queue, arguments=given, clock=clock)
+        run = run_start.start(self.clearml, template=self.template, queue=self.queue, arguments=given, clock=clock)
+        run_start.acknowledge(self.clearml, run)
+        return run
 
     def runs(self) -> list[str]:
         """The runs, oldest first."""
