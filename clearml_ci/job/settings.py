@@ -111,8 +111,8 @@ def overruled_by(
     return ignored_inputs.notes(environ, policy=policy.source, asked=own, governed=governed)
 
 
-def for_rollback(environ: Mapping[str, str], last: check.Check) -> Settings:
-    """Settings of a run that undoes a promotion; `last` is what that one was asked."""
+def for_rollback(environ: Mapping[str, str], last: check.Check, *, undoes: str) -> Settings:
+    """Settings of a run that undoes the promotion by the run `undoes`; `last` is what that one was asked."""
     wanted = replace(last, action="rollback", waited_for=True)
     names = queues(environ, None)
     return Settings(
@@ -120,7 +120,12 @@ def for_rollback(environ: Mapping[str, str], last: check.Check) -> Settings:
         check=wanted,
         queues=names,
         remote_run=None,
-        arguments={**wanted.to_arguments(), "_origin": secrets.token_hex(16), "_steps_queue": names.steps},
+        arguments={
+            **wanted.to_arguments(),
+            "_origin": secrets.token_hex(16),
+            "_steps_queue": names.steps,
+            promotion_mode.UNDOES: undoes,
+        },
         pipeline_project=f"{pipeline_project(environ)}/{github_repository(environ)}",
         deadline=deadline(environ),
         **agents_code(environ),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clearml_ci.clearml_api import pipeline_runs, run_start, task_queue
+from clearml_ci.clearml_api import best_tag, pipeline_runs, run_start, task_queue
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.session import ClearML, ClearMLError, LostAnswerError
 from clearml_ci.clearml_api.worker_queues import Queue
@@ -221,3 +221,17 @@ def test_enqueue__refused_for_good__is_an_error(lossy: ClearML, losses: Losses, 
         task_queue.enqueue(lossy, task, queue=queue.id)
     with pytest.raises(ClearMLError, match=r"tasks\.enqueue: "):
         task_queue.enqueue(lossy, task, queue="0" * 32)
+
+
+@pytest.mark.parametrize("harm", [*HARMS, "refused"])
+def test_add_tag__answer_is_lost__is_read_back_and_requested_again_only_if_it_is_missing(
+    lossy: ClearML, losses: Losses, client: Client, project: Project, harm: str
+) -> None:
+    task, old = project.task(tags=["mine"]), project.task(tags=["Best", "mine"])
+    losses.harms = {"tasks.update_tags": [harm]}
+    best_tag.add_tag(lossy, task, "Best")
+    requests = losses.sent.count("tasks.update_tags")
+    losses.harms = {"tasks.update_tags": [harm]}
+    best_tag.remove_tag(lossy, [old], "Best")
+    assert requests == (2 if harm == "refused" else 1)
+    assert best_tag.tags(lossy, [task, old]) == {task: ["Best", "mine"], old: ["mine"]}
