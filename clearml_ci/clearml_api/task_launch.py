@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from clearml_ci.clearml_api import launch_draft, task_cancellation, task_fields, task_queue, task_records
+from clearml_ci.clearml_api import launch_draft, patience, task_cancellation, task_fields, task_queue, task_records
 from clearml_ci.clearml_api.launch_draft import Code
 from clearml_ci.clearml_api.session import PATIENCE, ClearML, ClearMLError, TaskGoneError
 from clearml_ci.clearml_api.task_cancellation import ForeignTaskError
@@ -106,13 +106,10 @@ def _described(snapshot: TaskSnapshot) -> str:
 def _end_patiently(clearml: ClearML, task: str, *, run: str, archive: bool, reason: str, clock: Clock) -> None:
     """End the task, also if the server is unreachable for up to PATIENCE: no other process may look after the task."""
 
-    def ended() -> bool:
+    def ended() -> None:
         task_cancellation.end(clearml, task, run=run, archive=archive, reason=reason, clock=clock)
-        return True
 
-    final = (ForeignTaskError, TaskGoneError)
-    look = poll.tolerant(clock, ended, error=ClearMLError, patience=PATIENCE, final=final)
-    poll.until(clock, look, pace=Pace(0.5))
+    patience.result(clock, ended, final=(ForeignTaskError, TaskGoneError))
 
 
 def failed_meanwhile(watch: Watch, launch: RemoteRun) -> tuple[LaunchOutcome, TaskSnapshot] | None:

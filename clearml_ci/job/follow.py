@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from clearml_ci.clearml_api import ownership, pipeline_runs, run_cancellation, run_start
-from clearml_ci.clearml_api.session import PATIENCE, ClearML, ClearMLError
+from clearml_ci.clearml_api import ownership, patience, pipeline_runs, run_cancellation, run_start
+from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.clearml_api.worker_queues import Queue
-from clearml_ci.core import console, poll
+from clearml_ci.core import console
 from clearml_ci.core.documents import RunDocument, VerdictDocument
-from clearml_ci.core.poll import Clock, Pace, Stopwatch
+from clearml_ci.core.poll import Clock, Stopwatch
 from clearml_ci.core.step_results import ReportResult
 from clearml_ci.decisions import verdict
 from clearml_ci.job import wait, workflow_output
@@ -89,8 +89,7 @@ def _take_over(clearml: ClearML, run: str, clock: Clock) -> str:
         ownership.mark(clearml, run, run=run, purpose="run")
         return pipeline_runs.read(clearml, run).url
 
-    look = poll.tolerant(clock, taken_over, error=ClearMLError, patience=PATIENCE, report=console.log)
-    return poll.until(clock, look, pace=Pace(1))
+    return patience.result(clock, taken_over, report=console.log)
 
 
 def _supersede(clearml: ClearML, reporter: Reporter, run: RunDocument) -> None:
@@ -158,14 +157,12 @@ def _cancel(clearml: ClearML, reporter: Reporter, run: RunDocument, reason: str,
 def _stop_patiently(clearml: ClearML, run: RunDocument, reason: str, clock: Clock) -> None:
     """Stop the run, also if the server is unreachable for a while: no other process ends it."""
 
-    def stopped() -> bool:
+    def stopped() -> None:
         run_cancellation.give_up(clearml, run["id"], reason=reason)
         run_cancellation.stop(clearml, run["id"], reason=reason, clock=clock)
-        return True
 
-    look = poll.tolerant(clock, stopped, error=ClearMLError, patience=PATIENCE, report=console.log)
     try:
-        poll.until(clock, look, pace=Pace(1))
+        patience.result(clock, stopped, report=console.log)
     except ClearMLError as error:
         workflow_output.warn(f"the run {run['id']} could not be stopped: {error}; abort it in ClearML")
 

@@ -1,12 +1,16 @@
 """Requests to a ClearML server whose answers are lost, cut or no JSON: nothing is done twice, nothing is left."""
 
+import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from clearml import PipelineController
+from clearml.automation.job import ClearmlJob
 
-from clearml_ci.clearml_api import best_tag, pipeline_runs, run_start, task_queue
+from clearml_ci.agent import step_launch
+from clearml_ci.clearml_api import best_tag, pipeline_runs, run_results, run_start, task_queue
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.session import ClearML, ClearMLError, LostAnswerError
 from clearml_ci.clearml_api.worker_queues import Queue
@@ -225,7 +229,7 @@ def test_enqueue__refused_for_good__is_an_error(lossy: ClearML, losses: Losses, 
 
 @pytest.mark.parametrize("harm", [*HARMS, "refused"])
 def test_add_tag__answer_is_lost__is_read_back_and_requested_again_only_if_it_is_missing(
-    lossy: ClearML, losses: Losses, client: Client, project: Project, harm: str
+    lossy: ClearML, losses: Losses, project: Project, harm: str
 ) -> None:
     task, old = project.task(tags=["mine"]), project.task(tags=["Best", "mine"])
     losses.harms = {"tasks.update_tags": [harm]}
@@ -235,3 +239,43 @@ def test_add_tag__answer_is_lost__is_read_back_and_requested_again_only_if_it_is
     best_tag.remove_tag(lossy, [old], "Best")
     assert requests == (2 if harm == "refused" else 1)
     assert best_tag.tags(lossy, [task, old]) == {task: ["Best", "mine"], old: ["mine"]}
+
+
+@pytest.mark.parametrize("refusals", [4, 20])
+def test_enqueue_step__refused_more_often_than_a_request_is_repeated__is_enqueued_in_the_end(
+    lossy: ClearML, losses: Losses, client: Client, project: Project, queue: Queue, refusals: int
+) -> None:
+    """The SDK prints "Skipping launching step" after the first one, and waits for the step until the deadline."""
+    step = project.task(end=None, name="find_task")
+    losses.harms = {"tasks.enqueue": ["refused"] * refusals}
+    step_launch.enqueue(lossy, step, queue=queue.name, clock=fast_clock())
+    assert waiting(client, queue) == [step]
+
+
+def test_enqueue_step__refused_for_good__is_the_fault_of_the_step(
+    clearml: ClearML, client: Client, project: Project
+) -> None:
+    run = project.run(pull_request="7")
+    step = project.step(run, "find_task")
+    step_launch.enqueue(clearml, step, queue="deleted", clock=fast_clock())
+    found = run_results.steps(clearml, run)["find_task"]
+    assert found.status == "failed"
+    assert found.result == {
+        "fault": "the step could not be enqueued on the queue 'deleted': no queue 'deleted': it was deleted or renamed"
+    }
+    assert client.call("queues.get_all", name="^deleted$")["queues"] == []
+
+
+def test_job_class__step_to_launch__is_enqueued_by_us(
+    clearml: ClearML, client: Client, project: Project, queue: Queue
+) -> None:
+    step = project.task(end=None, name="find_task")
+    job = step_launch.job_class(clearml, fast_clock())(base_task_id=step, disable_clone_task=True)
+    assert job.launch(queue_name=queue.name)
+    assert waiting(client, queue) == [step]
+
+
+def test_job_class__of_the_sdks_controller__is_the_one_that_it_launches_with() -> None:
+    """A private name: with a new version of the SDK, look for what has taken its place."""
+    assert PipelineController._clearml_job_class is ClearmlJob
+    assert "self._clearml_job_class(" in inspect.getsource(PipelineController._launch_node)
