@@ -1,5 +1,6 @@
 """The commit status: what branch protection requires."""
 
+from github.CommitStatus import CommitStatus
 from github.GithubObject import NotSet
 
 from clearml_ci.core.formatting import shorten
@@ -14,7 +15,7 @@ def latest(github: GitHub, *, commit: str, name: str) -> tuple[str, str] | None:
         github,
         f"the commit statuses of {commit[:10]}",
         "`statuses: read`",
-        lambda: github.repository.get_commit(commit).get_combined_status().statuses,
+        lambda: list(github.repository.get_commit(commit).get_combined_status().statuses),
     )
     return next(((status.state, status.target_url or "") for status in found if status.context == name), None)
 
@@ -28,14 +29,19 @@ def create(github: GitHub, *, commit: str, name: str, state: str, description: s
         github,
         f"the commit status of {commit[:10]}",
         "`statuses: write`",
-        lambda: (
-            github.repository.get_commit(commit)
-            .create_status(
+        lambda: _address(
+            github.repository.get_commit(commit).create_status(
                 state=state,
                 target_url=url or NotSet,
                 description=shorten(description, _DESCRIPTION_LIMIT),
                 context=name,
             )
-            .url
         ),
     )
+
+
+def _address(status: CommitStatus) -> str:
+    """The API address of a status. Raises ValueError if the response shows none."""
+    if not status.url:
+        raise ValueError("it shows no status")
+    return status.url
