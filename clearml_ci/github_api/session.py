@@ -41,8 +41,8 @@ class _Retry(GithubRetry):
     """Caps Retry-After, which `max_rate_limit_wait` does not, and logs each longer wait."""
 
     def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
-        wanted = super().get_retry_after(response)
-        return wanted and min(wanted, _LONGEST_WAIT)
+        requested = super().get_retry_after(response)
+        return requested and min(requested, _LONGEST_WAIT)
 
     def sleep(self, response: BaseHTTPResponse | None = None) -> None:
         wait = (response and self.get_retry_after(response)) or self.get_backoff_time()
