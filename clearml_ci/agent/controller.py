@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping
 from clearml import PipelineController, Task
 from clearml.backend_interface.task.development.worker import DevWorker
 
-from clearml_ci.clearml_api import ownership, pipeline_runs, run_cancellation
+from clearml_ci.agent import step_launch
+from clearml_ci.clearml_api import ownership, pipeline_runs, run_cancellation, run_start
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.project_lookup import PIPELINES
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core import redaction
+from clearml_ci.core.poll import Clock
 from clearml_ci.parameters import catalogue
 
 # A controller that fails with its steps would hide the verdict: the report runs whatever happens.
@@ -24,6 +26,11 @@ CONTINUE = {
     "skip_children_on_fail": False,
     "skip_children_on_abort": False,
 }
+
+
+NOT_FOLLOWED = (
+    "ClearML CI: the job that started this run had no answer to its request and does not follow it: run the job again"
+)
 
 
 Plan = Callable[[Mapping[str, str]], Mapping[str, list[str]]]
@@ -38,13 +45,16 @@ def run(name: str, *, parameters: Mapping[str, str], plan: Plan) -> None:
     # The reporting subprocess makes every close of a task wait for 11 seconds (sdk.development.report_use_subprocess).
     Task._report_subprocess_enabled = False
     DevWorker.report_period = 1.0  # seconds between two checks for an abort; the SDK has 30
-    clearml = clearml_session.connect()
+    clearml, clock = clearml_session.connect(), Clock()
     pipeline_runs.restore_parameter_names(clearml, os.environ["CLEARML_TASK_ID"])  # before the SDK reads them
     # Not by add_parameter: the SDK stores its descriptions under names without their section, and never finds them.
     pipeline_runs.describe_arguments(clearml, os.environ["CLEARML_TASK_ID"], catalogue.descriptions(parameters))
     controller = Task.init(auto_connect_arg_parser=False, auto_connect_frameworks=False, auto_resource_monitoring=False)
     ownership.mark(clearml, controller.id, run=controller.id, purpose="run")
-    if run_cancellation.end_superseded(clearml, controller.id):
+    if run_cancellation.end_unwanted(clearml, controller.id):
+        return
+    if not run_start.is_followed(clearml, controller.id, clock=clock):
+        run_cancellation.end(clearml, controller.id, reason=NOT_FOLLOWED)
         return
     controller.register_abort_callback(lambda: _on_abort(clearml, controller.id), callback_execution_timeout=10.0)
     project = controller.get_project_name()
@@ -53,35 +63,21 @@ def run(name: str, *, parameters: Mapping[str, str], plan: Plan) -> None:
     pipeline = PipelineController(
         name=name, project=project.split(PIPELINES)[0], pool_frequency=1 / 60, target_project=project
     )
+    pipeline._clearml_job_class = step_launch.job_class(clearml, clock)
     for parameter in parameters:
         pipeline.add_parameter(parameter, arguments[parameter])
     for step, parents in plan({parameter: str(value or "") for parameter, value in arguments.items()}).items():
         pipeline.add_step(
             name=step,
             parents=parents,
-            base_task_factory=lambda _, step=step: _step_task(clearml, controller, project, step),
+            base_task_factory=lambda _, step=step: step_launch.create(
+                clearml, controller, project=project, step=step, clock=clock
+            ),
             parameter_override={"Args/run": controller.id},
             execution_queue=arguments["_steps_queue"],
             continue_behaviour=CONTINUE,
         )
     pipeline.start(queue=None)  # an agent runs this process: it is enqueued already
-
-
-def _step_task(clearml: ClearML, controller: Task, project: str, step: str) -> Task:
-    """A step's task: its script at the controller's own repository and commit."""
-    script = controller.data.script
-    task = Task.create(
-        project_name=project,
-        task_name=step,
-        task_type=Task.TaskTypes.data_processing,
-        repo=script.repository,
-        commit=script.version_num,
-        script=f"steps/{step}.py",
-        working_directory=".",
-        add_task_init_call=False,  # the default leaves a diff on the task for ever
-    )
-    ownership.mark(clearml, task.id, run=controller.id, purpose="step")
-    return task
 
 
 def _on_abort(clearml: ClearML, run: str) -> None:

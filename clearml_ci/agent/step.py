@@ -55,8 +55,8 @@ def result_of(step: Step, services: Services, run_id: str) -> StepResult:
         run = pipeline_runs.read(services.clearml, run_id)
         if on_agent and run.status in ENDED:  # an older server leaves the steps of an aborted run queued
             return {"fault": f"the run {run_id} has ended already (status '{run.status}')"}
-        if on_agent and run.superseded_by:
-            return {"fault": f"the run {run_id} was superseded by the newer run {run.superseded_by}"}
+        if on_agent and run.unwanted:
+            return {"fault": f"nothing was done for the run {run_id}: {run.unwanted}"}
         return step(services, run)
     except (ClearMLError, UsageError) as error:
         console.log(f"{error}{error.log_only}")

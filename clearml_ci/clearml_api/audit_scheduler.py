@@ -7,12 +7,13 @@ from collections.abc import Callable
 from clearml import Task
 from clearml.automation import TaskScheduler
 
-from clearml_ci.clearml_api import audit_schedules, pipeline_runs, pipeline_templates, worker_queues
+from clearml_ci.clearml_api import audit_schedules, pipeline_runs, pipeline_templates, run_start, worker_queues
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.audit_schedules import AuditSchedule
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import schedule
 from clearml_ci.core.errors import UsageError
+from clearml_ci.core.poll import Clock
 from clearml_ci.core.schedule import Schedule
 from clearml_ci.parameters import audit, check
 
@@ -51,7 +52,9 @@ def start_audit(clearml: ClearML, audit_schedule: AuditSchedule) -> str:
         arguments=audit_schedule.arguments,
     )
     arguments = {**audit_schedule.arguments, check.ORIGIN: secrets.token_hex(16)}
-    return pipeline_runs.start(clearml, template=template, queue=queue, arguments=arguments)
+    run = run_start.start(clearml, template=template, queue=queue, arguments=arguments, clock=Clock())
+    run_start.acknowledge(clearml, run)
+    return run
 
 
 def scheduler(task: Task, when: Schedule, act: Callable[[], None]) -> TaskScheduler:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from clearml_ci.clearml_api import ownership, paging, project_lookup, task_creation, task_parameters
+from clearml_ci.clearml_api import ownership, paging, project_lookup, task_creation, task_parameters, task_queue
 from clearml_ci.clearml_api.paging import Record
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.clearml_api.task_status import LIVE
@@ -116,7 +116,7 @@ def _create(clearml: ClearML, audit_schedule: AuditSchedule, queue: Queue) -> st
     items = task_parameters.section_items("Args", audit_schedule.to_arguments())
     clearml.call("tasks.edit_hyper_params", task=task, hyperparams=items)
     ownership.mark(clearml, task, run=task, purpose=PURPOSE)
-    clearml.call("tasks.enqueue", task=task, queue=queue.id)
+    task_queue.enqueue(clearml, task, queue=queue.id)
     return task
 
 

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Sequence
 
 from clearml_ci.clearml_api import task_fields, task_parameters
-from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.clearml_api.session import ClearML, ClearMLError, LostAnswerError
 from clearml_ci.clearml_api.task_records import STAMP
 from clearml_ci.decisions import tag_ranking
 from clearml_ci.decisions.tag_ranking import Stamp
@@ -27,6 +27,17 @@ def remove_tag(clearml: ClearML, tasks: Sequence[str], tag: str) -> None:
 
 
 def _update_tags(clearml: ClearML, tasks: Sequence[str], *, add: list[str], remove: list[str]) -> None:
+    """Add and remove tags. If the answer is lost, the tags are read back, and the rest is requested once more."""
+    try:
+        _request(clearml, tasks, add=add, remove=remove)
+    except LostAnswerError:
+        present = tags(clearml, tasks)
+        left = [task for task in present if not {*add} <= {*present[task]} or {*remove} & {*present[task]}]
+        if left:
+            _request(clearml, left, add=add, remove=remove)
+
+
+def _request(clearml: ClearML, tasks: Sequence[str], *, add: list[str], remove: list[str]) -> None:
     """Add and remove tags. Older servers lack `tasks.update_tags`: then the tags are read and written."""
     try:
         clearml.call("tasks.update_tags", ids=list(tasks), add_tags=add, remove_tags=remove)

@@ -43,8 +43,3 @@ def create(clearml: ClearML, launch: RemoteRun, code: Code, *, run: str) -> str:
     clearml.call("tasks.edit", task=task, parent=run)
     ownership.mark(clearml, task, run=run, purpose=launch.purpose)
     return task
-
-
-def enqueue(clearml: ClearML, task: str, *, queue: str) -> None:
-    """Enqueue a draft on the queue of this id: ClearML would create an unknown queue of a name silently."""
-    clearml.call("tasks.enqueue", task=task, queue=queue)

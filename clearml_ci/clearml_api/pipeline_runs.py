@@ -1,21 +1,34 @@
-"""Pipeline runs: start one, read it, and find other runs of its pipeline."""
+"""Pipeline runs: read one, and find other runs of its pipeline."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from clearml_ci.clearml_api import ownership, paging, task_fields, task_parameters
-from clearml_ci.clearml_api.paging import Record
-from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.clearml_api.paging import PAGE, Record
+from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.clearml_api.task_status import ENDED, LIVE
-from clearml_ci.clearml_api.worker_queues import Queue
 
 SUPERSEDED = "superseded_by"  # a user property
 
 
+GIVEN_UP = "given_up"  # a user property: the run's own id, since its job has ended without its verdict
+
+
+UNWANTED_FIELDS = [f"hyperparams.properties.{name}" for name in (SUPERSEDED, GIVEN_UP)]  # what `why_unwanted` reads
+
+
+# The key of the request that started a run, which the request wrote, and which its job wrote once it knew the run.
+START_ARGUMENT, START_PROPERTY = "_start", "start_key"
+
+
+START_FIELDS = ["hyperparams.Args", f"hyperparams.properties.{START_PROPERTY}"]  # what `is_known_to_its_job` reads
+
+
 _FIELDS = [
     *("id", "type", "status", "status_message", "status_reason", "project.id", "project.name", "user.name"),
-    *("hyperparams.Args", f"hyperparams.properties.{SUPERSEDED}"),
+    *(*START_FIELDS, *UNWANTED_FIELDS),
 ]
 
 
@@ -31,21 +44,8 @@ class Run:
     project: str
     project_id: str
     superseded_by: str
+    unwanted: str = ""  # the reason why it must change nothing any more
     user: str = ""  # the name of the user who started it
-
-
-def start(clearml: ClearML, *, template: str, queue: Queue, arguments: Mapping[str, str]) -> str:
-    """The id of a new, enqueued run of the template: the same request as the web UI's New run. Raises ClearMLError."""
-    answer = clearml.call(
-        "pipelines.start_pipeline",
-        task=template,
-        queue=queue.id,
-        args=[{"name": name, "value": value} for name, value in arguments.items()],
-        verify_watched_queue=True,
-    )
-    if not answer.get("enqueued"):
-        raise ClearMLError(f"the run {answer.get('pipeline')} was not enqueued on the queue '{queue.name}': rerun")
-    return str(answer["pipeline"])
 
 
 def read(clearml: ClearML, run_id: str) -> Run:
@@ -63,6 +63,7 @@ def _run(clearml: ClearML, task: Mapping[str, Any]) -> Run:
         project=task["project"]["name"],
         project_id=task["project"]["id"],
         superseded_by=superseded_by(task),
+        unwanted=why_unwanted(task),
         user=str((task.get("user") or {}).get("name") or "") if isinstance(task.get("user"), dict) else "",
     )
 
@@ -71,6 +72,20 @@ def superseded_by(task: Mapping[str, Any]) -> str:
     """The id of the newer run that superseded this one; empty if none did."""
     newer, _, own = task_parameters.values(task, "properties").get(SUPERSEDED, "").partition(" instead of ")
     return newer if own == task["id"] else ""  # a clone copies the property, and was not superseded itself
+
+
+def why_unwanted(task: Mapping[str, Any]) -> str:
+    """Reason why a run must change nothing any more, or "": it was superseded, or its job gave it up."""
+    if newer := superseded_by(task):
+        return f"superseded by the newer run {newer}"
+    given_up = task_parameters.values(task, "properties").get(GIVEN_UP) == task["id"]
+    return "the job that started it has ended with an error; use New run in ClearML" if given_up else ""
+
+
+def is_known_to_its_job(task: Mapping[str, Any]) -> bool:
+    """False if a job's request started the run, and the job has not learned of it. Clones copy both keys."""
+    key = task_parameters.values(task, "Args").get(START_ARGUMENT, "")
+    return key in ("", task_parameters.values(task, "properties").get(START_PROPERTY))
 
 
 def commit_of(clearml: ClearML, run_id: str) -> str:
@@ -100,11 +115,29 @@ def describe_arguments(clearml: ClearML, run_id: str, descriptions: Mapping[str,
 
 
 def oldest_run(clearml: ClearML, beside: Run, *, argument: str, value: str) -> Run | None:
-    """The oldest run of a run's own pipeline with this value in its `Args`, or None. A draft is no run."""
+    """The oldest run of a run's own pipeline with this value in its `Args`, or None.
+
+    A draft is no run, and neither is what a request started of which its job did not learn.
+    """
     filters = {f"hyperparams.Args.{argument}.value": [value]}
     found = _of_pipeline(clearml, beside, _FIELDS, status=[*LIVE, *ENDED], **filters)
-    equal = (task for task in found if task_parameters.values(task, "Args").get(argument) == value)
+    known = (task for task in found if is_known_to_its_job(task))
+    equal = (task for task in known if task_parameters.values(task, "Args").get(argument) == value)
     return next((_run(clearml, task) for task in equal), None)
+
+
+def newest(clearml: ClearML, project: str, fields: Sequence[str]) -> list[Record]:
+    """The newest 100 runs and drafts of the pipeline whose project has this id, newest first."""
+    found = paging.records(
+        clearml,
+        "tasks",
+        page_size=PAGE,
+        project=[project],
+        type=["controller"],
+        only_fields=fields,
+        order_by=["-created"],
+    )
+    return list(islice(found, PAGE))
 
 
 def live_runs_before(clearml: ClearML, own: Run) -> list[Run]:

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterable
 
 from clearml_ci.clearml_api import ownership, pipeline_runs, task_fields, task_parameters
-from clearml_ci.clearml_api.pipeline_runs import SUPERSEDED, Run
+from clearml_ci.clearml_api.pipeline_runs import GIVEN_UP, SUPERSEDED, Run
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.clearml_api.task_cancellation import STOPS_WITHIN
 from clearml_ci.clearml_api.task_status import LIVE
@@ -22,6 +22,12 @@ def request_stop(clearml: ClearML, run: str, *, reason: str) -> None:
     are children of the run, too.
     """
     _request_stop(clearml, _live(clearml, run), first=run, reason=reason)
+
+
+def give_up(clearml: ClearML, run: str, *, reason: str) -> None:
+    """Mark a run as given up by its job, after which it posts nothing on GitHub, and request that it stops."""
+    task_parameters.set_properties(clearml, run, {GIVEN_UP: run})
+    request_stop(clearml, run, reason=reason)
 
 
 def stop(clearml: ClearML, run: str, *, reason: str, clock: Clock) -> None:
@@ -89,16 +95,21 @@ def _is_same_check(run: Run, other: Run) -> bool:
     return all(run.arguments.get(name, "") == other.arguments.get(name, "") for name in _SAME_CHECK)
 
 
-def end_superseded(clearml: ClearML, run_id: str) -> bool:
-    """End the run from its own controller if it was superseded; True if it was.
+def end_unwanted(clearml: ClearML, run_id: str) -> bool:
+    """End the run from its own controller if it was superseded, or given up by its job; True if it was.
 
     `Task.init` erases the request to stop that a controller got while it started.
     """
-    newer = pipeline_runs.read(clearml, run_id).superseded_by
-    if newer:
-        stop_children(clearml, run_id, reason=_superseded_by(newer))
-        clearml.call("tasks.stopped", task=run_id, force=True, status_reason=_superseded_by(newer))
-    return bool(newer)
+    reason = pipeline_runs.read(clearml, run_id).unwanted
+    if reason:
+        end(clearml, run_id, reason=f"ClearML CI: {reason}")
+    return bool(reason)
+
+
+def end(clearml: ClearML, run_id: str, *, reason: str) -> None:
+    """End the run from its own controller, with its steps and what they launched."""
+    stop_children(clearml, run_id, reason=reason)
+    clearml.call("tasks.stopped", task=run_id, force=True, status_reason=reason)
 
 
 def _superseded_by(run_id: str) -> str:

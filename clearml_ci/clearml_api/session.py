@@ -1,19 +1,26 @@
 """A session with the ClearML server, through which all requests go; it counts them.
 
 It calls the server's API directly, because the SDK's task objects cost a request a task, and
-`Task.get_task(task_id="")` returns another user's newest task.
+`Task.get_task(task_id="")` returns another user's newest task. The SDK's session logs in and holds the token; requests
+do not go through it, because it sends each one again if the answer is lost: two runs start, a task is enqueued twice.
 """
 
-from collections.abc import Mapping
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import requests
+import urllib3
 from clearml import Task
 from clearml.backend_api.session import Session
 from clearml.backend_api.session.defs import ENV_ACCESS_KEY, ENV_HOST_VERIFY_CERT
 from clearml.backend_api.session.session import LoginError
 from clearml.config import config_obj
+from requests import Response
+from requests import Session as HttpSession
+from requests.adapters import HTTPAdapter
 
 from clearml_ci.core import redaction
 from clearml_ci.core.errors import UsageError
@@ -21,7 +28,28 @@ from clearml_ci.core.errors import UsageError
 TIMEOUTS = (5.0, 15.0)  # seconds to connect, and to wait for an answer
 
 
-_RETRIES = {"total": 3, "connect": 2, "read": 2, "backoff_factor": 0.5, "backoff_max": 2}
+PATIENCE = 180.0  # seconds for which the server may be unreachable: a restart of it must not end a training of hours
+
+
+_RETRIES = {"total": 3, "connect": 2, "read": 2, "backoff_factor": 0.5, "backoff_max": 2}  # of the login
+
+
+# Nothing was sent before a connection is made: only then is every request repeated.
+_CONNECT_RETRIES = urllib3.Retry(
+    total=None, connect=2, read=False, status=0, other=0, backoff_factor=0.5, respect_retry_after_header=False
+)
+
+
+_PAUSES = (0.5, 1.0)  # seconds before a request that may be repeated is sent again
+
+
+# Done twice, each of these would change more than done once. The others read, or set what they set once more.
+_ONCE = frozenset(
+    {
+        *("pipelines.start_pipeline", "projects.create", "queues.create", "tasks.clone", "tasks.create"),
+        *("tasks.dequeue", "tasks.enqueue", "tasks.update_tags"),
+    }
+)
 
 
 _SECTIONS = ("api", "agent", "sdk", "environment")  # of clearml.conf
@@ -38,8 +66,19 @@ class ClearMLError(Exception):
         self.log_only = log_only
 
 
+class LostAnswerError(ClearMLError):
+    """The request was sent and its answer was lost: the server may have done what it asks for, or may yet do it."""
+
+
 class TaskGoneError(ClearMLError):
     """The server has no task of this id, or no longer."""
+
+
+def _http_session() -> HttpSession:
+    session = HttpSession()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(max_retries=_CONNECT_RETRIES))
+    return session
 
 
 @dataclass
@@ -48,23 +87,37 @@ class ClearML:
 
     session: Session
     requests: int = field(default=1)  # the login
+    http: HttpSession = field(default_factory=_http_session, repr=False)
 
     def call(self, endpoint: str, **request: Any) -> dict[str, Any]:
-        """The `data` of one endpoint's answer. Raises ClearMLError with the server's own message."""
-        service, action = endpoint.split(".")
+        """The `data` of one endpoint's answer. Raises ClearMLError with the server's own message.
+
+        If the answer is lost, the request is sent again, unless it would change more than once: then LostAnswerError.
+        """
         if "status_reason" in request:
             request["status_reason"] = redaction.outgoing(request["status_reason"])
+        for pause in () if endpoint in _ONCE else _PAUSES:
+            with contextlib.suppress(LostAnswerError):
+                return self._data(endpoint, request)
+            time.sleep(pause)
+        return self._data(endpoint, request)
+
+    def _data(self, endpoint: str, request: Mapping[str, Any]) -> dict[str, Any]:
         self.requests += 1
+        response = _response(self, endpoint, request)
         try:
-            response = self.session.send_request(service, action, json=request)
             body = response.json()
-        except (requests.RequestException, ValueError) as error:
-            raise ClearMLError(f"{endpoint}: no answer from {self.session.host} ({type(error).__name__})") from error
-        if not response.ok:
             message = body.get("meta", {}).get("result_msg", response.reason)
-            raise ClearMLError(f"{endpoint}: the ClearML server refused: {redaction.mask(str(message))}")
-        data: dict[str, Any] = body.get("data") or {}
-        return data
+            data: dict[str, Any] = body.get("data") or {}
+        except (ValueError, AttributeError) as error:  # the page of a proxy
+            raise LostAnswerError(
+                f"{endpoint}: the answer of {self.session.host} is no JSON (HTTP {response.status_code}): check "
+                "CLEARML_API_HOST, and rerun"
+            ) from error
+        if response.ok:
+            return data
+        refusal = LostAnswerError if response.status_code >= 500 else ClearMLError
+        raise refusal(f"{endpoint}: the ClearML server refused: {redaction.mask(str(message))}")
 
     def task_url(self, task: Mapping[str, Any]) -> str:
         """The page of a task in ClearML's web UI; of a controller, its run's page among the pipelines."""
@@ -72,6 +125,35 @@ class ClearML:
         if task.get("type") == "controller":
             return f"{Session.get_app_server_host()}/pipelines/{project}/experiments/{task['id']}"
         return str(Task.get_task_output_log_web_page(task["id"], project, Session.get_app_server_host()))
+
+
+def _response(clearml: ClearML, endpoint: str, request: Mapping[str, Any]) -> Response:
+    """The server's response; if it refuses the token, that to a new token."""
+    response = _post(clearml, endpoint, request)
+    if response.status_code == requests.codes.unauthorized:
+        with _login_errors(endpoint, clearml.session.host):
+            clearml.session.refresh_token()
+        response = _post(clearml, endpoint, request)
+    return response
+
+
+def _post(clearml: ClearML, endpoint: str, request: Mapping[str, Any]) -> Response:
+    host = clearml.session.host
+    with _login_errors(endpoint, host):
+        token = clearml.session.token
+    headers = {"Authorization": f"Bearer {token}"}
+    try:
+        address = f"{host}/{endpoint}"
+        return clearml.http.post(address, json=request, headers=headers, timeout=TIMEOUTS, verify=_verify())
+    except requests.RequestException as error:
+        kind = ClearMLError if _is_unsent(error) else LostAnswerError
+        raise kind(f"{endpoint}: no answer from {host} ({type(error).__name__})") from error
+
+
+def _is_unsent(error: requests.RequestException) -> bool:
+    """True if no connection was made."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(error, requests.ConnectTimeout) or isinstance(reason, urllib3.exceptions.NewConnectionError)
 
 
 def connect() -> ClearML:
@@ -102,9 +184,8 @@ def _require_web_host() -> None:
 
 def _ping(host: str) -> None:
     """Send one request with short time limits: the SDK's session would try for minutes."""
-    verify = ENV_HOST_VERIFY_CERT.get(default=config_obj.get("api.verify_certificate", True))
     try:
-        answer = requests.get(f"{host}/debug.ping", timeout=TIMEOUTS, verify=verify)
+        answer = requests.get(f"{host}/debug.ping", timeout=TIMEOUTS, verify=_verify())
     except requests.RequestException as error:
         result = type(error).__name__
     else:
@@ -114,15 +195,32 @@ def _ping(host: str) -> None:
     raise ClearMLError(f"no ClearML server answers at {host} ({result}): check CLEARML_API_HOST")
 
 
+def _verify() -> Any:
+    """The certificates to trust, as `requests` takes them."""
+    return ENV_HOST_VERIFY_CERT.get(default=config_obj.get("api.verify_certificate", True))
+
+
 def _login(host: str) -> ClearML:
     Session._session_timeout = TIMEOUTS  # the SDK waits 300 s for each answer, and then tries again
-    try:
+    with _login_errors("auth.login", host):
         return ClearML(Session(http_retries_config=dict(_RETRIES)))
-    except LoginError as error:
+
+
+@contextlib.contextmanager
+def _login_errors(endpoint: str, host: str) -> Iterator[None]:
+    """Raise ClearMLError in place of what the SDK raises if it cannot get a token for a request.
+
+    Its LoginError means refused keys, but also a server that did not answer.
+    """
+    try:
+        yield
+    except (LoginError, ValueError, requests.RequestException) as error:
+        if isinstance(error, LoginError) and "(error 4" in str(error):
+            raise ClearMLError(
+                f"{endpoint}: the ClearML server {host} refused the keys: check CLEARML_API_ACCESS_KEY and "
+                "CLEARML_API_SECRET_KEY"
+            ) from error
         raise ClearMLError(
-            f"the ClearML server {host} refused the keys: check CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY"
-        ) from error
-    except (requests.RequestException, ValueError) as error:
-        raise ClearMLError(
-            f"login to the ClearML server {host} failed ({type(error).__name__}): rerun when it is reachable"
+            f"{endpoint}: login to the ClearML server {host} failed ({type(error.__context__ or error).__name__}): "
+            "rerun when it is reachable"
         ) from error

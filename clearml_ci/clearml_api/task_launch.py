@@ -4,9 +4,9 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from clearml_ci.clearml_api import launch_draft, task_cancellation, task_fields, task_records
+from clearml_ci.clearml_api import launch_draft, patience, task_cancellation, task_fields, task_queue, task_records
 from clearml_ci.clearml_api.launch_draft import Code
-from clearml_ci.clearml_api.session import ClearML, ClearMLError, TaskGoneError
+from clearml_ci.clearml_api.session import PATIENCE, ClearML, ClearMLError, TaskGoneError
 from clearml_ci.clearml_api.task_cancellation import ForeignTaskError
 from clearml_ci.clearml_api.task_watch import Watch
 from clearml_ci.core import poll
@@ -18,9 +18,6 @@ from clearml_ci.decisions.launch_outcome import LaunchOutcome, TaskSnapshot
 from clearml_ci.parameters.remote_run import PROBE, RemoteRun
 
 PACE = Pace(0.5, later=5.0, after=60)  # of looks at a launched task
-
-
-PATIENCE = 180  # seconds for which the server may be unreachable
 
 
 # What a task requests of its agent, before it is killed because of an abort (clearml_agent/commands/worker.py).
@@ -55,7 +52,7 @@ def run(
     with _cleaning_up_before_an_abort(clearml, own_task):
         task = launch_draft.create(clearml, launch, code, run=run)
         try:
-            launch_draft.enqueue(clearml, task, queue=queue)
+            task_queue.enqueue(clearml, task, queue=queue)
             watch = Watch(clearml, task, own_task=own_task, run=run, clock=clock)
             outcome, snapshot = _follow(watch, launch, clock, report)
         finally:
@@ -97,7 +94,7 @@ def _follow(
             reported = state
         return None
 
-    look = poll.tolerant(clock, ended, error=ClearMLError, patience=PATIENCE, final=(TaskGoneError,))
+    look = poll.tolerant(clock, ended, error=ClearMLError, patience=PATIENCE, final=(TaskGoneError,), report=report)
     return poll.until(clock, look, pace=PACE)
 
 
@@ -109,13 +106,10 @@ def _described(snapshot: TaskSnapshot) -> str:
 def _end_patiently(clearml: ClearML, task: str, *, run: str, archive: bool, reason: str, clock: Clock) -> None:
     """End the task, also if the server is unreachable for up to PATIENCE: no other process may look after the task."""
 
-    def ended() -> bool:
+    def ended() -> None:
         task_cancellation.end(clearml, task, run=run, archive=archive, reason=reason, clock=clock)
-        return True
 
-    final = (ForeignTaskError, TaskGoneError)
-    look = poll.tolerant(clock, ended, error=ClearMLError, patience=PATIENCE, final=final)
-    poll.until(clock, look, pace=Pace(0.5))
+    patience.result(clock, ended, final=(ForeignTaskError, TaskGoneError))
 
 
 def failed_meanwhile(watch: Watch, launch: RemoteRun) -> tuple[LaunchOutcome, TaskSnapshot] | None:

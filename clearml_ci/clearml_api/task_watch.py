@@ -5,7 +5,7 @@ from typing import Any
 
 from clearml_ci.clearml_api import pipeline_runs, task_fields, task_metrics
 from clearml_ci.clearml_api.paging import Record
-from clearml_ci.clearml_api.pipeline_runs import SUPERSEDED
+from clearml_ci.clearml_api.pipeline_runs import UNWANTED_FIELDS
 from clearml_ci.clearml_api.session import ClearML, TaskGoneError
 from clearml_ci.clearml_api.task_status import ENDED
 from clearml_ci.core.poll import Clock
@@ -15,7 +15,7 @@ from clearml_ci.decisions.launch_outcome import TaskSnapshot
 _CONSOLE = 100  # events of the console that one look reads; each holds a line or more
 
 
-_FIELDS = ["status", "status_message", "status_reason", "last_metrics", f"hyperparams.properties.{SUPERSEDED}"]
+_FIELDS = ["status", "status_message", "status_reason", "last_metrics", *UNWANTED_FIELDS]
 
 
 class Watch:
@@ -72,8 +72,8 @@ class Watch:
             status, message = found[own]["status"], found[own].get("status_message") or ""
             if status in ENDED or "stopping" in message:
                 return found[own].get("status_reason") or "aborted in ClearML"
-            if newer := pipeline_runs.superseded_by(found[own]):
-                return f"superseded by the newer run {newer}"
+            if unwanted := pipeline_runs.why_unwanted(found[own]):
+                return unwanted
         return ""
 
 

@@ -38,6 +38,15 @@ def served(clearml: ClearML, names: Sequence[str], *, if_any: Iterable[str] = ()
     return {name: Queue(ids[name], name, frozenset(workers[name])) for name in found}
 
 
+def id_of(clearml: ClearML, name: str) -> str:
+    """The id of a queue. Raises ClearMLError if no queue has this name."""
+    found = paging.records(clearml, "queues", only_fields=["id", "name"])
+    queue = next((queue["id"] for queue in found if queue["name"] == name), "")
+    if not queue:
+        raise ClearMLError(f"no queue '{name}': it was deleted or renamed")
+    return str(queue)
+
+
 def _workers_by_queue(clearml: ClearML) -> dict[str, list[str]]:
     """The ids of the workers that serve a queue, by the queue's name."""
     found: dict[str, list[str]] = {}

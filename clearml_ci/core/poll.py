@@ -12,6 +12,9 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
+REMINDER = 15  # seconds without a change, or an answer, after which a line names what is waited for
+
+
 @dataclass(frozen=True)
 class Clock:
     """Seconds that only grow, seconds since 1970, and a sleep of so many seconds."""
@@ -76,22 +79,27 @@ def tolerant(
     error: type[Exception],
     patience: float,
     final: tuple[type[Exception], ...] = (),
+    report: Callable[[str], None] = lambda _: None,
 ) -> Callable[[], T | None]:
     """Return `look` with None in place of `error`, which is raised after `patience` seconds without an answer.
 
-    `final` are subclasses of `error` that waiting does not mend: they are raised immediately.
+    `final` are subclasses of `error` that waiting does not mend: they are raised immediately. Each REMINDER seconds
+    without an answer are reported with the error.
     """
-    answered = started(clock)
+    answered = reported = started(clock)
 
     def tolerant_look() -> T | None:
-        nonlocal answered
+        nonlocal answered, reported
         try:
             result = look()
         except error as raised:
             if isinstance(raised, final) or answered.elapsed() > patience:
                 raise
+            if reported.elapsed() > REMINDER:
+                report(f"waiting for an answer for {answered.elapsed():.0f} s, at most {patience:.0f} s: {raised}")
+                reported = started(clock)
             return None
-        answered = started(clock)
+        answered = reported = started(clock)
         return result
 
     return tolerant_look

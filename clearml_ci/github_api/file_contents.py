@@ -4,7 +4,7 @@ from github import UnknownObjectException
 from github.ContentFile import ContentFile
 
 from clearml_ci.core.errors import UsageError
-from clearml_ci.github_api.session import GitHub, call_github
+from clearml_ci.github_api.session import GitHub, GitHubError, call_github
 
 LIMIT = 2**20  # bytes; GitHub sends larger files without their content
 
@@ -31,6 +31,8 @@ def _content(github: GitHub, path: str, commit: str) -> ContentFile | list[Conte
 
 
 def _text(found: ContentFile | list[ContentFile], name: str) -> str:
+    if not isinstance(found, list) and not found.type:
+        raise GitHubError(f"unexpected response from GitHub for {name}: check GITHUB_API_URL, and rerun")
     if isinstance(found, list) or found.type != "file":
         raise UsageError(f"{name} is not a file: replace it by a file")
     if found.size > LIMIT:

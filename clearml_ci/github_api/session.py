@@ -8,8 +8,9 @@ import jwt
 import requests
 from github import Auth, BadAttributeException, Github, GithubException, GithubIntegration, GithubRetry
 from github.Repository import Repository
+from urllib3 import BaseHTTPResponse
 
-from clearml_ci.core import redaction
+from clearml_ci.core import console, redaction
 from clearml_ci.github_api import refusals
 from clearml_ci.github_api.credentials import App, Credentials
 
@@ -24,6 +25,30 @@ _NO_USER = "ghs_"  # prefix of workflow and App tokens, which GitHub refuses wit
 
 # PyGithub's own default repeats POSTs as well: after a lost response it would comment twice.
 _REPEATABLE = frozenset({"GET", "HEAD", "PATCH", "DELETE"})
+
+
+_LOGGED_WAIT = 5.0  # seconds
+
+
+_LONGEST_WAIT = 60.0  # seconds for which a request waits because GitHub's Retry-After asks for it
+
+
+# Raised by PyGithub while it reads a response that is cut, or no JSON: the page of a proxy.
+_UNREADABLE = (AssertionError, AttributeError, BadAttributeException, KeyError, TypeError, ValueError)
+
+
+class _Retry(GithubRetry):
+    """Caps Retry-After, which `max_rate_limit_wait` does not, and logs each longer wait."""
+
+    def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
+        requested = super().get_retry_after(response)
+        return requested and min(requested, _LONGEST_WAIT)
+
+    def sleep(self, response: BaseHTTPResponse | None = None) -> None:
+        wait = (response and self.get_retry_after(response)) or self.get_backoff_time()
+        if wait > _LOGGED_WAIT:
+            console.log(f"GitHub is busy or limits requests: the next one is sent after {wait:.0f} s")
+        super().sleep(response)
 
 
 class GitHubError(Exception):
@@ -70,7 +95,7 @@ def _options(api_url: str) -> dict[str, Any]:
         "base_url": api_url.rstrip("/"),
         "timeout": 15,
         "per_page": 100,
-        "retry": GithubRetry(total=2, backoff_factor=0.5, max_rate_limit_wait=60, allowed_methods=_REPEATABLE),
+        "retry": _Retry(total=2, backoff_factor=0.5, max_rate_limit_wait=60, allowed_methods=_REPEATABLE),
         "seconds_between_requests": None,
         "seconds_between_writes": None,
     }
@@ -81,8 +106,8 @@ def _own_login(client: Github, token: str) -> str:
     if token.startswith(_NO_USER):
         return ""
     try:
-        return client.get_user().login
-    except GithubException:
+        return client.get_user().login or ""
+    except (GithubException, *_UNREADABLE):
         return ""
     except requests.RequestException as error:
         raise _unreachable(client.requester.base_url, error) from error
@@ -121,6 +146,10 @@ def _advised(action: str, advice: str, request: Callable[[], T]) -> T:
         return request()
     except GithubException as error:
         raise GitHubError(refusals.message(action, error, advice)) from error
+    except _UNREADABLE as error:
+        raise GitHubError(
+            f"unexpected response from GitHub for {action} ({type(error).__name__}): check GITHUB_API_URL, and rerun"
+        ) from error
 
 
 def call_github(github: GitHub, action: str, required_permission: str, request: Callable[[], T]) -> T:
@@ -133,7 +162,7 @@ def call_github(github: GitHub, action: str, required_permission: str, request: 
         return request()
     except GithubException as error:
         raise GitHubError(refusals.message(action, error, refusals.advice(error, required_permission))) from error
-    except (AssertionError, BadAttributeException) as error:  # raised by PyGithub while it reads the response
+    except _UNREADABLE as error:
         raise GitHubError(
             f"unexpected response from GitHub for {action}: {redaction.mask(str(error))}; "
             "check GITHUB_API_URL, and rerun"

@@ -1,5 +1,6 @@
 """The commit status: what branch protection requires."""
 
+from github.CommitStatus import CommitStatus
 from github.GithubObject import NotSet
 
 from clearml_ci.core import redaction
@@ -7,6 +8,17 @@ from clearml_ci.core.formatting import shorten
 from clearml_ci.github_api.session import GitHub, call_github
 
 _DESCRIPTION_LIMIT = 140  # characters, https://docs.github.com/rest/commits/statuses
+
+
+def latest(github: GitHub, *, commit: str, name: str) -> tuple[str, str] | None:
+    """State and link of the commit status of this name; None if there is none. Raises GitHubError."""
+    found = call_github(
+        github,
+        f"the commit statuses of {commit[:10]}",
+        "`statuses: read`",
+        lambda: list(github.repository.get_commit(commit).get_combined_status().statuses),
+    )
+    return next(((status.state, status.target_url or "") for status in found if status.context == name), None)
 
 
 def create(github: GitHub, *, commit: str, name: str, state: str, description: str, url: str) -> str:
@@ -18,14 +30,19 @@ def create(github: GitHub, *, commit: str, name: str, state: str, description: s
         github,
         f"the commit status of {commit[:10]}",
         "`statuses: write`",
-        lambda: (
-            github.repository.get_commit(commit)
-            .create_status(
+        lambda: _address(
+            github.repository.get_commit(commit).create_status(
                 state=state,
                 target_url=url or NotSet,
                 description=shorten(redaction.outgoing(description), _DESCRIPTION_LIMIT),
                 context=name,
             )
-            .url
         ),
     )
+
+
+def _address(status: CommitStatus) -> str:
+    """The API address of a status. Raises ValueError if the response shows none."""
+    if not status.url:
+        raise ValueError("it shows no status")
+    return status.url

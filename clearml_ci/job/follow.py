@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from clearml_ci.clearml_api import ownership, pipeline_runs, run_cancellation
+from clearml_ci.clearml_api import ownership, patience, pipeline_runs, run_cancellation, run_start
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.clearml_api.worker_queues import Queue
 from clearml_ci.core import console
@@ -43,12 +43,11 @@ class Launch:
 def run_to_verdict(clearml: ClearML, reporter: Reporter, launch: Launch, stopwatch: Stopwatch) -> int:
     """Start the run, wait for its verdict, and return the exit code; `stopwatch` runs since the job began."""
     # A signal between these lines and the `try` would leave a run, or a pending status, that no process ends.
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    run = _start(clearml, reporter, launch)
+    _hold_signals(held=True)
+    run = _start(clearml, reporter, launch, stopwatch.clock)
     try:
-        ownership.mark(clearml, run["id"], run=run["id"], purpose="run")
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        run["url"] = pipeline_runs.read(clearml, run["id"]).url
+        _hold_signals(held=False)
+        run["url"] = _take_over(clearml, run["id"], stopwatch.clock)
         console.log(f"ClearML run: {run['url']} (enqueued after {stopwatch.elapsed():.1f} s)")
         if launch.supersedes:
             _supersede(clearml, reporter, run)
@@ -65,14 +64,33 @@ def run_to_verdict(clearml: ClearML, reporter: Reporter, launch: Launch, stopwat
         )
 
 
-def _start(clearml: ClearML, reporter: Reporter, launch: Launch) -> RunDocument:
+def _hold_signals(*, held: bool) -> None:
+    """Keep the signals that end a job waiting, or let them through. Windows has no masks of signals."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK if held else signal.SIG_UNBLOCK, SIGNALS)
+
+
+def _start(clearml: ClearML, reporter: Reporter, launch: Launch, clock: Clock) -> RunDocument:
     reporter.set_status(state="pending", description="started in ClearML", url="")
     try:
-        run_id = pipeline_runs.start(clearml, template=launch.template, queue=launch.queue, arguments=launch.arguments)
+        run_id = run_start.start(
+            clearml, template=launch.template, queue=launch.queue, arguments=launch.arguments, clock=clock
+        )
     except ClearMLError as error:
         reporter.set_status(state="error", description=str(error), url="")
         raise
     return {"id": run_id, "url": ""}
+
+
+def _take_over(clearml: ClearML, run: str, clock: Clock) -> str:
+    """Mark the run as ours and as followed by this job; the address of its page."""
+
+    def taken_over() -> str:
+        run_start.acknowledge(clearml, run)
+        ownership.mark(clearml, run, run=run, purpose="run")
+        return pipeline_runs.read(clearml, run).url
+
+    return patience.result(clock, taken_over, report=console.log)
 
 
 def _supersede(clearml: ClearML, reporter: Reporter, run: RunDocument) -> None:
@@ -125,13 +143,29 @@ def _cancel(clearml: ClearML, reporter: Reporter, run: RunDocument, reason: str,
     """Stop the run. GitHub kills a cancelled job after about 10 s: publish first, then wait for the end."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+    status_reason = f"ClearML CI: {reason}"
     try:
-        run_cancellation.request_stop(clearml, run["id"], reason=f"ClearML CI: {reason}")
-        exit_code = _conclude_unreported(reporter, run, f"{reason}; the run was stopped")
-        run_cancellation.stop(clearml, run["id"], reason=f"ClearML CI: {reason}", clock=clock)
+        run_cancellation.give_up(clearml, run["id"], reason=status_reason)
+        ending = f"{reason}; the run was stopped"
     except ClearMLError as error:
-        exit_code = _conclude_unreported(reporter, run, f"{reason}; the run may still be there: {error}")
+        ending = f"{reason}; the run may still be there: {error}"
+    exit_code = _conclude_unreported(reporter, run, ending)
+    _stop_patiently(clearml, run, status_reason, clock)
+    reporter.set_status(state="error", description=ending, url=run["url"])  # its report may have come in between
     return exit_code
+
+
+def _stop_patiently(clearml: ClearML, run: RunDocument, reason: str, clock: Clock) -> None:
+    """Stop the run, also if the server is unreachable for a while: no other process ends it."""
+
+    def stopped() -> None:
+        run_cancellation.give_up(clearml, run["id"], reason=reason)
+        run_cancellation.stop(clearml, run["id"], reason=reason, clock=clock)
+
+    try:
+        patience.result(clock, stopped, report=console.log)
+    except ClearMLError as error:
+        workflow_output.warn(f"the run {run['id']} could not be stopped: {error}; abort it in ClearML")
 
 
 def _conclude_unreported(reporter: Reporter, run: RunDocument, reason: str) -> int:

@@ -94,10 +94,10 @@ def from_environment(
     )
 
 
-def for_rollback(environ: Mapping[str, str], last: Check) -> Settings:
-    """Settings of a run that undoes a promotion, whose check was `last`.
+def for_rollback(environ: Mapping[str, str], last: Check, *, undoes: str) -> Settings:
+    """Settings of a run that undoes the promotion by the run `undoes`, whose check was `last`.
 
-    Any user of the ClearML server can edit what that run recorded, so the job's token goes to the address of the job.
+    Any user of the ClearML server can edit what that run recorded, so the job's token goes to the GitHub of the job.
     """
     home = replace(last.pull_request, repository=github_repository(environ), github_api=events.api_url(environ))
     undone = replace(last, action="rollback", waited_for=True, pull_request=home)
@@ -107,7 +107,12 @@ def for_rollback(environ: Mapping[str, str], last: Check) -> Settings:
         check=undone,
         queues=names,
         remote_run=None,
-        arguments={**undone.to_arguments(), "_origin": secrets.token_hex(16), "_steps_queue": names.steps},
+        arguments={
+            **undone.to_arguments(),
+            "_origin": secrets.token_hex(16),
+            "_steps_queue": names.steps,
+            promotion_mode.UNDOES: undoes,
+        },
         pipeline_project=f"{pipeline_project(environ)}/{github_repository(environ)}",
         deadline=deadline(environ),
         **agents_code(environ),

@@ -140,8 +140,8 @@ def rollback(environ: Mapping[str, str], stopwatch: Stopwatch) -> int:
         of = f"{repository} and the name '{name}'" if name else repository
         raise UsageError(f"no promotion is recorded for {of}: there is nothing to roll back")
     last_check = check_parameters.from_arguments(pipeline_runs.read(clearml, last.run).arguments)
-    promotions.to_undo(clearml, project, last_check)  # what it would refuse is refused before a start
-    return run(job_settings.for_rollback(environ, last_check), environ, stopwatch)
+    undo = promotions.to_undo(clearml, project, last_check)  # what it would refuse is refused before a start
+    return run(job_settings.for_rollback(environ, last_check, undoes=undo.move.run), environ, stopwatch)
 
 
 def register(environ: Mapping[str, str]) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from clearml_ci.clearml_api import pipeline_runs, run_results
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.run_results import Step
-from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.clearml_api.session import PATIENCE, ClearML, ClearMLError
 from clearml_ci.clearml_api.task_status import ENDED
 from clearml_ci.core import poll
 from clearml_ci.core.poll import Clock, Pace, TimedOutError
@@ -14,12 +14,6 @@ PACE = Pace(0.5, later=3.0, after=30)
 
 
 DEQUEUED = "created"  # the status of a started run that a user took off its queue
-
-
-PATIENCE = 20  # seconds that the server may not answer
-
-
-REMINDER = 15  # seconds without a change after which a line names what the job waits for
 
 
 class DeadlineError(Exception):
@@ -40,7 +34,7 @@ def until_ended(
         progress.update({"run": run.status, **{step.name: step.status for step in steps.values()}})
         return (run, steps) if run.status in ENDED or run.status == DEQUEUED else None
 
-    look = poll.tolerant(clock, ended, error=ClearMLError, patience=PATIENCE)
+    look = poll.tolerant(clock, ended, error=ClearMLError, patience=PATIENCE, report=report)
     try:
         return poll.until(clock, look, pace=PACE, timeout=timeout)
     except TimedOutError as error:
@@ -48,7 +42,7 @@ def until_ended(
 
 
 class _Progress:
-    """Reports each new status, and after REMINDER seconds without one what the job waits for."""
+    """Reports each new status, and after poll.REMINDER seconds without one what the job waits for."""
 
     def __init__(self, clock: Clock, report: Callable[[str], None]) -> None:
         self._clock, self._report = clock, report
@@ -65,7 +59,7 @@ class _Progress:
         self._statuses = statuses
         for name, status in changed.items():
             self._report(f"{name}: {status}")
-        if not changed and self._unchanged.elapsed() > REMINDER:
+        if not changed and self._unchanged.elapsed() > poll.REMINDER:
             self._report(f"still waiting: {self.summary}")
         elif not changed:
             return

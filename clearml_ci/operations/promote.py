@@ -165,15 +165,21 @@ def last_undoable(clearml: ClearML, moves: Sequence[Move]) -> Move | None:
     return promotion.last_undoable_promotion(moves, carrying=promotion_ledger.still_tagged(clearml, begun))
 
 
-def to_undo(clearml: ClearML, pipelines: str, check: Check) -> Undo:
+def to_undo(clearml: ClearML, pipelines: str, check: Check, *, named: str = "") -> Undo:
     """The move that a rollback takes back: `pipelines` is the ClearML project of one of the repository's pipelines.
 
-    Raises UsageError if there was no baseline before, if it is gone, and if the tag was moved by hand since.
+    `named` is the run whose move it has to be. Raises UsageError if the last move is another one, if there was no
+    baseline before, if it is gone, and if the tag was moved by hand since.
     """
     project = project_lookup.existing_id(clearml, check.project) if check.project else ""
     move = last_undoable(clearml, _moves(clearml, pipelines, check, project))
     if move is None:
         raise UsageError(f"no promotion of the tag '{check.best_tag}' is recorded: there is nothing to roll back")
+    if named not in ("", move.run):
+        raise UsageError(
+            f"nothing was rolled back: the promotion to undo is that of run {named}, and the last one is that of run "
+            f"{move.run}; run `rollback` again"
+        )
     target = _previous(clearml, move)
     tagged = [task.id for task, _ in compare.tagged_tasks(clearml, check, move.project_id)]
     if tagged and not {move.to, target.id} & {*tagged}:
@@ -189,11 +195,14 @@ def rollback(services: Services, run: Run, check: Check) -> PromoteResult:
 
     What is recorded and reported is about the pull request of that promotion, whatever run this one was started from.
     """
-    undo = to_undo(services.clearml, run.project, check)
+    named = run.arguments.get(promotion_mode.UNDOES, "").strip()
+    if earlier := _rollback_of(services.clearml, run, named):
+        context = _Context(services, run, _check_of(check, earlier))
+        reason = f"{STAYS}: {earlier.reason} already, by run {earlier.run}"
+        return _result(context, task_records.read(services.clearml, earlier.to), _NOT_JUDGED, Outcome.PASSED, reason)
+    undo = to_undo(services.clearml, run.project, check, named=named)
     undone, target = undo.move, undo.target
-    pull = replace(check.pull_request, number=undone.pull_request)
-    check = replace(check, pull_request=pull, commit=undone.commit, merge_commit=undone.merge_commit)
-    context = _Context(services, run, check)
+    context = _Context(services, run, _check_of(check, undone))
     reason = f"the promotion of pull request #{undone.pull_request} was undone"
     move = _entry(context, to=target, previous=[undone.to], reason=reason, undoes=undone.run)
     winner, untagged = _transfer(context, move, undo.tagged)
@@ -204,6 +213,18 @@ def rollback(services: Services, run: Run, check: Check) -> PromoteResult:
         f"nothing was rolled back: the task {winner} became the baseline concurrently; look at it, and run this again"
     )
     return _result(context, target, _NOT_JUDGED, Outcome.ERROR, lost)
+
+
+def _check_of(check: Check, move: Move) -> Check:
+    """The check with the pull request that a move is about."""
+    pull = replace(check.pull_request, number=move.pull_request)
+    return replace(check, pull_request=pull, commit=move.commit, merge_commit=move.merge_commit)
+
+
+def _rollback_of(clearml: ClearML, run: Run, named: str) -> Move | None:
+    """The move that undid that of the run `named`: a rollback that was started twice undoes no other."""
+    moves = promotion_ledger.moves(clearml, run.project) if named else []
+    return next((move for move in moves if (move.undoes, move.state) == (named, promotion.MOVED)), None)
 
 
 def _previous(clearml: ClearML, undone: Move) -> RecordedTask:

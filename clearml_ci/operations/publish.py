@@ -87,6 +87,14 @@ def merge_mismatch(pull: PullRequestState, check: Check) -> str:
     return ""
 
 
+def is_given_up(github: GitHub, check: Check, url: str) -> bool:
+    """True if the commit's status is an error that links to the run at `url`: its job has given it up."""
+    if not check.has_status:
+        return False
+    found, _ = _attempt(lambda: statuses.latest(github, commit=check.status_commit, name=check.check_name), None)
+    return found == ("error", url)
+
+
 def check_run(
     github: GitHub,
     check: Check,

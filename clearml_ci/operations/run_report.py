@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from clearml_ci.clearml_api import project_lookup, run_results
+from clearml_ci.clearml_api import pipeline_runs, project_lookup, run_results
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.documents import AuditVerdict, VerdictDocument
@@ -80,11 +80,24 @@ def finish(
     withheld: str,
     error: str,
 ) -> ReportResult:
-    """Store the verdict on the run, and post it. An `error` in the parameters is the step's fault as well."""
+    """Store the verdict on the run, and post it. An `error` in the parameters is the step's fault as well.
+
+    A run that was superseded, or whose job has published an error, posts nothing.
+    """
     run_results.publish_verdict(clearml, run.id, document)
+    withheld = withheld or _unwanted(clearml, run, check, github)
     posted = post(None if withheld else github, check, document, body, withheld=withheld)
     result: ReportResult = {"verdict": document, "markdown": body, **posted}
     return {**result, "fault": error} if error else result
+
+
+def _unwanted(clearml: ClearML, run: Run, check: Check, github: GitHub | None) -> str:
+    """Reason why the run must post nothing, or "". A job that cannot reach ClearML sets only its error status."""
+    if reason := pipeline_runs.read(clearml, run.id).unwanted:
+        return reason
+    if github and check.waited_for and publish.is_given_up(github, check, run.url):
+        return "the job that started this run has ended with an error"
+    return ""
 
 
 def post(github: GitHub | None, check: Check, document: VerdictDocument, body: str, *, withheld: str) -> Posted:

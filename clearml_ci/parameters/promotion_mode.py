@@ -11,6 +11,9 @@ BETTER, PASSING, ON_PASS = MODES = ("better", "passing", "on-pass")
 ACTIONS = PROMOTE, ROLLBACK = ("promote", "rollback")
 
 
+UNDOES = "_undoes"  # a hidden parameter of a rollback: the run whose move it undoes
+
+
 def plan(arguments: Mapping[str, str]) -> dict[str, list[str]]:  # noqa: ARG001  every run has the same two steps
     """The steps of the pipeline `promote`, each with those that it waits for."""
     return {"promote": [], "report": ["promote"]}

@@ -1,7 +1,10 @@
-"""Servers that stand between the product and the local GitHub, or in its place."""
+"""Servers that stand between the product and the local GitHub or a ClearML server, or in their place."""
 
+import socket
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import requests
 from flask import Flask, Response, request
@@ -55,3 +58,44 @@ def _carried(address: str) -> Response:
     )
     kept = {name: answer.headers[name] for name in ("Link",) if name in answer.headers}
     return Response(answer.content, answer.status_code, kept, content_type=answer.headers.get("Content-Type"))
+
+
+@dataclass
+class Losses:
+    """What happens to requests of a ClearML server, by endpoint: each kind of harm is done once, in this order.
+
+    `lost`: the work is done, and the connection ends without an answer; `cut`: it ends within the answer; `refused`: a
+    500 before the work; `503`, `502`: that status after the work; `html`: a page of a proxy after it; `slow`: the
+    client's time is over when the work begins.
+    """
+
+    harms: dict[str, list[str]] = field(default_factory=dict)
+    sent: list[str] = field(default_factory=list)
+    slow: float = 0.0
+
+    def proxy(self, target: str) -> served:
+        """A proxy to the server at this address that does the harm."""
+        app = Flask("losses")
+
+        @app.route("/<path:path>", methods=["GET", "POST"])
+        def carry(path: str) -> Response:
+            endpoint = path.rpartition("/")[2]
+            self.sent.append(endpoint)
+            harm = (self.harms.get(endpoint) or [""]).pop(0)
+            return self._harmed(harm, f"{target}/{path}")
+
+        return served(app)
+
+    def _harmed(self, harm: str, address: str) -> Response:
+        if harm == "refused":
+            return Response('{"meta": {"result_msg": "General data error"}}', 500, content_type="application/json")
+        if harm == "slow":
+            time.sleep(self.slow)
+        answer = _carried(address)
+        if harm in ("lost", "slow"):
+            request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+        if harm == "cut":
+            return Response(iter([answer.data[:-9]]), 200, {"Content-Length": str(len(answer.data))})
+        if harm in ("502", "503"):
+            return Response("<html>Bad Gateway</html>", int(harm))
+        return Response("<html>Sign in</html>") if harm == "html" else answer

@@ -1,19 +1,28 @@
 """Connections to the local GitHub with tokens and Apps, and requests that it refuses."""
 
+import contextlib
 import socket
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import github
 import pytest
 import requests
-from flask import Flask
+from flask import Flask, Response
 from github import GithubRetry
 from github.Issue import Issue
 from github.Repository import Repository
 
+from clearml_ci.github_api import (
+    check_runs,
+    file_contents,
+    issues,
+    pull_request_comment,
+    pull_requests,
+    statuses,
+)
 from clearml_ci.github_api import session as github_session
-from clearml_ci.github_api import statuses
 from clearml_ci.github_api.credentials import App, Credentials
 from clearml_ci.github_api.session import GitHub, GitHubError
 from sandbox.servers.github_server import GitHubServer
@@ -190,3 +199,58 @@ def test_github__connection_refused__is_no_github_exception() -> None:
     client = github.Github(base_url="http://127.0.0.1:9", retry=None)
     with pytest.raises(requests.RequestException):
         client.get_repo("o/n")
+
+
+def answering(*answers: Response) -> served:
+    """A server that gives these answers in turn, and the last one again."""
+    app, left = Flask("answers"), list(answers)
+
+    @app.route("/<path:path>", methods=["GET", "POST", "PATCH", "DELETE"])
+    def respond(path: str) -> Response:  # noqa: ARG001  the signature is Flask's
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    return served(app)
+
+
+REQUESTS: dict[str, Callable[[GitHub], object]] = {
+    "set a status": lambda hub: statuses.create(hub, name="n", commit="a" * 40, state="error", description="", url=""),
+    "read a status": lambda hub: statuses.latest(hub, commit="a" * 40, name="n"),
+    "read a pull request": lambda hub: pull_requests.read(hub, 1),
+    "comment": lambda hub: pull_request_comment.upsert(
+        hub, pull_request=1, commit="a" * 40, marker="<!-- m -->", body="<!-- m -->", mode="always", failure=True
+    ),
+    "start a check run": lambda hub: check_runs.start(hub, commit="a" * 40, name="n", url="https://c"),
+    "write an issue": lambda hub: issues.upsert(hub, marker="<!-- m -->", title="t", body="<!-- m -->", open_=True),
+    "read a file": lambda hub: file_contents.read(hub, path="f", commit="a" * 40),
+}
+UNREADABLE = {"html": "<html>Sign in</html>", "cut": '{"id": 1, "node_', "null": "null", "list": "[1]", "object": "{}"}
+
+
+@pytest.mark.parametrize("body", UNREADABLE)
+@pytest.mark.parametrize("request_", REQUESTS)
+def test_call_github__answer_that_is_not_what_was_asked_for__is_a_github_error(request_: str, body: str) -> None:
+    with answering(Response(UNREADABLE[body], 200, content_type="text/html")) as address:
+        hub = github_session.connect(api_url=address, token=TOKEN, repository=FULL_NAME)
+        with contextlib.suppress(GitHubError):
+            assert not REQUESTS[request_](hub)
+
+
+def test_set_status__page_of_a_proxy__is_no_status() -> None:
+    with answering(Response(UNREADABLE["html"], 201, content_type="text/html")) as address:
+        hub = github_session.connect(api_url=address, token=TOKEN, repository=FULL_NAME)
+        with pytest.raises(GitHubError, match="unexpected response from GitHub for the commit status of aaaaaaaaaa"):
+            REQUESTS["set a status"](hub)
+
+
+def test_retry_after__longer_than_a_minute__is_cut_and_logged(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sleeps: list[float] = []
+    monkeypatch.setattr("urllib3.util.retry.time.sleep", sleeps.append)
+    limited = Response('{"message": "You have exceeded a secondary rate limit"}', 403, {"Retry-After": "200"})
+    found = Response('{"state": "success", "statuses": []}', 200, content_type="application/json")
+    with answering(limited, found) as address:
+        hub = github_session.connect(api_url=address, token=TOKEN, repository=FULL_NAME)
+        assert statuses.latest(hub, commit="a" * 40, name="n") is None
+    assert max(sleeps) == 60
+    assert "the next one is sent after 60 s" in capsys.readouterr().out

@@ -9,6 +9,7 @@ from clearml_ci.clearml_api import (
     pipeline_templates,
     run_cancellation,
     run_results,
+    run_start,
     task_metrics,
     task_parameters,
     worker_queues,
@@ -36,7 +37,7 @@ def test_find_or_register__requested_twice__is_registered_once_and_started_as_a_
     queue = worker_queues.Queue(
         client.call("queues.create", name=f"{prefix}-none")["id"], f"{prefix}-none", frozenset()
     )
-    run = pipeline_runs.start(clearml, template=template, queue=queue, arguments={"commit": COMMIT})
+    run = run_start.start(clearml, template=template, queue=queue, arguments={"commit": COMMIT}, clock=fast_clock())
     try:
         assert run != template
         assert pipeline_runs.read(clearml, run).arguments["commit"] == COMMIT

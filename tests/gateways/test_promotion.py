@@ -18,6 +18,7 @@ from clearml_ci.core import poll
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
 from clearml_ci.core.poll import Clock
+from clearml_ci.decisions.promotion import Move
 from clearml_ci.job import start
 from clearml_ci.operations import promote as promotions
 from clearml_ci.operations.services import Services
@@ -456,6 +457,41 @@ def test_rollback__twice__goes_back_one_promotion_each(world: World) -> None:
     with pytest.raises(UsageError, match="no earlier baseline can take it back \\(there was none before\\)"):
         world.rollback()
     assert world.tagged() == [tasks[0]]
+
+
+def named(world: World, move: Move) -> pipeline_runs.Run:
+    """A rollback that a job has started for this move."""
+    run = world.run(replace(CHECK, action="rollback", project=world.project.name))
+    item = {"section": "Args", "name": "_undoes", "value": move.run}
+    world.client.call("tasks.edit_hyper_params", task=run.id, hyperparams=[item])
+    return pipeline_runs.read(world.clearml, run.id)
+
+
+def test_rollback__started_twice_for_one_move__undoes_no_other(world: World) -> None:
+    tasks = [world.trained(accuracy, commit=commit * 40) for accuracy, commit in ((0.7, "1"), (0.8, "2"), (0.9, "3"))]
+    for task in tasks:
+        world.move(task)
+    (last, *_) = promotion_ledger.moves(world.clearml, world.run().project)
+    runs = [named(world, last), named(world, last)]
+    results = [promote_step.promote(_services(world.clearml), run) for run in [*runs, runs[0]]]
+    assert [(result["outcome"], result["promotion"]["moved"]) for result in results] == [
+        *(("passed", True), ("passed", False), ("passed", False)),
+    ]
+    assert f"was undone already, by run {runs[0].id}" in results[1]["reason"]
+    assert results[1]["promotion"]["pull_request"] == last.pull_request
+    assert world.tagged() == [tasks[1]]
+
+
+def test_rollback__promotion_since_it_was_requested__is_refused(world: World) -> None:
+    tasks = [world.trained(accuracy, commit=commit * 40) for accuracy, commit in ((0.7, "1"), (0.8, "2"), (0.9, "3"))]
+    world.move(tasks[0])
+    world.move(tasks[1])
+    (last, *_) = promotion_ledger.moves(world.clearml, world.run().project)
+    rollback = named(world, last)
+    world.move(tasks[2])
+    with pytest.raises(UsageError, match=f"the promotion to undo is that of run {last.run}, and the last one is"):
+        promote_step.promote(_services(world.clearml), rollback)
+    assert world.tagged() == [tasks[2]]
 
 
 def test_rollback__of_a_merge__is_not_taken_back_by_a_repeated_promotion(world: World) -> None:

@@ -86,7 +86,7 @@ def test_supersede__check_of_another_name__goes_on(clearml: ClearML, client: Cli
     assert [whole(client, task)["status"] for task in (letters, newer)] == ["in_progress", "in_progress"]
 
 
-def test_end_superseded__controller_whose_stop_request_was_erased__ends_itself_and_its_children(
+def test_end_unwanted__controller_whose_stop_request_was_erased__ends_itself_and_its_children(
     clearml: ClearML, client: Client, project: Project
 ) -> None:
     """`Task.init` sends `tasks.started`, which erases the `stopping` of an agent's task that is about to stop."""
@@ -97,9 +97,9 @@ def test_end_superseded__controller_whose_stop_request_was_erased__ends_itself_a
     run_cancellation.supersede(clearml, mine)
     for task in (older, step):
         client.call("tasks.started", task=task, force=True)
-    assert run_cancellation.end_superseded(clearml, older)
+    assert run_cancellation.end_unwanted(clearml, older)
     assert [whole(client, task)["status"] for task in (older, step)] == ["stopped", "stopped"]
-    assert not run_cancellation.end_superseded(clearml, mine)
+    assert not run_cancellation.end_unwanted(clearml, mine)
     assert whole(client, mine)["status"] == "in_progress"
 
 

@@ -14,6 +14,7 @@ from clearml_ci.clearml_api import (
     run_cancellation,
     task_cancellation,
     task_launch,
+    task_queue,
 )
 from clearml_ci.clearml_api.launch_draft import Code
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
@@ -102,7 +103,7 @@ def test_end__probe_that_has_not_ended__is_stopped_and_archived(
     clearml: ClearML, client: Client, project: Project, run: str, queue: str, status: str
 ) -> None:
     created = launch_draft.create(clearml, launch(project), CODE, run=run)
-    launch_draft.enqueue(clearml, created, queue=queue)
+    task_queue.enqueue(clearml, created, queue=queue)
     if status == "in_progress":
         client.call("queues.get_next_task", queue=queue)
         client.call("tasks.started", task=created)
@@ -118,7 +119,7 @@ def test_end__agent_that_died__is_marked_as_stopped(
 ) -> None:
     """`tasks.stop` alone asks the worker, which does not answer any more."""
     created = launch_draft.create(clearml, launch(project), CODE, run=run)
-    launch_draft.enqueue(clearml, created, queue=queue)
+    task_queue.enqueue(clearml, created, queue=queue)
     client.call("queues.get_next_task", queue=queue)
     client.call("tasks.started", task=created)
     client.call("workers.register", worker=f"{prefix}:gone", queues=[])

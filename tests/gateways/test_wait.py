@@ -75,14 +75,19 @@ def test_until_ended__run_that_was_taken_off_its_queue__has_ended(
     assert ended.status == "created"
 
 
-@pytest.mark.parametrize(("requests", "goes_on"), [(40, True), (43, False)])
-def test_until_ended__server_that_does_not_answer__is_waited_for_as_long_as_it_may_restart(
+@pytest.mark.parametrize(("requests", "goes_on"), [(90, True), (10_000, False)], ids=["a-restart", "for-good"])
+def test_until_ended__server_that_does_not_answer__is_waited_for_with_a_line_while_it_lasts(
     clearml: ClearML, client: Client, run: str, requests: int, goes_on: bool
 ) -> None:
     client.call("tasks.completed", task=run)
-    silent = Unreachable(clearml.session, refused=requests)
+    silent, reports = Unreachable(clearml.session, refused=requests), list[str]()
     if goes_on:
-        assert wait.until_ended(silent, run, clock=fast_clock(), timeout=60, report=print)[0].status == "completed"
+        ended, _ = wait.until_ended(silent, run, clock=fast_clock(), timeout=600, report=reports.append)
+        assert (ended.status, reports[-1]) == ("completed", "run: completed")
     else:
         with pytest.raises(ClearMLError, match="no answer"):
-            wait.until_ended(silent, run, clock=fast_clock(), timeout=60, report=print)
+            wait.until_ended(silent, run, clock=fast_clock(), timeout=600, report=reports.append)
+    waits = [int(line.split()[5]) for line in reports if line.startswith("waiting for an answer for ")]
+    assert waits[0] <= 16
+    assert max(waits) > (100 if goes_on else 160)
+    assert reports[0].endswith(" s, at most 180 s: tasks.get_all_ex: no answer")

@@ -158,7 +158,9 @@ def test_for_rollback__edited_record__sends_the_token_only_to_the_jobs_own_githu
     check = settings.from_environment(environ).check
     edited = replace(check.pull_request, github_api="https://elsewhere.example", repository="other/name")
     job = environ | {"GITHUB_REPOSITORY": "owner/name", "GITHUB_API_URL": "https://github.example/api/v3"}
-    pull = settings.for_rollback(job, replace(check, pull_request=edited)).check.pull_request
+    rollback = settings.for_rollback(job, replace(check, pull_request=edited), undoes="the run")
+    pull = rollback.check.pull_request
+    assert rollback.arguments["_undoes"] == "the run"
     assert (pull.github_api, pull.repository, pull.number) == ("https://github.example/api/v3", "owner/name", 7)
 
 

@@ -1,0 +1,65 @@
+"""Create and enqueue the task of a step: the SDK gives up after one refusal, and then waits for the step forever."""
+
+from typing import Any
+
+from clearml import Task
+from clearml.automation.job import ClearmlJob
+
+from clearml_ci.clearml_api import ownership, patience, run_results, task_queue, worker_queues
+from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.core import console
+from clearml_ci.core.poll import Clock
+
+
+def create(clearml: ClearML, controller: Task, *, project: str, step: str, clock: Clock) -> Task:
+    """A step's task: its script at the controller's own repository and commit."""
+    script = controller.data.script
+
+    def created() -> Task:
+        try:
+            return Task.create(
+                project_name=project,
+                task_name=step,
+                task_type=Task.TaskTypes.data_processing,
+                repo=script.repository,
+                commit=script.version_num,
+                script=f"steps/{step}.py",
+                working_directory=".",
+                add_task_init_call=False,  # the default leaves a diff on the task for ever
+            )
+        except Exception as error:  # the SDK raises whatever its layers raise
+            raise ClearMLError(f"the task of the step {step} could not be created: {error}") from error
+
+    task = patience.result(clock, created, report=console.log)
+    marked = lambda: ownership.mark(clearml, task.id, run=controller.id, purpose="step")  # noqa: E731
+    patience.result(clock, marked, report=console.log)
+    return task
+
+
+def enqueue(clearml: ClearML, task: str, *, queue: str, clock: Clock) -> None:
+    """Enqueue a step's task on the queue of this name. A refusal for good is the step's fault, which the report names.
+
+    Raises ClearMLError if the fault cannot be stored.
+    """
+
+    def enqueued() -> None:
+        task_queue.enqueue(clearml, task, queue=worker_queues.id_of(clearml, queue))
+
+    try:
+        patience.result(clock, enqueued, report=console.log)
+    except ClearMLError as error:
+        fault = f"the step could not be enqueued on the queue '{queue}': {error}"
+        console.log(fault)
+        run_results.store(clearml, task, {"fault": fault})
+        clearml.call("tasks.failed", task=task, status_reason=f"ClearML CI: {fault}", force=True)
+
+
+def job_class(clearml: ClearML, clock: Clock) -> type[Any]:
+    """The class of the jobs by which `PipelineController` launches its steps, as `_clearml_job_class` of it."""
+
+    class _Job(ClearmlJob):  # type: ignore[misc]  # the SDK has no types
+        def launch(self, queue_name: str | None = None) -> bool:
+            enqueue(clearml, self.task.id, queue=queue_name or "", clock=clock)
+            return True
+
+    return _Job

@@ -1,0 +1,84 @@
+"""Start a pipeline run exactly once, also if the answer to the request is lost.
+
+Each request carries a key of its own in the run's `Args`, by which the run is found if no answer comes. The job then
+writes the key on the run as well. A server can carry out a request after its job has given it up: that run lacks the
+job's key, and its controller ends it.
+"""
+
+import secrets
+from collections.abc import Mapping
+
+from clearml_ci.clearml_api import pipeline_runs, task_fields, task_parameters, task_queue, task_status
+from clearml_ci.clearml_api.pipeline_runs import START_ARGUMENT, START_FIELDS, START_PROPERTY
+from clearml_ci.clearml_api.session import PATIENCE, ClearML, ClearMLError, LostAnswerError
+from clearml_ci.clearml_api.worker_queues import Queue
+from clearml_ci.core import poll
+from clearml_ci.core.poll import Clock, Pace, TimedOutError
+
+_LATE = 15  # seconds that a server may take to carry out a request whose answer was lost
+
+
+def start(clearml: ClearML, *, template: str, queue: Queue, arguments: Mapping[str, str], clock: Clock) -> str:
+    """The id of a new, enqueued run of the template: the same request as the web UI's New run. Raises ClearMLError.
+
+    The caller acknowledges the run, without which it ends itself.
+    """
+    try:
+        return _start(clearml, template, queue, arguments, clock)
+    except LostAnswerError:
+        return _start(clearml, template, queue, arguments, clock)
+
+
+def _start(clearml: ClearML, template: str, queue: Queue, arguments: Mapping[str, str], clock: Clock) -> str:
+    key = secrets.token_hex(16)
+    given = {**arguments, START_ARGUMENT: key}
+    try:
+        answer = clearml.call(
+            "pipelines.start_pipeline",
+            task=template,
+            queue=queue.id,
+            args=[{"name": name, "value": value} for name, value in given.items()],
+            verify_watched_queue=True,
+        )
+        run, enqueued = str(answer["pipeline"]), answer.get("enqueued")
+    except LostAnswerError:
+        run, enqueued = _of_request(clearml, template, key, clock), False
+        if not run:
+            raise
+    if not enqueued and task_status.read(clearml, run) == "created":
+        task_queue.enqueue(clearml, run, queue=queue.id)
+    return run
+
+
+def _of_request(clearml: ClearML, template: str, key: str, clock: Clock) -> str:
+    """The run that the request with this key started; "" if there is none after a while."""
+    began = poll.started(clock)
+
+    def found() -> str | None:
+        project = task_fields.read(clearml, template, ["project.id"])["project"]["id"]
+        runs = pipeline_runs.newest(clearml, project, ["hyperparams.Args"])
+        ids = (run["id"] for run in runs if task_parameters.values(run, "Args").get(START_ARGUMENT) == key)
+        return next(ids, "" if began.elapsed() > _LATE else None)
+
+    return poll.until(
+        clock, poll.tolerant(clock, found, error=ClearMLError, patience=PATIENCE), pace=Pace(0.5, later=2, after=3)
+    )
+
+
+def acknowledge(clearml: ClearML, run: str) -> None:
+    """Write on a run that the process which started it knows it. Idempotent. Raises ClearMLError."""
+    key = task_parameters.argument(clearml, run, START_ARGUMENT)
+    task_parameters.set_properties(clearml, run, {START_PROPERTY: key})
+
+
+def is_followed(clearml: ClearML, run: str, *, clock: Clock) -> bool:
+    """False if a job's request started this run, and the job does not learn of it. Raises ClearMLError."""
+
+    def known() -> bool | None:
+        return pipeline_runs.is_known_to_its_job(task_fields.read(clearml, run, START_FIELDS)) or None
+
+    look = poll.tolerant(clock, known, error=ClearMLError, patience=PATIENCE)
+    try:
+        return poll.until(clock, look, pace=Pace(1), timeout=PATIENCE)
+    except TimedOutError:
+        return False

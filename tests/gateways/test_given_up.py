@@ -1,0 +1,157 @@
+"""A run whose job has ended with an error: it is marked and stopped, and posts nothing on GitHub any more."""
+
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clearml_ci.agent import step
+from clearml_ci.clearml_api import pipeline_runs, run_cancellation
+from clearml_ci.clearml_api.pipeline_runs import Run
+from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.clearml_api.worker_queues import Queue
+from clearml_ci.core import poll
+from clearml_ci.job import follow
+from clearml_ci.job.follow import Launch
+from clearml_ci.job.reporter import Reporter
+from clearml_ci.parameters.check import Check
+from clearml_ci.parameters.pull_request import PullRequest
+from sandbox.runtime.clearml_access import Client
+from sandbox.testing.hub import FULL_NAME, JOB, proposed
+from tests.clock import fast_clock
+from tests.gateways import services
+from tests.gateways.conftest import Project
+from tests.gateways.test_rerun import World
+
+
+@pytest.fixture
+def restored_signals() -> Iterator[None]:
+    """A job that gives up ignores the signals of its process."""
+    before = {number: signal.getsignal(number) for number in follow.SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def hub_world(
+    tmp_path: Path, clearml: ClearML, client: Client, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
+    hub = proposed(tmp_path)
+    project = client.call("projects.create", name=f"{prefix}/{FULL_NAME}/.pipelines/pr_check")["id"]
+    monkeypatch.setenv("GITHUB_API_URL", hub.server.api_url)
+    monkeypatch.setenv("GITHUB_TOKEN", hub.server.token("workflow", repository=FULL_NAME, permissions=JOB))
+    yield World(client, clearml, hub, project)
+    hub.server.stop()
+
+
+def posted(world: World, run: Run) -> tuple[list[str], list[str]]:
+    """The comments, and the states of the status, after the run's report."""
+    world.report(run)
+    return world.comments(), [state for state, _ in world.statuses()]
+
+
+def test_report__run_that_its_job_gave_up__posts_nothing(hub_world: World) -> None:
+    run = hub_world.run(hub_world.check.to_arguments())
+    run_cancellation.give_up(hub_world.clearml, run.id, reason="cancelled")
+    assert posted(hub_world, run) == ([], [])
+
+
+def test_report__job_that_reached_only_github__posts_nothing(hub_world: World) -> None:
+    run = hub_world.run(hub_world.check.to_arguments())
+    commit = hub_world.hub.repository.get_commit(hub_world.check.commit)
+    commit.create_status("error", target_url=run.url, description="no answer", context=hub_world.check.check_name)
+    assert posted(hub_world, run) == ([], ["error"])
+
+
+def test_report__clone_of_a_run_that_was_given_up__posts(hub_world: World) -> None:
+    """New run copies the mark, which names another run."""
+    given_up = hub_world.run(hub_world.check.to_arguments())
+    run_cancellation.give_up(hub_world.clearml, given_up.id, reason="cancelled")
+    clone = hub_world.client.call("tasks.clone", task=given_up.id)["id"]
+    hub_world.client.call("tasks.started", task=clone)
+    comments, states = posted(hub_world, pipeline_runs.read(hub_world.clearml, clone))
+    assert (len(comments), states) == (1, ["failure"])
+
+
+CHECK = Check("c" * 40, PullRequest(FULL_NAME, 7, (), "http://none"), "", "", (), "Best")
+
+
+@pytest.fixture
+def launch(client: Client, project: Project, prefix: str) -> Iterator[Launch]:
+    """The start of a run whose time is over immediately."""
+    queue = client.call("queues.create", name=f"{prefix}-queue")["id"]
+    template = project.task(end=None, name="pr_check", type="controller")
+    arguments = {"_origin": "n", "_context": "{}"}
+    yield Launch(template, Queue(queue, "queue", frozenset()), arguments, deadline=0, supersedes=False)
+    client.call("queues.delete", queue=queue, force=True)
+
+
+def started(client: Client, launch: Launch) -> list[dict[str, Any]]:
+    """The runs of the launch's template."""
+    (template,) = client.call("tasks.get_all", id=[launch.template], only_fields=["id", "project"])["tasks"]
+    found = client.call("tasks.get_all", project=[template["project"]], order_by=["created"])["tasks"]
+    return [task for task in found if task["id"] != launch.template]
+
+
+def follow_to_its_end(clearml: ClearML, launch: Launch) -> int:
+    return follow.run_to_verdict(clearml, Reporter(None, CHECK), launch, poll.started(fast_clock()))
+
+
+def result_of_its_next_step(clearml: ClearML, run: str) -> Any:
+    """The result of a step that an agent starts after that."""
+    own = replace(services.of_agent(clearml), own_task="a step")
+    return step.result_of(lambda _, __: {"fault": "it ran"}, own, run)
+
+
+@pytest.mark.usefixtures("restored_signals")
+def test_run_to_verdict__no_verdict_in_time__gives_the_run_up(clearml: ClearML, client: Client, launch: Launch) -> None:
+    assert follow_to_its_end(clearml, launch) == 4
+    (run,) = started(client, launch)
+    assert run["status"] in ("stopped", "created")
+    assert "the job that started it has ended with an error" in pipeline_runs.read(clearml, run["id"]).unwanted
+    client.call("tasks.enqueue", task=run["id"], queue=launch.queue.id)
+    client.call("tasks.started", task=run["id"])
+    assert "it ran" not in result_of_its_next_step(clearml, run["id"])["fault"]
+    assert run_cancellation.end_unwanted(clearml, run["id"])
+    assert pipeline_runs.read(clearml, run["id"]).status == "stopped"
+
+
+@dataclass
+class Silent(ClearML):
+    """A session that gets no answer for a while, once a run was started."""
+
+    refused: int = 0
+    runs: int = 0
+
+    def call(self, endpoint: str, **request: Any) -> dict[str, Any]:
+        self.runs += endpoint == "pipelines.start_pipeline"
+        if self.runs and endpoint == "tasks.get_all_ex" and self.refused:
+            self.refused -= 1
+            raise ClearMLError(f"{endpoint}: no answer")
+        return super().call(endpoint, **request)
+
+
+@pytest.mark.usefixtures("restored_signals")
+@pytest.mark.parametrize("refused", [3, 80], ids=["while it starts", "for a while"])
+def test_run_to_verdict__server_that_is_silent_meanwhile__stops_the_run_when_it_answers(
+    clearml: ClearML, client: Client, launch: Launch, refused: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert follow_to_its_end(Silent(clearml.session, refused=refused), launch) == 4
+    (run,) = started(client, launch)
+    assert run["status"] in ("stopped", "created")
+    assert pipeline_runs.read(clearml, run["id"]).unwanted
+    assert "could not be stopped" not in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("restored_signals")
+def test_run_to_verdict__platform_without_signal_masks__follows_the_run(
+    clearml: ClearML, client: Client, launch: Launch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows."""
+    monkeypatch.delattr(signal, "pthread_sigmask")
+    assert follow_to_its_end(clearml, launch) == 4
+    assert len(started(client, launch)) == 1
