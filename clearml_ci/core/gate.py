@@ -107,6 +107,13 @@ def without_comparison(judged: Judgement, reason: str) -> Judgement:
     return replace(judged, outcome=Outcome.INCONCLUSIVE, reason=reason, warning="")
 
 
+def doubted(judged: Judgement, doubt: str) -> Judgement:
+    """The judgement if there is a `doubt` about the candidate's value, which may not be that of its commit."""
+    if not doubt or judged.outcome not in HOLDS:
+        return judged
+    return replace(judged, outcome=Outcome.INCONCLUSIVE, reason=doubt, warning="")
+
+
 def decide(judged: Judgements) -> tuple[Outcome, str]:
     """One outcome of many gates, and a reason that names the deciding ones. Advisory gates do not count."""
     required = [(gate, judgement) for gate, judgement in judged if gate.required]

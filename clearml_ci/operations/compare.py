@@ -38,13 +38,15 @@ def with_baseline(
     candidate: TaskDocument,
     *,
     main_task: str | None = None,
+    doubt: str = "",
     for_promotion: bool = False,
 ) -> CompareResult:
     """Compare the candidate with the tagged tasks of its project, or of the policy's.
 
     `main_task`: the id of the task that the merge base was judged by, if it was found. A candidate that carries the tag
     itself is compared with the others that do; `for_promotion`: only with those of its own project, from which a
-    promotion would take the tag. Without `github` the baseline's commit is not looked up.
+    promotion would take the tag. Without `github` the baseline's commit is not looked up. With a `doubt` about the
+    candidate's values no gate holds.
     """
     _, reported = task_records.with_metrics(clearml, [candidate["id"]], check.gates)[candidate["id"]]
     own = candidate["project_id"]
@@ -57,6 +59,7 @@ def with_baseline(
     differences = _differences(clearml, check, candidate["id"], compared)
     judged, violations = _like_for_like(check, judged, differences)
     judged = _with_names(clearml, candidate["id"], judged)
+    judged = [(gate, gates.doubted(judgement, doubt)) for gate, judgement in judged]
     outcome, reason = gates.decide(judged)
     main, of_main = _main(clearml, check, main_task)
     return {

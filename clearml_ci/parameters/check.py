@@ -196,6 +196,7 @@ def _facts(read: Any, of_commit: str) -> Facts:
         main_commits=tuple(str(one) for one in read.get("main_commits", ())),
         reusable_commits=tuple(str(one) for one in read.get("reusable_commits", ())),
         approved=read.get("approved") is True,
+        committed={str(of): str(date) for of, date in dict(read.get("committed") or {}).items()},
     )
 
 

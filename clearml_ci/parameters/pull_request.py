@@ -1,4 +1,5 @@
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,11 @@ class Facts:
     """What the job read on GitHub, for agents that cannot: all of it about the checked commit.
 
     `main_commits` are those of main where the branch left it, `reusable_commits` earlier ones whose evidence still
-    counts, and `approved` says that someone who may approved the code of a fork.
+    counts, and `approved` says that someone who may approved the code of a fork. `committed` are the dates of
+    the commits whose tasks may be evidence.
     """
 
     main_commits: tuple[str, ...] = ()
     reusable_commits: tuple[str, ...] = ()
     approved: bool = False
+    committed: Mapping[str, str] = field(default_factory=dict)
