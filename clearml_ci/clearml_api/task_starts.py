@@ -1,4 +1,4 @@
-"""Count how often the SDK started a task: nothing but the console tells a continued task from any other."""
+"""Count how often the SDK started a task: only the console distinguishes a continued task from any other."""
 
 import re
 from collections.abc import Iterator

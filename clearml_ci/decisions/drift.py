@@ -1,11 +1,10 @@
 """Drift: the default branch became worse than its baseline, or than its own earlier runs."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 from clearml_ci.core import baseline, recorded_task
-from clearml_ci.core.formatting import count
-from clearml_ci.core.gate import Gate, Judgement, Reported, Summary, doubtful_zero, judge, value_of
+from clearml_ci.core.formatting import apart, count
+from clearml_ci.core.gate import Gate, Judgement, Reported, Summary, can_be_trusted, judge, value_of
 from clearml_ci.core.outcome import Outcome
 from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.decisions.audit_findings import FINDING, NOTE, Finding, Key, Subject, Tasks, key_of, subject_of
@@ -35,8 +34,9 @@ def _drifted(gate: Gate, task: RecordedTask, reported: Reported, baselines: Mapp
     judged = judge(gate, {task.id: reported[gate]}, compared)
     if judged.outcome not in (Outcome.REGRESSED, Outcome.INCONCLUSIVE):
         return None
-    known = judged.value is not None and judged.baseline is not None
-    numbers = f" ({judged.value:.6g}, baseline {judged.baseline:.6g})" if known else ""
+    numbers = ""
+    if judged.value is not None and judged.baseline is not None:
+        numbers = " ({}, baseline {})".format(*apart(judged.value, judged.baseline))
     message = f"the newest task of the default branch, commit {task.commit[:10]}: {judged.reason}{numbers}"
     remedy = "find the merge that caused it, or train the default branch again"
     return Finding("drift", _severity(gate, judged), subject_of(task), message, remedy)
@@ -66,8 +66,8 @@ def _outside(gate: Gate, trainings: Tasks, earlier: Tasks, subject: Subject) -> 
     elif judged.absolute or judged.outcome == Outcome.INCONCLUSIVE:
         reason = judged.reason
     else:
-        runs, worst = count(len(earlier), "earlier run"), f"{judged.baseline:.6g} or better"
-        reason = f"{gate.name} is {judged.value:.6g} (median), worse than in any of {runs}: {worst}"
+        runs, (value, worst) = count(len(earlier), "earlier run"), apart(judged.value or 0.0, judged.baseline or 0.0)
+        reason = f"{gate.name} is {value} (median), worse than in any of {runs}: {worst} or better"
     message = f"the default branch, trained again {count(len(trainings), 'time')}: {reason}"
     remedy = "check what is not pinned: packages, data, hardware"
     return Finding("retrained", _severity(gate, judged), subject, message, remedy)
@@ -76,13 +76,9 @@ def _outside(gate: Gate, trainings: Tasks, earlier: Tasks, subject: Subject) -> 
 def _worst(gate: Gate, tasks: Tasks) -> dict[str, Summary]:
     """The summary with the worst value that can be trusted, by its task, or nothing."""
     known = {task.id: values[gate] for task, values in tasks}
-    sound = {task: summary for task, summary in known.items() if summary is not None and _sound(gate, summary)}
+    sound = {task: summary for task, summary in known.items() if summary is not None and can_be_trusted(gate, summary)}
     pick = min if gate.goal == "maximize" else max
     return dict([pick(sound.items(), key=lambda item: value_of(gate, item[1]))]) if sound else {}
-
-
-def _sound(gate: Gate, summary: Summary) -> bool:
-    return math.isfinite(value_of(gate, summary)) and not doubtful_zero(gate, summary)
 
 
 def _severity(gate: Gate, judged: Judgement) -> str:

@@ -1,4 +1,4 @@
-"""Whether a task was continued, so that its values may be those of an earlier commit."""
+"""Doubt about tasks that were continued: their values may be those of an earlier commit."""
 
 import contextlib
 from datetime import datetime
