@@ -8,7 +8,7 @@ from clearml_ci.core import recorded_task, repository_url
 from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.parameters.check import Check
 
-OWN_STEPS = re.compile(r"/\.pipelines/(pr_check|promote|audit)$")  # other pipelines hold real trainings
+_OWN_PURPOSES = ("run", "step", "schedule")
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,14 @@ def objection(check: Check, task: RecordedTask) -> str | None:
     """The reason why this task of the checked commit is no evidence, or None."""
     if not repository_url.is_one_of(task.repository, check.pull_request.repositories):
         return f"ran in another repository ({repository_url.without_credentials(task.repository) or 'none recorded'})"
-    if OWN_STEPS.search(task.project):
+    if task.purpose in _OWN_PURPOSES or _is_in_own_pipeline(check, task):
         return "is a step of ClearML CI itself"
     if purpose := recorded_task.PURPOSES.get(task.purpose):
         return f"was launched by a check as {purpose}"
     return recorded_task.why_unusable(task)
+
+
+def _is_in_own_pipeline(check: Check, task: RecordedTask) -> bool:
+    """True for a clone of a step, which has no mark. Pipelines of users, whatever their names, hold real trainings."""
+    own = rf"(^|/){re.escape(check.pull_request.repository)}/\.pipelines/(pr_check|promote|audit)$"
+    return bool(re.search(own, task.project, re.IGNORECASE))

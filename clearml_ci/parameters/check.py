@@ -314,8 +314,8 @@ def _threshold(text: str) -> float:
 
 
 def _number(text: str) -> int:
-    if not re.fullmatch(r"[1-9][0-9]*", text.strip()):
-        raise UsageError(f"pull_request is {text!r}: expected the number of a pull request")
+    if not re.fullmatch(r"[1-9][0-9]{0,8}", text.strip()):
+        raise UsageError(f"pull_request is {text[:60]!r}: expected the number of a pull request")
     return int(text)
 
 

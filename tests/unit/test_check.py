@@ -34,6 +34,7 @@ def test_from_arguments__no_gate__compares_nothing() -> None:
         ({"scalar_series": ""}, "set both, or neither"),
         ({"pull_request": "x"}, "pull_request is 'x'"),
         ({"pull_request": "0"}, "pull_request is '0'"),
+        ({"pull_request": "9" * 6000}, f"pull_request is '{'9' * 60}'"),
         ({"_context": "no json"}, "_context is not what ci_trigger.py writes"),
         ({"_context": '{"repositories": null}'}, "_context is not what ci_trigger.py writes"),
         ({"best_tag": "-Best"}, "best_tag is '-Best': a tag must not begin with '-'"),
