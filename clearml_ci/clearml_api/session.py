@@ -4,8 +4,11 @@ It calls the server's API directly, because the SDK's task objects cost a reques
 `Task.get_task(task_id="")` returns another user's newest task.
 """
 
+import contextlib
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import requests
@@ -37,6 +40,7 @@ class ClearML:
 
     session: Session
     requests: int = field(default=1)  # the login
+    ahead: float = field(default=0.0)  # seconds by which the server's clock is ahead of this machine's
 
     def call(self, endpoint: str, **request: Any) -> dict[str, Any]:
         """The `data` of one endpoint's answer. Raises ClearMLError with the server's own message."""
@@ -45,6 +49,7 @@ class ClearML:
         try:
             response = self.session.send_request(service, action, json=request)
             body = response.json()
+            self._read_clock(response.headers.get("Date", ""))
         except (requests.RequestException, ValueError) as error:
             raise ClearMLError(f"{endpoint}: no answer from {self.session.host} ({type(error).__name__})") from error
         if not response.ok:
@@ -52,6 +57,11 @@ class ClearML:
             raise ClearMLError(f"{endpoint}: the ClearML server refused: {message}")
         data: dict[str, Any] = body.get("data") or {}
         return data
+
+    def _read_clock(self, date: str) -> None:
+        """Compare the clocks by the date of an answer, which has whole seconds; without one they count as equal."""
+        with contextlib.suppress(ValueError):
+            self.ahead = parsedate_to_datetime(date).timestamp() - time.time()
 
     def task_url(self, task: Mapping[str, Any]) -> str:
         """The page of a task in ClearML's web UI; of a controller, its run's page among the pipelines."""
