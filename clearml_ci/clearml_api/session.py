@@ -23,6 +23,9 @@ from clearml_ci.core.errors import UsageError
 TIMEOUTS = (5.0, 15.0)  # seconds to connect, and to wait for an answer
 
 
+_SAME_CLOCK = 60.0  # seconds
+
+
 _RETRIES = {"total": 3, "connect": 2, "read": 2, "backoff_factor": 0.5, "backoff_max": 2}
 
 
@@ -59,9 +62,10 @@ class ClearML:
         return data
 
     def _read_clock(self, date: str) -> None:
-        """Compare the clocks by the date of an answer, which has whole seconds; without one they count as equal."""
+        """Compare the clocks by the date of an answer; below a minute it may be the answer's way, and rounding."""
         with contextlib.suppress(ValueError):
-            self.ahead = parsedate_to_datetime(date).timestamp() - time.time()
+            ahead = parsedate_to_datetime(date).timestamp() - time.time()
+            self.ahead = ahead if abs(ahead) >= _SAME_CLOCK else 0.0
 
     def task_url(self, task: Mapping[str, Any]) -> str:
         """The page of a task in ClearML's web UI; of a controller, its run's page among the pipelines."""

@@ -1,5 +1,6 @@
 """Drift: the default branch became worse than its baseline, or than its own earlier runs."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from clearml_ci.core import baseline, recorded_task
@@ -12,21 +13,59 @@ from clearml_ci.decisions.audit_findings import FINDING, NOTE, Finding, Key, Sub
 _EARLIER_RUNS = 20  # the spread is that of so many
 
 
+_FAILURES = 3  # so many failed trainings in a row are a finding
+
+
 def from_baselines(baselines: Tasks, recorded: Tasks, gates: Sequence[Gate]) -> list[Finding]:
     """Findings that the default branch's newest task is worse than the baseline by more than the gates allow.
 
     `recorded` are the tasks of the default branch, newest first.
     """
-    newest: dict[Key, tuple[RecordedTask, Reported]] = {}
-    for task, reported in recorded:
-        if _is_run(task):
-            newest.setdefault(key_of(task), (task, reported))
+    newest = _newest_runs(recorded)
     found = []
     for key, (task, reported) in newest.items():
         own = {other.id: values for other, values in baselines if key_of(other) == key and baseline.usable(other)}
         if own and task.id not in own:
             found += [_drifted(gate, task, reported, own) for gate in gates]
     return [finding for finding in found if finding]
+
+
+def _newest_runs(recorded: Tasks) -> dict[Key, tuple[RecordedTask, Reported]]:
+    newest: dict[Key, tuple[RecordedTask, Reported]] = {}
+    for task, reported in recorded:
+        if _is_run(task):
+            newest.setdefault(key_of(task), (task, reported))
+    return newest
+
+
+def missing_runs(baselines: Sequence[RecordedTask], recorded: Tasks) -> list[Finding]:
+    """Findings that no newer task of the default branch can be compared with these baselines, which are on it."""
+    newest = _newest_runs(recorded)
+    without = {key_of(task): task for task in baselines if baseline.usable(task) and key_of(task) not in newest}
+    message = (
+        "none of the newest commits of the default branch has a clean, successful task in its project, of its name"
+    )
+    remedy = "train the default branch from a clean commit, or merge with the check as a required status"
+    return [Finding("no_run", FINDING, subject_of(task), message, remedy) for task in without.values()]
+
+
+def failed_runs(recorded: Tasks) -> list[Finding]:
+    """Findings that the newest three trainings of the default branch failed, for each project and task name."""
+    ended: dict[Key, list[RecordedTask]] = defaultdict(list)
+    for task, _ in recorded:
+        if (
+            task.status not in recorded_task.RUNNING
+            and not task.archived
+            and task.purpose not in recorded_task.PURPOSES
+        ):
+            ended[key_of(task)].append(task)
+    message = f"the newest {_FAILURES} trainings of the default branch failed"
+    remedy = "repair the training, or the agent that runs it"
+    return [
+        Finding("failing", FINDING, subject_of(tasks[0]), message, remedy)
+        for tasks in ended.values()
+        if [task.status for task in tasks[:_FAILURES]] == ["failed"] * _FAILURES
+    ]
 
 
 def _drifted(gate: Gate, task: RecordedTask, reported: Reported, baselines: Mapping[str, Reported]) -> Finding | None:
@@ -82,7 +121,8 @@ def _worst(gate: Gate, tasks: Tasks) -> dict[str, Summary]:
 
 
 def _severity(gate: Gate, judged: Judgement) -> str:
-    return FINDING if judged.outcome == Outcome.REGRESSED and gate.required else NOTE
+    """A value that is missing or not finite is a finding like one that is worse."""
+    return FINDING if judged.outcome in (Outcome.REGRESSED, Outcome.INCONCLUSIVE) and gate.required else NOTE
 
 
 def _is_run(task: RecordedTask) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from clearml_ci.core.documents import VerdictDocument
+from clearml_ci.decisions import verdict
 from clearml_ci.github_api import check_runs, git_history, statuses
 from clearml_ci.github_api import session as github_session
 from clearml_ci.github_api.session import GitHub, GitHubError
@@ -11,6 +12,7 @@ from clearml_ci.job import workflow_output
 from clearml_ci.operations import commit_history, publish, pull_request_code
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import Facts
+from clearml_ci.report import audit_issue
 
 
 @dataclass
@@ -105,6 +107,12 @@ class Reporter:
         for warning in posted.warnings:
             self.warn(warning)
         return posted.comment_url
+
+    def post_start_error(self, reason: str) -> None:
+        """Update the issue of an audit that could not start, or log why not."""
+        document = verdict.error(self.check, run={"id": "", "url": ""}, reason=reason)
+        if self.github is not None and verdict.is_audit(document):
+            self.post_verdict(document, audit_issue.issue(document))
 
 
 def connect(check: Check, token: str) -> Reporter:
