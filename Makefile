@@ -1,17 +1,26 @@
 # The commands of this project. All of them work in build/ and leave everything outside this clone alone,
 # but for pip's cache.
 #
-#   make demo   seven pull requests, checked for real     ALL=1  SCENARIO=name  KEEP=1  SERVER=env
-#   make test   ruff, mypy, and every test                SERVER=env
-#   make bench  requests and seconds at 10, 1,000 and 20,000 tasks, and of an audit of 200 projects     SMALL=1
-#   make stop   ends what `make demo KEEP=1` left up
-#   make clean  stops, and removes what was built
+#   make demo     the short story: seven pull requests, checked by real agents
+#     ALL=1           every scenario
+#     SCENARIO=name   one scenario
+#     KEEP=1          servers and agents stay up at the end, until `make stop`
+#     SERVER=env      with the ClearML server of the CLEARML_* variables
+#   make test     ruff, mypy, import-linter, and every test; a part of the end-to-end tests on real agents
+#     FAST=1          no end-to-end tests: about two minutes
+#     ALL=1           all end-to-end tests on real agents
+#     SERVER=env      as above
+#   make bench    requests and seconds at 10, 1,000 and 20,000 tasks, and of an audit of 200 projects
+#     SMALL=1         only the smallest size
+#   make stop     stops what `make demo KEEP=1` left up
+#   make clean    stops, and removes what was built
 
 PYTHON ?= python3
 VENV := build/venv
 RUN := $(VENV)/bin/python
 FOR_DEMO := requirements.txt sandbox/requirements.txt
 FOR_TESTS := $(FOR_DEMO) tests/requirements.txt
+WORKERS := 3# processes that run tests, on two cores: each of them waits for servers and agents a third of its time
 INSTALL := $(RUN) -m pip install --disable-pip-version-check --progress-bar off
 
 ifneq ($(strip $(SERVER)),)
@@ -32,11 +41,14 @@ demo: $(VENV)/.installed
 		$(if $(filter 1,$(KEEP)),--keep) $(if $(SERVER),--server $(SERVER))
 
 test: $(VENV)/.installed-tests
+	@date +%s > build/test-began
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports --no-logo --no-cache
-	$(RUN) -m pytest --numprocesses 2 --dist loadfile
+	$(if $(filter 1,$(ALL)),AGENTS=real )$(RUN) -m pytest --numprocesses $(WORKERS) --dist loadfile --durations 10$(if \
+		$(filter 1,$(FAST)), --ignore tests/agents)
+	@echo "make test took $$(( $$(date +%s) - $$(cat build/test-began) )) s"
 
 bench: $(VENV)/.installed
 	@$(RUN) -m tools.bench $(if $(filter 1,$(SMALL)),--small)

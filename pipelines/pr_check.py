@@ -3,32 +3,9 @@ remote_run ─────────┴→ report; the steps that a run does n
 """
 
 from clearml_ci.agent import controller
-from clearml_ci.parameters import check, remote_run
+from clearml_ci.parameters import check, run_arguments
 
-PARAMETERS = {
-    "commit": "",
-    "pull_request": "",
-    "project": "",
-    "task_name": "",
-    "scalar_title": "",
-    "scalar_series": "",
-    "goal": "maximize",
-    "threshold_percent": "0",
-    "gates": "",
-    "best_tag": "Best Performance",
-    "candidate": "find",
-    **remote_run.PARAMETERS,
-    "inconclusive": "fail",
-    "alike": "",
-    "baseline_main": "true",
-    "comment": "always",
-    "promote": "better",
-    "_steps_queue": "",
-    "_shared_queue": "",
-    "_name": "",
-    "_context": "{}",
-    "_origin": "",
-}
+PARAMETERS = run_arguments.declared(check.PIPELINE)
 
 if __name__ == "__main__":
-    controller.run("pr_check", parameters=PARAMETERS, plan=check.plan)
+    controller.run(check.PIPELINE, parameters=PARAMETERS, plan=check.plan)

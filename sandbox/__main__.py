@@ -26,7 +26,9 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
-        with environment.started(options.directory, server=options.server, progress=log) as sandbox:
+        with environment.started(
+            options.directory, server=options.server, with_agents=not options.without_agents, progress=log
+        ) as sandbox:
             _describe(sandbox)
             _wait(child=options.child)
     except KeyboardInterrupt:
@@ -50,6 +52,7 @@ def _options() -> argparse.Namespace:
         default=environment.EMBEDDED,
         help="the ClearML server: embedded, or the one that the CLEARML_* variables name",
     )
+    parser.add_argument("--without-agents", action="store_true", help="only the servers and the sample repository")
     parser.add_argument("--child", action="store_true", help="end with standard input, unless it holds 'keep'")
     parser.add_argument("--stop", action="store_true", help="end a sandbox that is still running, and nothing else")
     return parser.parse_args()

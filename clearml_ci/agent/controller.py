@@ -14,6 +14,7 @@ from clearml_ci.clearml_api import ownership, pipeline_runs, run_cancellation
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.project_lookup import PIPELINES
 from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.parameters import catalogue
 
 # A controller that fails with its steps would hide the verdict: the report runs whatever happens.
 CONTINUE = {
@@ -37,6 +38,8 @@ def run(name: str, *, parameters: Mapping[str, str], plan: Plan) -> None:
     DevWorker.report_period = 1.0  # seconds between two checks for an abort; the SDK has 30
     clearml = clearml_session.connect()
     pipeline_runs.restore_parameter_names(clearml, os.environ["CLEARML_TASK_ID"])  # before the SDK reads them
+    # Not by add_parameter: the SDK stores its descriptions under names without their section, and never finds them.
+    pipeline_runs.describe_arguments(clearml, os.environ["CLEARML_TASK_ID"], catalogue.descriptions(parameters))
     controller = Task.init(auto_connect_arg_parser=False, auto_connect_frameworks=False, auto_resource_monitoring=False)
     ownership.mark(clearml, controller.id, run=controller.id, purpose="run")
     if run_cancellation.end_superseded(clearml, controller.id):

@@ -1,4 +1,7 @@
-"""When does a check comment? The last comment's own outcome, in a hidden line at its head, is all that it compares."""
+"""The modes in which a check comments.
+
+Whether an outcome is new is decided by the last comment alone, which holds its outcome in a hidden line at its head.
+"""
 
 import re
 
@@ -9,26 +12,26 @@ _OUTCOME = re.compile(r"<!-- clearml-ci outcome: (\w+) -->")
 
 
 def outcome_line(outcome: str) -> str:
-    """The hidden line that follows a comment's marker, by which the next check sees what this one said."""
+    """The hidden line after a comment's marker, from which the next check reads the outcome of this one."""
     return f"<!-- clearml-ci outcome: {outcome} -->"
 
 
 def outcome_of(body: str) -> str | None:
-    """What a comment says, from the hidden lines at its head alone; None where they do not tell."""
+    """The outcome in the hidden lines at a comment's head, None if there is none."""
     for line in body.splitlines():
-        found = _OUTCOME.fullmatch(line.strip())
-        if found:
-            return found[1]
+        match = _OUTCOME.fullmatch(line.strip())
+        if match:
+            return match[1]
         if line.strip() and not line.startswith("<!--"):
             return None
     return None
 
 
 def writes(mode: str, *, body: str, failure: bool, earlier: str | None) -> bool:
-    """Is `body` to be the pull request's comment? `earlier` is the body of the one there is, or None.
+    """True if `body` is to become the pull request's comment; `earlier` is the body of the present one, or None.
 
-    `on-change`: where the outcome is another one; a first comment is a change unless the check passed. A comment that
-    does not tell its outcome is always replaced. `on-failure`: a failure is told, and once told also its end.
+    `on-change`: the outcome is another one; a first comment is a change unless the check passed. A comment without an
+    outcome is always replaced. `on-failure`: a failure is posted, and after that also its end.
     """
     if mode == "on-change":
         outcome = outcome_of(body)

@@ -1,4 +1,4 @@
-"""Gates and what must be alike as text: the JSON in which a run's `Args` carry what no single box can hold."""
+"""JSON for the `Args` of a run that a single text box cannot hold: several gates, and what must be alike."""
 
 import json
 import math
@@ -18,7 +18,7 @@ _WORDS = {
 
 
 def gates_text(gates: Sequence[Gate]) -> str:
-    """What `gates` reads."""
+    """The JSON list of these gates, the inverse of `gates`; empty if there are none."""
     return json.dumps([asdict(gate) for gate in gates]) if gates else ""
 
 
@@ -29,29 +29,21 @@ def gates(text: str) -> tuple[Gate, ...]:
 
 
 def alike_text(alike: MatchRules) -> str:
-    """What `alike` reads."""
+    """The JSON object of these requirements, the inverse of `alike`; empty if there are none."""
     return json.dumps(asdict(alike)) if alike != NO_RULES else ""
 
 
 def alike(text: str) -> MatchRules:
-    """What must be alike, of a JSON object with the fields of MatchRules; an empty text asks for nothing."""
+    """The requirements of a JSON object with the fields of MatchRules; none if the text is empty. Raises UsageError."""
     if not text.strip():
         return NO_RULES
     document = _known("alike", _json("alike", text, dict, "a JSON object"), MatchRules)
     for name in {"hyperparameters", "packages"} & document.keys():
         listed = _typed(f"alike.{name}", document[name], list, "a list of texts")
-        document[name] = tuple(_typed(f"alike.{name}", one, str, "a list of texts") for one in listed)
+        document[name] = tuple(_typed(f"alike.{name}", item, str, "a list of texts") for item in listed)
     _typed("alike.inputs", document.get("inputs", False), bool, "true or false")
     _words("alike", document)
     return MatchRules(**document)
-
-
-def word(name: str, text: str, known: Mapping[str, Any]) -> Any:
-    """What a word of an Arg stands for; an empty one stands for the first."""
-    said = text.strip().lower() or next(iter(known))
-    if said not in known:
-        raise UsageError(f"{name} is {text[:60]!r}: expected {' or '.join(known)}")
-    return known[said]
 
 
 def _gate(name: str, document: object) -> Gate:

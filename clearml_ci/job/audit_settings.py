@@ -1,6 +1,6 @@
 """The settings of an audit: those of the checks, from the same environment and policy, and a few of its own.
 
-Gates tell how much worse than the best main may be, and what checks launch is the probe of main's head.
+Its gates limit how much worse than the baseline the default branch may be, and it probes the head of that branch.
 """
 
 import secrets
@@ -11,18 +11,12 @@ from clearml_ci.core import schedule
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.schedule import Schedule
 from clearml_ci.job import settings
-from clearml_ci.job.settings import Settings
-from clearml_ci.parameters import audit, check, remote_run
+from clearml_ci.job.settings import Queues, Settings
+from clearml_ci.parameters import audit, check, job_environment, remote_run, run_arguments
 from clearml_ci.parameters.audit import Audit, Home
+from clearml_ci.parameters.job_environment import Given
 from clearml_ci.parameters.remote_run import RemoteRun
 from clearml_ci.policy.policy_file import Policy
-
-_RETRAIN = "CLEARML_CI_AUDIT_RETRAIN"
-
-
-# What an audit's run has no parameter for: nothing is chosen, and main's head needs no approval.
-_OF_CHECKS_ALONE = ("candidate", "run_approval_label")
-
 
 OFF = "off"
 
@@ -32,95 +26,102 @@ def from_environment(
 ) -> Settings:
     """Raises UsageError that names the variable. Queues of pull-request code are looked at, not required.
 
-    A `lasting` audit is started again and again: it is not told what main is now, and no job waits for it.
+    A `lasting` audit is started again and again: it does not carry the commits of today, and no job waits for it.
     """
-    home = replace(home, recent=()) if lasting else home
-    launch, described = settings.remote_run(environ, policy)
-    names = settings.queues(environ, launch)
-    times = audit.times(environ.get(_RETRAIN, ""), name=_RETRAIN)
-    looked_at = (names.controllers, names.steps, *([names.code] if launch or times else []))
-    own = Audit(
-        home=home,
-        commit="",  # main's head, whenever the run looks
-        projects=_projects(environ, policy),
-        task_name=environ.get("CLEARML_TASK_NAME", "").strip(),
-        best_tag=check.best_tag(environ.get("CLEARML_BEST_TAGNAME", ""), name="CLEARML_BEST_TAGNAME"),
-        gates=settings.gates(environ),
-        queues=(*looked_at, *audit.names(environ.get("CLEARML_CI_AUDIT_QUEUES", ""))),
-        retrain=times,
-        waited_for=settings.waits(environ) and not lasting,
-        name=settings.name(environ),
-    )
-    asked = _governed(own, policy) if policy else own
-    if times and not asked.gates:
-        raise UsageError(
-            f"{_RETRAIN} is {times}, but there is no gate: name the metrics in which main is to be as good"
-        )
+    given = job_environment.read(environ)
+    launch, described = settings.remote_run(given, policy)
+    names = settings.queues(given, launch)
+    own = _audit(given, replace(home, recent=()) if lasting else home, policy, waited_for=not lasting)
+    own = replace(own, queues=(*_queues(names, code=bool(launch or own.retrain)), *own.queues))
+    governed = _governed(own, policy) if policy else own
+    _require_gate(given, governed)
     arguments = {
-        **{name: value for name, value in described.items() if name not in _OF_CHECKS_ALONE},
-        **asked.to_arguments(),
+        **_declared(described),
+        **governed.to_arguments(),
         "run_until": _until(launch),
         "run_queue": names.code,
         "_origin": secrets.token_hex(16),
         "_steps_queue": names.steps,
-        "_shared_queue": settings.shared_queue(environ),
+        "_shared_queue": given.texts["_shared_queue"],
     }
     return Settings(
         pipeline=audit.PIPELINE,
-        check=audit.as_check(asked),
+        check=audit.as_check(governed),
         queues=names,
         remote_run=None,
         arguments=arguments,
-        pipeline_project=f"{settings.pipeline_project(environ)}/{home.repository}",
+        pipeline_project=f"{given.value('pipeline_project')}/{home.repository}",
         deadline=deadline(environ, arguments),
         **settings.agents_code(environ),
         github_token=settings.github_token(environ),
-        notes=settings.overruled_by(
-            policy,
-            environ,
-            asked=audit.as_check(own),
-            governed={**described, **audit.as_check(asked).to_arguments()},
+        notes=settings.overridden(
+            policy, given, own=audit.as_check(own), governed={**described, **audit.as_check(governed).to_arguments()}
         ),
     )
+
+
+def _audit(given: Given, home: Home, policy: Policy | None, *, waited_for: bool) -> Audit:
+    """The audit by the job's inputs alone, but for its projects; `queues` are those besides its own."""
+    values = run_arguments.read(run_arguments.held_by(Audit, audit.PIPELINE), given.texts, names=given.names)
+    project = (policy.check.project if policy else "") or given.texts["project"]
+    return Audit(
+        **{**values, "projects": values["projects"] or ((project,) if project else ())},
+        home=home,
+        gates=check.gates(given.texts, names=given.names),
+        queues=given.value("audit_queues"),
+        waited_for=given.value("wait") and waited_for,
+    )
+
+
+def _queues(names: Queues, *, code: bool) -> tuple[str, ...]:
+    return (names.controllers, names.steps, *([names.code] if code else []))
 
 
 def _governed(own: Audit, policy: Policy) -> Audit:
     """The audit as the base branch's policy has it; what the policy leaves open is the workflow's."""
     return replace(
         own,
-        home=replace(own.home, comment_authors=policy.comment_authors),
-        task_name=policy.task_name or own.task_name,
-        best_tag=policy.baselines.tag,
-        gates=policy.gates,
-        name=policy.name,
+        home=replace(own.home, comment_authors=policy.check.comment_authors),
+        task_name=policy.check.task_name or own.task_name,
+        best_tag=policy.check.best_tag,
+        gates=policy.check.gates,
+        name=policy.check.name,
     )
+
+
+def _require_gate(given: Given, governed: Audit) -> None:
+    if governed.retrain and not governed.gates:
+        raise UsageError(
+            f"{given.names['retrain']} is {governed.retrain}, but there is no gate: name the metrics in which the "
+            "default branch is to be as good"
+        )
+
+
+def _declared(described: Mapping[str, str]) -> dict[str, str]:
+    """The `Args` of a launch that the pipeline `audit` has."""
+    declared = run_arguments.declared(audit.PIPELINE)
+    return {name: text for name, text in described.items() if name in declared}
+
+
+def _until(launch: RemoteRun | None) -> str:
+    """The `until` of the default branch's head: that of pull requests, but a probe instead of a training."""
+    if launch is None:
+        return "off"
+    return remote_run.PROBE if launch.candidate in remote_run.TRAINING else launch.until
 
 
 def deadline(environ: Mapping[str, str], arguments: Mapping[str, str]) -> float:
     """Seconds until an audit with these `Args` is stopped: a training takes longer than a probe. Raises UsageError."""
-    times = audit.times(arguments.get("retrain", ""), name="retrain")
+    times = audit.retrain(arguments)
     trains = {"run_until": remote_run.COMPLETION, "candidate": "train"} if times else {}
     return settings.deadline(environ, remote_run.from_arguments({**arguments, **trains}), times=1 + times)
 
 
 def when(text: str) -> Schedule | None:
-    """The schedule that somebody typed, None for `off`. Raises UsageError."""
+    """The schedule of this text, None for `off`. Raises UsageError."""
     return None if text.strip().lower() == OFF else schedule.parse(text)
 
 
 def services_queue(environ: Mapping[str, str]) -> str:
-    """The name of the queue whose agent runs what never returns."""
-    return environ.get("CLEARML_CI_SERVICES_QUEUE", "").strip() or "services"
-
-
-def _projects(environ: Mapping[str, str], policy: Policy | None) -> tuple[str, ...]:
-    """None: those that the repository's checks are asked about."""
-    own = (policy and policy.project) or environ.get("CLEARML_PROJECT", "").strip()
-    return audit.names(environ.get("CLEARML_CI_AUDIT_PROJECTS", "")) or ((own,) if own else ())
-
-
-def _until(launch: RemoteRun | None) -> str:
-    """How far main's head is run: as far as a pull request's, but for trainings, of which a probe is enough."""
-    if launch is None:
-        return "off"
-    return remote_run.PROBE if launch.candidate in remote_run.TRAINING else launch.until
+    """The name of the queue whose agent runs tasks that never end."""
+    return str(job_environment.read(environ).value("services_queue"))

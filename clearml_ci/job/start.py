@@ -25,7 +25,7 @@ from clearml_ci.job.reporter import Reporter
 from clearml_ci.job.settings import Settings
 from clearml_ci.operations import promote as promotions
 from clearml_ci.operations import rerun as reruns
-from clearml_ci.parameters import audit, promotion_mode, remote_run
+from clearml_ci.parameters import audit, promotion_mode, remote_run, texts
 from clearml_ci.parameters import check as check_parameters
 from clearml_ci.parameters.check import Check
 
@@ -190,7 +190,7 @@ def _queues(clearml: ClearML, settings: Settings, also: Sequence[str]) -> dict[s
 def _require_projects(clearml: ClearML, settings: Settings) -> None:
     """Raises UsageError if a project that the settings name does not exist."""
     if settings.pipeline == audit.PIPELINE:
-        project_lookup.named(project_lookup.all_projects(clearml), audit.names(settings.arguments["projects"]))
+        project_lookup.named(project_lookup.all_projects(clearml), texts.names(settings.arguments["projects"]))
     elif settings.check.project and settings.check.candidate != "none":
         project_lookup.existing_id(clearml, settings.check.project)
 

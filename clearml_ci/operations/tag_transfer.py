@@ -43,26 +43,26 @@ def transfer(
     best_tag.add_tag(clearml, move.to, move.tag)
     seen_before = move.to in tagged or present[move.to] is not None
     overtaken = seen_before and _wait_for_others(clearml, pipelines, move, clock)
-    stamps, highest = _settle(clearml, move, rule, read_tagged)
-    if move.to not in stamps and not (highest and (overtaken or _retagged(stamps, present))):
+    stamps, winner = _settle(clearml, move, rule, read_tagged)
+    if move.to not in stamps and not (winner and (overtaken or _retagged(stamps, present))):
         raise ClearMLError(
             f"the tag '{move.tag}' was set on the task {move.to} but cannot be read back: nothing was taken from any "
             "other task; run this again"
         )
-    losers = tag_ranking.tags_to_remove(stamps, task=move.to, winner=highest)
+    losers = tag_ranking.tags_to_remove(stamps, task=move.to, winner=winner)
     best_tag.remove_tag(clearml, losers, move.tag)
-    if highest != move.to:
+    if winner != move.to:
         promotion_ledger.record(clearml, replace(move, state=promotion.LOST))
-        return highest, ()
+        return winner, ()
     previous = tuple(dict.fromkeys([*move.previous, *losers]))
     complete(clearml, replace(move, previous=previous))
-    return highest, previous
+    return winner, previous
 
 
 def abandon(clearml: ClearML, move: Move, rule: RankingPolicy, *, read_tagged: ReadTagged) -> None:
     """Untag `move.to`, which an interrupted move had tagged, unless it ranks highest; raises as transfer."""
-    _, highest = _settle(clearml, move, rule, read_tagged)
-    if highest != move.to:
+    _, winner = _settle(clearml, move, rule, read_tagged)
+    if winner != move.to:
         best_tag.remove_tag(clearml, [move.to], move.tag)
     promotion_ledger.record(clearml, replace(move, state=promotion.LOST))
 

@@ -1,37 +1,38 @@
-"""What an audit is asked: the parameters of the `audit` pipeline.
+"""The parameters of the pipeline `audit`.
 
-Like those of a check they travel as strings in the `Args` of a ClearML run, and are cast and checked wherever they are
-read. An audit looks at many projects at once, and speaks for one GitHub repository.
+Like those of a check they travel as texts in the `Args` of a ClearML run. An audit looks at several ClearML projects,
+and reports to one GitHub repository.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from clearml_ci.core import json_arguments
-from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
-from clearml_ci.parameters import check, remote_run
+from clearml_ci.parameters import catalogue, forms, remote_run, run_arguments, texts
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
 
-PIPELINE = "audit"
+PIPELINE = catalogue.AUDIT
 
 
-DEFAULT_LONGEST_WAIT = 3600.0
+_DEFAULT = run_arguments.defaults(PIPELINE)
 
 
-_CONTEXT_TEXTS = ("repository", "clone_url", "github_api", "base")
+_TEXTS = ("repository", "clone_url", "github_api", "base")
+
+
+_LISTS = ("repositories", "comment_authors", "recent")
 
 
 @dataclass(frozen=True)
 class Home:
-    """The GitHub repository that an audit speaks for: `base` is its main branch.
+    """The GitHub repository that an audit reports to: `base` is its default branch.
 
     `repositories` are the addresses under which tasks may have recorded it, `clone_url` the one that agents clone.
-    `recent` is what the job read of main, for agents that cannot ask GitHub: `git_history.recent_commits`.
+    `recent` are the commits of the branch that the job read, for agents without GitHub credentials.
     """
 
     repository: str
@@ -44,7 +45,7 @@ class Home:
 
     @property
     def main(self) -> PullRequest:
-        """The main branch as a pull request that everything in it belongs to; it has no number."""
+        """The default branch as a pull request from the repository itself; it has no number."""
         return PullRequest(
             repository=self.repository,
             number=0,
@@ -60,12 +61,12 @@ class Home:
 class Audit:
     """One audit. `projects` are names, of which `name/*` stands for all below; none: those of the repository's checks.
 
-    Each task name of a project has a best of its own, and `task_name` may be empty: then the tasks of every name are
-    looked at. A check without a name compares with all bests of its project. `gates` tell how much worse than the best
-    main may be. `commit` is main's head, empty where the step has to ask GitHub. `queues` are looked at, and
-    `longest_wait` is in seconds. `clean_up`: stop the leftovers that carry our mark. `retrain`: how often main is
-    trained again. `waited_for`: a job waits for the verdict, and speaks for agents that cannot.
-    `name` tells several audits of one repository apart.
+    Each task name of a project has a baseline of its own; with an empty `task_name` the tasks of every name are looked
+    at. A check without a name compares with all baselines of its project. `gates` limit how much worse than the
+    baseline the default branch may be. `commit` is its head, empty if the step has to ask GitHub. `longest_wait` is in
+    seconds. `clean_up`: end the leftovers that carry our mark. `retrain`: the number of trainings of the default
+    branch. If a job is `waited_for`, it posts for agents without GitHub credentials. `name` is empty if the repository
+    has one audit.
     """
 
     home: Home
@@ -75,73 +76,49 @@ class Audit:
     best_tag: str
     gates: tuple[Gate, ...]
     queues: tuple[str, ...]
-    longest_wait: float = DEFAULT_LONGEST_WAIT
-    clean_up: bool = True
-    retrain: int = 0
+    longest_wait: float = _DEFAULT["longest_wait"]
+    clean_up: bool = _DEFAULT["clean_up"]
+    retrain: int = _DEFAULT["retrain"]
     waited_for: bool = True
     name: str = ""
 
     def to_arguments(self) -> dict[str, str]:
-        """The `Args` of a run. Names with a leading underscore are hidden in the New run dialog."""
-        home = self.home
-        context = {
-            **{name: getattr(home, name) for name in _CONTEXT_TEXTS},
-            "repositories": list(home.repositories),
-            "comment_authors": list(home.comment_authors),
-            "recent": list(home.recent),
-            "waited_for": self.waited_for,
-        }
+        """The `Args` of a run. The New run dialog hides names with a leading underscore."""
         return {
-            "commit": self.commit,
-            "projects": "\n".join(self.projects),
-            "task_name": self.task_name,
-            "best_tag": self.best_tag,
+            **run_arguments.write(run_arguments.held_by(Audit, PIPELINE), self),
             "gates": json_arguments.gates_text(self.gates),
-            "queues": "\n".join(self.queues),
-            "longest_wait": f"{self.longest_wait:g}",
-            "clean_up": "true" if self.clean_up else "false",
-            "retrain": str(self.retrain),
-            check.NAME: self.name,
-            "_context": json.dumps(context),
+            "queues": forms.NAMES.write(self.queues),
+            run_arguments.CONTEXT: json.dumps(
+                {
+                    **{name: getattr(self.home, name) for name in _TEXTS},
+                    **{name: list(getattr(self.home, name)) for name in _LISTS},
+                    "waited_for": self.waited_for,
+                }
+            ),
         }
 
 
 def from_arguments(arguments: Mapping[str, str]) -> Audit:
-    """The audit that a run's `Args` ask for. Raises UsageError that names the parameter."""
-    context = _context(arguments.get("_context", ""))
-    commit = arguments.get("commit", "").strip()
+    """The audit that a run's `Args` describe. Raises UsageError that names the parameter."""
+    context = run_arguments.context(arguments)
     return Audit(
+        **run_arguments.read(run_arguments.held_by(Audit, PIPELINE), arguments),
         home=_home(context),
-        commit=check.commit(commit, name="commit") if commit else "",
-        projects=names(arguments.get("projects", "")),
-        task_name=arguments.get("task_name", "").strip(),
-        best_tag=check.best_tag(arguments.get("best_tag", ""), name="best_tag"),
         gates=_gates(arguments),
         queues=_queues(arguments),
-        longest_wait=_seconds(arguments.get("longest_wait", "")),
-        clean_up=json_arguments.word("clean_up", arguments.get("clean_up", ""), {"true": True, "false": False}),
-        retrain=times(arguments.get("retrain", ""), name="retrain"),
-        name=arguments.get(check.NAME, "").strip(),
         waited_for=bool(context.get("waited_for", True)),
     )
 
 
-def names(text: str) -> tuple[str, ...]:
-    """Names, one a line or separated by commas."""
-    return tuple(dict.fromkeys(name.strip() for name in re.split(r"[,\n]", text) if name.strip()))
-
-
-def times(text: str, *, name: str) -> int:
-    """How often main is trained again. Raises UsageError."""
-    if not re.fullmatch(r"[0-9]?", text.strip()):
-        raise UsageError(f"{name} is {text[:60]!r}: expected how often main is trained again, from 0 to 9")
-    return int(text.strip() or 0)
+def retrain(arguments: Mapping[str, str]) -> int:
+    """The number of trainings in a run's `Args`. Raises UsageError."""
+    return int(catalogue.parameter("retrain").value(arguments.get("retrain", ""), "retrain"))
 
 
 def as_check(audit: Audit, *, commit: str = "") -> Check:
-    """Main's `commit` as a check of it would be asked: for what audits share with checks, GitHub and agents above all.
+    """The default branch's `commit` as a check: for what audits share with checks, GitHub and agents above all.
 
-    It is no pull request's, so it has no number, and it is nobody's fork.
+    It belongs to no pull request, so it has no number, and it is no fork's.
     """
     home = audit.home
     return Check(
@@ -160,7 +137,7 @@ def as_check(audit: Audit, *, commit: str = "") -> Check:
 
 
 def plan(arguments: Mapping[str, str]) -> dict[str, list[str]]:
-    """The steps that a run's `Args` ask for, each with those that it waits for; whatever somebody typed."""
+    """The steps that a run's `Args` ask for, each with those that it waits for; it takes any text."""
     steps: dict[str, list[str]] = {"audit_baselines": [], "audit_leftovers": []}
     if arguments.get("run_until", "").strip().lower() not in remote_run.OFF:
         steps["audit_probe"] = []
@@ -171,7 +148,7 @@ def plan(arguments: Mapping[str, str]) -> dict[str, list[str]]:
 
 
 def launches(arguments: Mapping[str, str]) -> bool:
-    """Is main's code run on an agent?"""
+    """True if code of the default branch is run on an agent."""
     return not plan(arguments).keys().isdisjoint(("audit_probe", "audit_retrain"))
 
 
@@ -181,36 +158,13 @@ def _gates(arguments: Mapping[str, str]) -> tuple[Gate, ...]:
 
 
 def _queues(arguments: Mapping[str, str]) -> tuple[str, ...]:
-    """Where none is named: the steps' own, and the one that a probe would be run on."""
-    given = names(arguments.get("queues", ""))
+    """If none is named: that of the steps, and the one that a probe would be run on."""
+    given = texts.names(arguments.get("queues", ""))
     own = (arguments.get("_steps_queue", "").strip(), arguments.get("run_queue", "").strip())
     return given or tuple(dict.fromkeys(name for name in own if name))
 
 
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text.strip() or DEFAULT_LONGEST_WAIT)
-    except ValueError:
-        seconds = -1
-    if not 0 < seconds < float("inf"):
-        raise UsageError(f"longest_wait is {text[:60]!r}: expected a number of seconds, such as 3600")
-    return seconds
-
-
-def _context(text: str) -> dict[str, Any]:
-    try:
-        context: Any = json.loads(text)
-    except ValueError:
-        context = None
-    if not isinstance(context, dict) or not isinstance(context.get("repositories"), list):
-        raise UsageError("_context is not what ci_trigger.py writes: start the audit through it, or rerun such a run")
-    return context
-
-
 def _home(context: Mapping[str, Any]) -> Home:
-    return Home(
-        **{name: str(context.get(name, "")) for name in _CONTEXT_TEXTS},
-        repositories=tuple(str(url) for url in context["repositories"]),
-        comment_authors=tuple(str(login) for login in context.get("comment_authors", [])),
-        recent=tuple(str(commit) for commit in context.get("recent", [])),
-    )
+    texts: dict[str, Any] = {name: run_arguments.text_in(context, name) for name in _TEXTS}
+    lists: dict[str, Any] = {name: run_arguments.texts_in(context, name) for name in _LISTS}
+    return Home(**texts, **lists)

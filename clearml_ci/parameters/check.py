@@ -1,53 +1,52 @@
-"""What one pull-request check is asked: the parameters of the `pr_check` pipeline, and, after a merge, of `promote`.
+"""The parameters of one pull-request check: of the pipeline `pr_check`, and of `promote` after the merge.
 
-They travel as the `Args` of a ClearML run, where every value is a string (`pipelines.start_pipeline` and the
-web UI's New run both send strings), so they are cast and checked here, each time, for whoever started the run.
+They travel as the `Args` of a ClearML run. There every value is a text, whether ci_trigger.py, the web UI's New run or
+another program started the run, so each step reads and checks them again.
 """
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from clearml_ci.core import json_arguments
-from clearml_ci.core.comment_mode import MODES
-from clearml_ci.core.comparability import NO_RULES, MatchRules
+from clearml_ci.core.comparability import MatchRules
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
-from clearml_ci.parameters import promotion_mode, remote_run
+from clearml_ci.parameters import catalogue, forms, promotion_mode, remote_run, run_arguments, texts
 from clearml_ci.parameters.pull_request import Facts, PullRequest
 
 CHECK_NAME = "ClearML CI"
 
 
-PIPELINE = "pr_check"
+PIPELINE = catalogue.CHECK
 
 
-NAME = "_name"  # the Arg by which the runs of one name are told from those of another
+NAME = "_name"  # the Arg that keeps apart the runs of several checks of one repository
 
 
-DEFAULT_BEST_TAG = "Best Performance"
+ORIGIN = "_origin"
 
 
-GOALS = {"MAX": "maximize", "MIN": "minimize", "MAXIMIZE": "maximize", "MINIMIZE": "minimize"}
+_PIPELINES = (PIPELINE, promotion_mode.PIPELINE)
 
 
-_COMMIT = re.compile(r"[0-9a-f]{40}")
+_DEFAULT = run_arguments.defaults(*_PIPELINES)
+
+
+_TEXTS = ("repository", "github_api", "author", "head_repository", "head_url", "base", "default_branch")
 
 
 @dataclass(frozen=True)
 class Check:
-    """One check: which commit of which pull request, where its evidence is, and how it is judged.
+    """One check: a commit of a pull request, the tasks that are its evidence, and how it is judged.
 
-    `project` may be empty (the whole workspace), and so may `gates` (nothing is compared). `inconclusive` is "fail" or
-    "pass": what the check shows where the evidence cannot decide. `baseline_main`: show main's own task as well.
-    `candidate` and `until` are those of `remote.RemoteRun`; what else a remote run needs is read by its step alone.
-    `comment` is one of comment_mode.MODES; `ignored_paths` are patterns of files that no run depends on;
-    `waited_for`: a job waits for the verdict, and speaks for agents that cannot. `promote` is one of promotion.MODES;
-    `action` is `check`, or what the pipeline `promote` does after the merge that made `merge_commit`. `name` tells the
-    checks of several models of one repository apart, and is empty where there is one.
+    The fields of the list of parameters are described there. `project` may be empty (the whole workspace), and so may
+    `gates` (nothing is compared). `until` is that of the remote run; only its step reads what else that needs.
+    `ignored_paths` are patterns of files that no task depends on. If a job is `waited_for`, it posts for agents without
+    GitHub credentials. `action` is `check`, or what the pipeline `promote` does after the merge that made
+    `merge_commit`. `name` is empty if the repository has one check.
     """
 
     commit: str
@@ -56,25 +55,27 @@ class Check:
     task_name: str
     gates: tuple[Gate, ...]
     best_tag: str
-    candidate: str = "find"
-    until: str = "off"
-    inconclusive: str = "fail"
-    alike: MatchRules = NO_RULES
-    baseline_main: bool = True
-    comment: str = "always"
+    candidate: str = _DEFAULT["candidate"]
+    until: str = _DEFAULT["run_until"]
+    inconclusive: str = _DEFAULT["inconclusive"]
+    alike: MatchRules = _DEFAULT["alike"]
+    baseline_main: bool = _DEFAULT["baseline_main"]
+    comment: str = _DEFAULT["comment"]
     comment_authors: tuple[str, ...] = ()
     ignored_paths: tuple[str, ...] = ()
     waited_for: bool = True
     facts: Facts = field(default_factory=Facts)
-    promote: str = "better"
-    action: str = "check"
+    promote: str = _DEFAULT["promote"]
+    action: str = _DEFAULT["action"]
     merge_commit: str = ""
     name: str = ""
 
     @property
     def check_name(self) -> str:
-        """What the commit status is called. A status belongs to a commit, which may be proposed to several branches:
-        what a lenient one lets pass must not turn the check of another one green.
+        """The name of the commit status.
+
+        A status belongs to a commit, which may be proposed to several branches: a lenient branch must not turn the
+        check of another one green.
         """
         named = f"{CHECK_NAME}: {self.name}" if self.name else CHECK_NAME
         base, default = self.pull_request.base, self.pull_request.default_branch
@@ -82,128 +83,92 @@ class Check:
 
     @property
     def status_commit(self) -> str:
-        """The commit whose status shows the verdict: a merge's is that of the base branch."""
+        """The commit that gets the status: after a merge, the one on the base branch."""
         return self.merge_commit or self.commit
 
     @property
     def has_status(self) -> bool:
-        """Is this about a commit, so that its verdict is a commit status? A rollback and an audit are about none."""
+        """True if this is about a commit, so that its verdict is a commit status; not so a rollback and an audit."""
         return self.action in ("check", promotion_mode.PROMOTE)
 
     def to_arguments(self) -> dict[str, str]:
-        """The `Args` of a run. Names with a leading underscore are hidden in the New run dialog."""
-        flat = _flat(self.gates)
+        """The `Args` of a run. The New run dialog hides names with a leading underscore."""
+        pipeline = PIPELINE if self.action == "check" else promotion_mode.PIPELINE
         return {
-            "commit": self.commit,
+            **run_arguments.write(run_arguments.held_by(Check, pipeline), self),
             "pull_request": str(self.pull_request.number),
-            "project": self.project,
-            "task_name": self.task_name,
-            "scalar_title": flat.title,
-            "scalar_series": flat.series,
-            "goal": flat.goal,
-            "threshold_percent": f"{flat.tolerance:.15g}",
-            "gates": "" if (flat,) == self.gates else json_arguments.gates_text(self.gates),
-            "best_tag": self.best_tag,
-            "inconclusive": self.inconclusive,
-            "alike": json_arguments.alike_text(self.alike),
-            "comment": self.comment,
-            "promote": self.promote,
-            **self._own_arguments(),
-            NAME: self.name,
-            "_context": json.dumps(
-                {
-                    "repository": self.pull_request.repository,
-                    "repositories": list(self.pull_request.repositories),
-                    "github_api": self.pull_request.github_api,
-                    "author": self.pull_request.author,
-                    "head_repository": self.pull_request.head_repository,
-                    "head_url": self.pull_request.head_url,
-                    "labeled_by": self.pull_request.labeled_by,
-                    "labeled_commit": self.commit if self.pull_request.labeled_by else "",
-                    "base": self.pull_request.base,
-                    "default_branch": self.pull_request.default_branch,
-                    "facts": {"commit": self.commit, **asdict(self.facts)},
-                    "comment_authors": list(self.comment_authors),
-                    "ignored_paths": list(self.ignored_paths),
-                    "waited_for": self.waited_for,
-                }
-            ),
+            **_gate_arguments(self.gates),
+            **({"run_until": self.until} if pipeline == PIPELINE else {}),
+            run_arguments.CONTEXT: json.dumps(self._context()),
         }
 
-    def _own_arguments(self) -> dict[str, str]:
-        """Those that only the one of the two pipelines has."""
-        if self.action != "check":
-            return {"action": self.action, "merge_commit": self.merge_commit}
+    def _context(self) -> dict[str, Any]:
+        """The part that no user edits; facts and approval are of this commit alone."""
+        pull = self.pull_request
         return {
-            "candidate": self.candidate,
-            "run_until": self.until,
-            "baseline_main": "true" if self.baseline_main else "false",
+            **{name: getattr(pull, name) for name in _TEXTS},
+            "repositories": list(pull.repositories),
+            "labeled_by": pull.labeled_by,
+            "labeled_commit": self.commit if pull.labeled_by else "",
+            "facts": {"commit": self.commit, **asdict(self.facts)},
+            "comment_authors": list(self.comment_authors),
+            "ignored_paths": list(self.ignored_paths),
+            "waited_for": self.waited_for,
         }
+
+
+NOTHING = Check("", PullRequest("", 0, (), ""), "", "", (), _DEFAULT["best_tag"])  # all parameters at their defaults
 
 
 def from_arguments(arguments: Mapping[str, str]) -> Check:
-    """The check that a run's `Args` ask for. Raises UsageError that names the parameter."""
-    context = _context(arguments.get("_context", ""))
-    of_commit = commit(arguments.get("commit", ""), name="commit")
-    source = remote_run.candidate(arguments.get("candidate", ""), name="candidate")
+    """The check that a run's `Args` describe. Raises UsageError that names the parameter."""
+    context = run_arguments.context(arguments)
+    values = run_arguments.read(run_arguments.held_by(Check, *_PIPELINES), arguments)
+    commit = texts.commit(values.pop("commit"), "commit")
     return Check(
-        commit=of_commit,
-        pull_request=PullRequest(
-            repository=str(context.get("repository", "")),
-            number=_number(arguments.get("pull_request", "")),
-            repositories=tuple(str(url) for url in context["repositories"]),
-            github_api=str(context.get("github_api", "")),
-            author=str(context.get("author", "")),
-            head_repository=str(context.get("head_repository", "")),
-            head_url=str(context.get("head_url", "")),
-            # An approval is of one commit: a rerun with another one in its parameters has none.
-            labeled_by=str(context.get("labeled_by", "")) if context.get("labeled_commit") == of_commit else "",
-            base=str(context.get("base", "")),
-            default_branch=str(context.get("default_branch", "")),
-        ),
-        project=arguments.get("project", "").strip(),
-        task_name=arguments.get("task_name", "").strip(),
-        gates=_gates(arguments),
-        best_tag=best_tag(arguments.get("best_tag", ""), name="best_tag"),
-        candidate=source,
-        until=remote_run.until(arguments.get("run_until", ""), candidate=source, name="run_until"),
-        inconclusive=json_arguments.word(
-            "inconclusive", arguments.get("inconclusive", ""), {"fail": "fail", "pass": "pass"}
-        ),
-        alike=json_arguments.alike(arguments.get("alike", "")),
-        baseline_main=json_arguments.word(
-            "baseline_main", arguments.get("baseline_main", ""), {"true": True, "false": False}
-        ),
-        comment=json_arguments.word("comment", arguments.get("comment", ""), {mode: mode for mode in MODES}),
-        comment_authors=tuple(str(login) for login in context.get("comment_authors", [])),
-        ignored_paths=tuple(str(pattern) for pattern in context.get("ignored_paths", [])),
+        **values,
+        commit=commit,
+        pull_request=_pull_request(context, arguments, commit),
+        gates=gates(arguments),
+        until=remote_run.until(arguments.get("run_until", ""), candidate=values["candidate"], name="run_until"),
+        comment_authors=run_arguments.texts_in(context, "comment_authors"),
+        ignored_paths=run_arguments.texts_in(context, "ignored_paths"),
         waited_for=bool(context.get("waited_for", True)),
-        facts=_facts(context.get("facts"), of_commit),
-        promote=json_arguments.word(
-            "promote", arguments.get("promote", ""), {mode: mode for mode in promotion_mode.MODES}
-        ),
-        action=_action(arguments.get("action", "")),
-        merge_commit=_merge_commit(arguments),
-        name=arguments.get(NAME, "").strip(),
+        facts=_facts(context.get("facts"), commit),
     )
 
 
-def _facts(read: Any, of_commit: str) -> Facts:
+def _pull_request(context: Mapping[str, Any], arguments: Mapping[str, str], commit: str) -> PullRequest:
+    """An approval is of one commit: a rerun with another one in its parameters has none."""
+    approved = context.get("labeled_commit") == commit
+    return PullRequest(
+        **{name: run_arguments.text_in(context, name) for name in _TEXTS},
+        number=_number(arguments.get("pull_request", "")),
+        repositories=run_arguments.texts_in(context, "repositories"),
+        labeled_by=run_arguments.text_in(context, "labeled_by") if approved else "",
+    )
+
+
+def _dates(known: Any) -> dict[str, str]:
+    return {str(commit): str(date) for commit, date in known.items()} if isinstance(known, dict) else {}
+
+
+def _facts(known: Any, commit: str) -> Facts:
     """Facts are of one commit: a rerun with another one in its parameters has none."""
-    if not isinstance(read, dict) or read.get("commit") != of_commit:
+    if not isinstance(known, dict) or known.get("commit") != commit:
         return Facts()
     return Facts(
-        main_commits=tuple(str(one) for one in read.get("main_commits", ())),
-        reusable_commits=tuple(str(one) for one in read.get("reusable_commits", ())),
-        approved=read.get("approved") is True,
-        committed={str(of): str(date) for of, date in dict(read.get("committed") or {}).items()},
+        main_commits=run_arguments.texts_in(known, "main_commits"),
+        reusable_commits=run_arguments.texts_in(known, "reusable_commits"),
+        approved=known.get("approved") is True,
+        committed=_dates(known.get("committed")),
     )
 
 
 def plan(arguments: Mapping[str, str]) -> dict[str, list[str]]:
     """The steps that a run's `Args` ask for, each with those that it waits for.
 
-    Takes whatever somebody typed: where it makes no sense, the steps that read it say so, and `report` tells it.
+    It takes any text: if a value is wrong, the steps that read it fail with a message, which `report` posts.
     """
     if arguments.get("action", "").strip().lower() not in ("", "check"):
         return promotion_mode.plan(arguments)
@@ -226,107 +191,52 @@ def plan(arguments: Mapping[str, str]) -> dict[str, list[str]]:
 
 
 def _last_of(steps: Mapping[str, list[str]]) -> list[str]:
-    """Those that no other one waits for."""
+    """The steps that no other one waits for."""
     awaited = {name for parents in steps.values() for name in parents}
     return [name for name in steps if name not in awaited]
 
 
-def _action(text: str) -> str:
-    known = {action: action for action in ("check", *promotion_mode.ACTIONS)}
-    return str(json_arguments.word("action", text, known))
+def gates(arguments: Mapping[str, str], *, names: Mapping[str, str] | None = None) -> tuple[Gate, ...]:
+    """The gates of the Arg `gates`, or, if it is empty, the one of the flat Args; none if neither is set.
 
-
-def _merge_commit(arguments: Mapping[str, str]) -> str:
-    given = arguments.get("merge_commit", "").strip()
-    return commit(given, name="merge_commit") if given else ""
-
-
-def commit(text: str, *, name: str) -> str:
-    """A full commit hash, in lower case."""
-    text = text.strip().lower()
-    if not text:
-        raise UsageError(f"{name} is empty: give the full hash of the pull request's head commit")
-    if not _COMMIT.fullmatch(text):
-        raise UsageError(f"{name} is {text[:60]!r}: expected the 40 hexadecimal digits of a full commit hash")
-    return text
-
-
-def best_tag(text: str, *, name: str) -> str:
-    """The tag of the best task. ClearML's queries read a leading `-` as "not", and `__$` as an operator."""
-    tag = text.strip() or DEFAULT_BEST_TAG
-    if tag.startswith(("-", "__$")):
-        raise UsageError(f"{name} is {tag!r}: a tag must not begin with '-' or '__$'")
-    return tag
-
-
-def single_gate(
-    *,
-    title: str,
-    series: str,
-    goal: str,
-    threshold: str,
-    prefix: tuple[str, str] = ("scalar_title", "scalar_series"),
-) -> tuple[Gate, ...]:
-    """The one gate that flat settings ask for; none where neither title nor series is set."""
-    title, series = title.strip(), series.strip()
+    Raises UsageError; `names` are what the user calls the Args, if that differs.
+    """
+    if arguments.get("gates", "").strip():
+        return json_arguments.gates(arguments["gates"])
+    title, series = (arguments.get(name, "").strip() for name in ("scalar_title", "scalar_series"))
     if not title and not series:
         return ()
     if not title or not series:
-        raise UsageError(f"{prefix[0]} is {title!r} and {prefix[1]} is {series!r}: set both, or neither")
-    return (Gate(title, series, _goal(goal), tolerance=_threshold(threshold)),)
+        first, second = ((names or {}).get(name, name) for name in ("scalar_title", "scalar_series"))
+        raise UsageError(f"{first} is {title!r} and {second} is {series!r}: set both, or neither")
+    flat = run_arguments.read(_FLAT, arguments, names=names)
+    return (Gate(title, series, flat["goal"], tolerance=flat["threshold_percent"]),)
 
 
-def _gates(arguments: Mapping[str, str]) -> tuple[Gate, ...]:
-    """`gates` where it says something; the flat Args are ignored then."""
-    if arguments.get("gates", "").strip():
-        return json_arguments.gates(arguments["gates"])
-    return single_gate(
-        title=arguments.get("scalar_title", ""),
-        series=arguments.get("scalar_series", ""),
-        goal=arguments.get("goal", ""),
-        threshold=arguments.get("threshold_percent", ""),
-    )
+_FLAT = (catalogue.parameter("goal"), catalogue.parameter("threshold_percent"))
+
+
+def _gate_arguments(gates: tuple[Gate, ...]) -> dict[str, str]:
+    """One plain gate in Args that a user can edit, all others as JSON."""
+    flat = _flat(gates)
+    return {
+        "scalar_title": flat.title,
+        "scalar_series": flat.series,
+        "goal": flat.goal,
+        "threshold_percent": forms.PERCENT.write(flat.tolerance),
+        "gates": "" if (flat,) == gates else json_arguments.gates_text(gates),
+    }
 
 
 def _flat(gates: tuple[Gate, ...]) -> Gate:
-    """What the flat Args of these gates show: one gate as a person can edit it, or the empty one."""
+    """The gate that the flat Args can hold, or the empty one."""
     for gate in gates if len(gates) == 1 else ():
         if gate == Gate(gate.title, gate.series, gate.goal, tolerance=gate.tolerance):
             return gate
     return Gate("", "")
 
 
-def _goal(text: str) -> str:
-    goal = GOALS.get(text.strip().upper() or "MAX")
-    if goal is None:
-        raise UsageError(f"goal is {text!r}: expected MAX (larger is better) or MIN (smaller is better)")
-    return goal
-
-
-def _threshold(text: str) -> float:
-    try:
-        threshold = float(text.strip().removesuffix("%") or 0)
-    except ValueError:
-        threshold = math.nan
-    if not math.isfinite(threshold) or threshold < 0:
-        raise UsageError(f"threshold is {text!r}: expected a percentage of the best value, such as 3 or 0.5")
-    return threshold
-
-
 def _number(text: str) -> int:
     if not re.fullmatch(r"[1-9][0-9]{0,8}", text.strip()):
         raise UsageError(f"pull_request is {text[:60]!r}: expected the number of a pull request")
     return int(text)
-
-
-def _context(text: str) -> dict[str, Any]:
-    try:
-        context = json.loads(text)
-    except ValueError:
-        context = None
-    if not isinstance(context, dict) or not isinstance(context.get("repositories"), list):
-        raise UsageError("_context is not what ci_trigger.py writes: start the check through it, or rerun such a run")
-    return context
-
-
-ORIGIN = "_origin"

@@ -1,3 +1,5 @@
+"""The actions of the pipeline `promote`, and the modes in which the tag of the baseline moves."""
+
 from collections.abc import Mapping
 
 PIPELINE = "promote"

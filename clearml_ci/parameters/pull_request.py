@@ -1,3 +1,5 @@
+"""The pull request of a check."""
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -6,7 +8,8 @@ from dataclasses import dataclass, field
 class PullRequest:
     """The pull request as GitHub described it; `repositories` are the addresses that its code may come from.
 
-    `head_url` is where its code is cloned from, without credentials.
+    `head_url` is the address to clone its code from, without credentials. `labeled_by` is the user who added the label
+    of approval, if that event started this check.
     """
 
     repository: str
@@ -14,25 +17,25 @@ class PullRequest:
     repositories: tuple[str, ...]
     github_api: str
     author: str = ""
-    head_repository: str = ""  # owner/name, empty where the fork was deleted
+    head_repository: str = ""  # owner/name, empty if the fork was deleted
     head_url: str = ""
-    labeled_by: str = ""  # who put the label of approval on it, in the event that started this very check
+    labeled_by: str = ""
     base: str = ""  # the branch that it is to be merged into
     default_branch: str = ""
 
     @property
     def is_fork(self) -> bool:
-        """Does its code come from another repository?"""
+        """True if its code comes from another repository."""
         return self.head_repository.lower() != self.repository.lower()
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the job read on GitHub, for agents that cannot: all of it about the checked commit.
+    """The job's answers from GitHub about the checked commit, for agents without GitHub credentials.
 
-    `main_commits` are those of main where the branch left it, `reusable_commits` earlier ones whose evidence still
-    counts, and `approved` says that someone who may approved the code of a fork. `committed` are the dates of
-    the commits whose tasks may be evidence.
+    `main_commits` are the commit at which the branch left its base branch, and the heads that were merged as that.
+    `reusable_commits` are earlier commits whose evidence still counts. `approved` is true if a user with write access
+    approved the code of a fork. `committed` are the dates of the commits whose tasks may be evidence.
     """
 
     main_commits: tuple[str, ...] = ()

@@ -1,11 +1,11 @@
-"""What a team asks of its pull requests: the policy file `.github/clearml-ci.yml`, understood.
+"""The policy file `.github/clearml-ci.yml`: a team's rules for its pull requests.
 
-The file belongs to the base branch, so a pull request cannot change what it is judged by.
+It is read from the base branch, so a pull request cannot change what it is judged by.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ from typing import Any
 from clearml_ci.core.comparability import MatchRules
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
-from clearml_ci.parameters import check
+from clearml_ci.parameters import catalogue, check, forms
+from clearml_ci.parameters.check import Check
+from clearml_ci.parameters.parameter import Key
 from clearml_ci.policy import problems as policy_problems
 from clearml_ci.policy import schema, yaml_reader
 
@@ -21,42 +23,30 @@ FILE = ".github/clearml-ci.yml"
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """Files that no run depends on (patterns)."""
-
-    ignored_paths: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Baselines:
-    """The tag of the best task; `main`: main's own task at the merge base as well."""
-
-    tag: str
-    main: bool
-
-
-@dataclass(frozen=True)
 class Policy:
-    """A valid policy, its defaults filled in but for those of `remote_run`.
+    """A valid policy; `source` names its file.
 
-    `source` says whose it is. `name` is empty where the repository has one check; `project` and `task_name` are empty
-    where any will do; `remote_run` is None where nothing is run.
+    `check` is the check that it describes, with its defaults; a field that it leaves to the job is empty. `remote_run`
+    has its keys without their defaults, and is None if nothing is run.
     """
 
     source: str
-    name: str
-    project: str
-    task_name: str
-    candidate: str
-    evidence: Evidence
-    gates: tuple[Gate, ...]
-    baselines: Baselines
-    alike: MatchRules
+    check: Check
     remote_run: Mapping[str, Any] | None
-    comment: str
-    comment_authors: tuple[str, ...]
-    inconclusive: str
-    promote: str
+
+    def governed(self, own: Check) -> Check:
+        """A job's own check as the policy has it.
+
+        Its name is the policy's even if that has none: a required status must be set by the policy of its name.
+        """
+        values = {field: getattr(self.check, field) for field, key in _FIELDS}
+        open_ = {field for field, key in _FIELDS if key.open and not values[field]}
+        return replace(own, **{field: value for field, value in values.items() if field not in open_})
+
+
+_FIELDS = [
+    (parameter.field, key) for parameter, key in catalogue.of_policies() if not key.path.startswith("remote_run.")
+]
 
 
 def schema_text() -> str:
@@ -66,16 +56,15 @@ def schema_text() -> str:
 
 def load(text: str, *, source: str) -> Policy:
     """The policy in a file's text. Raises UsageError with a line for every problem; `source` names the file."""
-    found = yaml_reader.read(text)
-    unfit = policy_problems.of(found.data, found.lines) if found.lines else []
-    problems = [*found.problems, *unfit]
+    read = yaml_reader.read(text)
+    problems = [*read.problems, *(policy_problems.of(read.data, read.lines) if read.lines else [])]
     if problems:
-        raise UsageError(policy_problems.told(problems, source=source))
-    return _policy(found.data, source)
+        raise UsageError(policy_problems.report(problems, source=source))
+    return _policy(read.data, source)
 
 
 def validate_file(path: str | Path) -> str:
-    """The summary of the policy in this file. Raises UsageError where it cannot be read or is not in order."""
+    """The summary of the policy in this file. Raises UsageError if it cannot be read or is not valid."""
     try:
         with Path(path).open("rb") as file:
             data = file.read(yaml_reader.LARGEST + 1)
@@ -88,48 +77,53 @@ def validate_file(path: str | Path) -> str:
 
 
 def summary(policy: Policy) -> str:
-    """What was understood, for a person to read."""
-    ignored = policy.evidence.ignored_paths
+    """The policy as a user can compare it with the intention."""
+    check = policy.check
+    ignored = check.ignored_paths
     lines = [
-        *([f"name: {policy.name}"] if policy.name else []),
-        f"project: {policy.project or 'the whole workspace'}",
-        f"tasks: {policy.task_name or 'any'}",
-        f"candidate: {policy.candidate}",
+        *([f"name: {check.name}"] if check.name else []),
+        f"project: {check.project or 'the whole workspace'}",
+        f"tasks: {check.task_name or 'any'}",
+        f"candidate: {check.candidate}",
         *([f"an earlier commit counts when only these changed: {', '.join(ignored)}"] if ignored else []),
-        *([f"gate: {_gate_line(gate)}" for gate in policy.gates] or ["gate: none, nothing is compared"]),
-        f"baseline: tag {policy.baselines.tag}{', and main at the merge base' if policy.baselines.main else ''}",
-        f"alike: {_alike_line(policy.alike)}",
+        *([f"gate: {_gate_line(gate)}" for gate in check.gates] or ["gate: none, nothing is compared"]),
+        f"baseline: tag {check.best_tag}{', and main at the merge base' if check.baseline_main else ''}",
+        f"alike: {_alike_line(check.alike)}",
         f"remote run: {_remote_line(policy.remote_run)}",
-        f"comment: {policy.comment}; inconclusive: {policy.inconclusive}; promote: {policy.promote}",
+        "; ".join(f"{field}: {getattr(check, field)}" for field in _REPORT),
     ]
     return "\n".join(lines)
 
 
+_REPORT = [
+    parameter.field
+    for parameter, _ in catalogue.of_policies()
+    if parameter.group == catalogue.REPORT and parameter.pipelines
+]
+
+
 def _policy(document: Any, source: str) -> Policy:
-    filled = {**schema.defaults(schema.SCHEMA), **document}
-    evidence = {**schema.defaults(schema.EVIDENCE), **filled["evidence"]}
-    alike = {**schema.defaults(schema.ALIKE), **filled["alike"]}
-    return Policy(
-        source=source,
-        name=filled.get("name", ""),
-        project=filled.get("project", ""),
-        task_name=filled.get("task_name", ""),
-        candidate=filled["candidate"],
-        evidence=Evidence(tuple(evidence["ignored_paths"])),
-        gates=tuple(_gate(gate) for gate in filled["gates"]),
-        baselines=Baselines(**{**schema.defaults(schema.BASELINES), **filled["baselines"]}),
-        alike=MatchRules(
-            hyperparameters=tuple(alike["hyperparameters"]),
-            packages=tuple(alike["packages"]),
-            inputs=alike["inputs"],
-            difference=alike["difference"],
-        ),
-        remote_run=filled.get("remote_run"),
-        comment=filled["comment"],
-        comment_authors=tuple(filled["comment_authors"]),
-        inconclusive=filled["inconclusive"],
-        promote=filled["promote"],
-    )
+    values = {field: _VALUES.get(field, _plain)(_value(document, key)) for field, key in _FIELDS}
+    return Policy(source, replace(check.NOTHING, **values), document.get("remote_run"))
+
+
+def _value(document: Mapping[str, Any], key: Key) -> Any:
+    """The value of a key, its default if it is absent, or an empty text."""
+    properties: Any = schema.SCHEMA["properties"]
+    value: Any = document
+    for name in key.path.split("."):
+        value = value.get(name, properties[name].get("default", ""))
+        properties = properties[name].get("properties", {})
+    return value
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _alike(document: Mapping[str, Any]) -> MatchRules:
+    filled = {**schema.defaults(schema.ALIKE), **document}
+    return MatchRules(**{name: _plain(value) for name, value in filled.items()})
 
 
 def _gate(document: Mapping[str, Any]) -> Gate:
@@ -140,7 +134,7 @@ def _gate(document: Mapping[str, Any]) -> Gate:
     return Gate(
         title=title,
         series=series,
-        goal=check.GOALS[filled["goal"].upper()],
+        goal=forms.GOAL.read(filled["goal"], "goal"),
         value=filled["value"],
         tolerance=float(allowed.removesuffix("%")) if relative else float(allowed),
         relative=relative,
@@ -168,8 +162,8 @@ def _gate_line(gate: Gate) -> str:
 
 
 def _alike_line(alike: MatchRules) -> str:
-    asked = [*alike.hyperparameters, *alike.packages, *(["input models and datasets"] if alike.inputs else [])]
-    return f"{', '.join(asked)}; a difference: {alike.difference}" if asked else "nothing is asked"
+    required = [*alike.hyperparameters, *alike.packages, *(["input models and datasets"] if alike.inputs else [])]
+    return f"{', '.join(required)}; a difference: {alike.difference}" if required else "nothing is asked"
 
 
 def _remote_line(remote_run: Mapping[str, Any] | None) -> str:
@@ -178,3 +172,6 @@ def _remote_line(remote_run: Mapping[str, Any] | None) -> str:
         return "off"
     queue = f" on the queue {filled['queue']}" if "queue" in filled else ""
     return f"{filled.get('script') or filled['module']}{queue}, until {filled['until']}"
+
+
+_VALUES: dict[str, Callable[[Any], Any]] = {"gates": lambda gates: tuple(map(_gate, gates)), "alike": _alike}

@@ -1,4 +1,4 @@
-"""What is wrong with a policy, as messages: where it is, what was found, what is allowed."""
+"""The problems of a policy, as messages: the line, the key, the value that was found, and what is allowed."""
 
 import math
 import re
@@ -23,10 +23,10 @@ _VALIDATOR = Draft202012Validator(SCHEMA)
 
 @dataclass(frozen=True)
 class Problem:
-    """`where` is a key's path as people write it."""
+    """`place` is a key's path as users write it."""
 
     line: int
-    where: str
+    place: str
     text: str
 
     @staticmethod
@@ -35,17 +35,17 @@ class Problem:
 
 
 def of(data: object, lines: Mapping[Path, int]) -> list[Problem]:
-    """Everything that does not fit the schema, and what no schema can say."""
-    found = [one for error in _VALIDATOR.iter_errors(data) for one in _of_error(error)]
-    wrong = {path for path, _ in found}
+    """Everything that does not fit the schema, and the conflicts that no schema can express."""
+    misfits = [misfit for error in _VALIDATOR.iter_errors(data) for misfit in _of_error(error)]
+    wrong = {path for path, _ in misfits}
     conflicts = [*_conflicts(data, wrong), *_out_of_reach(data, wrong)]
-    return [Problem.at(path, _line(path, lines), text) for path, text in [*found, *conflicts]]
+    return [Problem.at(path, _line(path, lines), text) for path, text in [*misfits, *conflicts]]
 
 
-def told(problems: Iterable[Problem], *, source: str) -> str:
-    """One line each, in the file's order, without doubles."""
-    ordered = sorted(dict.fromkeys(problems), key=lambda one: one.line)
-    shown = [f"{source}:{one.line}: {one.where}: {one.text}" for one in ordered[:MOST]]
+def report(problems: Iterable[Problem], *, source: str) -> str:
+    """One line each, in the file's order, without duplicates."""
+    ordered = sorted(dict.fromkeys(problems), key=lambda problem: problem.line)
+    shown = [f"{source}:{problem.line}: {problem.place}: {problem.text}" for problem in ordered[:MOST]]
     more = [f"{source}: and more; mend these first"] if len(ordered) > MOST else []
     return "\n".join([*shown, *more])
 
@@ -70,8 +70,8 @@ def _of_error(error: ValidationError) -> Iterator[tuple[Path, str]]:
 def _described(error: ValidationError) -> str:
     value: Any = error.instance
     if error.validator == "oneOf":
-        asked: Any = error.validator_value
-        return "both" if all(one["required"][0] in value for one in asked) else "neither"
+        options: Any = error.validator_value
+        return "both" if all(option["required"][0] in value for option in options) else "neither"
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -84,13 +84,13 @@ def _described(error: ValidationError) -> str:
 
 
 def _conflicts(data: Any, wrong: set[Path]) -> Iterator[tuple[Path, str]]:
-    """Between the gates that are in order by themselves."""
+    """Conflicts between the gates that are valid by themselves."""
     if not isinstance(data, dict) or not isinstance(data.get("gates"), list):
         return
-    spoilt = {path[1] for path in wrong if path[:1] == ("gates",) and len(path) > 1}
+    invalid = {path[1] for path in wrong if path[:1] == ("gates",) and len(path) > 1}
     seen: set[tuple[str, str, str]] = set()
     for index, gate in enumerate(data["gates"]):
-        if index in spoilt:
+        if index in invalid:
             continue
         title, series = title_and_series(gate["metric"])
         name = (title, series, gate.get("value", "best"))
@@ -103,7 +103,7 @@ def _conflicts(data: Any, wrong: set[Path]) -> Iterator[tuple[Path, str]]:
 
 
 def _out_of_reach(data: Any, wrong: set[Path]) -> Iterator[tuple[Path, str]]:
-    """What is trained is judged, so it has to be where the best is looked for; see remote.refuse_out_of_reach."""
+    """A remote run that trains elsewhere than the baseline is looked for; see remote_run.refuse_out_of_reach."""
     if (
         not isinstance(data, dict)
         or data.get("candidate") not in TRAINING
@@ -111,14 +111,14 @@ def _out_of_reach(data: Any, wrong: set[Path]) -> Iterator[tuple[Path, str]]:
     ):
         return
     for own, other in (("project", "project"), ("name", "task_name")):
-        given, asked = data["remote_run"].get(own), data.get(other)
-        if given and asked and given != asked and not wrong & {("remote_run", own), (other,)}:
-            allowed = f"{_quoted(asked)}, the {other} by which the best is looked for"
+        given, expected = data["remote_run"].get(own), data.get(other)
+        if given and expected and given != expected and not wrong & {("remote_run", own), (other,)}:
+            allowed = f"{_quoted(expected)}, the {other} by which the baseline is looked for"
             yield ("remote_run", own), f"found {_quoted(given)}; allowed: {allowed}"
 
 
 def _line(path: Path, lines: Mapping[Path, int]) -> int:
-    """The line of a path, or of the nearest thing around it that is there."""
+    """The line of a path, or of the nearest key around it that is in the file."""
     return next(lines[path[:end]] for end in range(len(path), -1, -1) if path[:end] in lines)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import shutil
 import subprocess
 import sys
@@ -15,8 +17,7 @@ from sandbox.runtime.clearml_access import Access, ClearMLError, Client
 from sandbox.runtime.processes import Process
 
 START_SECONDS = 60
-# An environment that was built once is worth keeping; repositories change under the same address.
-KEPT_CACHES = ("venvs-cache", "pip-download-cache")
+RECORD = "process.json"
 
 
 class AgentError(Exception):
@@ -28,15 +29,20 @@ class AgentSpec:
     """One agent to start.
 
     `environment` reaches the tasks that it runs: give secrets to trusted steps only. `poll_seconds` is how often it
-    looks at its queue, and at the task that it runs.
+    looks at its queue, and at the task that it runs. `command` is clearml-agent's, or that of a program like it.
     """
 
     name: str
     queue: str
-    worker: str
     builds_environments: bool = False
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     poll_seconds: float = 1.0
+    command: tuple[str, ...] = (sys.executable, "-m", "clearml_agent")
+
+    @property
+    def worker(self) -> str:
+        """The agent's id on the server."""
+        return f"sandbox:{self.queue}"
 
 
 @dataclass(frozen=True)
@@ -49,11 +55,6 @@ class Agent:
     @property
     def log(self) -> Path:
         return self.directory / "agent.log"
-
-
-def poll_seconds(prefix: str) -> float:
-    """Return the interval of an agent's polls; the embedded server, without a prefix, takes three a second."""
-    return 1.0 if prefix else 0.3
 
 
 def start(
@@ -79,7 +80,15 @@ def stop(access: Access, agents: Sequence[Agent]) -> None:
     processes.end_trees([agent.process for agent in agents])
     for agent in agents:
         agent.popen.wait(timeout=5)
+        (agent.directory / RECORD).unlink(missing_ok=True)
         _unregister(access, agent.spec.worker)
+
+
+def recorded(directory: Path) -> list[Process]:
+    """Return the agents that were started below a sandbox's folder and not stopped, as far as they live."""
+    paths = [*directory.glob(f"agents/*/{RECORD}"), *directory.glob(f"*/agents/*/{RECORD}")]
+    records = [Process(**json.loads(path.read_text())) for path in paths]
+    return [process for process in records if process.find()]
 
 
 def _unregister(access: Access, worker: str) -> None:
@@ -98,28 +107,22 @@ def _create_queues(client: Client, names: Sequence[str]) -> None:
 
 
 def _launch(access: Access, directory: Path, spec: AgentSpec) -> Agent:
-    _clear(directory)
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
     configuration = _configuration(directory)
     clearml_conf.write_for_agent(configuration, access, worker=spec.worker, environment=spec.environment)
-    command = [sys.executable, "-m", "clearml_agent", "--config-file", str(configuration)]
     popen = processes.start(
-        [*command, "daemon", "--foreground", "--queue", spec.queue],
+        [*spec.command, "--config-file", str(configuration), "daemon", "--foreground", "--queue", spec.queue],
         environment=processes.clean_environment(directory / "home", _variables(configuration, spec)),
         log=directory / "agent.log",
     )
-    return Agent(spec, directory, popen, Process.of(popen.pid))
+    process = Process.of(popen.pid)
+    (directory / RECORD).write_text(json.dumps(dataclasses.asdict(process)))
+    return Agent(spec, directory, popen, process)
 
 
 def _configuration(directory: Path) -> Path:
     return directory / "clearml.conf"
-
-
-def _clear(directory: Path) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
-    for entry in directory.iterdir():
-        if entry.name in KEPT_CACHES:
-            continue
-        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 def _variables(configuration: Path, spec: AgentSpec) -> dict[str, str]:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from sandbox.runtime.clearml_access import Access
 
+# Built environments, for all agents on this machine. Repositories are not kept: they change under the same address.
+CACHES = Path(__file__).parents[2] / "build" / "agent-caches"
 Section = dict[str, object]
 
 
@@ -52,7 +54,7 @@ def _sdk(storage: Path) -> Section:
 
 
 def _agent(directory: Path, worker: str) -> Section:
-    """Whatever an agent keeps in the home directory by default, it keeps in `directory`."""
+    """An agent's settings; its files lie in `directory` and in CACHES instead of the home directory."""
     return {
         "worker_id": worker,
         "worker_name": worker,
@@ -60,9 +62,9 @@ def _agent(directory: Path, worker: str) -> Section:
         "apply_environment": True,
         "disable_agent_update_check": True,
         "venvs_dir": str(directory / "venvs"),
-        "venvs_cache": {"path": str(directory / "venvs-cache"), "max_entries": 4},
+        "venvs_cache": {"path": str(CACHES / "venvs"), "max_entries": 4},
         "vcs_cache": {"enabled": True, "path": str(directory / "vcs-cache")},
-        "pip_download_cache": {"enabled": True, "path": str(directory / "pip-download-cache")},
+        "pip_download_cache": {"enabled": True, "path": str(CACHES / "pip-download")},
         "docker_pip_cache": str(directory / "docker-pip-cache"),
         "docker_apt_cache": str(directory / "docker-apt-cache"),
         "bootstrap": {

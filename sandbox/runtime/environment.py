@@ -7,7 +7,9 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from sandbox.runtime import agents, github_access, processes, remote_cleanup, sample_repository, state
 from sandbox.runtime.agents import AgentSpec
@@ -32,7 +34,9 @@ Progress = Callable[[str], None]
 
 
 @contextmanager
-def started(directory: Path, *, server: str = EMBEDDED, progress: Progress = print) -> Iterator[Sandbox]:
+def started(
+    directory: Path, *, server: str = EMBEDDED, with_agents: bool = True, progress: Progress = print
+) -> Iterator[Sandbox]:
     """A running sandbox below `directory`; its addresses also stand in `directory`/sandbox.json.
 
     With `server="env"` the ClearML server is the one of the five CLEARML_* variables: queues and projects then
@@ -47,7 +51,11 @@ def started(directory: Path, *, server: str = EMBEDDED, progress: Progress = pri
         github = github_server.start(directory / "github")
         stack.callback(github.stop)
         progress(f"GitHub stand-in on {github.url}")
-        sandbox = _sandbox(stack, directory, access, prefix, github, progress)
+        stack.callback(lambda: processes.end_trees(agents.recorded(directory)))
+        hub = GitHub(github.url, github.api_url, github.owner_token, workflow_token="")
+        sandbox = prepared(access, hub, directory, prefix=prefix, poll_seconds=1.0 if server != EMBEDDED else 0.3)
+        if with_agents:
+            stack.enter_context(staffed(sandbox, progress=progress))
         state.write(sandbox)
         yield sandbox
         progress("stopping")
@@ -80,44 +88,61 @@ def _clearml(stack: ExitStack, directory: Path, server: str, progress: Progress)
     ), ""
 
 
-def _sandbox(
-    stack: ExitStack,
-    directory: Path,
+def beside(sandbox: Sandbox, name: str) -> Sandbox:
+    """Another sandbox on the servers of a running one, with a repository, a project and queues of its own."""
+    directory, prefix = sandbox.directory / name, f"{sandbox.prefix}-{name}".lstrip("-")
+    _clear(directory)
+    given: dict[str, Any] = {"prefix": prefix, "poll_seconds": sandbox.poll_seconds}
+    return prepared(sandbox.clearml, sandbox.github, directory, repository=f"{sample_repository.NAME}-{name}", **given)
+
+
+def prepared(
     access: Access,
+    hub: GitHub,
+    directory: Path,
+    *,
     prefix: str,
-    github: github_server.GitHubServer,
-    progress: Progress,
+    poll_seconds: float,
+    repository: str = sample_repository.NAME,
 ) -> Sandbox:
+    """A sample repository, a job's token, and the names of projects and queues, on servers that run."""
     project = f"{prefix}/{PROJECT}" if prefix else PROJECT
-    owner = github_access.connect(github.api_url, github.owner_token)
-    repository = sample_repository.create(owner, directory / "developer", project=project)
-    queues = Queues(*(f"{prefix}-{name}" if prefix else name for name in ("ci-controllers", "ci-steps", "ci-code")))
-    agent_token = github.token("personal", repository=repository.full_name, permissions=JOB_PERMISSIONS)
-    reporting = {"GITHUB_TOKEN": agent_token, "GITHUB_API_URL": github.api_url}
-    specs = _agent_specs(queues, prefix=prefix, reporting=reporting)
-    running = agents.start(access, directory / "agents", specs, progress=progress)
-    stack.callback(agents.stop, access, running)
-    job_token = github.token("workflow", repository=repository.full_name, permissions=JOB_PERMISSIONS)
+    owner = github_access.connect(hub.api_url, hub.owner_token)
+    created = sample_repository.create(owner, directory / "developer", project=project, name=repository)
+    token = github_access.token(hub, "workflow", repository=created.full_name, permissions=JOB_PERMISSIONS)
     return Sandbox(
         process=Process.of(os.getpid()),
-        agents=tuple(agent.process for agent in running),
         clearml=access,
-        github=GitHub(github.url, github.api_url, github.owner_token, job_token),
-        queues=queues,
-        repository=repository.full_name,
+        github=replace(hub, workflow_token=token),
+        queues=Queues(*(f"{prefix}-{name}".lstrip("-") for name in ("ci-controllers", "ci-steps", "ci-code"))),
+        repository=created.full_name,
         project=project,
         pipeline_project=f"{prefix}/{PIPELINE_PROJECT}" if prefix else PIPELINE_PROJECT,
         prefix=prefix,
         directory=directory,
+        poll_seconds=poll_seconds,
     )
 
 
-def _agent_specs(queues: Queues, *, prefix: str, reporting: dict[str, str]) -> list[AgentSpec]:
+@contextmanager
+def staffed(sandbox: Sandbox, *, builds_environments: bool = True, progress: Progress = print) -> Iterator[Sandbox]:
+    """A sandbox with an agent for each of its queues; with `builds_environments` that of pull-request code does."""
+    specs = _agent_specs(sandbox, builds_environments=builds_environments)
+    running = agents.start(sandbox.clearml, sandbox.directory / "agents", specs, progress=progress)
+    try:
+        yield sandbox
+    finally:
+        agents.stop(sandbox.clearml, running)
+
+
+def _agent_specs(sandbox: Sandbox, *, builds_environments: bool) -> list[AgentSpec]:
     """Only the agent of the trusted steps is given the means to report to GitHub."""
-    worker = f"{prefix or 'sandbox'}:"
-    poll = agents.poll_seconds(prefix)
+    hub, queues = sandbox.github, sandbox.queues
+    token = github_access.token(hub, "personal", permissions=JOB_PERMISSIONS)
+    common: dict[str, Any] = {"poll_seconds": sandbox.poll_seconds, "command": sandbox.agent}
+    reporting = {"GITHUB_TOKEN": token, "GITHUB_API_URL": hub.api_url}
     return [
-        AgentSpec("controllers", queues.controllers, f"{worker}controllers", poll_seconds=poll),
-        AgentSpec("steps", queues.steps, f"{worker}steps", environment=reporting, poll_seconds=poll),
-        AgentSpec("code", queues.code, f"{worker}code", builds_environments=True, poll_seconds=poll),
+        AgentSpec("controllers", queues.controllers, **common),
+        AgentSpec("steps", queues.steps, environment=reporting, **common),
+        AgentSpec("code", queues.code, builds_environments=builds_environments, **common),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,12 +25,13 @@ class LaptopError(Exception):
 
 @dataclass(frozen=True)
 class Laptop:
-    """A clone of `origin`, and the ClearML configuration of the developer who works in it."""
+    """A clone of `origin`, and the ClearML configuration of the developer who works in it; `python` runs scripts."""
 
     origin: Repository
     clone: Path
     home: Path
     access: Access = field(repr=False)
+    python: tuple[str, ...] = (sys.executable,)
 
     def git(self, *arguments: str) -> str:
         """Run git in the clone; return its output."""
@@ -48,11 +50,13 @@ class Laptop:
         path.write_text(json.dumps(content, indent=2) + "\n")
 
 
-def clone(repository: Repository, directory: Path, access: Access) -> Laptop:
+def clone(
+    repository: Repository, directory: Path, access: Access, python: tuple[str, ...] = (sys.executable,)
+) -> Laptop:
     """Create a laptop below `directory`, with a fresh clone and a clearml.conf of its own."""
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
-    laptop = Laptop(repository, directory / repository.name, directory / "home", access)
+    laptop = Laptop(repository, directory / repository.name, directory / "home", access, python)
     _run(["git", "clone", "-q", repository.clone_url, str(laptop.clone)], laptop, directory)
     clearml_conf.write_for_developer(directory / "clearml.conf", access)
     return laptop

@@ -15,9 +15,9 @@ NAME = "digits"
 TEMPLATE = Path(__file__).parents[1] / "sample_repository"
 
 
-def create(github: Github, directory: Path, *, project: str) -> Repository:
+def create(github: Github, directory: Path, *, project: str, name: str = NAME) -> Repository:
     """Create the sample repository, with main pushed; its training reports to the ClearML project `project`."""
-    repository = github.get_user().create_repo(NAME)
+    repository = github.get_user().create_repo(name)
     work = directory / "first-commit"
     shutil.rmtree(work, ignore_errors=True)
     shutil.copytree(TEMPLATE, work, ignore=shutil.ignore_patterns("__pycache__"))

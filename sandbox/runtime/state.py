@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,10 +36,12 @@ class Queues:
 
 @dataclass(frozen=True)
 class Sandbox:
-    """One running sandbox. `prefix` is empty on the embedded ClearML server, and unique to the run on any other."""
+    """One running sandbox. `prefix` is empty on the embedded ClearML server, and unique to the run on any other.
+
+    `python` runs jobs and trainings, `agent` starts an agent; both are the beginning of a command.
+    """
 
     process: Process
-    agents: tuple[Process, ...]
     clearml: Access
     github: GitHub
     queues: Queues
@@ -47,6 +50,9 @@ class Sandbox:
     pipeline_project: str
     prefix: str
     directory: Path
+    poll_seconds: float = 1.0
+    python: tuple[str, ...] = (sys.executable,)
+    agent: tuple[str, ...] = (sys.executable, "-m", "clearml_agent")
 
 
 def write(sandbox: Sandbox) -> Path:
@@ -66,11 +72,12 @@ def read(directory: Path) -> Sandbox | None:
             **{
                 **content,
                 "process": Process(**content["process"]),
-                "agents": tuple(Process(**agent) for agent in content["agents"]),
                 "clearml": Access(**content["clearml"]),
                 "github": GitHub(**content["github"]),
                 "queues": Queues(**content["queues"]),
                 "directory": directory,
+                "python": tuple(content["python"]),
+                "agent": tuple(content["agent"]),
             }
         )
     except (OSError, ValueError, TypeError, KeyError):
@@ -80,7 +87,8 @@ def read(directory: Path) -> Sandbox | None:
 def forget(directory: Path) -> None:
     """Removes whatever holds keys or tokens: this file, and the configurations of agents and laptops."""
     (directory / FILE).unlink(missing_ok=True)
-    for configuration in directory.glob("agents/*/clearml.conf"):
-        configuration.unlink()
-    for home in [*directory.glob("agents/*/home"), directory / "developer"]:
-        shutil.rmtree(home, ignore_errors=True)
+    for place in (directory, *directory.glob("*/")):  # those of a sandbox beside another lie in a folder of its
+        for configuration in place.glob("agents/*/clearml.conf"):
+            configuration.unlink()
+        for home in [*place.glob("agents/*/home"), place / "developer"]:
+            shutil.rmtree(home, ignore_errors=True)

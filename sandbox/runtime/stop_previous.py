@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from sandbox.runtime import processes, remote_cleanup, state
+from sandbox.runtime import agents, processes, remote_cleanup, state
 from sandbox.runtime.clearml_access import ClearMLError, Client
 from sandbox.runtime.state import Sandbox
 
@@ -22,8 +22,7 @@ def stop(directory: Path) -> bool:
     process = left.process.find()
     if process:
         _terminate(process)
-    alive = [agent for agent in left.agents if agent.find()]
-    processes.end_trees([left.process, *alive])
+    processes.end_trees([left.process, *agents.recorded(directory)])
     if left.prefix and state.read(directory):
         _delete_remote(left)
     state.forget(directory)

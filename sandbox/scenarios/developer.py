@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -61,4 +60,4 @@ def open_pull_request(
 
 def train(laptop: Laptop) -> str:
     """Run train.py as it stands in the clone, recorded by ClearML; return its output."""
-    return laptop.run(sys.executable, "train.py")
+    return laptop.run(*laptop.python, "train.py")

@@ -6,9 +6,8 @@ import itertools
 import json
 import re
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,7 +97,8 @@ def run(
     variables = {**_runner(sandbox, directory, event_name), **_settings(sandbox), **(settings or {})}
     given = {name: value for name, value in variables.items() if value is not None}
     began = time.monotonic()
-    ended = _execute(command, processes.clean_environment(directory / "home", given), on_line)
+    program = [*sandbox.python, str(CHECKOUT / "ci_trigger.py"), *command]
+    ended = _execute(program, processes.clean_environment(directory / "home", given), on_line)
     seconds = time.monotonic() - began
     outputs = _outputs(directory / "output")
     enqueued = (at - began for at, line in ended.lines if outputs.get("pipeline_id", "\n") in line)
@@ -190,9 +190,9 @@ def _settings(sandbox: Sandbox) -> dict[str, str]:
     }
 
 
-def _execute(command: tuple[str, ...], environment: Mapping[str, str], on_line: OnLine) -> Running:
+def _execute(command: Sequence[str], environment: Mapping[str, str], on_line: OnLine) -> Running:
     with subprocess.Popen(
-        [sys.executable, str(CHECKOUT / "ci_trigger.py"), *command],
+        command,
         env=dict(environment),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

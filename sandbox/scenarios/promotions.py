@@ -130,7 +130,8 @@ def _any_pull(tale: Story) -> PullRequest:
 
 def _beginning(tale: Story) -> tuple[Story, str]:
     """Return the story with a new clone of main, and the id of its best."""
-    clone = laptop.clone(tale.repository, tale.sandbox.directory / "developer" / "merges", tale.sandbox.clearml)
+    directory = tale.sandbox.directory / "developer" / "merges"
+    clone = laptop.clone(tale.repository, directory, tale.sandbox.clearml, tale.laptop.python)
     own = replace(tale, laptop=clone)
     return own, story.ensure_best(own, TAG)
 

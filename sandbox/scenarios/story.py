@@ -67,7 +67,7 @@ class Checked:
 def begin(sandbox: Sandbox, progress: Callable[[str], None]) -> Story:
     github = github_access.connect(sandbox.github.api_url, sandbox.github.owner_token)
     repository = github.get_repo(sandbox.repository)
-    clone = laptop.clone(repository, sandbox.directory / "developer" / "laptop", sandbox.clearml)
+    clone = laptop.clone(repository, sandbox.directory / "developer" / "laptop", sandbox.clearml, sandbox.python)
     return Story(sandbox, repository, clone, Client(sandbox.clearml), progress)
 
 
@@ -77,7 +77,8 @@ def outsider(story: Story, login: str) -> Story:
     github = github_access.connect(hub.api_url, github_access.token(hub, "pat", login=login))
     repository = github.get_repo(story.sandbox.repository)
     fork = repository.create_fork()
-    clone = laptop.clone(fork, story.sandbox.directory / "developer" / login, story.sandbox.clearml)
+    sandbox = story.sandbox
+    clone = laptop.clone(fork, sandbox.directory / "developer" / login, sandbox.clearml, story.laptop.python)
     return replace(story, repository=repository, laptop=clone)
 
 
@@ -255,14 +256,14 @@ def another_agent(
 ) -> Iterator[str]:
     """Run an agent beside those of the sandbox, on a queue of its own; yield the name of that queue."""
     sandbox = story.sandbox
-    queue, worker = f"{sandbox.prefix}-{name}".lstrip("-"), f"{sandbox.prefix or 'sandbox'}:{name}"
+    queue = f"{sandbox.prefix}-{name}".lstrip("-")
     spec = AgentSpec(
         name,
         queue,
-        worker,
         builds_environments=builds_environments,
         environment=environment or {},
-        poll_seconds=agents.poll_seconds(sandbox.prefix),
+        poll_seconds=sandbox.poll_seconds,
+        command=sandbox.agent,
     )
     running = agents.start(sandbox.clearml, sandbox.directory / "agents", [spec], progress=story.progress)
     try:

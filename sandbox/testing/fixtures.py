@@ -67,7 +67,6 @@ def tale(tmp_path: Path, access: Access, client: Client, prefix: str) -> Iterato
     repository = sample_repository.create(owner, tmp_path / "developer", project=prefix)
     sandbox = Sandbox(
         process=Process.of(os.getpid()),
-        agents=(),
         clearml=access,
         github=github,
         queues=Queues("controllers", "steps", "code"),

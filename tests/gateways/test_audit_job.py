@@ -109,7 +109,7 @@ def test_run__audit_that_cannot_start__updates_the_issue(hub: Hub, environ: dict
     (issue,) = hub.repository.get_issues(state="open")
     assert issue.title == "ClearML CI audit: could not run"
     assert "No queue 'no-such-queue'" in issue.body
-    assert issue.body.endswith("No pipeline run was started.")
+    assert issue.body.strip().endswith("No pipeline run was started.")
 
 
 def test_schedule__no_schedule__is_refused_before_anything_is_asked() -> None:

@@ -127,3 +127,18 @@ def test_read__rerun_of_a_rerun__keeps_the_parameters_that_new_run_hides(
     client.call("tasks.stopped", task=run, force=True)
     latest = new_run(client, new_run(client, run, queue, threshold_percent="7"), queue, threshold_percent="8")
     assert pipeline_runs.read(clearml, latest).arguments == {**expected, "threshold_percent": "8"}
+
+
+def test_describe_arguments__run_that_new_run_started__shows_help_and_keeps_the_values(
+    clearml: ClearML, client: Client, project: Project
+) -> None:
+    run = client.call("tasks.create", name="pr_check", type="controller", project=project.id)["id"]
+    given = task_parameters.section_items("Args", {"goal": "minimize", "mine": "1"})
+    client.call("tasks.edit_hyper_params", task=run, hyperparams=given)
+    client.call("tasks.started", task=run)
+    pipeline_runs.describe_arguments(clearml, run, {"goal": "The direction that is better.", "promote": "Absent here."})
+    stored = client.call("tasks.get_by_id", task=run)["task"]["hyperparams"]["Args"]
+    assert {name: (item["value"], item.get("description", "")) for name, item in stored.items()} == {
+        "goal": ("minimize", "The direction that is better."),
+        "mine": ("1", ""),
+    }

@@ -53,10 +53,10 @@ def test_settings__every_variable_empty__are_those_of_none_set(tmp_path: Path) -
     )
     given = {"GITHUB_EVENT_PATH": str(path), "GITHUB_EVENT_NAME": "pull_request"}
     empty = dict.fromkeys(VARIABLES, "")
-    asked = [settings.from_environment(environ) for environ in ({**empty, **given}, given)]
-    for one in asked:
-        one.arguments.pop("_origin")  # a nonce
-    assert asked[0] == asked[1]
+    read = [settings.from_environment(environ) for environ in ({**empty, **given}, given)]
+    for each in read:
+        each.arguments.pop("_origin")  # a nonce
+    assert read[0] == read[1]
 
 
 def test_outputs__names__are_those_that_the_program_writes() -> None:

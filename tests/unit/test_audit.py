@@ -9,17 +9,17 @@ from tests.unit.drawing import AUDIT, COMMIT, GATE
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "given",
     [
         pytest.param(AUDIT, id="as drawn"),
         pytest.param(replace(AUDIT, commit="", projects=("a", "b/*"), gates=(), clean_up=False), id="without a commit"),
         pytest.param(replace(AUDIT, longest_wait=90.5, task_name="train", retrain=3), id="another wait"),
         pytest.param(replace(AUDIT, name="digits"), id="name"),
-        pytest.param(replace(AUDIT, waited_for=False), id="nobody waits"),
+        pytest.param(replace(AUDIT, waited_for=False), id="no job waits"),
     ],
 )
-def test_from_arguments__of_to_arguments__is_the_same_audit(asked: Audit) -> None:
-    assert audit.from_arguments(asked.to_arguments()) == asked
+def test_from_arguments__of_to_arguments__is_the_same_audit(given: Audit) -> None:
+    assert audit.from_arguments(given.to_arguments()) == given
 
 
 @pytest.mark.parametrize(
@@ -61,12 +61,12 @@ def test_plan__probe_asked_for__runs_beside_the_others_and_is_reported() -> None
 
 
 @pytest.mark.parametrize("waited_for", [True, False])
-def test_as_check__job_that_waits_or_not__is_known_to_whoever_speaks(waited_for: bool) -> None:
+def test_as_check__job_that_waits_or_not__is_known_to_the_step_that_reports(waited_for: bool) -> None:
     assert audit.as_check(replace(AUDIT, waited_for=waited_for)).waited_for is waited_for
 
 
-def test_as_check__main__is_nobodys_fork_and_takes_the_commit() -> None:
-    asked = audit.as_check(replace(AUDIT, commit=""), commit=COMMIT)
-    assert (asked.commit, asked.gates, asked.pull_request.is_fork) == (COMMIT, (GATE,), False)
-    assert asked.pull_request.head_url == AUDIT.home.clone_url
+def test_as_check__main__is_no_fork_and_takes_the_commit() -> None:
+    check = audit.as_check(replace(AUDIT, commit=""), commit=COMMIT)
+    assert (check.commit, check.gates, check.pull_request.is_fork) == (COMMIT, (GATE,), False)
+    assert check.pull_request.head_url == AUDIT.home.clone_url
     assert audit.as_check(replace(AUDIT, name="digits")).name == "digits"

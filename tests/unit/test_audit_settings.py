@@ -31,15 +31,15 @@ def settings_of(environ: dict[str, str] | None = None, *, given: policy_file.Pol
     return audit_settings.from_environment(environ or {}, HOME, given)
 
 
-def asked(settings: Settings) -> audit.Audit:
+def audit_of(settings: Settings) -> audit.Audit:
     return audit.from_arguments(settings.arguments)
 
 
 def test_from_environment__nothing_set__audits_the_projects_of_the_checks_without_a_probe() -> None:
     found = settings_of()
     assert (found.pipeline, found.pipeline_project) == ("audit", "ClearML CI/owner/name")
-    assert (asked(found).projects, asked(found).queues) == ((), ("ci-controllers", "ci-steps"))
-    assert asked(found).home == HOME
+    assert (audit_of(found).projects, audit_of(found).queues) == ((), ("ci-controllers", "ci-steps"))
+    assert audit_of(found).home == HOME
     assert list(audit.plan(found.arguments)) == ["audit_baselines", "audit_leftovers", "audit_report"]
 
 
@@ -53,16 +53,20 @@ def test_from_environment__nothing_set__audits_the_projects_of_the_checks_withou
 def test_from_environment__projects__are_the_list_or_the_checks_own(
     environ: dict[str, str], projects: tuple[str, ...]
 ) -> None:
-    assert asked(settings_of(environ)).projects == projects
+    assert audit_of(settings_of(environ)).projects == projects
 
 
 def test_from_environment__policy__goes_before_the_workflow() -> None:
     found = settings_of({**METRIC, "CLEARML_PROJECT": "Other", "CLEARML_BEST_TAGNAME": "other"}, given=POLICY)
-    wanted = asked(found)
-    assert (wanted.projects, wanted.best_tag, wanted.home.comment_authors) == (("Digits",), "champion", ("our-bot",))
-    assert [gate.name for gate in wanted.gates] == ["loss/validation"]
+    governed = audit_of(found)
+    assert (governed.projects, governed.best_tag, governed.home.comment_authors) == (
+        ("Digits",),
+        "champion",
+        ("our-bot",),
+    )
+    assert [gate.name for gate in governed.gates] == ["loss/validation"]
     assert (found.arguments["run_until"], found.arguments["run_queue"]) == ("first-iteration", "gpu")
-    assert wanted.queues == ("ci-controllers", "ci-steps", "gpu")
+    assert governed.queues == ("ci-controllers", "ci-steps", "gpu")
 
 
 @pytest.mark.parametrize(
@@ -86,13 +90,13 @@ def test_from_environment__retrain__is_a_step_with_time_for_each_training() -> N
 
 
 @pytest.mark.parametrize(("text", "waited_for"), [("", True), ("true", True), ("False", False)])
-def test_from_environment__wait__is_carried_to_whoever_reports(text: str, waited_for: bool) -> None:
+def test_from_environment__wait__is_carried_to_the_step_that_reports(text: str, waited_for: bool) -> None:
     found = settings_of({"CLEARML_CI_WAIT": text})
-    assert (asked(found).waited_for, found.check.waited_for) == (waited_for, waited_for)
+    assert (audit_of(found).waited_for, found.check.waited_for) == (waited_for, waited_for)
 
 
 @pytest.mark.parametrize(
-    ("environ", "said"),
+    ("environ", "message"),
     [
         pytest.param({"CLEARML_CI_WAIT": "no"}, "CLEARML_CI_WAIT is 'no'", id="neither true nor false"),
         pytest.param({"CLEARML_CI_AUDIT_RETRAIN": "2"}, "there is no gate", id="retrain without a gate"),
@@ -104,21 +108,21 @@ def test_from_environment__wait__is_carried_to_whoever_reports(text: str, waited
         ),
     ],
 )
-def test_from_environment__nonsense__names_the_variable(environ: dict[str, Any], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_from_environment__nonsense__names_the_variable(environ: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         settings_of(environ)
 
 
-def test_from_environment__inputs_that_the_policy_overrules__are_named() -> None:
+def test_from_environment__inputs_that_the_policy_overrides__are_named() -> None:
     given = {**METRIC, "CLEARML_CI_NAME": "mine", "CLEARML_CI_RUN_SCRIPT": "tiny.py", "CLEARML_CI_CANDIDATE": "find"}
     (note,) = settings_of(given, given=POLICY).notes
     assert note.endswith(": name, clearml_scalar_title, run_script")
     assert settings_of(given).notes == ()
 
 
-def test_from_environment__name__is_the_policys_or_the_jobs_where_there_is_none() -> None:
+def test_from_environment__name__is_the_policys_or_else_the_jobs() -> None:
     given = {"CLEARML_CI_NAME": "mine"}
-    assert [asked(settings_of(given, given=one)).name for one in (None, POLICY)] == ["mine", ""]
+    assert [audit_of(settings_of(given, given=policy)).name for policy in (None, POLICY)] == ["mine", ""]
 
 
 def test_from_environment__arguments__are_those_that_the_pipeline_declares() -> None:
@@ -129,5 +133,5 @@ def test_from_environment__arguments__are_those_that_the_pipeline_declares() -> 
 def test_when__off__is_none() -> None:
     assert audit_settings.when(" OFF ") is None
     assert audit_settings.when("daily 22:30") == Schedule(22, 30)
-    with pytest.raises(UsageError, match="is none"):
+    with pytest.raises(UsageError, match="the schedule is 'hourly'"):
         audit_settings.when("hourly")

@@ -1,11 +1,12 @@
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
 from clearml_ci.core.comparability import MatchRules
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
-from clearml_ci.parameters import check, pull_request, remote_run
+from clearml_ci.parameters import check, pull_request
+from clearml_ci.parameters.remote_run import RemoteRun
 from pipelines import pr_check, promote
 from tests.unit.drawing import CHECK, GATE
 
@@ -26,10 +27,10 @@ def test_from_arguments__no_gate__compares_nothing() -> None:
         ({"commit": "main"}, "commit is 'main': expected the 40 hexadecimal digits"),
         ({"commit": "a" * 39}, "expected the 40 hexadecimal digits"),
         ({"commit": ".*" + "a" * 38}, "expected the 40 hexadecimal digits"),
-        ({"threshold_percent": "three"}, "threshold is 'three'"),
-        ({"threshold_percent": "-1"}, "threshold is '-1'"),
-        ({"threshold_percent": "nan"}, "threshold is 'nan'"),
-        ({"threshold_percent": "inf"}, "threshold is 'inf'"),
+        ({"threshold_percent": "three"}, "threshold_percent is 'three'"),
+        ({"threshold_percent": "-1"}, "threshold_percent is '-1'"),
+        ({"threshold_percent": "nan"}, "threshold_percent is 'nan'"),
+        ({"threshold_percent": "inf"}, "threshold_percent is 'inf'"),
         ({"goal": "UP"}, "goal is 'UP': expected MAX"),
         ({"scalar_series": ""}, "set both, or neither"),
         ({"pull_request": "x"}, "pull_request is 'x'"),
@@ -102,8 +103,8 @@ MANY = (
     ],
 )
 def test_from_arguments__what_no_flat_argument_holds__travels_as_json(changes: dict[str, object]) -> None:
-    asked = replace(CHECK, **changes)  # type: ignore[arg-type]  # the table's values are of these fields
-    assert check.from_arguments(asked.to_arguments()) == asked
+    changed = replace(CHECK, **changes)  # type: ignore[arg-type]  # the table's values are of these fields
+    assert check.from_arguments(changed.to_arguments()) == changed
 
 
 def test_from_arguments__gates__override_the_flat_ones() -> None:
@@ -128,10 +129,10 @@ def test_from_arguments__run_of_an_older_version__has_the_defaults() -> None:
 
 def test_parameters_of_the_pipeline__name_every_argument_with_its_default() -> None:
     declared = pr_check.PARAMETERS
-    assert {*CHECK.to_arguments(), *remote_run.VARIABLES} == declared.keys() - {
-        "_steps_queue",
-        "_shared_queue",
-        "_origin",
+    remote_run = {name for name in declared if name.startswith("run_")}
+    assert {*CHECK.to_arguments(), *remote_run} == declared.keys() - {"_steps_queue", "_shared_queue", "_origin"}
+    assert {field.name for field in fields(RemoteRun)} == {name.removeprefix("run_") for name in remote_run} | {
+        "candidate"
     }
     bare = replace(CHECK, gates=(), project="", task_name="").to_arguments()
     assert {name: value for name, value in declared.items() if value and name != "_context"} == {
@@ -260,7 +261,7 @@ def test_check_name__another_branch__is_a_name_of_its_own(base: str, default: st
 
 
 def test_from_arguments__facts__are_of_one_commit() -> None:
-    facts = pull_request.Facts(main_commits=("b" * 40,), reusable_commits=("c" * 40,), approved=True)
+    facts = pull_request.Facts(("b" * 40,), ("c" * 40,), approved=True, committed={"a" * 40: "2026-01-01T00:00:00Z"})
     arguments = replace(CHECK, facts=facts).to_arguments()
     assert check.from_arguments(arguments).facts == facts
     assert check.from_arguments({**arguments, "commit": "d" * 40}).facts == pull_request.Facts()

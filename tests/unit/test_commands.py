@@ -1,5 +1,6 @@
 """Commands that the documents name and that need no server, each run as a user runs it."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,17 @@ def test_validate__policy_in_order__is_summed_up(command: str, tmp_path: Path) -
 @pytest.mark.parametrize("command", ["python -m tools.words", "python -m tools.words --list docs"])
 def test_words__of_this_project__are_counted(command: str) -> None:
     assert run(command, ROOT).splitlines()[-1].endswith("in all")
+
+
+def test_reference__of_a_copy_with_a_stale_table__rewrites_that_file_alone(tmp_path: Path) -> None:
+    for name in ("clearml_ci", "docs", "tools", ".github"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    for name in ("README.md", "action.yml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    page = tmp_path / "docs" / "policy.md"
+    page.write_text(page.read_text(encoding="utf-8").replace("| `promote` |", "| `promot` |"), encoding="utf-8")
+    assert run("python -m tools.reference", tmp_path) == "rewrote docs/policy.md\n"
+    assert page.read_text(encoding="utf-8") == (ROOT / "docs" / "policy.md").read_text(encoding="utf-8")
 
 
 def test_sandbox__stopped_without_one_that_runs__reports_that(tmp_path: Path) -> None:

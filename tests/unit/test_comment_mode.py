@@ -1,4 +1,4 @@
-"""When a check comments, mode by mode."""
+"""The modes in which a check comments."""
 
 import pytest
 
@@ -45,7 +45,7 @@ def test_writes__mode_and_what_there_is__decides(mode: str, earlier: str | None,
     [("<!-- marker -->\nof an older version", body("passed")), (body("passed"), "<!-- marker -->\nno outcome")],
     ids=["earlier", "new"],
 )
-def test_writes__on_change_and_an_outcome_is_not_told__counts_as_a_change(earlier: str, new: str) -> None:
+def test_writes__on_change_and_there_is_no_outcome__counts_as_a_change(earlier: str, new: str) -> None:
     assert comment_mode.writes("on-change", body=new, failure=False, earlier=earlier)
 
 

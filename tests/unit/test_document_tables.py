@@ -6,7 +6,7 @@ from typing import Any
 
 import ci_trigger
 from clearml_ci.core.outcome import Outcome
-from clearml_ci.parameters import remote_run
+from clearml_ci.parameters import catalogue
 from clearml_ci.policy import schema
 from tests.unit.documents import ACTION, PAGES, ROOT, names_of_first_column, section, table
 
@@ -39,7 +39,7 @@ def test_inputs_table__names__are_the_actions_inputs() -> None:
 
 def test_inputs_table__names__are_the_variables_that_the_code_reads() -> None:
     read = set(re.findall(r'environ(?:\.get\(|, )"([A-Z_]+)"', SETTINGS))
-    read |= {name for names in remote_run.VARIABLES.values() for name in names}
+    read |= {variable for parameter in catalogue.PARAMETERS for variable in parameter.variables}
     documented = names_of_first_column(table("docs/inputs.md", "inputs"))
     assert {input_of(name) for name in read - RUNNER_SETS} <= documented
 

@@ -44,6 +44,7 @@ RUN_BY = {
     r"make stop": RunBy('make("make stop")'),
     r"make clean": RunBy('make("make clean")'),
     r"python -m tools\.words( --list docs)?": RunBy('["python -m tools.words", "python -m tools.words --list docs"]'),
+    r"python -m tools\.reference": RunBy('run("python -m tools.reference"'),
     r"python -m sandbox": RunBy('"-m", "sandbox", "--child"', source="sandbox/runtime/child.py"),
     r"python -m sandbox --stop": RunBy('f"python -m sandbox --stop --directory'),
     r"python -m sandbox\.servers\.clearml_server": RunBy('"sandbox.servers.clearml_server"'),
@@ -101,7 +102,7 @@ def test_command__of_a_scenario__is_run_by_an_end_to_end_test(run_by: RunBy) -> 
     """The test plays the scenario by its name, or calls one of its functions that run the command."""
     functions = [each for each in reached_from(SCENARIOS[run_by.scenario].play) if runs(each, run_by.text)]
     calls = [f"{each.__module__.rpartition('.')[2]}.{each.__name__}(" for each in functions]
-    texts = [path.read_text() for path in TESTS if path.parent.name == "end_to_end"]
+    texts = [path.read_text() for path in TESTS if path.parent.name == "agents"]
     assert [text for text in texts if any(part in text for part in (f'"{run_by.scenario}"', *calls))]
 
 

@@ -97,7 +97,7 @@ def test_workflow__of_several_models__has_a_policy_and_a_concurrency_group_for_e
 
 def test_policy__of_its_page__is_valid() -> None:
     (block,) = code_blocks("docs/policy.md", "yaml")
-    assert [gate.name for gate in policy_file.load(block, source="docs/policy.md").gates] == [
+    assert [gate.name for gate in policy_file.load(block, source="docs/policy.md").check.gates] == [
         "accuracy/validation",
         "loss/validation",
     ]

@@ -8,6 +8,7 @@ from jsonschema import Draft202012Validator
 from clearml_ci.core.comparability import MatchRules
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
+from clearml_ci.parameters import check
 from clearml_ci.policy import policy_file, yaml_reader
 from clearml_ci.policy import schema as policy_schema
 from clearml_ci.policy.policy_file import Policy
@@ -119,6 +120,9 @@ STRUCTURE = {
     "min-too-large": (gate("min: 1e999"), "4: gates[0].min: found '1e999'; allowed: a finite number"),
     "max-boolean": (gate("max: true"), "4: gates[0].max: found true; allowed: a finite number"),
     "max-quoted": (gate('max: "1"'), "4: gates[0].max: found '1'; allowed: a finite number"),
+    "max-hexadecimal": (gate("max: 0x1F"), "4: gates[0].max: found '0x1F'; allowed: a finite number"),
+    "max-grouped": (gate("max: 1_000"), "4: gates[0].max: found '1_000'; allowed: a finite number"),
+    "max-date": (gate("max: 2026-01-01"), "4: gates[0].max: found '2026-01-01'; allowed: a finite number"),
     "max-time": (gate("max: 1:30"), "4: gates[0].max: found '1:30'; allowed: a finite number"),
     "required-yes": (gate("required: yes"), "4: gates[0].required: found 'yes'; allowed: true, false"),
     "required-number": (gate("required: 1"), "4: gates[0].required: found the number 1; allowed: true, false"),
@@ -194,11 +198,11 @@ STRUCTURE = {
     "promote": ("promote: never", "2: promote: found 'never'; allowed: better, passing, on-pass"),
     "none-is-judged": (
         "candidate: none\ngates: [{metric: a/b}]",
-        "3: gates: found a list of 1; allowed: no gates where candidate is none",
+        "3: gates: found a list of 1; allowed: no gates if candidate is none",
     ),
     "trained-and-stopped": (
         "candidate: train\nremote_run: {script: train.py}",
-        "3: remote_run.until: found nothing; allowed: completion, where candidate is train or find-or-train",
+        "3: remote_run.until: found nothing; allowed: completion, if candidate is train or find-or-train",
     ),
     "unknown-key-near": (
         gate("max_regresion: 3%"),
@@ -212,13 +216,14 @@ STRUCTURE = {
         '"Gates\\n": []',
         "2: 'Gates\\n': found an unknown key; did you mean 'gates'?",
     ),
+    "key-number": ("evidence: {1: {}}", "2: evidence.1: found an unknown key; allowed: ignored_paths"),
     "merge-key": (
         "evidence: {<<: {}}",
         "2: evidence.'<<': found an unknown key; allowed: ignored_paths",
     ),
 }
 
-# What no schema says: the text itself, and what stands between keys. Also below a first line `version: 1`.
+# Beyond a schema: the text itself, and conflicts between keys. Also below a first line `version: 1`.
 BEYOND = {
     "duplicate-key": ("comment: off\ncomment: always", "3: comment: found again (first in line 2); allowed: once"),
     "duplicate-version": ("version: 1", "2: version: found again (first in line 1); allowed: once"),
@@ -229,11 +234,11 @@ BEYOND = {
     ),
     "trained-in-another-project": (
         "candidate: train\nproject: Digits\nremote_run:\n  project: Letters\n  script: train.py\n  until: completion",
-        "5: remote_run.project: found 'Letters'; allowed: 'Digits', the project by which the best is looked for",
+        "5: remote_run.project: found 'Letters'; allowed: 'Digits', the project by which the baseline is looked for",
     ),
     "trained-under-another-name": (
         "candidate: train\ntask_name: train digits\nremote_run: {name: other, script: train.py, until: completion}",
-        "4: remote_run.name: found 'other'; allowed: 'train digits', the task_name by which the best is looked for",
+        "4: remote_run.name: found 'other'; allowed: 'train digits', the task_name by which the baseline is looked for",
     ),
     "min-above-max": (
         gate("min: 2\n    max: 1.5"),
@@ -267,25 +272,29 @@ WHOLE = {
     "later-version": ("version: 2", "1: version: found the number 2; allowed: 1"),
     "quoted-version": ("version: '1'", "1: version: found '1'; allowed: 1"),
     "true-version": ("version: true", "1: version: found true; allowed: 1"),
+    "indented-first-line": (
+        "  version: 1\nname: digits",
+        "2: column 1: this is no YAML: expected '<document start>', but found '<block mapping start>'",
+    ),
     "too-large": ("#" * 65537, "1: the file: found more than 65,536 bytes; allowed: at most 65,536"),
     "too-large-in-bytes": ("#" + "é" * 32768, "1: the file: found more than 65,536 bytes; allowed: at most 65,536"),
 }
 
 
 @pytest.mark.parametrize(("text", "message"), table(STRUCTURE) + table(BEYOND))
-def test_load__bad_value__is_told_with_line_key_found_and_allowed(text: str, message: str) -> None:
+def test_load__bad_value__is_reported_with_line_key_found_and_allowed(text: str, message: str) -> None:
     assert refusal(f"version: 1\n{text}\n") == f"p.yml:{message}"
 
 
 @pytest.mark.parametrize(("text", "message"), table(WHOLE))
-def test_load__bad_file__is_told_in_one_line(text: str, message: str) -> None:
+def test_load__bad_file__is_reported_in_one_line(text: str, message: str) -> None:
     assert refusal(text) == f"p.yml:{message}"
 
 
-def test_load__several_problems__are_all_told_in_the_files_order() -> None:
+def test_load__several_problems__are_all_reported_in_the_files_order() -> None:
     text = f"version: 3\npromot: better\n{gate('goal: up')}\n    min: x\nqueue: gpu\npromot: passing\n"
-    told = refusal(text).splitlines()
-    assert [line.split(": found ")[0] for line in told] == [
+    problems = refusal(text).splitlines()
+    assert [line.split(": found ")[0] for line in problems] == [
         "p.yml:1: version",
         "p.yml:2: promot",
         "p.yml:5: gates[0].goal",
@@ -295,23 +304,23 @@ def test_load__several_problems__are_all_told_in_the_files_order() -> None:
     ]
 
 
-def test_load__two_keys_missing__are_told_once_each() -> None:
+def test_load__two_keys_missing__are_reported_once_each() -> None:
     assert refusal("version: 1\ngates:\n  - metric: {}\n").splitlines() == [
         f"p.yml:3: gates[0].metric.title: found nothing; allowed: {A_TEXT}",
         f"p.yml:3: gates[0].metric.series: found nothing; allowed: {A_TEXT}",
     ]
 
 
-def test_load__hundreds_of_problems__are_cut_and_the_cut_is_told() -> None:
-    told = refusal("version: 1\n" + "".join(f"key{number}: 1\n" for number in range(500))).splitlines()
-    assert len(told) == 51
-    assert told[-1] == "p.yml: and more; mend these first"
+def test_load__hundreds_of_problems__are_cut_and_the_cut_is_reported() -> None:
+    problems = refusal("version: 1\n" + "".join(f"key{number}: 1\n" for number in range(500))).splitlines()
+    assert len(problems) == 51
+    assert problems[-1] == "p.yml: and more; mend these first"
 
 
 def test_load__problem_in_one_gate__does_not_hide_the_conflict_of_others() -> None:
-    told = refusal("version: 1\ngates:\n  - metric: a/b\n  - metric: x\n  - metric: a/b\n")
-    assert "p.yml:4: gates[1].metric: found 'x'" in told
-    assert "p.yml:5: gates[2]: found 'a/b' again" in told
+    problems = refusal("version: 1\ngates:\n  - metric: a/b\n  - metric: x\n  - metric: a/b\n")
+    assert "p.yml:4: gates[1].metric: found 'x'" in problems
+    assert "p.yml:5: gates[2]: found 'a/b' again" in problems
 
 
 def test_load__long_value__is_cut_in_the_message() -> None:
@@ -330,24 +339,19 @@ def test_schema__example__is_valid() -> None:
     Draft202012Validator(policy_schema.SCHEMA).validate(yaml_reader.read(EXAMPLE).data)
 
 
-def test_schema__committed_file__is_the_generated_one() -> None:
-    """To write it: `python -c 'from clearml_ci import policy; print(policy.schema_text(), end="")'`."""
-    assert (GITHUB / "clearml-ci.schema.json").read_text(encoding="utf-8") == policy_file.schema_text()
-
-
 def keys(schema: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
     found: dict[tuple[str, ...], Any] = {}
-    for name, one in schema.get("properties", {}).items():
-        found |= {(*path, name): one, **keys(one, (*path, name)), **keys(one.get("items", {}), (*path, name))}
+    for name, below in schema.get("properties", {}).items():
+        found |= {(*path, name): below, **keys(below, (*path, name)), **keys(below.get("items", {}), (*path, name))}
     return found
 
 
 @pytest.mark.parametrize("path", keys(policy_schema.SCHEMA), ids=".".join)
 def test_schema__any_key__is_described_and_its_default_is_valid(path: tuple[str, ...]) -> None:
-    one = keys(policy_schema.SCHEMA)[path]
-    assert one["description"].endswith(".")
-    assert one["errorMessage"]
-    assert "default" not in one or Draft202012Validator(one).is_valid(one["default"])
+    schema = keys(policy_schema.SCHEMA)[path]
+    assert schema["description"].endswith(".")
+    assert schema["errorMessage"]
+    assert "default" not in schema or Draft202012Validator(schema).is_valid(schema["default"])
 
 
 def test_example__keys__are_all_that_there_are_but_module() -> None:
@@ -363,18 +367,19 @@ def test_example__keys__are_all_that_there_are_but_module() -> None:
 
 
 def test_load__example__is_understood() -> None:
-    found = load(EXAMPLE)
+    policy = load(EXAMPLE)
+    found = policy.check
     assert (found.name, found.project, found.task_name) == ("digits", "Digits", "train digits")
     assert found.candidate == "find"
-    assert found.evidence.ignored_paths == ("docs/**", "*.md")
+    assert found.ignored_paths == ("docs/**", "*.md")
     assert found.gates == (
         Gate("accuracy", "validation", tolerance=3.0, minimum=0.9, maximum=1.0),
         Gate("speed/gpu", "images per second", required=False),
     )
-    assert (found.baselines.tag, found.baselines.main) == ("Best Performance", False)
+    assert (found.best_tag, found.baseline_main) == ("Best Performance", False)
     assert found.alike == MatchRules(("Args/dataset", "Dataset/*"), ("torch", "scikit-learn"), True, "inconclusive")
-    assert found.remote_run is not None
-    assert (found.remote_run["queue"], found.remote_run["args"]) == ("gpu", ["epochs=1"])
+    assert policy.remote_run is not None
+    assert (policy.remote_run["queue"], policy.remote_run["args"]) == ("gpu", ["epochs=1"])
     assert (found.comment, found.comment_authors) == ("always", ("my-bot",))
     assert (found.inconclusive, found.promote) == ("fail", "better")
 
@@ -382,19 +387,23 @@ def test_load__example__is_understood() -> None:
 def test_load__version_alone__has_the_defaults() -> None:
     assert load("version: 1") == Policy(
         source="p.yml",
-        name="",
-        project="",
-        task_name="",
-        candidate="find",
-        evidence=policy_file.Evidence(()),
-        gates=(),
-        baselines=policy_file.Baselines("Best Performance", False),
-        alike=MatchRules((), (), False, "inconclusive"),
+        check=replace(
+            check.NOTHING,
+            name="",
+            project="",
+            task_name="",
+            candidate="find",
+            ignored_paths=(),
+            gates=(),
+            best_tag="Best Performance",
+            baseline_main=False,
+            alike=MatchRules((), (), False, "inconclusive"),
+            comment="always",
+            comment_authors=(),
+            inconclusive="fail",
+            promote="better",
+        ),
         remote_run=None,
-        comment="always",
-        comment_authors=(),
-        inconclusive="fail",
-        promote="better",
     )
 
 
@@ -424,25 +433,33 @@ def test_load__remote_run__is_kept_without_its_defaults() -> None:
     ],
 )
 def test_load__gate__has_its_meaning(line: str, expected: Gate) -> None:
-    (found,) = load(f"version: 1\ngates:\n  - {line}\n").gates
+    (found,) = load(f"version: 1\ngates:\n  - {line}\n").check.gates
     assert found == expected
 
 
 def test_load__same_metric_with_best_and_last__are_two_gates() -> None:
     found = load("version: 1\ngates: [{metric: a/b}, {metric: a/b, value: last}]")
-    assert [one.value for one in found.gates] == ["best", "last"]
+    assert [gate.value for gate in found.check.gates] == ["best", "last"]
 
 
 def test_load__off_without_quotes__is_the_word() -> None:
     found = load("version: 1\ncomment: off\nremote_run:\n  until: off\n")
-    assert (found.comment, found.remote_run) == ("off", {"until": "off"})
+    assert (found.check.comment, found.remote_run) == ("off", {"until": "off"})
+
+
+def test_load__texts_that_yaml_1_1_takes_for_something_else__are_texts() -> None:
+    found = load(
+        "version: 1\nname: 2026-01-01\nproject: 1_000\ntask_name: 12:30:45\nbaselines: {tag: =, main: &a true}\n"
+    )
+    assert (found.check.name, found.check.project, found.check.task_name) == ("2026-01-01", "1_000", "12:30:45")
+    assert (found.check.best_tag, found.check.baseline_main) == ("=", True)
 
 
 def test_load__windows_line_ends_and_byte_order_mark__make_no_difference() -> None:
     assert load("\ufeff" + EXAMPLE.replace("\n", "\r\n")) == load(EXAMPLE)
 
 
-def test_summary__example__says_what_was_understood() -> None:
+def test_summary__example__has_a_line_for_each_rule() -> None:
     assert policy_file.summary(load(EXAMPLE)).splitlines() == [
         "name: digits",
         "project: Digits",
@@ -459,22 +476,22 @@ def test_summary__example__says_what_was_understood() -> None:
     ]
 
 
-def test_summary__nothing_asked__says_so() -> None:
-    told = policy_file.summary(load("version: 1")).splitlines()
-    assert told[:4] == [
+def test_summary__version_alone__names_what_is_not_done() -> None:
+    lines = policy_file.summary(load("version: 1")).splitlines()
+    assert lines[:4] == [
         "project: the whole workspace",
         "tasks: any",
         "candidate: find",
         "gate: none, nothing is compared",
     ]
-    assert {"alike: nothing is asked", "remote run: off"} <= set(told)
+    assert {"alike: nothing is asked", "remote run: off"} <= set(lines)
 
 
-def test_summary__absolute_tolerance_and_main__are_told() -> None:
+def test_summary__absolute_tolerance_and_main__are_named() -> None:
     found = load("version: 1\ngates: [{metric: a/b, max_regression: 0.01}]\nbaselines: {main: true}")
     assert "worse by at most 0.01, required" in policy_file.summary(found)
     assert "baseline: tag Best Performance, and main at the merge base" in policy_file.summary(found)
-    assert "main at" not in policy_file.summary(replace(found, baselines=policy_file.Baselines("x", False)))
+    assert "main at" not in policy_file.summary(replace(found, check=replace(found.check, baseline_main=False)))
 
 
 def test_validate_file__good_file__is_summed_up() -> None:
@@ -496,7 +513,7 @@ def test_validate_file__bad_file__is_named(tmp_path: Path) -> None:
     ],
     ids=["latin-1", "large", "missing"],
 )
-def test_validate_file__unreadable__is_told(tmp_path: Path, content: bytes | None, message: str) -> None:
+def test_validate_file__unreadable__is_reported(tmp_path: Path, content: bytes | None, message: str) -> None:
     path = tmp_path / "p.yml"
     if content is not None:
         path.write_bytes(content)

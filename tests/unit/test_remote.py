@@ -1,9 +1,9 @@
-"""What a remote run is asked, whoever asks: each wrong value is named by the name that a person gave it."""
+"""The parameters of a remote run: each wrong value is reported under the name that the user gave it."""
 
 import pytest
 
 from clearml_ci.core.errors import UsageError
-from clearml_ci.parameters import remote_run
+from clearml_ci.parameters import job_environment, remote_run
 from clearml_ci.parameters.remote_run import RemoteRun
 
 
@@ -14,7 +14,7 @@ def launch(**arguments: str) -> RemoteRun:
 
 
 @pytest.mark.parametrize("until", ["", "off", "OFF"])
-def test_from_arguments__nothing_asked_for__is_none(until: str) -> None:
+def test_from_arguments__no_run__is_none(until: str) -> None:
     assert remote_run.from_arguments({"run_until": until, "candidate": "find"}) is None
 
 
@@ -50,7 +50,7 @@ def test_purpose__of_each_kind__is_named(arguments: dict[str, str], purpose: str
     ],
     ids=["two", "dashes", "one-a-line", "sign-in-value", "none"],
 )
-def test_args__as_people_write_them__are_pairs(text: str, pairs: tuple[tuple[str, str], ...]) -> None:
+def test_args__as_users_write_them__are_pairs(text: str, pairs: tuple[tuple[str, str], ...]) -> None:
     assert launch(run_args=text).args == pairs
 
 
@@ -70,8 +70,15 @@ def test_args__as_people_write_them__are_pairs(text: str, pairs: tuple[tuple[str
         ({"run_folder": "../elsewhere"}, "run_folder is '../elsewhere'"),
         ({"run_requirements": "a/../../b.txt"}, "run_requirements is 'a/../../b.txt'"),
         ({"run_module": "pytest"}, "run_script is 'train.py' and run_module is 'pytest': set one of them"),
-        ({"run_until": "first-iteratoin"}, "run_until is 'first-iteratoin'; did you mean 'first-iteration'?"),
-        ({"candidate": "trian"}, "candidate is 'trian'; did you mean 'train'?"),
+        (
+            {"run_until": "first-iteratoin"},
+            "run_until is 'first-iteratoin': expected first-iteration or completion or off; "
+            "did you mean 'first-iteration'?",
+        ),
+        (
+            {"candidate": "trian"},
+            "candidate is 'trian': expected find or train or find-or-train or none; did you mean 'train'?",
+        ),
         ({"candidate": "train"}, "run_until is 'first-iteration', but a candidate that is trained"),
         ({"run_project": "CI/digits"}, "run_project is 'CI': ClearML refuses names of fewer than 3 characters"),
         ({"run_name": "ab"}, "run_name is 'ab': ClearML refuses names of fewer than 3 characters"),
@@ -87,10 +94,9 @@ def test_from_arguments__wrong_value__is_named(arguments: dict[str, str], messag
 
 def test_from_arguments__wrong_value_of_a_workflow__is_named_as_the_workflow_does() -> None:
     environ = {"QUEUE_NAME": "gpu", "EXECUTION_ARGS": "epochs"}
-    arguments = remote_run.arguments_of(environ)
-    names = {argument: remote_run.variable(argument, environ) for argument in arguments}
+    given = job_environment.read(environ)
     with pytest.raises(UsageError, match="EXECUTION_ARGS has 'epochs'"):
-        remote_run.from_arguments(arguments, names=names)
+        remote_run.from_arguments(remote_run.arguments_of(given), names=given.names)
 
 
 @pytest.mark.parametrize(
@@ -104,10 +110,10 @@ def test_from_arguments__wrong_value_of_a_workflow__is_named_as_the_workflow_doe
     ],
     ids=["predecessors-probe", "probe-and-gate", "training", "switched-off", "a-queue-alone"],
 )
-def test_arguments_of__workflows__ask_for_what_their_authors_meant(
+def test_arguments_of__workflows__mean_what_they_meant_in_earlier_actions(
     environ: dict[str, str], until: str, candidate: str
 ) -> None:
-    found = remote_run.arguments_of(environ)
+    found = remote_run.arguments_of(job_environment.read(environ))
     assert (found["run_until"], found["candidate"]) == (until, candidate)
 
 
@@ -119,7 +125,7 @@ def test_refuse_shared_queue__steps_and_code_on_one__needs_the_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "candidate", "until"),
+    ("given", "candidate", "until"),
     [
         ({"script": "train.py"}, "find", "first-iteration"),
         ({"script": "train.py"}, "train", "completion"),
@@ -129,9 +135,9 @@ def test_refuse_shared_queue__steps_and_code_on_one__needs_the_words() -> None:
     ids=["default", "trained", "completion", "off"],
 )
 def test_arguments_of_policy__until__is_what_its_summary_says(
-    said: dict[str, object], candidate: str, until: str
+    given: dict[str, object], candidate: str, until: str
 ) -> None:
-    assert remote_run.arguments_of_policy(said, candidate=candidate)["run_until"] == until
+    assert remote_run.arguments_of_policy(given, candidate=candidate)["run_until"] == until
 
 
 def test_arguments_of_policy__what_it_runs__is_not_mixed_with_the_workflows() -> None:
@@ -153,7 +159,9 @@ def test_until__off_for_a_candidate_that_is_trained__is_refused() -> None:
         ({"run_name": "another"}, "run_name is 'another', but task_name is 'train digits'"),
     ],
 )
-def test_refuse_out_of_reach__trained_where_nobody_looks__names_both(edit: dict[str, str], message: str) -> None:
+def test_refuse_out_of_reach__trained_elsewhere_than_the_baseline__names_both(
+    edit: dict[str, str], message: str
+) -> None:
     at_home = {"run_project": "Digits", "run_name": "train digits", "run_until": "completion", "candidate": "train"}
     remote_run.refuse_out_of_reach(launch(**at_home), project="Digits", task_name="train digits")
     remote_run.refuse_out_of_reach(launch(**{**at_home, **edit}), project="", task_name="")

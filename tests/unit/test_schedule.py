@@ -20,22 +20,22 @@ def test_parse__schedule__is_read_and_written_back(text: str, expected: Schedule
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
-        pytest.param("", "the schedule '' is none", id="empty"),
-        pytest.param("daily", "is none", id="no time"),
-        pytest.param("22:30", "is none", id="no word"),
-        pytest.param("daily 24:00", "is none", id="no hour"),
-        pytest.param("daily 22:60", "is none", id="no minute"),
-        pytest.param("daily mon 06:00", "is none", id="daily on a day"),
-        pytest.param("weekly 06:00", "is none", id="weekly without a day"),
-        pytest.param("30 22 * * *", "is none", id="cron"),
+        pytest.param("", "the schedule is ''", id="empty"),
+        pytest.param("daily", "the schedule is 'daily'", id="no time"),
+        pytest.param("22:30", "the schedule is '22:30'", id="no frequency"),
+        pytest.param("daily 24:00", "the schedule is 'daily 24:00'", id="no hour"),
+        pytest.param("daily 22:60", "the schedule is 'daily 22:60'", id="no minute"),
+        pytest.param("daily mon 06:00", "the schedule is 'daily mon 06:00'", id="daily on a day"),
+        pytest.param("weekly 06:00", "the schedule is 'weekly 06:00'", id="weekly without a day"),
+        pytest.param("30 22 * * *", "the schedule is '30 22 * * *'", id="cron"),
         pytest.param("weekly mo 06:00", "day is 'mo'", id="two letters"),
         pytest.param("weekly mondey 06:00", "did you mean 'monday'?", id="typo"),
     ],
 )
-def test_parse__no_schedule__says_what_is_expected(text: str, says: str) -> None:
+def test_parse__no_schedule__names_what_is_expected(text: str, message: str) -> None:
     with pytest.raises(UsageError) as raised:
         schedule.parse(text)
-    assert says in str(raised.value)
+    assert message in str(raised.value)
     assert "'daily 22:30' or 'weekly mon 06:00', in UTC" in str(raised.value)

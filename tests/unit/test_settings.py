@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,11 +98,13 @@ def test_from_environment__wrong_value__is_named(environ: dict[str, str], edit: 
     assert message in str(raised.value)
 
 
-@pytest.mark.parametrize("edit", [{"CLEARML_SCALAR_THRESHOLD": "three"}, {"CLEARML_SCALAR_MIN_MAX": "UP"}])
-def test_from_environment__bad_metric_setting__is_refused(environ: dict[str, str], edit: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("variable", "text"), [("CLEARML_SCALAR_THRESHOLD", "three"), ("CLEARML_SCALAR_MIN_MAX", "UP")]
+)
+def test_from_environment__bad_metric_setting__is_refused(environ: dict[str, str], variable: str, text: str) -> None:
     named = {"CLEARML_SCALAR_TITLE": "a", "CLEARML_SCALAR_SERIES": "b"}
-    with pytest.raises(UsageError, match=r"threshold is 'three'|goal is 'UP'"):
-        settings.from_environment({**environ, **named, **edit})
+    with pytest.raises(UsageError, match=f"{variable} is '{text}'"):
+        settings.from_environment({**environ, **named, variable: text})
 
 
 @pytest.mark.parametrize("sha", ["", "abc", None, 7])
@@ -150,6 +153,15 @@ def test_from_environment__label_of_the_policy__is_the_one_that_approves(
     assert (found.remote_run.until, found.remote_run.script) == ("first-iteration", "train.py")
 
 
+def test_for_rollback__edited_record__sends_the_token_only_to_the_jobs_own_github(environ: dict[str, str]) -> None:
+    """Any user of the ClearML server can edit what the run of the promotion recorded."""
+    check = settings.from_environment(environ).check
+    edited = replace(check.pull_request, github_api="https://elsewhere.example", repository="other/name")
+    job = environ | {"GITHUB_REPOSITORY": "owner/name", "GITHUB_API_URL": "https://github.example/api/v3"}
+    pull = settings.for_rollback(job, replace(check, pull_request=edited)).check.pull_request
+    assert (pull.github_api, pull.repository, pull.number) == ("https://github.example/api/v3", "owner/name", 7)
+
+
 def test_pipeline_project__too_short_for_clearml__is_refused() -> None:
     with pytest.raises(UsageError, match="CLEARML_CI_PIPELINE_PROJECT is 'CI': ClearML refuses names"):
         settings.pipeline_project({"CLEARML_CI_PIPELINE_PROJECT": "CI"})
@@ -161,7 +173,7 @@ def governed(environ: dict[str, str], text: str, *, promotes: bool = False) -> s
     return settings.from_environment(environ, read_policy=lambda *_: found, promotes=promotes)
 
 
-def test_from_environment__name__is_the_policys_or_the_jobs_where_there_is_none(environ: dict[str, str]) -> None:
+def test_from_environment__name__is_the_policys_or_else_the_jobs(environ: dict[str, str]) -> None:
     environ["CLEARML_CI_NAME"] = " digits "
     assert settings.from_environment(environ).check.check_name == "ClearML CI: digits"
     assert governed(environ, "name: letters").check.check_name == "ClearML CI: letters"
@@ -169,11 +181,11 @@ def test_from_environment__name__is_the_policys_or_the_jobs_where_there_is_none(
 
 
 def test_from_environment__policy_that_the_job_names__is_the_one_that_is_read(environ: dict[str, str]) -> None:
-    asked: list[str] = []
+    paths: list[str] = []
     for path in ("", ".github/clearml-ci/digits.yml"):
         given = {**environ, "CLEARML_CI_POLICY": path}
-        settings.from_environment(given, read_policy=lambda _, __, file: asked.append(file))
-    assert asked == ["", ".github/clearml-ci/digits.yml"]
+        settings.from_environment(given, read_policy=lambda _, __, file: paths.append(file))
+    assert paths == ["", ".github/clearml-ci/digits.yml"]
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../x", ".github/../../x", "a\nb"])
@@ -214,11 +226,11 @@ remote_run: {script: train.py, args: [epochs=1, seed=2], queue_limit: 60}
         pytest.param({"CLEARML_CI_QUEUE_LIMIT": "90"}, "queue_limit", id="limit"),
     ],
 )
-def test_notes__input_that_the_policy_overrules__is_named(
+def test_notes__input_that_the_policy_overrides__is_named(
     environ: dict[str, str], inputs: dict[str, str], ignored: str
 ) -> None:
-    said = "the policy .github/clearml-ci.yml of main decides, and these inputs are ignored: "
-    names = [set(note.removeprefix(said).split(", ")) for note in governed({**environ, **inputs}, POLICY).notes]
+    line = "the policy .github/clearml-ci.yml of main decides, and these inputs are ignored: "
+    names = [set(note.removeprefix(line).split(", ")) for note in governed({**environ, **inputs}, POLICY).notes]
     assert names == ([set(ignored.split(", "))] if ignored else [])
 
 
@@ -226,7 +238,7 @@ def test_notes__no_policy__are_none(environ: dict[str, str]) -> None:
     assert settings.from_environment({**environ, **SAME, "CLEARML_CI_NAME": "digits"}).notes == ()
 
 
-def test_notes__merge__speak_of_what_a_promotion_reads_alone(environ: dict[str, str]) -> None:
+def test_notes__merge__name_only_what_a_promotion_reads(environ: dict[str, str]) -> None:
     merged = event()
     merged["pull_request"] |= {"merged": True, "merge_commit_sha": "b" * 40}
     write(environ, {**merged, "action": "closed"})
@@ -239,18 +251,18 @@ TRAINS = "version: 1\ncandidate: train\nremote_run: {script: train.py, until: co
 
 
 @pytest.mark.parametrize(
-    ("said", "message"),
+    ("key", "message"),
     [
         ("project: Other", "remote_run.project of the policy is 'Other', but CLEARML_PROJECT is 'Digits'"),
         ("name: other", "remote_run.name of the policy is 'other', but CLEARML_TASK_NAME is 'train digits'"),
     ],
 )
 def test_from_environment__policy_that_trains_out_of_reach__names_both_keys(
-    environ: dict[str, str], said: str, message: str
+    environ: dict[str, str], key: str, message: str
 ) -> None:
     environ |= {"CLEARML_PROJECT": "Digits", "CLEARML_TASK_NAME": "train digits"}
     with pytest.raises(UsageError, match=message):
-        settings.from_environment(environ, read_policy=lambda *_: policy_file.load(TRAINS % said, source="policy"))
+        settings.from_environment(environ, read_policy=lambda *_: policy_file.load(TRAINS % key, source="policy"))
     within = TRAINS % "project: Digits"
     settings.from_environment(environ, read_policy=lambda *_: policy_file.load(within, source="policy"))
 

@@ -14,7 +14,7 @@ BIN = Path(sys.executable).parent
 ACTION = ROOT / "action.yml"
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 EXAMPLES = [path for path in WORKFLOWS if path.name != "ci.yml"]
-SAMPLES = sorted((ROOT / "tests" / "end_to_end" / "predecessors").glob("*.yml"))
+SAMPLES = sorted((ROOT / "tests" / "agents" / "predecessors").glob("*.yml"))
 LINTERS = {
     "zizmor": ["zizmor", "--offline", "--persona", "pedantic", "--no-config", ACTION, *WORKFLOWS],
     "actionlint": ["actionlint", "-no-color", "-shellcheck=", "-pyflakes=", *WORKFLOWS],

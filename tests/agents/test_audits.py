@@ -1,4 +1,7 @@
-"""Audits on real agents: all is well; what is not is told in one issue, and what is ours is cleaned up."""
+"""Audits: without findings, with one of each kind in one issue, with marked leftovers cleaned up, and again.
+
+Those that run code of the default branch, and the one with findings, run on real agents.
+"""
 
 from typing import Any
 
@@ -7,17 +10,23 @@ import pytest
 from sandbox.scenarios import audits, job, story
 from sandbox.scenarios.audits import Audited, Planted
 from sandbox.scenarios.story import Story
-from tests.end_to_end.conftest import only_line
+from tests.agents.conftest import only_line
 
 
 @pytest.fixture(scope="module")
-def green(tale: Story) -> Audited:
-    return audits.green(tale)
+def green(tale_on_real_agents: Story) -> Audited:
+    return audits.green(tale_on_real_agents)
 
 
 @pytest.fixture(scope="module")
-def found(tale: Story, green: Audited) -> tuple[Planted, Audited]:  # noqa: ARG001  first all is well
-    return audits.findings(tale)
+def found(tale_on_real_agents: Story, green: Audited) -> tuple[Planted, Audited]:  # noqa: ARG001  comes first
+    return audits.findings(tale_on_real_agents)
+
+
+@pytest.fixture(scope="module")
+def repaired(tale: Story, found: tuple[Planted, Audited]) -> Audited:
+    audits.repair(tale, found[0])
+    return audits.audit(tale)
 
 
 def task_of(tale: Story, task: str) -> dict[str, Any]:
@@ -67,19 +76,21 @@ def test_audit_findings__leftovers__only_the_marked_one_was_ended(tale: Story, f
     assert (unmarked["status"], "archived" in unmarked["system_tags"]) == ("in_progress", False)
 
 
-def test_audit_findings__repaired__the_same_issue_is_closed(tale: Story, found: tuple[Planted, Audited]) -> None:
-    planted, before = found
-    audits.repair(tale, planted)
-    after = audits.audit(tale)
+def test_audit_findings__repaired__the_same_issue_is_closed(found: tuple[Planted, Audited], repaired: Audited) -> None:
+    (_, before), after = found, repaired
     assert after.verdict["outcome"] == "passed"
     assert before.issue is not None and after.issue is not None
     assert (after.issue.number, after.issue.state) == (before.issue.number, "closed")
     assert "no findings" in after.issue.body
 
 
-def test_audit__main_trained_again__is_within_its_own_spread(tale: Story, green: Audited) -> None:  # noqa: ARG001
+def test_audit__main_trained_again__is_within_its_own_spread(
+    tale_on_real_agents: Story,
+    repaired: Audited,  # noqa: ARG001  comes first
+) -> None:
+    tale = tale_on_real_agents
     audited = audits.audit(tale, audits.RETRAIN)
-    assert "retrained" not in [one["kind"] for one in audited.verdict["findings"]]
+    assert "retrained" not in [finding["kind"] for finding in audited.verdict["findings"]]
     assert audited.verdict["outcome"] == "passed"
     trained = story.tasks_of(tale, tale.repository.get_branch("main").commit.sha)
     purposes = [task_of(tale, task)["runtime"].get("clearml_ci_purpose") for task in trained]
@@ -87,25 +98,26 @@ def test_audit__main_trained_again__is_within_its_own_spread(tale: Story, green:
 
 
 def test_rerun__of_an_audit_with_edited_parameters__opens_its_issue_again_and_never_closes_it(
-    tale: Story, green: Audited, found: tuple[Planted, Audited]
+    tale: Story, repaired: Audited, found: tuple[Planted, Audited]
 ) -> None:
-    planted, told = found
-    worse = audits.rerun(tale, green, "run_until=off", f"queues={planted.queue}")
+    planted, before = found
+    worse = audits.rerun(tale, repaired, f"queues={planted.queue}")
     assert (worse.job.exit_code, worse.verdict["outcome"], worse.seen("no_workers")) == (
         1,
         "regressed",
         [planted.queue],
     )
-    assert "run_until first-iteration → off" in worse.verdict["rerun"]["said"]
-    well = audits.rerun(tale, green, "run_until=off", "longest_wait=7200")
+    (change,) = worse.verdict["rerun"]["changes"]
+    assert (change.split()[0], change.split()[-1]) == ("queues", planted.queue)
+    well = audits.rerun(tale, repaired, "longest_wait=7200")
     assert (well.job.exit_code, well.verdict["outcome"]) == (0, "passed")
-    assert told.issue is not None and worse.issue is not None and well.issue is not None
-    assert {told.issue.number, worse.issue.number, well.issue.number} == {told.issue.number}
+    assert before.issue is not None and worse.issue is not None and well.issue is not None
+    assert {before.issue.number, worse.issue.number, well.issue.number} == {before.issue.number}
     assert (worse.issue.state, well.issue.state) == ("open", "open")
     assert "Rerun by" in worse.issue.body and well.issue.body == worse.issue.body
 
 
-def test_rerun__of_an_audit_with_a_parameter_that_makes_no_sense__exits_2(tale: Story, green: Audited) -> None:
-    run = green.job.outputs["pipeline_id"]
+def test_rerun__of_an_audit_with_a_parameter_that_makes_no_sense__exits_2(tale: Story, repaired: Audited) -> None:
+    run = repaired.job.outputs["pipeline_id"]
     done = job.run(tale.sandbox, event={}, command=("rerun", run, "retrain=ten"))
     assert "retrain is 'ten'" in only_line(done, 2)

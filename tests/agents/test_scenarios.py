@@ -1,12 +1,13 @@
-"""The demo's scenarios, read back from the servers: the program, its pipeline on agents, and what GitHub shows."""
+"""The short story on real agents, read back from the servers: the job, its pipeline, and what GitHub shows."""
 
 import json
 
 import pytest
 
+from clearml_ci.parameters import catalogue as parameters
 from sandbox.scenarios import catalogue, job, story
 from sandbox.scenarios.story import Story
-from tests.end_to_end.conftest import Play
+from tests.agents.conftest import Play
 
 NAMES = list(catalogue.SHORT_STORY)
 
@@ -83,7 +84,7 @@ def test_run__of_each_scenario__started_from_one_template(played: Play, tale: St
     assert {run["type"] for run in found} == {"controller"}
     assert {run["status"] for run in found} == {"completed"}
     assert {run["script"]["version_num"] for run in found} == {job.code_of_agents()[1]}
-    # Two triggers that register at the very same moment may leave a spare draft, from which nobody starts.
+    # Two jobs that register concurrently may leave a spare draft, from which no run is started.
     (template,) = {run["parent"] for run in found}
     draft = tale.clearml.call("tasks.get_by_id", task=template)["task"]
     assert (draft["status"], draft["runtime"]["clearml_ci_template"]) == ("created", template)
@@ -93,6 +94,8 @@ def test_run__of_each_scenario__started_from_one_template(played: Play, tale: St
 def test_run__in_clearml__carries_the_verdict_in_its_properties_and_no_secret(played: Play, tale: Story) -> None:
     checked = played("worse")
     run = tale.clearml.call("tasks.get_by_id", task=checked.job.outputs["pipeline_id"])["task"]
+    described = {name: item["description"] for name, item in run["hyperparams"]["Args"].items()}
+    assert described == parameters.descriptions(described)
     steps = tale.clearml.call("tasks.get_all", parent=run["id"], search_hidden=True)["tasks"]
     assert run["hyperparams"]["properties"]["outcome"]["value"] == "regressed"
     assert {step["name"] for step in steps} == {"find_task", "compare", "report"}
@@ -108,13 +111,11 @@ def test_run__in_clearml__carries_the_verdict_in_its_properties_and_no_secret(pl
 
 
 def test_rerun__from_the_web_ui_with_an_edited_threshold__judges_anew_and_updates_the_comment(
-    played: Play, tale: Story
+    played: Play, tale_on_real_agents: Story
 ) -> None:
-    """What New run sends: one call, with every value as a string. It starts from the newest run, a rerun or not."""
-    checked = played("worse")
-    rerun = checked.job.outputs["pipeline_id"]
-    for threshold in ("4", "50"):
-        rerun = story.rerun_in_web_ui(tale, rerun, threshold_percent=threshold)
+    """New run sends one call, with each value as a string."""
+    tale, checked = tale_on_real_agents, played("worse")
+    rerun = story.rerun_in_web_ui(tale, checked.job.outputs["pipeline_id"], threshold_percent="50")
     verdict = story.verdict(tale, rerun)
     assert (verdict["outcome"], verdict["gates"][0]["threshold_percent"]) == ("passed", 50.0)
     (comment,) = checked.pull.get_issue_comments()

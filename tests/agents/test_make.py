@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sandbox import demo
-from sandbox.runtime import processes, state, stop_previous
+from sandbox.runtime import agents, processes, state, stop_previous
 from sandbox.runtime.clearml_access import Access, Client
 from sandbox.scenarios import catalogue
 
@@ -37,7 +37,7 @@ def make(clone: Path, access: Access) -> Make:
 
     def run(command: str) -> str:
         program, *arguments = command.split()
-        given = [program, "-C", str(clone), f"VENV={VENV}", *INSTALLED, *arguments]
+        given = [program, "--no-print-directory", "-C", str(clone), f"VENV={VENV}", *INSTALLED, *arguments]
         done = subprocess.run(given, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -65,12 +65,11 @@ def test_demo__one_scenario_on_another_server__stays_up_until_make_stop_deletes_
     (played,) = json.loads((clone / "build" / "demo" / "record.json").read_text())
     assert (played["scenario"], played["outcome"]) == ("first-model", "no_baseline")
     assert "as expected" in printed
-    sandbox = state.read(clone / "build" / "sandbox")
-    assert sandbox is not None
-    assert all(process.find() for process in (sandbox.process, *sandbox.agents))
+    sandbox, running = state.read(clone / "build" / "sandbox"), agents.recorded(clone / "build" / "sandbox")
+    assert sandbox is not None and sandbox.process.find() is not None and len(running) == 3
     assert projects_of(client, sandbox.prefix)
     assert "the sandbox was stopped" in make("make stop")
-    assert not any(process.find() for process in (sandbox.process, *sandbox.agents))
+    assert not any(process.find() for process in (sandbox.process, *running))
     assert not projects_of(client, sandbox.prefix)
 
 
@@ -86,8 +85,7 @@ def projects_of(client: Client, prefix: str) -> list[Any]:
 def test_demo__without_a_scenario__would_play_those_that_the_end_to_end_tests_play(
     make: Make, command: str, scenarios: dict[str, Any]
 ) -> None:
-    (line,) = make(f"{command} --dry-run").splitlines()
-    _, _, options = line.partition("-m sandbox.demo")
+    _, _, options = make(f"{command} --dry-run").replace("\\\n", " ").partition("-m sandbox.demo")
     assert demo.chosen(demo.parse(options.split())) == scenarios
 
 

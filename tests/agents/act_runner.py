@@ -1,7 +1,7 @@
-"""A workflow run as GitHub would: by nektos/act, on this machine, with action.yml from an export without `.git`.
+"""Run a workflow as GitHub does, by nektos/act on this machine, with action.yml from an export without `.git`.
 
-Where act differs: it matches the names of inputs by case (GitHub does not: the runner's dictionaries of inputs ignore
-it), so they are given in lower case. The two actions of GitHub's own are stubs: Python is the tests' own, and its
+act differs from GitHub in one point: it matches the names of inputs by case (GitHub's runner ignores it), so they are
+given in lower case. The two actions of GitHub's own are stubs: Python is the tests' own, and its
 packages come from "the cache".
 """
 
@@ -41,7 +41,7 @@ CACHE_STUB = """
 name: stub
 description: a cache that holds the tests' own packages
 inputs:
-  path: {description: where they go}
+  path: {description: their folder}
   key: {description: of the cache}
 outputs:
   cache-hit: {description: whether it was found, value: "true"}
@@ -56,8 +56,8 @@ STUBS = {"actions/setup-python": PYTHON_STUB, "actions/cache": CACHE_STUB}
 
 
 @dataclass(frozen=True)
-class Ran:
-    """A workflow's end. `outputs` and `summary` are those of the step that used the action."""
+class Result:
+    """The result of a workflow. `outputs` and `summary` are those of the step that used the action."""
 
     exit_code: int
     outputs: Mapping[str, str]
@@ -66,7 +66,7 @@ class Ran:
 
 
 @dataclass(frozen=True)
-class Interpreter:
+class Act:
     """act, and the folders that stand for the repositories of actions."""
 
     story: Story
@@ -75,7 +75,7 @@ class Interpreter:
 
     def run(
         self, workflow: Mapping[Any, Any], *, event_name: str, event: Mapping[str, Any], secrets: Mapping[str, str]
-    ) -> Ran:
+    ) -> Result:
         with tempfile.TemporaryDirectory(dir=self.directory) as folder:  # it holds keys, which must not stay
             place = Path(folder)
             _write(place, workflow, event, {**secrets, "GITHUB_TOKEN": self.story.sandbox.github.workflow_token})
@@ -84,7 +84,7 @@ class Interpreter:
     def _options(self, place: Path) -> list[str]:
         hub, clearml = self.story.sandbox.github, self.story.sandbox.clearml.environment()
         runner = {
-            # Samples name the API's server alone; here the addresses of the others cannot be told from its port.
+            # Samples set the API's address alone; on this machine the others do not follow from its port.
             **{name: clearml[name] for name in ("CLEARML_WEB_HOST", "CLEARML_FILES_HOST")},
             "GITHUB_API_URL": hub.api_url,
             "GITHUB_SERVER_URL": hub.url,
@@ -100,7 +100,7 @@ class Interpreter:
         ]
 
 
-def begin(story: Story, directory: Path) -> Interpreter:
+def begin(story: Story, directory: Path) -> Act:
     """The action in a repository of its own on the local GitHub, at a tag, and exported for the runner."""
     owner, name = ACTION.split("@")[0].split("/")
     made = as_person(story, owner).get_user().create_repo(name)
@@ -111,18 +111,18 @@ def begin(story: Story, directory: Path) -> Interpreter:
     action = yaml.safe_load((directory / "action" / "action.yml").read_text())
     used = {step["uses"] for step in action["runs"]["steps"] if "uses" in step}
     folders = {name: _stub(directory / name.replace("/", "-"), STUBS[name.split("@")[0]]) for name in used}
-    return Interpreter(story, directory, {ACTION: directory / "action", **folders})
+    return Act(story, directory, {ACTION: directory / "action", **folders})
 
 
-def without_cache(interpreter: Interpreter) -> Interpreter:
-    """The same, where the cache has nothing: the packages are installed."""
-    folder = _stub(interpreter.directory / "miss", PYTHON_STUB)
-    missing = {name: folder for name in interpreter.actions if name.startswith("actions/cache@")}
-    return dataclasses.replace(interpreter, actions={**interpreter.actions, **missing})
+def without_cache(act: Act) -> Act:
+    """Return the same with an empty cache, so that packages are installed."""
+    folder = _stub(act.directory / "miss", PYTHON_STUB)
+    missing = {name: folder for name in act.actions if name.startswith("actions/cache@")}
+    return dataclasses.replace(act, actions={**act.actions, **missing})
 
 
 def as_person(story: Story, login: str) -> Github:
-    """Somebody's own client of the local GitHub."""
+    """Return the client of a user of the local GitHub."""
     hub = story.sandbox.github
     answer = requests.post(
         f"{hub.url}/_sandbox/tokens",
@@ -155,14 +155,14 @@ def _write(place: Path, workflow: Mapping[Any, Any], event: Mapping[str, Any], s
 def _in_lower_case(workflow: Mapping[Any, Any]) -> dict[Any, Any]:
     content: dict[Any, Any] = json.loads(json.dumps({str(name): part for name, part in workflow.items()}))
     content["on"] = content.pop("True", content.get("on"))  # YAML 1.1 reads the key `on` as true
-    for one in content["jobs"].values():
-        for step in one["steps"]:
+    for job_ in content["jobs"].values():
+        for step in job_["steps"]:
             if "with" in step:
                 step["with"] = {name.lower(): value for name, value in step["with"].items()}
     return content
 
 
-def _execute(command: list[str], place: Path) -> Ran:
+def _execute(command: list[str], place: Path) -> Result:
     with subprocess.Popen(
         command,
         cwd=place,
@@ -182,11 +182,11 @@ def _execute(command: list[str], place: Path) -> Ran:
     return _ran(act.returncode, output)
 
 
-def _ran(exit_code: int, output: str) -> Ran:
+def _ran(exit_code: int, output: str) -> Result:
     lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
     lines = [line for line in lines if line["level"] != "warning" or "command" in line]  # act misses a git repository
     steps = [line for line in lines if len(line.get("stepID", [])) == 1]
-    return Ran(
+    return Result(
         exit_code=exit_code,
         outputs={line["name"]: line["arg"] for line in steps if line.get("command") == "set-output"},
         summary="".join(line["content"] for line in steps if line.get("command") == "summary"),

@@ -1,12 +1,11 @@
-"""Pull-request code on real agents: the demo's scenarios in their particulars, each phase that can fail, every abort.
+"""Pull-request code on agents: the demo's scenarios in their particulars, each phase that can fail, every abort.
 
-What needs no agent (whose word lets a fork run, queues that nobody listens to, what counts as progress) is in
-tests/gateways/test_remote_run.py and test_task_launch.py.
+Each phase fails on a real agent: the agent's own console names it. What needs no agent (whose approval a fork needs,
+queues without workers, what counts as progress) is in tests/gateways/test_remote_run.py and test_task_launch.py.
 """
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -19,12 +18,12 @@ from sandbox.runtime import processes
 from sandbox.scenarios import catalogue, developer, job, story
 from sandbox.scenarios.job import Running
 from sandbox.scenarios.remote_runs import PROBE, RUNNING
-from sandbox.scenarios.story import Story
-from tests.end_to_end.conftest import Play, another_agent, only_line
+from sandbox.scenarios.story import Checked, Story
+from tests.agents.conftest import Play, only_line
 
 ENDS_WITHIN = 20  # seconds from an abort
 FIRST_PROGRESS_WITHIN = 15  # seconds from the start of a script that reports after two
-ODD = '''"""Behaves as it is told."""
+ODD = '''"""A script whose argument decides how it ends."""
 import argparse
 import sys
 import time
@@ -43,6 +42,11 @@ elif how == "three":
 if how != "quick":
     time.sleep(3600)
 '''
+
+
+@pytest.fixture(scope="module")
+def builds_environments() -> bool:
+    return True
 
 
 def task_of(tale: Story, task: str) -> dict[str, Any]:
@@ -75,7 +79,10 @@ def test_scenario__with_code_on_an_agent__ends_as_the_demo_says(played: Play, ta
     assert story.unfinished(tale) == []
 
 
-def test_probe_ok__first_progress__ends_the_probe_soon_and_frees_the_agent(played: Play, tale: Story) -> None:
+def test_probe_ok__first_progress__ends_the_probe_soon_and_frees_the_agent(
+    played: Play, tale_on_real_agents: Story
+) -> None:
+    tale = tale_on_real_agents
     verdict = played("probe-ok").verdict
     task = task_of(tale, verdict["remote_run"]["task"]["id"])
     taken, ended = (datetime.fromisoformat(task[moment]) for moment in ("started", "completed"))
@@ -83,8 +90,9 @@ def test_probe_ok__first_progress__ends_the_probe_soon_and_frees_the_agent(playe
     assert 2 < ran < FIRST_PROGRESS_WITHIN
     assert (task["status"], "archived" in task["system_tags"]) == ("stopped", True)
     assert steps_of(tale, verdict["pipeline"]["id"]) == {"remote_run", "report"}
-    workers = tale.clearml.call("workers.get_all", last_seen=60)["workers"]
-    assert [worker.get("task") for worker in workers if worker["id"].endswith(":code")] == [None]
+    workers = tale_on_real_agents.clearml.call("workers.get_all", last_seen=60)["workers"]
+    queue = tale_on_real_agents.sandbox.queues.code
+    assert [worker.get("task") for worker in workers if worker["id"].endswith(f":{queue}")] == [None]
 
 
 def test_probe_ok__its_task__is_a_clean_run_of_exactly_this_commit_and_no_evidence(played: Play, tale: Story) -> None:
@@ -161,31 +169,37 @@ def test_superseded__first_check__ends_and_leaves_the_word_to_the_second(played:
 # --- phases -----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="session")
-def quick(tale: Story) -> Iterator[dict[str, str]]:
+@pytest.fixture(scope="module")
+def quick(tale_on_real_agents: Story) -> Iterator[dict[str, str]]:
     """Settings for an agent that builds no environments; it has what the sample repository needs."""
-    with another_agent(tale, "ci-quick", builds_environments=False) as queue:
+    with story.another_agent(tale_on_real_agents, "ci-quick", builds_environments=False) as queue:
         yield {"CLEARML_CI_CODE_QUEUE": queue}
 
 
-@pytest.fixture(scope="session")
-def odd(played: Play, tale: Story, quick: dict[str, str]) -> dict[str, str]:
-    """Arguments of a probe of a script that behaves as it is told, and the run that they are given to."""
+@pytest.fixture(scope="module")
+def odd(played: Play, tale: Story) -> dict[str, str]:
+    """The id of a run, and the arguments that make it a probe of a script whose argument decides how it ends."""
     run = played("probe-ok").job.outputs["pipeline_id"]
     developer.branch(tale.laptop, "odd")
-    commit = story.push(tale, "A script that behaves as it is told", trained=False, files={"odd.py": ODD})
-    return {"run": run, "commit": commit, "run_script": "odd.py", "run_queue": quick["CLEARML_CI_CODE_QUEUE"]}
+    commit = story.push(tale, "A script whose argument decides how it ends", trained=False, files={"odd.py": ODD})
+    return {"run": run, "commit": commit, "run_script": "odd.py", "run_queue": tale.sandbox.queues.code}
+
+
+@pytest.fixture(scope="module")
+def odd_on_a_real_agent(odd: dict[str, str], quick: dict[str, str]) -> dict[str, str]:
+    return {**odd, "run_queue": quick["CLEARML_CI_CODE_QUEUE"]}
 
 
 def by_hand(tale: Story, *, run: str, **arguments: str) -> dict[str, Any]:
-    """What steps/remote_run.py says, run by hand for a copy of a run with some of its arguments edited."""
+    """Run steps/remote_run.py by hand for a copy of a run with edited arguments; return its result."""
     copy = tale.clearml.call("tasks.clone", task=run)["id"]
     edited = [{"section": "Args", "name": name, "value": value} for name, value in arguments.items()]
-    tale.clearml.call("tasks.edit_hyper_params", task=copy, hyperparams=edited)
+    if edited:
+        tale.clearml.call("tasks.edit_hyper_params", task=copy, hyperparams=edited)
     hub = tale.sandbox.github
     variables = {"GITHUB_TOKEN": hub.owner_token, "GITHUB_API_URL": hub.api_url, "PYTHONPATH": str(job.CHECKOUT)}
     done = subprocess.run(
-        [sys.executable, str(job.CHECKOUT / "steps" / "remote_run.py"), copy],
+        [*tale.sandbox.python, str(job.CHECKOUT / "steps" / "remote_run.py"), copy],
         env=processes.clean_environment(
             tale.sandbox.directory / "developer" / "by-hand", {**tale.sandbox.clearml.environment(), **variables}
         ),
@@ -195,71 +209,82 @@ def by_hand(tale: Story, *, run: str, **arguments: str) -> dict[str, Any]:
         timeout=120,
         check=False,
     )
-    said = "\n" + done.stdout
-    assert "\n{\n" in said, said + done.stderr
-    result: dict[str, Any] = json.loads(said[said.rindex("\n{\n") :])
+    output = "\n" + done.stdout
+    assert "\n{\n" in output, output + done.stderr
+    result: dict[str, Any] = json.loads(output[output.rindex("\n{\n") :])
     return result
+
+
+@pytest.mark.parametrize(
+    ("how", "words"), [("quick", "ran to the end"), ("zero", "first progress")], ids=["clean-finish", "iteration-0"]
+)
+def test_probe__of_a_script_that_reports_or_ends__passes_and_leaves_no_task(
+    tale: Story, odd: dict[str, str], how: str, words: str
+) -> None:
+    result = by_hand(tale, **odd, run_args=f"how={how}")
+    assert (result["outcome"], result["phase"], result["log_tail"]) == ("passed", "", []), result
+    assert words in result["reason"]
+    status, archived = end_of(tale, result["task"]["id"])
+    assert (status in ("stopped", "completed"), archived) == (True, True)
 
 
 @pytest.mark.parametrize(
     ("changed", "outcome", "phase", "words"),
     [
-        ({"run_args": "how=quick"}, "passed", "", "ran to the end"),
-        ({"run_args": "how=zero"}, "passed", "", "first progress"),
         ({"run_progress_limit": "2"}, "no_evidence", "progress", "reported no progress within 2 s"),
         ({"run_args": "how=three"}, "no_evidence", "script", "exit code 3"),
         ({"run_script": "missing.py"}, "no_evidence", "script", "missing.py"),
         ({"run_folder": "nowhere"}, "no_evidence", "script", "nowhere"),
     ],
-    ids=[
-        *("quick-clean-finish", "iteration-0"),
-        *("no-progress", "exit-3", "no-script", "no-folder"),
-    ],
+    ids=["no-progress", "exit-3", "no-script", "no-folder"],
 )
-def test_probe__of_a_script__names_what_it_did_and_leaves_no_task(
-    tale: Story, odd: dict[str, str], changed: dict[str, str], outcome: str, phase: str, words: str
+def test_probe__of_a_script_that_fails__names_phase_and_cause_and_leaves_no_task(
+    tale: Story, odd_on_a_real_agent: dict[str, str], changed: dict[str, str], outcome: str, phase: str, words: str
 ) -> None:
-    result = by_hand(tale, **{**odd, **changed})
+    result = by_hand(tale, **{**odd_on_a_real_agent, **changed})
     assert (result["outcome"], result["phase"]) == (outcome, phase), result
     assert words in result["reason"]
-    assert bool(result["log_tail"]) == (outcome != "passed")
+    assert result["log_tail"] != []
     status, archived = end_of(tale, result["task"]["id"])
-    assert (status in ("stopped", "failed", "completed"), archived) == (True, True)
+    assert (status in ("stopped", "failed"), archived) == (True, True)
 
 
-def test_probe__repository_that_is_gone__fails_in_the_phase_clone(tale: Story, odd: dict[str, str]) -> None:
+def test_probe__repository_that_is_gone__fails_in_the_phase_clone(
+    tale: Story, odd_on_a_real_agent: dict[str, str]
+) -> None:
+    odd = odd_on_a_real_agent
     context = json.loads(task_of(tale, odd["run"])["hyperparams"]["Args"]["_context"]["value"])
-    gone = context["head_url"].replace("digits", "gone")
+    gone = context["head_url"].replace("/digits", "/gone")
     result = by_hand(tale, **odd, _context=json.dumps({**context, "head_url": gone}))
     assert (result["outcome"], result["phase"]) == ("error", "clone"), result
     assert result["log_tail"] != []
 
 
-def test_probe__commit_that_is_gone__fails_in_the_phase_clone(tale: Story, odd: dict[str, str]) -> None:
-    result = by_hand(tale, **{**odd, "commit": "d" * 40})
+def test_probe__commit_that_is_gone__fails_in_the_phase_clone(tale: Story, odd_on_a_real_agent: dict[str, str]) -> None:
+    result = by_hand(tale, **{**odd_on_a_real_agent, "commit": "d" * 40})
     assert (result["outcome"], result["phase"]) == ("error", "clone"), result
 
 
-def test_probe__package_that_does_not_exist__fails_in_the_phase_environment(tale: Story, odd: dict[str, str]) -> None:
-    package = "nonexistent-package-xyz==9.9"
+def test_probe__package_that_does_not_exist__fails_in_the_phase_environment(
+    tale_on_real_agents: Story, odd: dict[str, str]
+) -> None:
+    tale, package = tale_on_real_agents, "nonexistent-package-xyz==9.9"
     result = by_hand(tale, **{**odd, "run_queue": tale.sandbox.queues.code, "run_packages": package})
     assert (result["outcome"], result["phase"]) == ("no_evidence", "environment"), result
     assert any(package in line for line in result["log_tail"])
 
 
-def test_fork_unapproved__maintainer_then_approves_in_a_comment__runs(
-    played: Play, tale: Story, quick: dict[str, str]
-) -> None:
+def test_fork_unapproved__maintainer_then_approves_in_a_comment__runs(played: Play, tale: Story) -> None:
     checked = played("fork-unapproved")
     story.comment(tale, checked.pull, f"Looks harmless.\n/run-remote {checked.commit}")
-    result = by_hand(tale, run=checked.job.outputs["pipeline_id"], run_queue=quick["CLEARML_CI_CODE_QUEUE"])
+    result = by_hand(tale, run=checked.job.outputs["pipeline_id"])
     assert (result["outcome"], result["phase"]) == ("passed", ""), result
     assert launched_for(tale, checked.commit) == [result["task"]["id"]]
 
 
-def test_tests__all_pass__their_task_stays_and_is_no_evidence(tale: Story, odd: dict[str, str]) -> None:
+def test_tests__all_pass__their_task_stays_and_is_no_evidence(tale: Story, odd_on_a_real_agent: dict[str, str]) -> None:
     module = {"run_until": "completion", "run_script": "", "run_module": "pytest -m gpu"}
-    result = by_hand(tale, **{**odd, **module})
+    result = by_hand(tale, **{**odd_on_a_real_agent, **module})
     assert (result["outcome"], result["phase"], result["candidate"]) == ("passed", "", None), result
     assert end_of(tale, result["task"]["id"]) == ("completed", False)
 
@@ -267,59 +292,28 @@ def test_tests__all_pass__their_task_stays_and_is_no_evidence(tale: Story, odd: 
 # --- aborts -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("include_steps", [True, False], ids=["with-steps", "controller-alone"])
-def test_check__run_aborted_in_the_web_ui__run_step_and_probe_end(
-    tale: Story, played: Play, quick: dict[str, str], include_steps: bool
-) -> None:
-    pull, commit = played("cancelled").pull, played("cancelled").commit
-    aborted: list[float] = []
+def test_check__run_aborted_in_the_web_ui__run_step_and_probe_end(tale: Story, played: Play) -> None:
+    abort(tale, played("cancelled"), include_steps=True)
 
-    def abort(running: Running) -> None:
+
+def test_check__run_aborted_in_an_older_web_ui__run_step_and_probe_end(
+    tale_on_real_agents: Story, played: Play, quick: dict[str, str]
+) -> None:
+    abort(tale_on_real_agents, played("cancelled"), include_steps=False, **quick)
+
+
+def abort(tale: Story, cancelled: Checked, *, include_steps: bool, **settings: str) -> None:
+    pull, commit, aborted = cancelled.pull, cancelled.commit, list[float]()
+
+    def act(running: Running) -> None:
         story.launched(tale, commit)
         story.abort(tale, running.pipeline_id, include_steps=include_steps)
         aborted.append(time.monotonic())
 
     event = job.pull_request_event(tale.sandbox, pull, action="reopened")
-    done = job.run(tale.sandbox, event=event, settings={**PROBE, **quick}, on_line=job.once(RUNNING, abort))
+    done = job.run(tale.sandbox, event=event, settings={**PROBE, **settings}, on_line=job.once(RUNNING, act))
     while story.unfinished(tale) and time.monotonic() < aborted[0] + ENDS_WITHIN:
         time.sleep(0.5)
     assert story.unfinished(tale) == []
     assert {end_of(tale, task) for task in launched_for(tale, commit)} == {("stopped", True)}
     only_line(done, 4)
-
-
-# --- what is refused before anything is started -----------------------------------------------------------------
-
-
-@pytest.fixture(scope="session")
-def idle_queue(tale: Story) -> str:
-    name = f"{tale.sandbox.prefix}-idle-code".lstrip("-")
-    tale.clearml.call("queues.create", name=name)
-    return name
-
-
-@pytest.mark.parametrize(
-    ("settings", "exit_code", "words"),
-    [
-        ({"EXECUTION_ARGS": "epochs=1 fast"}, 2, "EXECUTION_ARGS has 'fast': expected name=value"),
-        ({"CLEARML_CI_QUEUE_LIMIT": "soon"}, 2, "CLEARML_CI_QUEUE_LIMIT is 'soon'"),
-        ({"CLEARML_CI_SETUP_LIMIT": "-1"}, 2, "CLEARML_CI_SETUP_LIMIT is '-1'"),
-        ({"CLEARML_CI_PROGRESS_LIMIT": "inf"}, 2, "CLEARML_CI_PROGRESS_LIMIT is 'inf'"),
-        ({"CLEARML_CI_CODE_QUEUE": "gpuu"}, 2, "no queue 'gpuu'; queues with workers: "),
-        ({"CLEARML_CI_CODE_QUEUE": "{idle}"}, 4, "no worker listens to the queue '{idle}'; queues with workers: "),
-        ({"CLEARML_CI_CODE_QUEUE": "{steps}"}, 2, "the queue '{steps}' is the trusted steps' as well"),
-    ],
-    ids=["args", "queue-limit", "setup-limit", "progress-limit", "unknown-queue", "idle-queue", "steps-queue"],
-)
-def test_trigger__remote_run_that_makes_no_sense__is_told_within_seconds(
-    tale: Story, played: Play, idle_queue: str, settings: dict[str, str], exit_code: int, words: str
-) -> None:
-    names = {"idle": idle_queue, "steps": tale.sandbox.queues.steps}
-    event = job.pull_request_event(tale.sandbox, played("probe-ok").pull, action="reopened")
-    given = {name: value.format(**names) for name, value in settings.items()}
-    done = job.run(tale.sandbox, event=event, settings={**PROBE, **given})
-    line = only_line(done, exit_code)
-    assert words.format(**names) in line
-    assert done.seconds < 10
-    if "queues with workers" in words:
-        assert tale.sandbox.queues.code in line

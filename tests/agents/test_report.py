@@ -1,10 +1,9 @@
 """Policies, odd numbers, and who reports: the demo's scenarios in their particulars, and what else a policy changes.
 
-That one comment stays one with several checks at once is in tests/gateways/test_pull_request_comment.py.
+That one comment stays one with several concurrent checks is in tests/gateways/test_pull_request_comment.py.
 """
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,7 @@ from sandbox.scenarios import catalogue, developer, job, story
 from sandbox.scenarios.job import Running
 from sandbox.scenarios.reports import APP, SAME_DATA, SERIES, policy_branch
 from sandbox.scenarios.story import Checked, Story
-from tests.end_to_end.conftest import Play, only_line
+from tests.agents.conftest import Play, only_line
 
 STRICT = """\
 version: 1
@@ -41,7 +40,7 @@ gates:
     goal: larger
 comment: sometimes
 """
-# Lines of it, and what is said about each.
+# Its lines with a problem, and a part of each message.
 PROBLEMS = [(2, "did you mean 'gates'?"), (5, "allowed: maximize, minimize"), (6, "allowed: always, on-change")]
 
 
@@ -61,7 +60,7 @@ def check_runs(tale: Story, commit: str) -> list[CheckRun]:
     return list(tale.repository.get_commit(commit).get_check_runs())
 
 
-def again(tale: Story, branch: str, *, base: str) -> PullRequest:
+def propose_again(tale: Story, branch: str, *, base: str) -> PullRequest:
     """Another pull request of a commit that was trained already, against a branch with another policy."""
     return developer.open_pull_request(
         tale.repository, tale.laptop, title=f"{branch} for {base}", branch=branch, base=base
@@ -83,10 +82,10 @@ def test_multi_metric__comment__shows_both_gates_and_which_one_is_advisory(playe
 
 def test_multi_metric__check_run__is_concluded_with_the_comments_markdown(played: Play, tale: Story) -> None:
     checked = played("multi-metric")
-    (one,) = check_runs(tale, checked.commit)
-    assert (one.status, one.conclusion) == ("completed", "success")
-    assert one.output.summary.strip() == checked.comments[0].strip()
-    assert one.details_url == checked.verdict["pipeline"]["url"]
+    (run,) = check_runs(tale, checked.commit)
+    assert (run.status, run.conclusion) == ("completed", "success")
+    assert run.output.summary.strip() == checked.comments[0].strip()
+    assert run.details_url == checked.verdict["pipeline"]["url"]
 
 
 def test_not_alike__comment__has_the_parameter_with_both_values_among_the_differences(played: Play) -> None:
@@ -113,10 +112,10 @@ def test_huge__comment__fits_and_begins_with_the_verdict(played: Play) -> None:
 def test_no_token__job__speaks_for_the_agent_and_has_nothing_to_warn_of(played: Play, tale: Story) -> None:
     checked = played("no-token")
     (comment,) = checked.pull.get_issue_comments()
-    (one,) = check_runs(tale, checked.commit)
+    (run,) = check_runs(tale, checked.commit)
     assert comment.user.login == "github-actions[bot]"
     assert checked.job.outputs["comment_url"] == comment.html_url
-    assert (checked.status, one.conclusion) == ("success", "success")
+    assert (checked.status, run.conclusion) == ("success", "success")
     assert "::warning::" not in checked.job.log
 
 
@@ -125,13 +124,13 @@ def test_app_token__agent__speaks_as_the_app(played: Play, tale: Story) -> None:
     (comment,) = checked.pull.get_issue_comments()
     statuses = tale.repository.get_commit(checked.commit).get_statuses()
     assert comment.user.login == f"{APP}[bot]"
-    assert [one.state for one in statuses] == ["success"]
-    assert [one.creator.login for one in statuses] == [f"{APP}[bot]"]
+    assert [status.state for status in statuses] == ["success"]
+    assert [status.creator.login for status in statuses] == [f"{APP}[bot]"]
 
 
 def test_detached__job__ends_before_its_run_and_names_it(played: Play, tale: Story) -> None:
     checked = played("detached")
-    states = [one.state for one in tale.repository.get_commit(checked.commit).get_statuses()]
+    states = [status.state for status in tale.repository.get_commit(checked.commit).get_statuses()]
     assert (checked.job.exit_code, "run: completed" in checked.job.log) == (0, False)
     assert set(checked.job.outputs) == {"pipeline_id", "pipeline_url"}
     assert checked.job.outputs["pipeline_url"] == checked.verdict["pipeline"]["url"]
@@ -142,14 +141,14 @@ def test_detached__job__ends_before_its_run_and_names_it(played: Play, tale: Sto
 # --- policies ---------------------------------------------------------------------------------------------------
 
 
-def test_policy__of_the_base_branch__governs_whatever_pull_request_and_workflow_say(played: Play, tale: Story) -> None:
+def test_policy__of_the_base_branch__governs_whatever_pull_request_and_workflow_ask(played: Play, tale: Story) -> None:
     """A tiny model, whose author would rather be judged by something else."""
     played("detached")
     base = policy_branch(tale, "strict", STRICT)
     developer.branch(tale.laptop, "lenient", base="detached")
     story.push(tale, "Judge me by this", trained=False, files={policy_file.FILE: GENEROUS})
     lenient = {"CLEARML_SCALAR_TITLE": "loss", "CLEARML_SCALAR_SERIES": "train", "CLEARML_SCALAR_THRESHOLD": "90"}
-    checked = story.check(tale, again(tale, "lenient", base=base), settings=lenient)
+    checked = story.check(tale, propose_again(tale, "lenient", base=base), settings=lenient)
     (gate,) = checked.verdict["gates"]
     assert (checked.job.exit_code, checked.verdict["outcome"], checked.status) == (1, "regressed", "failure")
     assert (gate["metric"], gate["threshold_percent"]) == ("accuracy/validation", 3.0)
@@ -157,14 +156,14 @@ def test_policy__of_the_base_branch__governs_whatever_pull_request_and_workflow_
     assert checked.commit[:10] in checked.job.summary
     assert "::warning::" not in checked.job.log
     ignored = "clearml_scalar_title, clearml_scalar_series, clearml_scalar_threshold"
-    said = f"the policy {policy_file.FILE} of strict decides, and these inputs are ignored: {ignored}"
-    assert f"::notice::ClearML CI: {said}" in checked.job.log.splitlines()
+    note = f"the policy {policy_file.FILE} of strict decides, and these inputs are ignored: {ignored}"
+    assert f"::notice::ClearML CI: {note}" in checked.job.log.splitlines()
 
 
 def test_names__two_checks_of_one_pull_request_at_once__have_a_status_and_a_comment_each(
     played: Play, tale: Story
 ) -> None:
-    """One model of the repository got worse, the other one did not; neither check stops the other."""
+    """One model of the repository got worse, the other did not; neither check stops the other."""
     played("detached")
     files = {
         policy_file.FILE: STRICT.replace('"off"', "always") + "name: digits\n",
@@ -172,7 +171,7 @@ def test_names__two_checks_of_one_pull_request_at_once__have_a_status_and_a_comm
     }
     developer.branch(tale.laptop, "two-models")
     story.push(tale, "Judge two models", trained=False, files=files)
-    pull = again(tale, "detached", base="two-models")
+    pull = propose_again(tale, "detached", base="two-models")
     seconds: list[Checked] = []
 
     def beside(_: Running) -> None:
@@ -180,16 +179,19 @@ def test_names__two_checks_of_one_pull_request_at_once__have_a_status_and_a_comm
 
     first = story.check(tale, pull, on_line=job.once("run: in_progress", beside))
     (second,) = seconds
-    assert [(one.job.exit_code, one.job.outputs["outcome"]) for one in (first, second)] == [
+    assert [(checked.job.exit_code, checked.job.outputs["outcome"]) for checked in (first, second)] == [
         (1, "regressed"),
         (0, "passed"),
     ]
     assert "superseded" not in first.job.log + second.job.log
     statuses = tale.repository.get_commit(first.commit).get_combined_status().statuses
-    states = {one.context: one.state for one in statuses if "two-models" in one.context}
+    states = {status.context: status.state for status in statuses if "two-models" in status.context}
     assert states == {"ClearML CI: digits (two-models)": "failure", "ClearML CI: letters (two-models)": "success"}
     headlines = sorted(next(line for line in text.splitlines() if line[:3] == "###") for text in story.comments(pull))
-    assert [one.partition(" · ")[0] for one in headlines] == ["### ✅ ClearML CI: letters", "### ❌ ClearML CI: digits"]
+    assert [headline.partition(" · ")[0] for headline in headlines] == [
+        "### ✅ ClearML CI: letters",
+        "### ❌ ClearML CI: digits",
+    ]
 
 
 def test_policy__named_and_not_on_the_base_branch__exits_2_and_starts_nothing(played: Play, tale: Story) -> None:
@@ -200,7 +202,7 @@ def test_policy__named_and_not_on_the_base_branch__exits_2_and_starts_nothing(pl
 
 def test_policy__broken__exits_2_with_a_line_for_every_problem(played: Play, tale: Story) -> None:
     played("detached")
-    pull = again(tale, "detached", base=policy_branch(tale, "broken", BROKEN))
+    pull = propose_again(tale, "detached", base=policy_branch(tale, "broken", BROKEN))
     line = only_line(job.run(tale.sandbox, event=job.pull_request_event(tale.sandbox, pull, action="opened")), 2)
     problems = line.split("%0A")
     assert len(problems) == len(PROBLEMS), line
@@ -210,12 +212,12 @@ def test_policy__broken__exits_2_with_a_line_for_every_problem(played: Play, tal
 
 
 def test_evidence__only_ignored_paths_changed__is_that_of_the_earlier_commit(played: Play, tale: Story) -> None:
-    """A check that passes has nothing to say in a comment here, and one that fails has."""
+    """By this policy a check that passes does not comment, and a check that fails does."""
     earlier = played("zero-baseline")
     base = policy_branch(tale, "documented", DOCUMENTED)
     developer.branch(tale.laptop, "documents", base="zero-baseline")
     story.push(tale, "Write it down", trained=False, files={"docs/model.md": "Twelve epochs.\n"})
-    pull = again(tale, "documents", base=base)
+    pull = propose_again(tale, "documents", base=base)
     reused = story.check(tale, pull)
     assert (reused.job.exit_code, reused.status, reused.comments) == (0, "success", ())
     assert reused.verdict["candidate"]["id"] == earlier.verdict["candidate"]["id"]
@@ -230,21 +232,21 @@ def test_evidence__only_ignored_paths_changed__is_that_of_the_earlier_commit(pla
 def test_inconclusive__let_pass__is_green_and_still_told_as_inconclusive(played: Play, tale: Story) -> None:
     played("not-alike")
     text = SAME_DATA + "inconclusive: pass\n"
-    checked = story.check(tale, again(tale, "not-alike", base=policy_branch(tale, "same-data-or-pass", text)))
+    checked = story.check(tale, propose_again(tale, "not-alike", base=policy_branch(tale, "same-data-or-pass", text)))
     assert (checked.job.exit_code, checked.verdict["outcome"], checked.status) == (0, "inconclusive", "success")
     assert checked.job.outputs["outcome"] == "inconclusive"
     assert "The policy lets that pass." in checked.comments[0]
     own = f"ClearML CI ({checked.pull.base.ref}) / verdict"
-    conclusions = {one.name: one.conclusion for one in check_runs(tale, checked.commit)}
+    conclusions = {run.name: run.conclusion for run in check_runs(tale, checked.commit)}
     assert conclusions == {own: "neutral", f"ClearML CI ({played('not-alike').pull.base.ref}) / verdict": "failure"}
 
 
-def validate(directory: Path, text: str) -> tuple[int, str]:
-    """Exit code and output of `ci_trigger.py validate`, which needs no server and no event."""
+def validate(python: tuple[str, ...], directory: Path, text: str) -> tuple[int, str]:
+    """Return exit code and output of `ci_trigger.py validate`, which needs no server and no event."""
     path = directory / "clearml-ci.yml"
     path.write_text(text)
     done = subprocess.run(
-        [sys.executable, str(job.CHECKOUT / "ci_trigger.py"), "validate", str(path)],
+        [*python, str(job.CHECKOUT / "ci_trigger.py"), "validate", str(path)],
         env=processes.clean_environment(directory, {}),
         capture_output=True,
         text=True,
@@ -253,18 +255,16 @@ def validate(directory: Path, text: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def test_validate__good_file__is_summed_up(tmp_path: Path) -> None:
-    code, said = validate(tmp_path, STRICT)
-    assert (code, "gate: accuracy/validation (best, maximize), worse by at most 3% of the baseline" in said) == (
-        0,
-        True,
-    )
+def test_validate__good_file__is_summed_up(python: tuple[str, ...], tmp_path: Path) -> None:
+    code, output = validate(python, tmp_path, STRICT)
+    assert code == 0, output
+    assert "gate: accuracy/validation (best, maximize), worse by at most 3% of the baseline" in output
 
 
-def test_validate__bad_file__exits_2_with_a_line_for_every_problem(tmp_path: Path) -> None:
-    code, said = validate(tmp_path, BROKEN)
-    lines = said.splitlines()
-    assert (code, len(lines)) == (2, len(PROBLEMS)), said
+def test_validate__bad_file__exits_2_with_a_line_for_every_problem(python: tuple[str, ...], tmp_path: Path) -> None:
+    code, output = validate(python, tmp_path, BROKEN)
+    lines = output.splitlines()
+    assert (code, len(lines)) == (2, len(PROBLEMS)), output
     for line, (number, words) in zip(lines, PROBLEMS, strict=True):
         assert f"clearml-ci.yml:{number}: " in line
         assert words in line

@@ -1,0 +1,78 @@
+"""The `Args` of a run: their declared values, and the dataclasses that they are read into and written from."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from clearml_ci.core.errors import UsageError
+from clearml_ci.parameters import catalogue
+from clearml_ci.parameters.parameter import Parameter
+
+CONTEXT = "_context"
+
+
+def declared(pipeline: str) -> dict[str, str]:
+    """The Args of a pipeline with the values that its runs show before an edit."""
+    return {parameter.name: parameter.argument for parameter in catalogue.of_pipeline(pipeline)}
+
+
+def defaults(*pipelines: str) -> dict[str, Any]:
+    """The default values of the parameters of these pipelines that are read by themselves, by field."""
+    return {
+        parameter.field: parameter.value("", parameter.name)
+        for pipeline in pipelines
+        for parameter in catalogue.of_pipeline(pipeline)
+        if parameter.form
+    }
+
+
+def held_by(kind: type[Any], *pipelines: str) -> tuple[Parameter, ...]:
+    """The parameters of these pipelines that are read by themselves into a field of this dataclass."""
+    names = {field.name for field in fields(kind)}
+    return tuple(
+        parameter
+        for parameter in catalogue.PARAMETERS
+        if parameter.form and parameter.field in names and not {*pipelines}.isdisjoint(parameter.pipelines)
+    )
+
+
+def read(
+    parameters: Iterable[Parameter], arguments: Mapping[str, str], *, names: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Their values by field. Raises UsageError; `names` are what the user calls the Args, if that differs."""
+    called = names or {}
+    return {
+        parameter.field: parameter.value(arguments.get(parameter.name, ""), called.get(parameter.name, parameter.name))
+        for parameter in parameters
+    }
+
+
+def write(parameters: Iterable[Parameter], holder: object) -> dict[str, str]:
+    """The Args of these parameters of a dataclass: the inverse of `read`."""
+    return {
+        parameter.name: parameter.form.write(getattr(holder, parameter.field))
+        for parameter in parameters
+        if parameter.form
+    }
+
+
+def context(arguments: Mapping[str, str]) -> dict[str, Any]:
+    """The job's knowledge at the start of the run, which no user edits. Raises UsageError."""
+    try:
+        known: Any = json.loads(arguments.get(CONTEXT, ""))
+    except ValueError:
+        known = None
+    if not isinstance(known, dict) or not isinstance(known.get("repositories"), list):
+        raise UsageError(f"{CONTEXT} is not what ci_trigger.py writes: start the run through it, or rerun such a run")
+    return known
+
+
+def text_in(known: Mapping[str, Any], name: str) -> str:
+    """A text of the context, empty if it has none."""
+    return str(known.get(name, ""))
+
+
+def texts_in(known: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """The texts of a list of the context."""
+    return tuple(str(text) for text in known.get(name, ()))
