@@ -48,7 +48,10 @@ def run(name: str, *, parameters: Mapping[str, str], plan: Plan) -> None:
     clearml, clock = clearml_session.connect(), Clock()
     pipeline_runs.restore_parameter_names(clearml, os.environ["CLEARML_TASK_ID"])  # before the SDK reads them
     # Not by add_parameter: the SDK stores its descriptions under names without their section, and never finds them.
-    pipeline_runs.describe_arguments(clearml, os.environ["CLEARML_TASK_ID"], catalogue.descriptions(parameters))
+    descriptions = catalogue.descriptions(parameters)
+    pipeline_runs.describe_arguments(
+        clearml, os.environ["CLEARML_TASK_ID"], defaults=parameters, descriptions=descriptions
+    )
     controller = Task.init(auto_connect_arg_parser=False, auto_connect_frameworks=False, auto_resource_monitoring=False)
     ownership.mark(clearml, controller.id, run=controller.id, purpose="run")
     if run_cancellation.end_unwanted(clearml, controller.id):

@@ -105,13 +105,17 @@ def restore_parameter_names(clearml: ClearML, run_id: str) -> None:
         )
 
 
-def describe_arguments(clearml: ClearML, run_id: str, descriptions: Mapping[str, str]) -> None:
-    """Add descriptions, by name, to the parameters of a started run; New run and start_pipeline drop them."""
+def describe_arguments(
+    clearml: ClearML, run_id: str, *, defaults: Mapping[str, str], descriptions: Mapping[str, str]
+) -> None:
+    """Add descriptions, by name, to the parameters of a started run, and those of `defaults` that it lacks.
+
+    New run and start_pipeline drop descriptions, and the SDK adds the missing parameters without one.
+    """
     given = task_parameters.values(task_fields.read(clearml, run_id, ["hyperparams.Args"]), "Args")
-    items = task_parameters.section_items("Args", {name: given[name] for name in descriptions if name in given})
+    items = task_parameters.section_items("Args", {name: given.get(name, text) for name, text in defaults.items()})
     described = [{**item, "description": descriptions[item["name"]]} for item in items]
-    if described:
-        clearml.call("tasks.edit_hyper_params", task=run_id, hyperparams=described, force=True)
+    clearml.call("tasks.edit_hyper_params", task=run_id, hyperparams=described, force=True)
 
 
 def oldest_run(clearml: ClearML, beside: Run, *, argument: str, value: str) -> Run | None:

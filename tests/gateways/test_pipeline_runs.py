@@ -137,9 +137,12 @@ def test_describe_arguments__run_that_new_run_started__shows_help_and_keeps_the_
     given = task_parameters.section_items("Args", {"goal": "minimize", "mine": "1"})
     client.call("tasks.edit_hyper_params", task=run, hyperparams=given)
     client.call("tasks.started", task=run)
-    pipeline_runs.describe_arguments(clearml, run, {"goal": "The direction that is better.", "promote": "Absent here."})
+    help_texts = {"goal": "The direction that is better.", "promote": "When the tag moves."}
+    defaults = {"goal": "maximize", "promote": "better"}
+    pipeline_runs.describe_arguments(clearml, run, defaults=defaults, descriptions=help_texts)
     stored = client.call("tasks.get_by_id", task=run)["task"]["hyperparams"]["Args"]
     assert {name: (item["value"], item.get("description", "")) for name, item in stored.items()} == {
         "goal": ("minimize", "The direction that is better."),
+        "promote": ("better", "When the tag moves."),
         "mine": ("1", ""),
     }
