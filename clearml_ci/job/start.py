@@ -44,10 +44,9 @@ def run(settings: Settings, environ: Mapping[str, str], stopwatch: Stopwatch) ->
         clearml = clearml_session.connect()
         queues, draft = prepare(clearml, settings, environ)
     except (ClearMLError, UsageError) as error:
-        # An older success must not stand for this, nor an issue that an older audit closed.
-        job_reporter.set_status(state="error", description=str(error), url="")
-        if settings.pipeline == audit.PIPELINE:
-            job_reporter.post_start_error(str(error))
+        job_reporter.set_status(
+            state="error", description=str(error), url=""
+        )  # an older success must not stand for this
         raise
     checks = settings.check.action == "check"
     facts = replace(settings.check, facts=job_reporter.facts()).to_arguments() if checks else {}
