@@ -18,9 +18,9 @@ Row = TypeVar("Row")
 _ACTIVE = re.compile(r"([\\`*_{}\[\]()#|~$:]|(?<=www)\.|^[-+=]|(?<=^\d)\.|(?<=^\d\d)\.)")
 
 
-# The starts of a mention, of references to an issue (`#1`, `GH-1`), and of a commit's full hash. GitHub looks for them
-# in the rendered text, in which a backslash is gone.
-_REFERENCE = re.compile(r"@|#(?=\d)|\bGH-(?=\d)|\b[0-9a-f]{7}(?=[0-9a-f]{33}\b)", re.IGNORECASE)
+# The starts of a mention and of references to an issue (`#1`, `GH-1`). GitHub looks for them in the rendered text, in
+# which a backslash is gone. The hash of a commit stays whole: people paste it into a comment that approves it.
+_REFERENCE = re.compile(r"@|#(?=\d)|\bGH-(?=\d)", re.IGNORECASE)
 
 
 _LONGEST = 500

@@ -24,6 +24,9 @@ METRIC = {"CLEARML_SCALAR_TITLE": "accuracy", "CLEARML_SCALAR_SERIES": "validati
 BEST_TAG = "Best Performance"
 
 
+MASK = "::add-mask::"  # a command to the runner, which keeps it out of the log
+
+
 class CheckoutError(Exception):
     """This directory is no git checkout, so agents cannot clone it."""
 
@@ -204,6 +207,8 @@ def _execute(command: Sequence[str], environment: Mapping[str, str], on_line: On
         born, running = Process.of(trigger.pid), Running(trigger)
         try:
             for line in trigger.stdout:
+                if line.startswith(MASK):
+                    continue
                 running.lines.append((time.monotonic(), line.rstrip("\n")))
                 on_line(line.rstrip("\n"), running)
         except BaseException:

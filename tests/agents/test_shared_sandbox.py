@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from sandbox.runtime import state
+from sandbox.runtime.processes import Process
 from tests.agents import shared_sandbox
 from tests.agents.shared_sandbox import ROOT
 
@@ -49,6 +50,14 @@ def has_ended(directory: Path) -> bool:
     return state.read(directory) is None
 
 
+def is_gone(process: Process) -> bool:
+    """Wait for the end of a process, which forgets its file a moment before."""
+    deadline = time.monotonic() + ENDS_WITHIN
+    while process.find() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return process.find() is None
+
+
 def test_joined__two_processes_start_together__use_one_sandbox_to_the_end_of_the_last(tmp_path: Path) -> None:
     first, second = User(tmp_path), User(tmp_path)
     assert first.sandbox() == second.sandbox()
@@ -56,8 +65,8 @@ def test_joined__two_processes_start_together__use_one_sandbox_to_the_end_of_the
     running = state.read(tmp_path)
     assert running is not None and running.process.find() is not None
     second.leave()
-    assert running.process.find() is None
-    assert state.read(tmp_path) is None
+    assert has_ended(tmp_path)
+    assert is_gone(running.process)
 
 
 def test_joined__the_only_process_is_killed__the_sandbox_ends_and_another_one_can_start(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from clearml_ci.report import markdown
         ("@team", "@\u2060team"),
         ("#1 fixes #23", "\\#\u20601 fixes \\#\u206023"),
         ("o/n#1, GH-1, gh-22", "o/n\\#\u20601, GH-\u20601, gh-\u206022"),
-        ("a" * 40, "a" * 7 + "\u2060" + "a" * 33),
+        ("a" * 40, "a" * 40),
         ("epoch #x of GH-runner", r"epoch \#x of GH-runner"),
         ("acc\u202eycaruc\u200b\x1b[0m", "acc\ufffdycaruc\ufffd\ufffd\\[0m"),
         ("`code`", r"\`code\`"),
