@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -21,10 +22,11 @@ def main() -> None:
     for name, value in server.environment().items():
         sys.stdout.write(f"export {name}={value}\n")
     sys.stdout.flush()
-    try:
-        threading.Event().wait()
-    except KeyboardInterrupt:
-        server.stop()
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell starts background jobs with it ignored
+        signal.signal(number, lambda *_: ended.set())
+    ended.wait()
+    server.stop()
 
 
 if __name__ == "__main__":
