@@ -1,5 +1,6 @@
 """Servers that stand between the product and the local GitHub or a ClearML server, or in their place."""
 
+import json
 import socket
 import threading
 import time
@@ -60,6 +61,18 @@ def _carried(address: str) -> Response:
     return Response(answer.content, answer.status_code, kept, content_type=answer.headers.get("Content-Type"))
 
 
+_REFUSAL = {  # as a real server answers
+    "id": "0" * 32,
+    "trx": "0" * 32,
+    "endpoint": {"name": "", "requested_version": "2.31", "actual_version": "1.0"},
+    "result_code": 500,
+    "result_subcode": 0,
+    "result_msg": "General data error",
+    "error_stack": None,
+    "error_data": {},
+}
+
+
 @dataclass
 class Losses:
     """What happens to requests of a ClearML server, by endpoint: each kind of harm is done once, in this order.
@@ -88,7 +101,7 @@ class Losses:
 
     def _harmed(self, harm: str, address: str) -> Response:
         if harm == "refused":
-            return Response('{"meta": {"result_msg": "General data error"}}', 500, content_type="application/json")
+            return Response(json.dumps({"meta": _REFUSAL, "data": {}}), 500, content_type="application/json")
         if harm == "slow":
             time.sleep(self.slow)
         answer = _carried(address)

@@ -1,0 +1,117 @@
+"""A controller's process with the real SDK, as an agent starts it; no agent runs its steps."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clearml_ci.clearml_api import run_start
+from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.clearml_api.worker_queues import Queue
+from clearml_ci.parameters.check import Check
+from clearml_ci.parameters.pull_request import PullRequest
+from sandbox.runtime.clearml_access import Client
+from tests.clock import fast_clock
+from tests.gateways.between import Losses
+from tests.gateways.conftest import COMMIT
+
+ROOT = Path(__file__).parents[2]
+CHECK = Check(COMMIT, PullRequest("o/n", 7, (), "http://none"), "", "", (), "Best")
+
+
+@dataclass(frozen=True)
+class Controllers:
+    """Queues without workers, and a hand to start a run and its controller's process."""
+
+    clearml: ClearML
+    client: Client
+    project: str
+    steps: str
+
+    def start(self, *, acknowledged: bool = True) -> str:
+        queue = self.client.call("queues.create", name=f"{self.steps}-controllers")["id"]
+        script = {"repository": "https://github.com/o/n.git", "version_num": "e" * 40, "entry_point": "pr_check.py"}
+        project = self.client.call("projects.create", name=self.project)["id"]
+        made = self.client.call("tasks.create", name="pr_check", type="controller", project=project, script=script)
+        arguments = {**CHECK.to_arguments(), "_steps_queue": self.steps, "_origin": "n"}
+        served = Queue(queue, "controllers", frozenset())
+        run = run_start.start(self.clearml, template=made["id"], queue=served, arguments=arguments, clock=fast_clock())
+        if acknowledged:
+            run_start.acknowledge(self.clearml, run)
+        self.client.call("tasks.dequeue", task=run)
+        self.client.call("tasks.started", task=run)
+        return run
+
+    def steps_of(self, run: str) -> dict[str, str]:
+        """The status of each of the run's steps, by name."""
+        found = self.client.call("tasks.get_all", parent=run, only_fields=["name", "status"], search_hidden=True)
+        return {task["name"]: task["status"] for task in found["tasks"]}
+
+    def read(self, run: str) -> dict[str, Any]:
+        return dict(self.client.call("tasks.get_by_id", task=run)["task"])
+
+
+@pytest.fixture
+def controllers(clearml: ClearML, client: Client, prefix: str) -> Controllers:
+    client.call("queues.create", name=f"{prefix}-steps")
+    return Controllers(clearml, client, f"{prefix}/o/n/.pipelines/pr_check", f"{prefix}-steps")
+
+
+@contextlib.contextmanager
+def process(run: str, environment: dict[str, str], log: Path) -> Iterator[None]:
+    """The controller's process, which is ended at the end of the block."""
+    own = {**os.environ, **environment, "CLEARML_TASK_ID": run, "CLEARML_LOG_TASK_TO_BACKEND": "0"}
+    with log.open("w") as output:
+        command = [sys.executable, "-m", "pipelines.pr_check"]
+        child = subprocess.Popen(command, cwd=ROOT, env=own, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            yield
+        finally:
+            child.kill()
+            child.wait()
+
+
+def wait_for(done: Callable[[], bool], log: Path) -> None:
+    until = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < until, log.read_text()
+        time.sleep(0.3)
+
+
+def test_controller__enqueue_of_its_step_refused_at_first__enqueues_it(
+    controllers: Controllers, user_environment: dict[str, str], tmp_path: Path
+) -> None:
+    run, losses = controllers.start(), Losses({"tasks.enqueue": ["refused"] * 4})
+    with losses.proxy(user_environment["CLEARML_API_HOST"]) as address:
+        environment = {**user_environment, "CLEARML_API_HOST": address}
+        with process(run, environment, tmp_path / "log"):
+            wait_for(lambda: controllers.steps_of(run).get("find_task") == "queued", tmp_path / "log")
+    arguments = controllers.read(run)["hyperparams"]["Args"]
+    assert {"_start", "_origin", "commit"} <= arguments.keys()
+    assert losses.sent.count("tasks.enqueue") == 5
+
+
+def test_controller__run_whose_job_does_not_know_it__ends_itself(
+    controllers: Controllers, user_environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = controllers.start(acknowledged=False)
+    monkeypatch.setenv("PYTHONPATH", f"{impatient(tmp_path)}{os.pathsep}{ROOT}")
+    with process(run, user_environment, tmp_path / "log"):
+        wait_for(lambda: controllers.read(run)["status"] != "in_progress", tmp_path / "log")
+    ended = controllers.read(run)
+    assert (ended["status"], controllers.steps_of(run)) == ("stopped", {})
+    assert "does not follow it" in ended["status_reason"]
+
+
+def impatient(directory: Path) -> Path:
+    """A folder whose `sitecustomize` lets the process wait for a second only."""
+    code = "from clearml_ci.clearml_api import run_start\nrun_start.PATIENCE = 1.0\n"
+    (directory / "sitecustomize.py").write_text(code)
+    return directory
