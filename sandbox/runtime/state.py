@@ -85,10 +85,13 @@ def read(directory: Path) -> Sandbox | None:
 
 
 def forget(directory: Path) -> None:
-    """Removes whatever holds keys or tokens: this file, and the configurations of agents and laptops."""
-    (directory / FILE).unlink(missing_ok=True)
+    """Removes whatever holds keys or tokens: the configurations of agents and laptops and, last, this file.
+
+    Whoever finds no file may start another sandbox in the folder at once.
+    """
     for place in (directory, *directory.glob("*/")):  # those of a sandbox beside another lie in a folder of its
         for configuration in place.glob("agents/*/clearml.conf"):
             configuration.unlink()
         for home in [*place.glob("agents/*/home"), place / "developer"]:
             shutil.rmtree(home, ignore_errors=True)
+    (directory / FILE).unlink(missing_ok=True)
