@@ -7,6 +7,7 @@ from github import GithubException, RateLimitExceededException
 from github.GithubObject import NotSet
 
 from clearml_ci.core import redaction
+from clearml_ci.github_api import lost_responses
 from clearml_ci.github_api.session import GitHub, call_github
 
 # The name differs from the status's: if both had one name, requiring it would require both, and not every token can
@@ -24,15 +25,25 @@ _CUT = "\n\n… The rest did not fit here; it is in ClearML.\n"
 
 
 def start(github: GitHub, *, commit: str, name: str, url: str) -> int | None:
-    """Start a check run in progress; its id, or None if the token cannot write check runs. Raises GitHubError."""
+    """Start a check run in progress; its id, or None if the token cannot write check runs. Raises GitHubError.
+
+    `url` is the address of the pipeline run, by which the check run is found if GitHub's answer is lost.
+    """
     return call_github(
         github, f"the check run of {commit[:10]}", "`checks: write`", lambda: _start(github, commit, name, url)
     )
 
 
 def _start(github: GitHub, commit: str, name: str, url: str) -> int | None:
-    try:
+    def create() -> int:
         return github.repository.create_check_run(name, commit, status="in_progress", details_url=url or NotSet).id
+
+    def find() -> int | None:
+        started = github.repository.get_commit(commit).get_check_runs(check_name=name, status="in_progress")
+        return next((run.id for run in started if url and run.details_url == url), None)
+
+    try:
+        return lost_responses.create_once(create, find)
     except RateLimitExceededException:  # also a 403
         raise
     except GithubException as error:

@@ -7,9 +7,10 @@ create can be lost, so the caller looks again after it, keeps the oldest, and re
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-import requests
 from github.Issue import Issue
 from github.IssueComment import IssueComment
+
+from clearml_ci.github_api import lost_responses
 
 Post = TypeVar("Post", bound=Issue | IssueComment)
 
@@ -27,12 +28,11 @@ def create(
     `find` lists the posts of these authors that are ours. A token that cannot read its own login learns it from the
     new post, and so finds an earlier one of it.
     """
-    try:
-        created = create_post()
-    except requests.RequestException:
-        if ours := find(trusted):
-            return ours
-        created = create_post()
+
+    def found() -> Post | None:
+        return next(iter(find(trusted)), None)
+
+    created = lost_responses.create_once(create_post, found)
     return oldest_first([*find(trusted | {_author(created)}), created])
 
 

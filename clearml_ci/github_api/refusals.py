@@ -1,8 +1,15 @@
 """The text of a GitHubError when GitHub refuses a request: the action, GitHub's own message, what to do."""
 
+import requests
 from github import GithubException, RateLimitExceededException
 
 from clearml_ci.core.redaction import mask
+
+_LIMIT = "the rate limit of the token is reached: rerun later"
+
+
+_OUTAGE = "rerun later, and see https://www.githubstatus.com"
+
 
 _ADVICE = {
     401: "the token is wrong or has expired: set a new one",
@@ -16,6 +23,12 @@ def message(action: str, error: GithubException, advice: str) -> str:
     return f"GitHub refused {action}: {error.status} {_own_message(error)}; {advice}"
 
 
+def repeated(action: str, error: requests.exceptions.RetryError) -> str:
+    """As message, of a request that GitHub refused each time: because of a limit (403 or 429), or it failed itself."""
+    reason = str(getattr(error.args[0], "reason", error))  # of urllib3: "too many 502 error responses"
+    return f"GitHub refused {action}: {reason}; {_LIMIT if ' 4' in reason else _OUTAGE}"
+
+
 def _own_message(error: GithubException) -> str:
     """GitHub's message, and its message on the first wrong field."""
     data = error.data if isinstance(error.data, dict) else {}
@@ -26,7 +39,7 @@ def _own_message(error: GithubException) -> str:
 def advice(error: GithubException, permission: str) -> str:
     """The way out of a refusal; `permission` is the one that the request needs."""
     if isinstance(error, RateLimitExceededException):
-        return "the rate limit of the token is reached: rerun later"
+        return _LIMIT
     if error.status >= 500:
-        return "rerun later, and see https://www.githubstatus.com"
+        return _OUTAGE
     return _ADVICE.get(error.status, "the token needs {permission} on this repository").format(permission=permission)

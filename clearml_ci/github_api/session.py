@@ -27,6 +27,9 @@ _NO_USER = "ghs_"  # prefix of workflow and App tokens, which GitHub refuses wit
 _REPEATABLE = frozenset({"GET", "HEAD", "PATCH", "DELETE"})
 
 
+_LIMITED = (403, 429)  # GitHub has done nothing: any request may be sent again
+
+
 _LOGGED_WAIT = 5.0  # seconds
 
 
@@ -38,7 +41,11 @@ _UNREADABLE = (AssertionError, AttributeError, BadAttributeException, KeyError, 
 
 
 class _Retry(GithubRetry):
-    """Caps Retry-After, which `max_rate_limit_wait` does not, and logs each longer wait."""
+    """Caps Retry-After, which `max_rate_limit_wait` does not, logs each longer wait, and repeats what was limited."""
+
+    def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:  # noqa: FBT001, FBT002
+        repeatable = "GET" if status_code in _LIMITED else method
+        return super().is_retry(repeatable, status_code, has_retry_after)
 
     def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
         requested = super().get_retry_after(response)
@@ -61,9 +68,13 @@ class NoCredentialsError(GitHubError):
 
 @dataclass(frozen=True)
 class GitHub:
-    """One repository as one token sees it. `trusted`: the logins, in lower case, whose marked posts are ours."""
+    """One repository as one token sees it. `trusted`: the logins, in lower case, whose marked posts are ours.
+
+    `repeating` is the same repository for POSTs that may be done twice: they are sent again after any failure.
+    """
 
     repository: Repository
+    repeating: Repository
     name: str
     trusted: frozenset[str]
 
@@ -85,17 +96,19 @@ def connect(
     minted, own = _mint(given.app, repository, options) if given.app else (given.token, "")
     redaction.hold([minted])
     client = Github(auth=Auth.Token(minted), lazy=True, **options)  # requests what is used, no more
+    repeating = Github(auth=Auth.Token(minted), lazy=True, **_options(api_url, also=("POST",)))
     logins = {_WORKFLOW_BOT, own or _own_login(client, minted), *comment_authors}
     trusted = frozenset(login.lower() for login in logins if login)
-    return GitHub(client.get_repo(repository), repository, trusted)
+    return GitHub(client.get_repo(repository), repeating.get_repo(repository), repository, trusted)
 
 
-def _options(api_url: str) -> dict[str, Any]:
+def _options(api_url: str, *, also: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Four attempts of a request take three seconds at least; `also` are further methods that are repeated."""
     return {
         "base_url": api_url.rstrip("/"),
         "timeout": 15,
         "per_page": 100,
-        "retry": _Retry(total=2, backoff_factor=0.5, max_rate_limit_wait=60, allowed_methods=_REPEATABLE),
+        "retry": _Retry(total=3, backoff_factor=0.5, max_rate_limit_wait=60, allowed_methods=_REPEATABLE.union(also)),
         "seconds_between_requests": None,
         "seconds_between_writes": None,
     }
@@ -167,6 +180,8 @@ def call_github(github: GitHub, action: str, required_permission: str, request: 
             f"unexpected response from GitHub for {action}: {redaction.mask(str(error))}; "
             "check GITHUB_API_URL, and rerun"
         ) from error
+    except requests.exceptions.RetryError as error:
+        raise GitHubError(refusals.repeated(action, error)) from error
     except requests.RequestException as error:
         raise GitHubError(
             f"no response from GitHub for {action} ({type(error).__name__}): rerun when GitHub is reachable"

@@ -24,14 +24,15 @@ def latest(github: GitHub, *, commit: str, name: str) -> tuple[str, str] | None:
 def create(github: GitHub, *, commit: str, name: str, state: str, description: str, url: str) -> str:
     """Create a commit status, which replaces the earlier one of its name; its API address. Raises GitHubError.
 
-    `state` is `pending`, `success`, `failure` or `error`; a long description is cut.
+    `state` is `pending`, `success`, `failure` or `error`; a long description is cut. The request is repeated after any
+    failure: two equal statuses are as one.
     """
     return call_github(
         github,
         f"the commit status of {commit[:10]}",
         "`statuses: write`",
         lambda: _address(
-            github.repository.get_commit(commit).create_status(
+            github.repeating.get_commit(commit).create_status(
                 state=state,
                 target_url=url or NotSet,
                 description=shorten(redaction.outgoing(description), _DESCRIPTION_LIMIT),

@@ -47,6 +47,13 @@ def test_start__workflow_token__is_in_progress_and_links_to_the_run(hub: Hub, he
     assert (run.id, run.name, run.status, run.details_url) == (number, "ClearML CI / verdict", "in_progress", RUN)
 
 
+def test_start__response_lost__is_the_one_that_was_started(hub: Hub, head: str) -> None:
+    hub.server.lose_reply("POST", "/check-runs")
+    number = check_runs.start(signed_in(hub.server), name=NAME, commit=head, url=RUN)
+    (run,) = hub.repository.get_commit(head).get_check_runs(filter="all")
+    assert run.id == number
+
+
 def test_start__app_and_no_address_yet__is_the_apps_own(hub: Hub, head: str) -> None:
     number = check_runs.start(as_app(hub, "starter"), name=NAME, commit=head, url="")
     (run,) = seen(hub, head)

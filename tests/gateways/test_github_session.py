@@ -68,10 +68,8 @@ def test_create_status__refused__names_the_permission(server: GitHubServer) -> N
         (401, "Bad credentials", "the token is wrong or has expired: set a new one"),
         (404, "Not Found", "or the token cannot read it: the token needs `statuses: write` on this repository"),
         (422, "Validation Failed: too long", "GitHub cannot process it: check that it belongs to this repository"),
-        (403, "You have exceeded a secondary rate limit", "the rate limit of the token is reached: rerun later"),
-        (502, "", "rerun later, and see https://www.githubstatus.com"),
     ],
-    ids=["401", "404", "422", "rate limit", "502"],
+    ids=["401", "404", "422"],
 )
 def test_create_status__refused__names_request_repository_and_remedy(status: int, message: str, advice: str) -> None:
     app = Flask("refusing")
@@ -114,13 +112,50 @@ def test_create_status__answer_that_is_not_githubs__is_reported() -> None:
             statuses.create(job, name="ClearML CI", commit="a" * 40, state="success", description="", url="")
 
 
-def test_create_status__response_lost__is_reported(server: GitHubServer) -> None:
+def test_create_status__response_lost__is_set(server: GitHubServer) -> None:
+    """Two equal statuses are as one: the request is repeated."""
     sha = head(server)
     server.lose_reply("POST", f"/statuses/{sha}")
-    with pytest.raises(
-        GitHubError, match=f"no response from GitHub for the commit status of {sha[:10]} of {FULL_NAME} "
-    ):
-        statuses.create(signed_in(server), name="ClearML CI", commit=sha, state="success", description="", url="")
+    job = signed_in(server)
+    statuses.create(job, name="lost", commit=sha, state="success", description="", url="https://run")
+    assert statuses.latest(job, commit=sha, name="lost") == ("success", "https://run")
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_create_status__server_that_fails_for_a_while__is_set() -> None:
+    bad, done = Response("<html>Bad Gateway</html>", 502), Response('{"url": "https://s"}', 201, JSON)
+    with answering(bad, bad, bad, done) as address:
+        hub = github_session.connect(api_url=address, token=TOKEN, repository=FULL_NAME)
+        assert REQUESTS["set a status"](hub) == "https://s"
+
+
+@pytest.mark.usefixtures("no_pauses")
+@pytest.mark.parametrize(
+    ("status", "message", "advice"),
+    [
+        (403, "You have exceeded a secondary rate limit", "the rate limit of the token is reached: rerun later"),
+        (502, "", "rerun later, and see https://www.githubstatus.com"),
+    ],
+)
+def test_create_status__refused_each_time__names_request_and_remedy(status: int, message: str, advice: str) -> None:
+    with answering(Response(f'{{"message": "{message}"}}', status, JSON)) as address:
+        hub = github_session.connect(api_url=address, token=TOKEN, repository=FULL_NAME)
+        with pytest.raises(GitHubError) as raised:
+            REQUESTS["set a status"](hub)
+    tried = (
+        f"GitHub refused the commit status of aaaaaaaaaa of {FULL_NAME}: too many {status} error responses; {advice}"
+    )
+    assert str(raised.value) == tried
+
+
+@pytest.mark.usefixtures("no_pauses")
+@pytest.mark.parametrize("request_", ["start a check run", "set a status"])
+def test_post__secondary_limit__is_sent_again(request_: str) -> None:
+    limited = Response('{"message": "You have exceeded a secondary rate limit"}', 403, {**JSON, "Retry-After": "1"})
+    done = Response('{"id": 7, "url": "https://s"}', 201, JSON)
+    with answering(limited, done) as address:
+        hub = github_session.connect(api_url=address, token=TOKEN, repository=FULL_NAME)
+        assert REQUESTS[request_](hub) in (7, "https://s")
 
 
 @pytest.mark.parametrize("kind", ["token", "App"])
@@ -199,6 +234,14 @@ def test_github__connection_refused__is_no_github_exception() -> None:
     client = github.Github(base_url="http://127.0.0.1:9", retry=None)
     with pytest.raises(requests.RequestException):
         client.get_repo("o/n")
+
+
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("urllib3.util.retry.time.sleep", lambda _: None)
 
 
 def answering(*answers: Response) -> served:

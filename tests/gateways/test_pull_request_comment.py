@@ -1,6 +1,7 @@
 """The comment on a pull request stays one: concurrent checks, lost responses, forged markers; and its modes."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 from github.Issue import Issue
@@ -150,7 +151,7 @@ def test_upsert__another_check_has_cleaned_up_meanwhile__one_comment_stays(serve
 
 def test_upsert__six_concurrent_checks__one_comment_stays(server: GitHubServer, issue: Issue) -> None:
     hubs = [*(signed_in(server) for _ in range(5)), as_app(server)]
-    hubs = [GitHub(hub.repository, hub.name, hub.trusted | {"checker[bot]"}) for hub in hubs]
+    hubs = [replace(hub, trusted=hub.trusted | {"checker[bot]"}) for hub in hubs]
     together = threading.Barrier(len(hubs))
     failures: list[BaseException] = []
 
