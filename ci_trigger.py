@@ -53,8 +53,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     redaction.hold(redaction.secrets_of(os.environ))
     workflow_output.register_secrets()
-    job = Job(arguments=_arguments(), environ=os.environ, stopwatch=poll.started(Clock()))
     try:
+        job = Job(arguments=_arguments(), environ=os.environ, stopwatch=poll.started(Clock()))
         name = job.arguments.command or events.command(job.environ)
         if name not in COMMANDS:
             raise UsageError(
@@ -142,8 +142,16 @@ COMMANDS = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """A wrong argument is wrong usage like any other: it reaches the job's outputs."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; {self.prog} --help describes the commands")
+
+
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=HELP, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """The command line. Raises UsageError."""
+    parser = _Parser(description=HELP, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, command in COMMANDS.items():
         subparser = commands.add_parser(name, help=command.help, description=command.help)

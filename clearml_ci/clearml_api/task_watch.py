@@ -36,6 +36,8 @@ class Watch:
         """The current state of the task, and the reason why the wait has to end although the task has not, or ""."""
         found = self._read()
         task, now = found[self._task], self._clock.monotonic()
+        if task["status"] == "queued" and self._taken_at is not None:  # it went back: a limit for each time
+            self._queued_at, self._taken_at, self._started_at, self._progress = now, None, None, False
         console = _console(self._clearml, self._task) if task["status"] != "queued" else ()
         if self._taken_at is None and task["status"] not in ("queued", "created"):
             self._taken_at = now

@@ -114,10 +114,14 @@ class RetrainResult(StepResult):
 
 
 class Posted(StepResult):
-    """The parts of a report that reached GitHub; `warnings` name those that it refused."""
+    """The parts of a report that reached GitHub; `warnings` name those that it refused.
+
+    `commented` is also true if there is no comment to write.
+    """
 
     posted: bool
     comment_url: str
+    commented: bool
     status_set: bool
     warnings: list[str]
 

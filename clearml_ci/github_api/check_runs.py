@@ -3,6 +3,8 @@
 Workflow tokens and Apps can write check runs, if they have the permission; a person's token never can.
 """
 
+import contextlib
+
 from github import GithubException, RateLimitExceededException
 from github.GithubObject import NotSet
 
@@ -13,6 +15,9 @@ from clearml_ci.github_api.session import GitHub, call_github
 # The name differs from the status's: if both had one name, requiring it would require both, and not every token can
 # write a check run. https://docs.github.com/pull-requests (troubleshooting required status checks). Require the status.
 NAME = "{} / verdict"  # of the status's name
+
+
+_REPLACED = {"title": "replaced by a newer check of this commit", "summary": "Its own job ended without a verdict."}
 
 
 _SUMMARY_LIMIT = 65_535  # bytes; documented as characters, https://github.com/github/docs/issues/35252
@@ -27,11 +32,17 @@ _CUT = "\n\n… The rest did not fit here; it is in ClearML.\n"
 def start(github: GitHub, *, commit: str, name: str, url: str) -> int | None:
     """Start a check run in progress; its id, or None if the token cannot write check runs. Raises GitHubError.
 
-    `url` is the address of the pipeline run, by which the check run is found if GitHub's answer is lost.
+    `url` is the address of the pipeline run, by which the check run is found if GitHub's answer is lost. Earlier ones
+    of this name on the commit that are still in progress, because their jobs were killed, are cancelled.
     """
-    return call_github(
-        github, f"the check run of {commit[:10]}", "`checks: write`", lambda: _start(github, commit, name, url)
-    )
+
+    def request() -> int | None:
+        started = _start(github, commit, name, url)
+        if started is not None:
+            _cancel_earlier(github, commit, name, started)
+        return started
+
+    return call_github(github, f"the check run of {commit[:10]}", "`checks: write`", request)
 
 
 def _start(github: GitHub, commit: str, name: str, url: str) -> int | None:
@@ -50,6 +61,13 @@ def _start(github: GitHub, commit: str, name: str, url: str) -> int | None:
         if error.status == 403:
             return None
         raise
+
+
+def _cancel_earlier(github: GitHub, commit: str, name: str, started: int) -> None:
+    for run in github.repository.get_commit(commit).get_check_runs(check_name=name, status="in_progress", filter="all"):
+        if run.id < started:
+            with contextlib.suppress(GithubException):  # that of another App, which only it can change
+                run.edit(status="completed", conclusion="cancelled", output=_REPLACED)
 
 
 def finish(

@@ -8,23 +8,19 @@ from github import GithubException
 
 T = TypeVar("T")
 
-_ATTEMPTS = 3
 
-
-def create_once(create: Callable[[], T], find: Callable[[], T | None]) -> T:
+def create_once(create: Callable[[], T], find: Callable[[], T | None], *, attempts: int = 3) -> T:
     """The object that `create` made, or that `find` found after a request whose effect is unknown.
 
     Raises what the last attempt raised, or a refusal of GitHub immediately: then nothing was created.
     """
-    for _ in range(_ATTEMPTS - 1):
-        try:
-            return create()
-        except (requests.RequestException, GithubException) as error:
-            if not _may_be_done(error):
-                raise
-            if (found := find()) is not None:
-                return found
-    return create()
+    try:
+        return create()
+    except (requests.RequestException, GithubException) as error:
+        if attempts == 1 or not _may_be_done(error):
+            raise
+    found = find()
+    return found if found is not None else create_once(create, find, attempts=attempts - 1)
 
 
 def _may_be_done(error: requests.RequestException | GithubException) -> bool:

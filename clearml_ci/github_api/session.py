@@ -43,7 +43,7 @@ _UNREADABLE = (AssertionError, AttributeError, BadAttributeException, KeyError, 
 class _Retry(GithubRetry):
     """Caps Retry-After, which `max_rate_limit_wait` does not, logs each longer wait, and repeats what was limited."""
 
-    def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:  # noqa: FBT001, FBT002
+    def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:
         repeatable = "GET" if status_code in _LIMITED else method
         return super().is_retry(repeatable, status_code, has_retry_after)
 

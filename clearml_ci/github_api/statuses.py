@@ -21,18 +21,21 @@ def latest(github: GitHub, *, commit: str, name: str) -> tuple[str, str] | None:
     return next(((status.state, status.target_url or "") for status in found if status.context == name), None)
 
 
-def create(github: GitHub, *, commit: str, name: str, state: str, description: str, url: str) -> str:
+def create(
+    github: GitHub, *, commit: str, name: str, state: str, description: str, url: str, repeated: bool = True
+) -> str:
     """Create a commit status, which replaces the earlier one of its name; its API address. Raises GitHubError.
 
-    `state` is `pending`, `success`, `failure` or `error`; a long description is cut. The request is repeated after any
-    failure: two equal statuses are as one.
+    `state` is `pending`, `success`, `failure` or `error`; a long description is cut. A `repeated` request is sent
+    again after any failure: two equal statuses are as one.
     """
+    repository = github.repeating if repeated else github.repository
     return call_github(
         github,
         f"the commit status of {commit[:10]}",
         "`statuses: write`",
         lambda: _address(
-            github.repeating.get_commit(commit).create_status(
+            repository.get_commit(commit).create_status(
                 state=state,
                 target_url=url or NotSet,
                 description=shorten(redaction.outgoing(description), _DESCRIPTION_LIMIT),

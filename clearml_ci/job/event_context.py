@@ -91,4 +91,4 @@ def read_policy(pull: PullRequest, token: str, path: str = "") -> Policy | None:
             f"the branch '{pull.base}' of {pull.repository} has no {path}: a policy is read from the base branch, so "
             "merge it there first, or correct CLEARML_CI_POLICY (the input `policy`)"
         )
-    return policy_file.load(text, source=f"{file} of {pull.base}") if text is not None else None
+    return policy_file.load(text, source=f"{file} of {pull.base}", path=file) if text is not None else None

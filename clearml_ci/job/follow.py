@@ -16,7 +16,6 @@ from clearml_ci.core.step_results import ReportResult
 from clearml_ci.decisions import verdict
 from clearml_ci.job import wait, workflow_output
 from clearml_ci.job.reporter import Reporter
-from clearml_ci.operations import publish
 from clearml_ci.parameters import audit
 from clearml_ci.report import audit_issue, comment, markdown
 
@@ -30,7 +29,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Launch:
     """A run to start. `deadline`: the seconds since the job began after which it is stopped.
 
-    `supersedes`: older checks of the same pull request are stopped, which a rerun, maybe of an old commit, must not do.
+    `supersedes`: a check of the pull request's head stops the older ones, which a rerun must not do.
     """
 
     template: str
@@ -49,7 +48,8 @@ def run_to_verdict(clearml: ClearML, reporter: Reporter, launch: Launch, stopwat
         _hold_signals(held=False)
         run["url"] = _take_over(clearml, run["id"], stopwatch.clock)
         console.log(f"ClearML run: {run['url']} (enqueued after {stopwatch.elapsed():.1f} s)")
-        if launch.supersedes:
+        reporter.link_status(run["url"])
+        if launch.supersedes and reporter.is_of_head():
             _supersede(clearml, reporter, run)
         if not reporter.check.waited_for:
             return _hand_over(reporter, run)
@@ -120,6 +120,7 @@ def _wait(clearml: ClearML, reporter: Reporter, run: RunDocument, *, clock: Cloc
         reporter.warn(warning)
     if ended.superseded_by:
         reason = f"superseded by the newer run {ended.superseded_by}"
+        reporter.pending = False  # the newer run's job sets it
         return _conclude(reporter, verdict.error(reporter.check, run=run, reason=reason))
     states = ", ".join(f"{step.name} {step.status}" for step in steps.values()) or f"no step: {ended.message}"
     fault = verdict.why_invalid(reporter.check, run=run, status=ended.status, states=states, report=report)
@@ -128,14 +129,10 @@ def _wait(clearml: ClearML, reporter: Reporter, run: RunDocument, *, clock: Cloc
 
 def _conclude_reported(reporter: Reporter, report: ReportResult) -> int:
     """The run's own verdict; the job posts what the agent could not post on GitHub."""
-    document, comment_url = report["verdict"], report["comment_url"]
+    document = report["verdict"]
     if document["rerun"]:  # a rerun belongs to no workflow: this job posts nothing
-        return _conclude(reporter, document, comment_url=comment_url, body=report["markdown"])
-    if not report["posted"]:
-        comment_url = reporter.post_verdict(document, report["markdown"])
-    elif not report["status_set"]:
-        description = publish.status_description(document)
-        reporter.set_status(state=document["state"], description=description, url=document["pipeline"]["url"])
+        return _conclude(reporter, document, comment_url=report["comment_url"], body=report["markdown"])
+    comment_url = reporter.post_rest(document, report)
     return _conclude(reporter, document, comment_url=comment_url, body=report["markdown"])
 
 
@@ -176,7 +173,16 @@ def _conclude_unreported(reporter: Reporter, run: RunDocument, reason: str) -> i
 
 
 def _conclude(reporter: Reporter, document: VerdictDocument, *, comment_url: str = "", body: str = "") -> int:
-    """Finish the check run, write the job's outputs, and return the exit code."""
+    """Finish the check run, write the job's outputs, and return the exit code.
+
+    A status that stays pending, because GitHub did not take the final one, is an error whatever the verdict.
+    """
+    if reporter.pending:
+        commit = reporter.check.status_commit[:10]
+        reason = (
+            f"the status of {commit} stays pending, because GitHub did not take '{document['state']}': rerun this job"
+        )
+        document = verdict.as_error(document, f"{reason} (the verdict was {document['outcome']})")
     if verdict.is_audit(document):
         title, text = audit_issue.title(document), body or audit_issue.issue(document)
     else:

@@ -41,7 +41,11 @@ def head(event: Event, *, expected: str) -> str:
 
 def merge_commit(event: Event) -> str:
     """The commit that the merge made. Raises UsageError."""
-    return texts.commit(_text(event, "pull_request", "merge_commit_sha"), "pull_request.merge_commit_sha of the event")
+    made = _text(event, "pull_request", "merge_commit_sha")
+    if not made:
+        number = event["pull_request"].get("number")
+        raise UsageError(f"the event of pull request #{number} names no merge commit yet: run this job again")
+    return texts.commit(made, "pull_request.merge_commit_sha of the event")
 
 
 def labeled_by(event: Event, label: str) -> str:

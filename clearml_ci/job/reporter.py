@@ -3,11 +3,13 @@
 from dataclasses import dataclass, field
 
 from clearml_ci.core.documents import VerdictDocument
-from clearml_ci.github_api import check_runs, statuses
+from clearml_ci.core.step_results import ReportResult
+from clearml_ci.github_api import check_runs, pull_requests, statuses
 from clearml_ci.github_api import session as github_session
 from clearml_ci.github_api.session import GitHub, GitHubError
 from clearml_ci.job import workflow_output
 from clearml_ci.operations import commit_history, publish, pull_request_code
+from clearml_ci.operations.publish import Posted
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import Facts
 
@@ -17,12 +19,13 @@ class Reporter:
     """Posts about one check. Without a token, and if GitHub refuses, the job's own result is all there is.
 
     `warnings` are the refusals so far, to the job or to the steps' agent: the check run and the job's summary show
-    them as well.
+    them as well. `pending` is true while the commit has a status of this job that another one must follow.
     """
 
     github: GitHub | None
     check: Check
     check_run: int | None = None
+    pending: bool = False
     warnings: list[str] = field(default_factory=list)
 
     def warn(self, text: str) -> None:
@@ -31,7 +34,7 @@ class Reporter:
             self.warnings.append(text)
             workflow_output.warn(text)
 
-    def set_status(self, *, state: str, description: str, url: str, commit: str = "") -> None:
+    def set_status(self, *, state: str, description: str, url: str, commit: str = "", repeated: bool = True) -> None:
         """Set the commit status, of the check's own commit unless another is named; none if it is about no commit."""
         if self.github is None or not self.check.has_status:
             return
@@ -43,9 +46,27 @@ class Reporter:
                 state=state,
                 description=description,
                 url=url,
+                repeated=repeated,
             )
         except GitHubError as error:
             self.warn(str(error))
+        else:
+            self.pending = state == "pending" if commit in ("", self.check.status_commit) else self.pending
+
+    def link_status(self, url: str) -> None:
+        """Link the pending status to the run: it stays if the run is aborted and no job waits for it."""
+        if self.pending:  # once: a late pending status must not replace the verdict's
+            self.set_status(state="pending", description="runs in ClearML", url=url, repeated=False)
+
+    def is_of_head(self) -> bool:
+        """True if this check is of the pull request's present head, or if there is no token to ask GitHub with."""
+        if self.github is None:
+            return True
+        try:
+            return pull_requests.read(self.github, self.check.pull_request.number).head_sha == self.check.commit
+        except GitHubError as error:
+            self.warn(str(error))
+            return False
 
     def facts(self) -> Facts:
         """Read what agents without credentials need to know of GitHub to check a pull request."""
@@ -94,6 +115,24 @@ class Reporter:
             self.warn("neither the steps' agent nor this job has a GITHUB_TOKEN: nothing is posted on GitHub")
             return ""
         posted = publish.verdict(self.github, self.check, document, body)
+        self.pending = self.pending and not posted.status_set
+        return self._seen(posted)
+
+    def post_rest(self, document: VerdictDocument, report: ReportResult) -> str:
+        """Post what GitHub refused to the steps' agent; the address of the comment or issue."""
+        if not report["posted"]:
+            return self.post_verdict(document, report["markdown"])
+        if report["status_set"]:
+            self.pending = False
+        else:
+            description = publish.status_description(document)
+            self.set_status(state=document["state"], description=description, url=document["pipeline"]["url"])
+        if report["commented"] or self.github is None:
+            return report["comment_url"]
+        return self._seen(publish.comment_alone(self.github, self.check, document, report["markdown"]))
+
+    def _seen(self, posted: Posted) -> str:
+        """The address of what was posted; logs what GitHub refused."""
         for warning in posted.warnings:
             self.warn(warning)
         return posted.comment_url

@@ -1,7 +1,7 @@
 """Post a run's verdict on GitHub, from a step on its agent or from the job that waits for it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from clearml_ci.core.documents import AuditVerdict, VerdictDocument
@@ -22,9 +22,13 @@ CONCLUSIONS = {"success": "success", "failure": "failure", "error": "failure"}
 
 @dataclass(frozen=True)
 class Posted:
-    """The parts that GitHub took: `comment_url` is empty if there is no comment; `warnings` are its refusals."""
+    """The parts that GitHub took: `comment_url` is empty if there is no comment; `warnings` are its refusals.
+
+    `commented` is also true if there is no comment to write.
+    """
 
     comment_url: str
+    commented: bool
     status_set: bool
     warnings: tuple[str, ...]
 
@@ -36,10 +40,16 @@ def verdict(github: GitHub, check: Check, document: VerdictDocument, body: str) 
     """
     if verdicts.is_audit(document):
         return _audit(github, check, document, body)
-    (comment_url, outdated), refusal = _attempt(lambda: _comment(github, check, document, body), ("", ""))
     status_url, status_refusal = _attempt(lambda: _status(github, check, document), "")
-    warnings = [text for text in (outdated, refusal, status_refusal) if text]
-    return Posted(comment_url, bool(status_url), tuple(dict.fromkeys(warnings)))
+    posted = comment_alone(github, check, document, body)
+    warnings = [text for text in (*posted.warnings, status_refusal) if text]
+    return replace(posted, status_set=bool(status_url), warnings=tuple(dict.fromkeys(warnings)))
+
+
+def comment_alone(github: GitHub, check: Check, document: VerdictDocument, body: str) -> Posted:
+    """Post the comment of a verdict, as `verdict` does, without its status."""
+    (url, outdated), refusal = _attempt(lambda: _comment(github, check, document, body), ("", ""))
+    return Posted(url, not refusal, status_set=False, warnings=tuple(text for text in (outdated, refusal) if text))
 
 
 def _audit(github: GitHub, check: Check, document: AuditVerdict, body: str) -> Posted:
@@ -54,7 +64,7 @@ def _audit(github: GitHub, check: Check, document: AuditVerdict, body: str) -> P
         ),
         "",
     )
-    return Posted(url, status_set=not refusal, warnings=(refusal,) if refusal else ())
+    return Posted(url, not refusal, status_set=not refusal, warnings=(refusal,) if refusal else ())
 
 
 def outdated(github: GitHub | None, check: Check) -> str:

@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 from clearml_ci.clearml_api import pipeline_runs, project_lookup, run_results
 from clearml_ci.clearml_api.pipeline_runs import Run
-from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core.documents import AuditVerdict, VerdictDocument
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.step_results import Posted, ReportResult
@@ -80,13 +80,17 @@ def finish(
     withheld: str,
     error: str,
 ) -> ReportResult:
-    """Store the verdict on the run, and post it. An `error` in the parameters is the step's fault as well.
+    """Post the verdict, and store it on the run. An `error` in the parameters is the step's fault as well.
 
-    A run that was superseded, or whose job has published an error, posts nothing.
+    A run that was superseded, or whose job has published an error, posts nothing. A verdict that cannot be stored is a
+    warning: it is posted, and the step's result holds it.
     """
-    run_results.publish_verdict(clearml, run.id, document)
     withheld = withheld or _unwanted(clearml, run, check, github)
     posted = post(None if withheld else github, check, document, body, withheld=withheld)
+    try:
+        run_results.publish_verdict(clearml, run.id, document)
+    except ClearMLError as raised:
+        posted["warnings"].append(str(raised))
     result: ReportResult = {"verdict": document, "markdown": body, **posted}
     return {**result, "fault": error} if error else result
 
@@ -106,7 +110,8 @@ def post(github: GitHub | None, check: Check, document: VerdictDocument, body: s
     Without `github` nothing is posted, and `withheld` may give the reason.
     """
     if github is None:
-        return {"posted": False, "comment_url": "", "status_set": False, "warnings": [withheld] if withheld else []}
+        warned = [withheld] if withheld else []
+        return {"posted": False, "comment_url": "", "commented": False, "status_set": False, "warnings": warned}
     posted = publish.verdict(github, check, document, body)
     warnings = list(posted.warnings)
     if not check.waited_for:  # a job that waits finishes the check run that it started
@@ -114,6 +119,7 @@ def post(github: GitHub | None, check: Check, document: VerdictDocument, body: s
     return {
         "posted": posted.status_set or bool(posted.comment_url),
         "comment_url": posted.comment_url,
+        "commented": posted.commented,
         "status_set": posted.status_set,
         "warnings": warnings,
     }

@@ -4,6 +4,7 @@ They travel as the `Args` of a ClearML run. There every value is a text, whether
 another program started the run, so each step reads and checks them again.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -18,6 +19,9 @@ from clearml_ci.parameters import catalogue, forms, promotion_mode, remote_run, 
 from clearml_ci.parameters.pull_request import Facts, PullRequest
 
 CHECK_NAME = "ClearML CI"
+
+
+_LONGEST_NAME = 240  # of a status, which has at most 255 characters; the check run's name adds ten
 
 
 PIPELINE = catalogue.CHECK
@@ -79,7 +83,7 @@ class Check:
         """
         named = f"{CHECK_NAME}: {self.name}" if self.name else CHECK_NAME
         base, default = self.pull_request.base, self.pull_request.default_branch
-        return named if base in ("", default) or not default else f"{named} ({base})"
+        return named if base in ("", default) or not default else _fit(f"{named} ({base})")
 
     @property
     def status_commit(self) -> str:
@@ -115,6 +119,14 @@ class Check:
             "ignored_paths": list(self.ignored_paths),
             "waited_for": self.waited_for,
         }
+
+
+def _fit(name: str) -> str:
+    """The name, cut and made unique by a hash if GitHub would refuse its length."""
+    if len(name) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:10]
+    return f"{name[: _LONGEST_NAME - 13]}… {digest})"
 
 
 NOTHING = Check("", PullRequest("", 0, (), ""), "", "", (), _DEFAULT["best_tag"])  # all parameters at their defaults

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from clearml_ci.core.comparability import MatchRules
@@ -20,6 +20,9 @@ from clearml_ci.policy import problems as policy_problems
 from clearml_ci.policy import schema, yaml_reader
 
 FILE = ".github/clearml-ci.yml"
+
+
+_LONGEST_NAME = 60  # characters, as of the key `name`
 
 
 @dataclass(frozen=True)
@@ -54,13 +57,24 @@ def schema_text() -> str:
     return json.dumps(schema.SCHEMA, indent=2) + "\n"
 
 
-def load(text: str, *, source: str) -> Policy:
-    """The policy in a file's text. Raises UsageError with a line for every problem; `source` names the file."""
+def load(text: str, *, source: str, path: str = FILE) -> Policy:
+    """The policy in a file's text. Raises UsageError with a line for every problem; `source` names the file.
+
+    A check by another file than the usual one is named after it, unless it says its name: it needs a status of its own.
+    """
     read = yaml_reader.read(text)
     problems = [*read.problems, *(policy_problems.of(read.data, read.lines) if read.lines else [])]
     if problems:
         raise UsageError(policy_problems.report(problems, source=source))
-    return _policy(read.data, source)
+    policy = _policy(read.data, source)
+    if path == FILE or policy.check.name:
+        return policy
+    return replace(policy, check=replace(policy.check, name=name_of(path)))
+
+
+def name_of(path: str) -> str:
+    """The name of a check by the policy at this path, if that has no `name`; empty for the usual path."""
+    return "" if path == FILE else " ".join(PurePosixPath(path).stem.split())[:_LONGEST_NAME]
 
 
 def validate_file(path: str | Path) -> str:
