@@ -44,13 +44,6 @@ def merge_commit(event: Event) -> str:
     return texts.commit(_text(event, "pull_request", "merge_commit_sha"), "pull_request.merge_commit_sha of the event")
 
 
-def labeled_by(event: Event, label: str) -> str:
-    """The user who added this label in this very event, or "": a label of an earlier event approves no later commit."""
-    if event.get("action") != "labeled" or _text(event, "label", "name") != label:
-        return ""
-    return _text(event, "sender", "login")
-
-
 def _repositories(event: Event) -> tuple[str, ...]:
     """Clone addresses of head and base; `head.repo` is null if the fork was deleted."""
     sides = [_at(event, "pull_request", side, "repo") or {} for side in ("head", "base")]
