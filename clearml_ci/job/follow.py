@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from clearml_ci.clearml_api import ownership, patience, pipeline_runs, run_cancellation, run_start
+from clearml_ci.clearml_api import patience, pipeline_runs, run_cancellation, run_start
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.clearml_api.worker_queues import Queue
 from clearml_ci.core import console
@@ -31,6 +31,7 @@ class Launch:
     """A run to start. `deadline`: the seconds since the job began after which it is stopped.
 
     `supersedes`: older checks of the same pull request are stopped, which a rerun, maybe of an old commit, must not do.
+    `rerun`: the template is an earlier run.
     """
 
     template: str
@@ -38,6 +39,7 @@ class Launch:
     arguments: Mapping[str, str]
     deadline: float
     supersedes: bool
+    rerun: bool = False
 
 
 def run_to_verdict(clearml: ClearML, reporter: Reporter, launch: Launch, stopwatch: Stopwatch) -> int:
@@ -47,7 +49,7 @@ def run_to_verdict(clearml: ClearML, reporter: Reporter, launch: Launch, stopwat
     run = _start(clearml, reporter, launch, stopwatch.clock)
     try:
         _hold_signals(held=False)
-        run["url"] = _take_over(clearml, run["id"], stopwatch.clock)
+        run["url"] = _take_over(clearml, run["id"], stopwatch.clock, rerun=launch.rerun)
         console.log(f"ClearML run: {run['url']} (enqueued after {stopwatch.elapsed():.1f} s)")
         if launch.supersedes:
             _supersede(clearml, reporter, run)
@@ -82,12 +84,11 @@ def _start(clearml: ClearML, reporter: Reporter, launch: Launch, clock: Clock) -
     return {"id": run_id, "url": ""}
 
 
-def _take_over(clearml: ClearML, run: str, clock: Clock) -> str:
+def _take_over(clearml: ClearML, run: str, clock: Clock, *, rerun: bool) -> str:
     """Mark the run as ours and as followed by this job; the address of its page."""
 
     def taken_over() -> str:
-        run_start.acknowledge(clearml, run)
-        ownership.mark(clearml, run, run=run, purpose="run")
+        run_start.acknowledge(clearml, run, rerun=rerun)
         return pipeline_runs.read(clearml, run).url
 
     return patience.result(clock, taken_over, report=console.log)
@@ -129,7 +130,7 @@ def _wait(clearml: ClearML, reporter: Reporter, run: RunDocument, *, clock: Cloc
 def _conclude_reported(reporter: Reporter, report: ReportResult) -> int:
     """The run's own verdict; the job posts what the agent could not post on GitHub."""
     document, comment_url = report["verdict"], report["comment_url"]
-    if document["rerun"]:  # a rerun belongs to no workflow: this job posts nothing
+    if document["rerun"] and reporter.github is None:  # a rerun belongs to no workflow: this job posts nothing
         return _conclude(reporter, document, comment_url=comment_url, body=report["markdown"])
     if not report["posted"]:
         comment_url = reporter.post_verdict(document, report["markdown"])

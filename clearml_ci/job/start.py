@@ -102,6 +102,7 @@ def rerun(run_id: str, changes: Sequence[str], environ: Mapping[str, str], stopw
         arguments=edits,
         deadline=deadline(earlier, arguments, environ),
         supersedes=False,
+        rerun=True,
     )
     # The run's own agent posts, as after New run.
     return follow.run_to_verdict(clearml, Reporter(None, check), launch, stopwatch)

@@ -44,7 +44,7 @@ def push(laptop: Laptop) -> None:
 
 
 def age_pushes(repository: Repository, *, seconds: float) -> None:
-    """Make the pushes to a repository look so much older: nobody waits until a push is an hour old."""
+    """Make the pushes to a repository look so much older, instead of a wait."""
     git.age_pushes(Path(urlsplit(repository.clone_url).path), seconds=seconds)
 
 
