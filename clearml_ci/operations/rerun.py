@@ -30,8 +30,9 @@ _MOST = 5  # changes that are named
 _ONE_GATE = ("scalar_title", "scalar_series", "goal", "threshold_percent")  # ignored if `gates` is set
 
 
-# They name the repository, the status, the comment and the promotion: a rerun has those of its original.
-_KEPT = (CONTEXT, NAME, UNDOES)
+# They name repository, status, comment, promotion and the label that lets a fork's code run: a rerun has those of its
+# original.
+_KEPT = (CONTEXT, NAME, UNDOES, "run_approval_label")
 
 
 @dataclass(frozen=True)

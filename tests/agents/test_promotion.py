@@ -100,7 +100,9 @@ def test_rerun__from_the_web_ui_with_an_empty_commit__is_an_error_in_clearml_alo
     checked = played("rerun-edited")
     commit = tale.repository.get_commit(checked.commit)
     before = commit.get_combined_status().state
-    ended = story.rerun_in_web_ui(tale, checked.earlier[0].outputs["pipeline_id"], commit="")
+    original = checked.earlier[0].outputs["pipeline_id"]
+    assert story.verdict(tale, original)["rerun"] is None
+    ended = story.rerun_in_web_ui(tale, original, commit="")
     verdict = story.verdict(tale, ended)
     assert verdict["outcome"] == "error"
     assert "the parameters of this rerun cannot be read: commit is empty" in verdict["exit_reason"]

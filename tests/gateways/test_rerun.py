@@ -196,6 +196,14 @@ def test_judged__hidden_parameters_edited__are_those_of_the_original(world: Worl
     assert world.stamp(edited) == "threshold_percent 3 → 5, _name (empty) → other, _context.base main → release"
 
 
+def test_judged__label_of_approval_edited__is_that_of_the_original(world: World) -> None:
+    """Any other label would let a fork's code run."""
+    first = world.original({**world.check.to_arguments(), "run_approval_label": "run-remote"})
+    edited = world.new_run(first, run_approval_label="bug")
+    assert rerun.judged(world.clearml, edited, step="s").arguments["run_approval_label"] == "run-remote"
+    assert world.stamp(edited) == "run_approval_label run-remote → bug"
+
+
 def test_report__hidden_parameters_edited__sets_no_other_checks_status(world: World) -> None:
     first = world.original(world.check.to_arguments())
     other = replace(world.check, name="other")
