@@ -17,7 +17,7 @@ from clearml_ci.report import audit_issue
 
 def audit_report(services: Services, run: Run) -> ReportResult:
     """The verdict, the issue that shows it, and what GitHub took of both; `comment_url` is the issue's."""
-    request = run_report.read(services.clearml, run, audit_parameters.from_arguments)
+    request = run_report.read(services, run, audit_parameters.from_arguments)
     check = audit_parameters.as_check(request.parameters)
     run_report.require_own_repository(check.pull_request.repository, run)
     document = _verdict(services.clearml, run, request)
@@ -26,7 +26,7 @@ def audit_report(services: Services, run: Run) -> ReportResult:
     document = run_report.stamped(document, request.rerun, withheld="" if check.waited_for else withheld)
     body = audit_issue.issue(document)
     return run_report.finish(
-        services.clearml, run, check, document, body, github=github, withheld=withheld, error=request.error
+        services, run, check, document, body, github=github, withheld=withheld, error=request.error
     )
 
 
@@ -44,7 +44,7 @@ def _issue_kept(request: Request[Audit], document: AuditVerdict) -> str:
     """Reason why the issue must stay as it is, or "": only an unedited audit may close it."""
     if request.error:
         return "nothing was checked, and the issue is left as it is"
-    edited = bool(request.rerun and request.rerun.changes)
+    edited = bool(request.rerun and request.rerun.is_edited)
     if edited and document["exit_code"] == 0:
         return "the parameters were edited, and there are no findings: the issue is left as it is"
     return ""

@@ -47,7 +47,7 @@ def _at_the_check(services: Services, run: Run, check: Check) -> PromoteResult:
     candidate = results["find_task"].get("candidate") or results["remote_run"].get("candidate")
     if candidate is None or not _passes(check_parameters.plan(run.arguments), results):
         return {"outcome": Outcome.PASSED, "reason": f"{STAYS}: the check does not pass"}
-    if rerun.of(services.clearml, run) and (outdated := _outdated(services, check)):
+    if rerun.of(services.clearml, run, step=services.own_task) and (outdated := _outdated(services, check)):
         return {"outcome": Outcome.PASSED, "reason": f"{STAYS}: {outdated}"}
     task = task_records.read(services.clearml, candidate["id"])
     promotion.require_in_scope(check, task)

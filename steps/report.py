@@ -21,16 +21,19 @@ from clearml_ci.report import comment
 def report(services: Services, run: Run) -> ReportResult:
     """The verdict, the comment that shows it, and what GitHub took of both."""
     clearml = services.clearml
-    request = run_report.read(clearml, run, check_parameters.from_arguments)
+    request = run_report.read(services, run, check_parameters.from_arguments)
     run_report.require_own_repository(request.parameters.pull_request.repository, run)
     check, document = _verdict(clearml, run, request)
     github, withheld = github_access.for_report(services.github, check)
     if request.rerun:
-        withheld = withheld or publish.outdated(github, check)
+        kept = run_report.why_kept(github, check, request, document)
+        withheld = withheld or kept or publish.outdated(github, check)
     document = run_report.stamped(document, request.rerun, withheld=withheld if request.rerun else "")
     scalars = task_metrics.scalars(clearml, document["candidate"]["id"]) if document["candidate"] else []
     body = comment.comment(document, scalars, chart_curves.read(clearml, check, document))
-    return run_report.finish(clearml, run, check, document, body, github=github, withheld=withheld, error=request.error)
+    return run_report.finish(
+        services, run, check, document, body, github=github, withheld=withheld, error=request.error
+    )
 
 
 def _verdict(clearml: ClearML, run: Run, request: Request[Check]) -> tuple[Check, VerdictDocument]:

@@ -53,6 +53,7 @@ def run(name: str, *, parameters: Mapping[str, str], plan: Plan) -> None:
         clearml, os.environ["CLEARML_TASK_ID"], defaults=parameters, descriptions=descriptions
     )
     controller = Task.init(auto_connect_arg_parser=False, auto_connect_frameworks=False, auto_resource_monitoring=False)
+    run_cancellation.forget_before_reset(clearml, controller.id)
     ownership.mark(clearml, controller.id, run=controller.id, purpose="run")
     if run_cancellation.end_unwanted(clearml, controller.id):
         return

@@ -17,7 +17,7 @@ from clearml_ci.core import console, redaction
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.poll import Clock
 from clearml_ci.core.step_results import StepResult
-from clearml_ci.operations import github_access
+from clearml_ci.operations import github_access, rerun
 from clearml_ci.operations.services import Services
 
 Step = Callable[[Services, Run], StepResult]
@@ -57,7 +57,7 @@ def result_of(step: Step, services: Services, run_id: str) -> StepResult:
             return {"fault": f"the run {run_id} has ended already (status '{run.status}')"}
         if on_agent and run.unwanted:
             return {"fault": f"nothing was done for the run {run_id}: {run.unwanted}"}
-        return step(services, run)
+        return step(services, rerun.judged(services.clearml, run, step=services.own_task))
     except (ClearMLError, UsageError) as error:
         console.log(f"{error}{error.log_only}")
         return {"fault": str(error)}

@@ -1,14 +1,14 @@
 """Pipeline runs: read one, and find other runs of its pipeline."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from clearml_ci.clearml_api import ownership, paging, task_fields, task_parameters
+from clearml_ci.clearml_api import ownership, paging, started_runs, task_fields, task_parameters
 from clearml_ci.clearml_api.paging import PAGE, Record
 from clearml_ci.clearml_api.session import ClearML
-from clearml_ci.clearml_api.task_status import ENDED, LIVE
+from clearml_ci.clearml_api.task_status import LIVE
 
 SUPERSEDED = "superseded_by"  # a user property
 
@@ -28,13 +28,17 @@ START_FIELDS = ["hyperparams.Args", f"hyperparams.properties.{START_PROPERTY}"] 
 
 _FIELDS = [
     *("id", "type", "status", "status_message", "status_reason", "project.id", "project.name", "user.name"),
-    *(*START_FIELDS, *UNWANTED_FIELDS),
+    *(*START_FIELDS, *UNWANTED_FIELDS, *started_runs.FIELDS),
 ]
 
 
 @dataclass(frozen=True)
 class Run:
-    """A pipeline run: `arguments` are the strings of its `Args` section."""
+    """A pipeline run: `arguments` are the strings of its `Args` section, by which it is judged.
+
+    `recorded` are those that it has on the server, `started_with` those that a job started it with, None if no job did,
+    and `reported_by` is the step that has reported it.
+    """
 
     id: str
     url: str
@@ -46,6 +50,9 @@ class Run:
     superseded_by: str
     unwanted: str = ""  # the reason why it must change nothing any more
     user: str = ""  # the name of the user who started it
+    recorded: dict[str, str] = field(default_factory=dict)
+    started_with: dict[str, str] | None = None
+    reported_by: str = ""
 
 
 def read(clearml: ClearML, run_id: str) -> Run:
@@ -54,17 +61,21 @@ def read(clearml: ClearML, run_id: str) -> Run:
 
 
 def _run(clearml: ClearML, task: Mapping[str, Any]) -> Run:
+    arguments = task_parameters.values(task, "Args")
     return Run(
         id=task["id"],
         url=clearml.task_url(task),
         status=task["status"],
         message=task.get("status_message") or task.get("status_reason") or "",
-        arguments=task_parameters.values(task, "Args"),
+        arguments=arguments,
         project=task["project"]["name"],
         project_id=task["project"]["id"],
         superseded_by=superseded_by(task),
         unwanted=why_unwanted(task),
         user=str((task.get("user") or {}).get("name") or "") if isinstance(task.get("user"), dict) else "",
+        recorded=arguments,
+        started_with=started_runs.started_with(task),
+        reported_by=started_runs.reported_by(task),
     )
 
 
@@ -118,16 +129,11 @@ def describe_arguments(
     clearml.call("tasks.edit_hyper_params", task=run_id, hyperparams=described, force=True)
 
 
-def oldest_run(clearml: ClearML, beside: Run, *, argument: str, value: str) -> Run | None:
-    """The oldest run of a run's own pipeline with this value in its `Args`, or None.
-
-    A draft is no run, and neither is what a request started of which its job did not learn.
-    """
+def started_run(clearml: ClearML, beside: Run, *, argument: str, value: str) -> Run | None:
+    """The run of a run's own pipeline that a job started with this value in its `Args`, or None."""
     filters = {f"hyperparams.Args.{argument}.value": [value]}
-    found = _of_pipeline(clearml, beside, _FIELDS, status=[*LIVE, *ENDED], **filters)
-    known = (task for task in found if is_known_to_its_job(task))
-    equal = (task for task in known if task_parameters.values(task, "Args").get(argument) == value)
-    return next((_run(clearml, task) for task in equal), None)
+    found = (_run(clearml, task) for task in _of_pipeline(clearml, beside, _FIELDS, **filters))
+    return next((run for run in found if (run.started_with or {}).get(argument) == value), None)
 
 
 def newest(clearml: ClearML, project: str, fields: Sequence[str]) -> list[Record]:

@@ -67,7 +67,7 @@ def _entries(runs: Iterator[Mapping[str, Any]]) -> Iterator[Move]:
         item = (run.get("configuration") or {}).get(LEDGER)
         try:
             move = promotion.from_entry(json.loads(item["value"])) if item else None
-        except ValueError:  # a user edited it
+        except (ValueError, RecursionError):  # a user edited it
             move = None
         if move and move.run == run["id"]:
             yield move

@@ -95,6 +95,19 @@ def _is_same_check(run: Run, other: Run) -> bool:
     return all(run.arguments.get(name, "") == other.arguments.get(name, "") for name in _SAME_CHECK)
 
 
+def forget_before_reset(clearml: ClearML, run_id: str) -> None:
+    """Clear what makes a run unwanted if a user has reset it since, from its own controller and before it is marked.
+
+    Reset clears `runtime` and keeps the properties. Of a run that its job knows, the mark was written first.
+    """
+    fields = [*ownership.FIELDS, *pipeline_runs.START_FIELDS, *pipeline_runs.UNWANTED_FIELDS]
+    run = task_fields.read(clearml, run_id, fields)
+    if not ownership.is_marked(run, run_id) and pipeline_runs.is_known_to_its_job(run):
+        stale = {name: "" for name in (SUPERSEDED, GIVEN_UP) if task_parameters.values(run, "properties").get(name)}
+        if stale:
+            task_parameters.set_properties(clearml, run_id, stale)
+
+
 def end_unwanted(clearml: ClearML, run_id: str) -> bool:
     """End the run from its own controller if it was superseded, or given up by its job; True if it was.
 

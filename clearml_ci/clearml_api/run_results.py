@@ -40,7 +40,10 @@ def steps(clearml: ClearML, run_id: str) -> dict[str, Step]:
 
 def _result(task: Mapping[str, Any]) -> StepResult | None:
     item = (task.get("configuration") or {}).get(RESULT)
-    return documents.from_json(item["value"]) if item else None
+    try:
+        return documents.from_json(item["value"]) if item else None
+    except (ValueError, RecursionError):  # a user edited it
+        return None
 
 
 def typed(steps: Mapping[str, Step]) -> StepResults:

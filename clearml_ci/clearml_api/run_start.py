@@ -8,12 +8,21 @@ job's key, and its controller ends it.
 import secrets
 from collections.abc import Mapping
 
-from clearml_ci.clearml_api import pipeline_runs, task_fields, task_parameters, task_queue, task_status
+from clearml_ci.clearml_api import (
+    ownership,
+    pipeline_runs,
+    started_runs,
+    task_fields,
+    task_parameters,
+    task_queue,
+    task_status,
+)
 from clearml_ci.clearml_api.pipeline_runs import START_ARGUMENT, START_FIELDS, START_PROPERTY
 from clearml_ci.clearml_api.session import PATIENCE, ClearML, ClearMLError, LostAnswerError
 from clearml_ci.clearml_api.worker_queues import Queue
 from clearml_ci.core import poll
 from clearml_ci.core.poll import Clock, Pace, TimedOutError
+from clearml_ci.parameters import run_arguments
 
 _LATE = 15  # seconds that a server may take to carry out a request whose answer was lost
 
@@ -31,7 +40,7 @@ def start(clearml: ClearML, *, template: str, queue: Queue, arguments: Mapping[s
 
 def _start(clearml: ClearML, template: str, queue: Queue, arguments: Mapping[str, str], clock: Clock) -> str:
     key = secrets.token_hex(16)
-    given = {**arguments, START_ARGUMENT: key}
+    given = {**run_arguments.with_start(arguments), START_ARGUMENT: key}
     try:
         answer = clearml.call(
             "pipelines.start_pipeline",
@@ -65,8 +74,14 @@ def _of_request(clearml: ClearML, template: str, key: str, clock: Clock) -> str:
     )
 
 
-def acknowledge(clearml: ClearML, run: str) -> None:
-    """Write on a run that the process which started it knows it. Idempotent. Raises ClearMLError."""
+def acknowledge(clearml: ClearML, run: str, *, rerun: bool = False) -> None:
+    """Write on a run that the process which started it knows it. Idempotent. Raises ClearMLError.
+
+    Unless it is a `rerun`, it is marked as the job's own before that: its controller waits for what is written last.
+    """
+    ownership.mark(clearml, run, run=run, purpose="run")
+    if not rerun:
+        started_runs.mark(clearml, run)
     key = task_parameters.argument(clearml, run, START_ARGUMENT)
     task_parameters.set_properties(clearml, run, {START_PROPERTY: key})
 

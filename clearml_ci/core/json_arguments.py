@@ -66,7 +66,7 @@ def _gate(name: str, document: object) -> Gate:
 def _json(name: str, text: str, kind: type, expected: str) -> Any:
     try:
         read = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         read = None
     if not isinstance(read, kind):
         raise UsageError(f"{name} is {text[:60]!r}: expected {expected}")
@@ -97,6 +97,10 @@ def _typed(name: str, read: Any, kind: type, expected: str) -> Any:
 
 def _number(name: str, read: object) -> float:
     """A finite number: JSON as Python reads it also knows NaN, and true is an int."""
-    if isinstance(read, bool) or not isinstance(read, int | float) or not math.isfinite(read):
+    try:
+        number = math.nan if isinstance(read, bool) or not isinstance(read, int | float) else float(read)
+    except OverflowError:  # an integer of hundreds of digits
+        number = math.inf
+    if not math.isfinite(number):
         raise UsageError(f"{name} is {str(read)[:60]!r}: expected a number")
-    return float(read)
+    return number

@@ -75,7 +75,7 @@ def _pairs(name: str, value: object) -> Iterator[tuple[str, str]]:
 def _json(text: str) -> object:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

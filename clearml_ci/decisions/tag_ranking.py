@@ -86,5 +86,5 @@ def parse_stamp(text: str) -> Stamp | None:
         read = json.loads(text)
         policy = RankingPolicy(str(read["mode"]), json_arguments.gates(json.dumps(read["gates"])))
         return Stamp(float(read["at"]), policy) if math.isfinite(read["at"]) else None
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from github.IssueComment import IssueComment
 from github.PullRequest import PullRequest
 
 from clearml_ci.github_api.session import GitHub, call_github
@@ -15,10 +16,14 @@ Payload = dict[str, Any]  # a pull request in the form of GitHub's events
 
 
 class Comment(NamedTuple):
-    """A comment's text and its author, whose `login` is empty if the account was deleted."""
+    """A comment's text and its author, whose `login` is empty if the account was deleted.
+
+    `by_program`: a bot wrote it, or an App in the name of a user.
+    """
 
     login: str
     body: str
+    by_program: bool
 
 
 @dataclass(frozen=True)
@@ -56,11 +61,14 @@ def comments(github: GitHub, number: int) -> list[Comment]:
         github,
         f"the comments on pull request #{number}",
         _PERMISSION,
-        lambda: [
-            Comment(comment.user.login if comment.user else "", comment.body or "")
-            for comment in github.repository.get_issue(number).get_comments()
-        ],
+        lambda: [_comment(comment) for comment in github.repository.get_issue(number).get_comments()],
     )
+
+
+def _comment(comment: IssueComment) -> Comment:
+    user = comment.user
+    by_program = bool(user and user.type != "User") or comment.performed_via_github_app is not None
+    return Comment(user.login if user else "", comment.body or "", by_program)
 
 
 def commits(github: GitHub, number: int) -> list[str]:

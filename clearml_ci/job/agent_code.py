@@ -17,6 +17,7 @@ from clearml_ci.core.git_source import Source
 from clearml_ci.github_api import repository_info
 from clearml_ci.github_api import session as github_session
 from clearml_ci.github_api.session import GitHubError
+from clearml_ci.job import events
 from clearml_ci.job.events import Event
 
 ROOT = Path(__file__).parent.parent.parent
@@ -89,24 +90,23 @@ def _of_checkout(checkout: Path, environ: Mapping[str, str]) -> Source:
             f"ClearML CI lies in '{folder}' of the workflow's own repository, and agents run it from a repository's "
             f"root: write `uses:` with a repository of its own, or {_CONFIGURE}"
         )
-    base = (event.get("pull_request") or {}).get("base")
-    return Source(event["repository"]["clone_url"], base["sha"] if base else _git(checkout, "rev-parse", "HEAD"))
+    base = events.text(event, "pull_request", "base", "sha")
+    return Source(events.text(event, "repository", "clone_url"), base or _git(checkout, "rev-parse", "HEAD"))
 
 
 def _event(environ: Mapping[str, str]) -> Event:
     """The workflow's event; empty outside a workflow. The settings report what is wrong with it."""
     try:
         event = json.loads(Path(environ.get("GITHUB_EVENT_PATH", "")).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return event if isinstance(event, dict) else {}
 
 
 def _repositories(event: Mapping[str, Any]) -> list[str]:
     """Clone addresses of the workflow's repository and of its pull request's head, which may be a fork's."""
-    pull = event.get("pull_request") or {}
-    sides = [event.get("repository"), (pull.get("head") or {}).get("repo")]
-    return [str(side.get("clone_url") or "") for side in sides if side]
+    sides = [("repository",), ("pull_request", "head", "repo")]
+    return [address for side in sides if (address := events.text(event, *side, "clone_url"))]
 
 
 def _git(checkout: Path, *arguments: str) -> str:

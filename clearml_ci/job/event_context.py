@@ -30,9 +30,7 @@ def merges(environ: Mapping[str, str]) -> tuple[list[Event], list[str]]:
     name, default = f"the push of {push.after[:10]} to {push.branch}", events.default_branch(event)
     if default and push.branch != default:
         return [], [f"{name} is about another branch, {events.ONLY_DEFAULT.format(default=default)}"]
-    github = _connect(
-        environ, event["repository"]["full_name"], reason="GitHub knows which pull requests a push merged"
-    )
+    github = _connect(environ, events.repository(event), reason="GitHub knows which pull requests a push merged")
     commits = _commits(github, push)
     pulls = pull_requests.merges_of(github, commits[-MOST_COMMITS:])
     merged = [merge for pull in pulls if (merge := events.of_merge(event, pull, branch=push.branch))]

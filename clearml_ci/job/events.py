@@ -54,7 +54,7 @@ def read(environ: Mapping[str, str]) -> Event:
         )
     try:
         event = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"GITHUB_EVENT_PATH: {path} cannot be read as JSON: {error}") from error
     return event if isinstance(event, dict) else {}
 
@@ -68,6 +68,19 @@ def pull_request(environ: Mapping[str, str]) -> Event:
     return event
 
 
+def at(event: object, *path: str) -> Any:
+    """The value at these keys; None if one of them is missing, or leads into something else than an object."""
+    for key in path:
+        event = event.get(key) if isinstance(event, dict) else None
+    return event
+
+
+def text(event: object, *path: str) -> str:
+    """The text at these keys; "" if there is none: GitHub sends null for what was deleted."""
+    value = at(event, *path)
+    return value if isinstance(value, str) else ""
+
+
 def api_url(environ: Mapping[str, str]) -> str:
     """The address of GitHub's API; a runner sets it."""
     return environ.get("GITHUB_API_URL", "").strip() or "https://api.github.com"
@@ -77,26 +90,33 @@ def pushed(environ: Mapping[str, str], event: Event) -> Push | None:
     """The push that the event is; None if it is none. Raises UsageError for a tag or a deleted branch."""
     if environ.get("GITHUB_EVENT_NAME", "").strip() != "push":
         return None
-    ref, after = str(event.get("ref", "")), str(event.get("after", ""))
+    ref, after = text(event, "ref"), text(event, "after")
     if not ref.startswith("refs/heads/") or not after.strip("0"):
         raise UsageError(
-            f"the push of '{ref or 'nothing'}' moves no branch: run this with `on: push: branches: [main]`"
+            f"the push of {(ref or 'nothing')!r} moves no branch: run this with `on: push: branches: [main]`"
         )
     listed = event.get("commits") if isinstance(event.get("commits"), list) else []
-    commits = (str(commit.get("id") or "") for commit in listed or [] if isinstance(commit, dict))
-    return Push(ref.removeprefix("refs/heads/"), str(event.get("before", "")), after, tuple(filter(None, commits)))
+    commits = (text(commit, "id") for commit in listed or [])
+    return Push(ref.removeprefix("refs/heads/"), text(event, "before"), after, tuple(filter(None, commits)))
 
 
 def of_merge(event: Event, pull: Event | None, *, branch: str) -> Event | None:
     """The event of the merge that a push was, as GitHub writes it for the pull request; None if it was no merge."""
-    if pull is None or pull.get("base", {}).get("ref") != branch:
+    if pull is None or text(pull, "base", "ref") != branch:
         return None
     return {"action": "closed", "pull_request": {**pull, "merged": True}, "repository": event["repository"]}
 
 
 def default_branch(event: Event) -> str:
     """The repository's default branch; "" if the event does not name it."""
-    return str((event.get("repository") or {}).get("default_branch") or "")
+    return text(event, "repository", "default_branch")
+
+
+def repository(event: Event) -> str:
+    """owner/name of the event's repository. Raises UsageError if the event does not name it."""
+    if name := text(event, "repository", "full_name"):
+        return name
+    raise UsageError("the event names no repository: is it an event of GitHub's?")
 
 
 def nothing_to_promote(event: Event) -> str | None:
@@ -104,7 +124,7 @@ def nothing_to_promote(event: Event) -> str | None:
     pull = event["pull_request"]
     number, default = pull.get("number"), default_branch(event)
     if pull.get("merged"):
-        base = (pull.get("base") or {}).get("ref") or default
+        base = text(pull, "base", "ref") or default
         if default and base != default:
             return f"pull request #{number} was merged into '{base}', {ONLY_DEFAULT.format(default=default)}"
         return None

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from clearml_ci.clearml_api import ownership, patience, pipeline_runs, run_cancellation, run_start
+from clearml_ci.clearml_api import patience, pipeline_runs, run_cancellation, run_start
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.clearml_api.worker_queues import Queue
 from clearml_ci.core import console
@@ -29,7 +29,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Launch:
     """A run to start. `deadline`: the seconds since the job began after which it is stopped.
 
-    `supersedes`: a check of the pull request's head stops the older ones, which a rerun must not do.
+    `supersedes`: a check of the head stops the older ones, which a rerun must not do. `rerun`: the template
+    is an earlier run.
     """
 
     template: str
@@ -37,6 +38,7 @@ class Launch:
     arguments: Mapping[str, str]
     deadline: float
     supersedes: bool
+    rerun: bool = False
 
 
 def run_to_verdict(clearml: ClearML, reporter: Reporter, launch: Launch, stopwatch: Stopwatch) -> int:
@@ -46,7 +48,7 @@ def run_to_verdict(clearml: ClearML, reporter: Reporter, launch: Launch, stopwat
     run = _start(clearml, reporter, launch, stopwatch.clock)
     try:
         _hold_signals(held=False)
-        run["url"] = _take_over(clearml, run["id"], stopwatch.clock)
+        run["url"] = _take_over(clearml, run["id"], stopwatch.clock, rerun=launch.rerun)
         console.log(f"ClearML run: {run['url']} (enqueued after {stopwatch.elapsed():.1f} s)")
         reporter.link_status(run["url"])
         if launch.supersedes and reporter.is_of_head():
@@ -82,12 +84,11 @@ def _start(clearml: ClearML, reporter: Reporter, launch: Launch, clock: Clock) -
     return {"id": run_id, "url": ""}
 
 
-def _take_over(clearml: ClearML, run: str, clock: Clock) -> str:
+def _take_over(clearml: ClearML, run: str, clock: Clock, *, rerun: bool) -> str:
     """Mark the run as ours and as followed by this job; the address of its page."""
 
     def taken_over() -> str:
-        run_start.acknowledge(clearml, run)
-        ownership.mark(clearml, run, run=run, purpose="run")
+        run_start.acknowledge(clearml, run, rerun=rerun)
         return pipeline_runs.read(clearml, run).url
 
     return patience.result(clock, taken_over, report=console.log)
@@ -130,7 +131,7 @@ def _wait(clearml: ClearML, reporter: Reporter, run: RunDocument, *, clock: Cloc
 def _conclude_reported(reporter: Reporter, report: ReportResult) -> int:
     """The run's own verdict; the job posts what the agent could not post on GitHub."""
     document = report["verdict"]
-    if document["rerun"]:  # a rerun belongs to no workflow: this job posts nothing
+    if document["rerun"] and reporter.github is None:  # a rerun belongs to no workflow: this job posts nothing
         return _conclude(reporter, document, comment_url=report["comment_url"], body=report["markdown"])
     comment_url = reporter.post_rest(document, report)
     return _conclude(reporter, document, comment_url=comment_url, body=report["markdown"])

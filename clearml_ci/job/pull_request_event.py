@@ -1,9 +1,8 @@
 """The pull request and the commits that a GitHub event names, checked before anything starts."""
 
-from typing import Any
-
 from clearml_ci.core import repository_url
 from clearml_ci.core.errors import UsageError
+from clearml_ci.job import events
 from clearml_ci.job.events import Event
 from clearml_ci.parameters import texts
 from clearml_ci.parameters.pull_request import PullRequest
@@ -11,26 +10,25 @@ from clearml_ci.parameters.pull_request import PullRequest
 
 def pull_request(event: Event, *, github_api: str) -> PullRequest:
     """The pull request of an event. Raises UsageError if it names none."""
-    number = event["pull_request"].get("number")
-    full_name = _text(event, "repository", "full_name")
-    if not isinstance(number, int) or not full_name:
-        raise UsageError("the pull-request event names no number or no repository: is it an event of GitHub's?")
+    number, full_name = events.at(event, "pull_request", "number"), events.repository(event)
+    if type(number) is not int or not 0 < number < 10**10:  # a bool is an int
+        raise UsageError("the pull-request event names no number: is it an event of GitHub's?")
     return PullRequest(
         repository=full_name,
         number=number,
         repositories=_repositories(event),
         github_api=github_api,
-        author=_text(event, "pull_request", "user", "login"),
-        head_repository=_text(event, "pull_request", "head", "repo", "full_name"),
-        head_url=repository_url.without_credentials(_text(event, "pull_request", "head", "repo", "clone_url")),
-        base=_text(event, "pull_request", "base", "ref"),
-        default_branch=_text(event, "repository", "default_branch"),
+        author=events.text(event, "pull_request", "user", "login"),
+        head_repository=events.text(event, "pull_request", "head", "repo", "full_name"),
+        head_url=repository_url.without_credentials(events.text(event, "pull_request", "head", "repo", "clone_url")),
+        base=events.text(event, "pull_request", "base", "ref"),
+        default_branch=events.text(event, "repository", "default_branch"),
     )
 
 
 def head(event: Event, *, expected: str) -> str:
     """The pull request's head commit, which must be the `expected` one, if that is given. Raises UsageError."""
-    sha = texts.commit(_text(event, "pull_request", "head", "sha"), "pull_request.head.sha of the event")
+    sha = texts.commit(events.text(event, "pull_request", "head", "sha"), "pull_request.head.sha of the event")
     if expected and expected != sha:
         raise UsageError(
             f"COMMIT_ID is {expected}, but the pull request's head is {sha}: remove COMMIT_ID, "
@@ -41,33 +39,15 @@ def head(event: Event, *, expected: str) -> str:
 
 def merge_commit(event: Event) -> str:
     """The commit that the merge made. Raises UsageError."""
-    made = _text(event, "pull_request", "merge_commit_sha")
+    made = events.text(event, "pull_request", "merge_commit_sha")
     if not made:
         number = event["pull_request"].get("number")
         raise UsageError(f"the event of pull request #{number} names no merge commit yet: run this job again")
     return texts.commit(made, "pull_request.merge_commit_sha of the event")
 
 
-def labeled_by(event: Event, label: str) -> str:
-    """The user who added this label in this very event, or "": a label of an earlier event approves no later commit."""
-    if event.get("action") != "labeled" or _text(event, "label", "name") != label:
-        return ""
-    return _text(event, "sender", "login")
-
-
 def _repositories(event: Event) -> tuple[str, ...]:
     """Clone addresses of head and base; `head.repo` is null if the fork was deleted."""
-    sides = [_at(event, "pull_request", side, "repo") or {} for side in ("head", "base")]
-    urls = [str(side.get("clone_url") or "") for side in [*sides, event["repository"]]]
+    sides = [events.at(event, "pull_request", side, "repo") for side in ("head", "base")]
+    urls = [events.text(side, "clone_url") for side in [*sides, events.at(event, "repository")]]
     return tuple(dict.fromkeys(repository_url.without_credentials(url) for url in urls if url))
-
-
-def _text(event: Event, *path: str) -> str:
-    value = _at(event, *path)
-    return value if isinstance(value, str) else ""
-
-
-def _at(event: object, *path: str) -> Any:
-    for key in path:
-        event = event.get(key) if isinstance(event, dict) else None
-    return event

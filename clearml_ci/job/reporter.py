@@ -12,6 +12,7 @@ from clearml_ci.operations import commit_history, publish, pull_request_code
 from clearml_ci.operations.publish import Posted
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import Facts
+from clearml_ci.parameters.remote_run import RemoteRun
 
 
 @dataclass
@@ -68,7 +69,7 @@ class Reporter:
             self.warn(str(error))
             return False
 
-    def facts(self) -> Facts:
+    def facts(self, launch: RemoteRun | None) -> Facts:
         """Read what agents without credentials need to know of GitHub to check a pull request."""
         if self.github is None or self.check.action != "check":
             return Facts()
@@ -76,7 +77,7 @@ class Reporter:
             return Facts(
                 main_commits=tuple(self._main_commits(self.github)),
                 reusable_commits=tuple(commit_history.reusable_commits(self.github, self.check)),
-                approved=self._is_approved(self.github),
+                approved=self._is_approved(self.github, launch),
             )
         except GitHubError as error:
             self.warn(str(error))
@@ -86,9 +87,10 @@ class Reporter:
         compares = self.check.baseline_main and self.check.gates
         return commit_history.merge_base_commits(github, self.check) if compares else []
 
-    def _is_approved(self, github: GitHub) -> bool:
-        launches = self.check.until != "off" and self.check.pull_request.is_fork
-        return launches and pull_request_code.is_approved(github, self.check)
+    def _is_approved(self, github: GitHub, launch: RemoteRun | None) -> bool:
+        if launch is None or not self.check.pull_request.is_fork:
+            return False
+        return pull_request_code.is_approved(github, self.check, label=launch.approval_label)
 
     def start_check_run(self, url: str) -> None:
         """Start a check run if the token may, and if this job waits and will finish it."""

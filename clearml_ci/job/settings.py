@@ -220,10 +220,9 @@ def _check(given: Given, event: Event, pull: PullRequest, launch: RemoteRun | No
     source = launch or (policy.check if policy else None)
     arguments = {**given.texts, **({"candidate": source.candidate} if source else {})}
     values = run_arguments.read(run_arguments.held_by(Check, check.PIPELINE), arguments, names=given.names)
-    approver = pull_request_event.labeled_by(event, launch.approval_label) if launch else ""
     return Check(
         **{**values, "commit": pull_request_event.head(event, expected=given.value("commit_id"))},
-        pull_request=replace(pull, labeled_by=approver),
+        pull_request=pull,
         gates=check.gates(arguments, names=given.names),
         until=launch.until if launch else "off",
         waited_for=given.value("wait"),

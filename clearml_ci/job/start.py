@@ -49,7 +49,7 @@ def run(settings: Settings, environ: Mapping[str, str], stopwatch: Stopwatch) ->
         )  # an older success must not stand for this
         raise
     checks = settings.check.action == "check"
-    facts = replace(settings.check, facts=job_reporter.facts()).to_arguments() if checks else {}
+    facts = replace(settings.check, facts=job_reporter.facts(settings.remote_run)).to_arguments() if checks else {}
     launch = Launch(
         template=draft,
         queue=queues[settings.queues.controllers],
@@ -102,6 +102,7 @@ def rerun(run_id: str, changes: Sequence[str], environ: Mapping[str, str], stopw
         arguments=edits,
         deadline=deadline(earlier, arguments, environ),
         supersedes=False,
+        rerun=True,
     )
     # The run's own agent posts, as after New run.
     return follow.run_to_verdict(clearml, Reporter(None, check), launch, stopwatch)

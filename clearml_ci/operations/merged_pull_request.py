@@ -30,17 +30,17 @@ def verify(services: Services, run: Run, check: Check) -> tuple[GitHub | None, l
         github = github_access.connect(services.github, check)
         pull = pull_requests.read(github, check.pull_request.number)
     except GitHubError as error:
-        _require_as_started(services.clearml, run, error)
+        _require_as_started(services, run, error)
         return github, [] if isinstance(error, NoCredentialsError) else [str(error)]
     if mismatch := publish.merge_mismatch(pull, check):
         raise UsageError(f"{mismatch}: {STAYS}")
     return github, []
 
 
-def _require_as_started(clearml: ClearML, run: Run, refusal: GitHubError) -> None:
+def _require_as_started(services: Services, run: Run, refusal: GitHubError) -> None:
     """Raises UsageError if a rerun names another merge than the job did."""
-    rerun_ = rerun.of(clearml, run)
-    before = rerun_.original.arguments if rerun_ else run.arguments
+    rerun_ = rerun.of(services.clearml, run, step=services.own_task)
+    before = (rerun_.before or {}) if rerun_ else run.arguments
     if edited := [name for name in _OF_THE_MERGE if before.get(name) != run.arguments.get(name)]:
         raise UsageError(
             f"this rerun changes {', '.join(edited)}, and GitHub cannot confirm that this was merged ({refusal}): "

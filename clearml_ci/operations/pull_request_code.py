@@ -4,7 +4,8 @@ from clearml_ci.clearml_api.launch_draft import Code
 from clearml_ci.core import entry_script, requirements_file
 from clearml_ci.core.errors import UsageError
 from clearml_ci.decisions import fork_approval
-from clearml_ci.github_api import file_contents, pull_requests, repository_info
+from clearml_ci.decisions.fork_approval import Labeling
+from clearml_ci.github_api import file_contents, pull_request_labels, pull_requests, repository_info
 from clearml_ci.github_api.session import GitHub, GitHubError
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.remote_run import RemoteRun
@@ -22,14 +23,27 @@ def approval_error(github: GitHub | None, check: Check, launch: RemoteRun) -> st
         return fork_approval.DELETED
     if not pull.is_fork:
         return None
-    approved = is_approved(github, check) if github else check.facts.approved
-    return None if approved else fork_approval.advice(check, label=launch.approval_label)
+    label = launch.approval_label
+    if github is None:
+        return None if check.facts.approved else fork_approval.advice(check, label=label)
+    labeling = pull_request_labels.labeling(github, pull.number, label)
+    return None if _approved(github, check, labeling) else fork_approval.advice(check, label=label, labeling=labeling)
 
 
-def is_approved(github: GitHub, check: Check) -> bool:
+def is_approved(github: GitHub, check: Check, *, label: str) -> bool:
     """True if a user with write access to the repository approved this commit. Raises GitHubError."""
+    return _approved(github, check, pull_request_labels.labeling(github, check.pull_request.number, label))
+
+
+def _approved(github: GitHub, check: Check, labeling: Labeling | None) -> bool:
+    """Comments that a program wrote are left out, ours above all: they quote what others wrote."""
     comments = pull_requests.comments(github, check.pull_request.number)
-    claims = fork_approval.approvers(check, comments)
+    of_people = [
+        (comment.login, comment.body)
+        for comment in comments
+        if not comment.by_program and comment.login.lower() not in github.trusted
+    ]
+    claims = fork_approval.approvers(check, of_people, labeling)
     return any(repository_info.permission(github, login) in fork_approval.WRITERS for login in claims)
 
 

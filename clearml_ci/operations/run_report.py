@@ -4,15 +4,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from clearml_ci.clearml_api import pipeline_runs, project_lookup, run_results
+from clearml_ci.clearml_api import pipeline_runs, project_lookup, run_results, started_runs
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core.documents import AuditVerdict, VerdictDocument
 from clearml_ci.core.errors import UsageError
+from clearml_ci.core.outcome import Outcome
 from clearml_ci.core.step_results import Posted, ReportResult
-from clearml_ci.github_api.session import GitHub
+from clearml_ci.github_api import statuses
+from clearml_ci.github_api.session import GitHub, GitHubError
 from clearml_ci.operations import publish, rerun
 from clearml_ci.operations.rerun import Rerun
+from clearml_ci.operations.services import Services
 from clearml_ci.parameters.audit import Audit
 from clearml_ci.parameters.check import Check
 
@@ -36,15 +39,15 @@ class Request(Generic[Parameters]):
         return f"the parameters of this rerun cannot be read: {self.error}"
 
 
-def read(clearml: ClearML, run: Run, parse: Callable[[Mapping[str, str]], Parameters]) -> Request[Parameters]:
+def read(services: Services, run: Run, parse: Callable[[Mapping[str, str]], Parameters]) -> Request[Parameters]:
     """Read a run's parameters. Raises UsageError if those of an original run are invalid."""
-    rerun_, error = rerun.of(clearml, run), ""
+    rerun_, error = rerun.of(services.clearml, run, step=services.own_task), ""
     try:
-        parameters = parse(run.arguments)
+        parameters = parse(rerun_.arguments if rerun_ else run.arguments)
     except UsageError as raised:
-        if rerun_ is None:
+        if rerun_ is None or rerun_.before is None:
             raise
-        parameters, error = parse(rerun_.original.arguments), str(raised)
+        parameters, error = parse(rerun_.before), str(raised)
     if rerun_:  # no job waits for what a user started in ClearML
         parameters = replace(parameters, waited_for=False)
     return Request(parameters, rerun_, error)
@@ -69,8 +72,22 @@ def _withheld(reason: str) -> list[str]:
     return [f"Nothing was posted on GitHub: {reason}."] if reason else []
 
 
+def why_kept(github: GitHub | None, check: Check, request: Request[Check], document: VerdictDocument) -> str:
+    """Reason why a rerun must not replace the verdict that is on GitHub, or "": it came to none of its own."""
+    if request.error:
+        return "the parameters of this rerun cannot be read"
+    if document["outcome"] != Outcome.ERROR or github is None:
+        return ""
+    try:
+        found = statuses.latest(github, commit=check.status_commit, name=check.check_name) if check.has_status else None
+    except GitHubError as error:
+        return str(error)
+    stands = not check.has_status or (found and found[0] in ("success", "failure"))
+    return "this rerun came to no verdict, and the earlier one stands" if stands else ""
+
+
 def finish(
-    clearml: ClearML,
+    services: Services,
     run: Run,
     check: Check,
     document: VerdictDocument,
@@ -85,12 +102,14 @@ def finish(
     A run that was superseded, or whose job has published an error, posts nothing. A verdict that cannot be stored is a
     warning: it is posted, and the step's result holds it.
     """
+    clearml = services.clearml
     withheld = withheld or _unwanted(clearml, run, check, github)
     posted = post(None if withheld else github, check, document, body, withheld=withheld)
     try:
         run_results.publish_verdict(clearml, run.id, document)
     except ClearMLError as raised:
         posted["warnings"].append(str(raised))
+    started_runs.mark_reported(clearml, run.id, step=services.own_task)
     result: ReportResult = {"verdict": document, "markdown": body, **posted}
     return {**result, "fault": error} if error else result
 

@@ -662,6 +662,11 @@ def parameter(name: str) -> Parameter:
     return _BY_NAME[name]
 
 
+def is_argument(name: str) -> bool:
+    """True if a pipeline has an Arg of this name."""
+    return name in _BY_NAME and bool(_BY_NAME[name].pipelines)
+
+
 def of_pipeline(pipeline: str) -> tuple[Parameter, ...]:
     """The parameters that are Args of this pipeline."""
     return tuple(parameter for parameter in PARAMETERS if pipeline in parameter.pipelines)

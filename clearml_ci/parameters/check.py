@@ -14,6 +14,7 @@ from typing import Any
 from clearml_ci.core import json_arguments
 from clearml_ci.core.comparability import MatchRules
 from clearml_ci.core.errors import UsageError
+from clearml_ci.core.formatting import shorten
 from clearml_ci.core.gate import Gate
 from clearml_ci.parameters import catalogue, forms, promotion_mode, remote_run, run_arguments, texts
 from clearml_ci.parameters.pull_request import Facts, PullRequest
@@ -107,13 +108,11 @@ class Check:
         }
 
     def _context(self) -> dict[str, Any]:
-        """The part that no user edits; facts and approval are of this commit alone."""
+        """The part that no user edits; facts are of this commit alone."""
         pull = self.pull_request
         return {
             **{name: getattr(pull, name) for name in _TEXTS},
             "repositories": list(pull.repositories),
-            "labeled_by": pull.labeled_by,
-            "labeled_commit": self.commit if pull.labeled_by else "",
             "facts": {"commit": self.commit, **asdict(self.facts)},
             "comment_authors": list(self.comment_authors),
             "ignored_paths": list(self.ignored_paths),
@@ -140,7 +139,7 @@ def from_arguments(arguments: Mapping[str, str]) -> Check:
     return Check(
         **values,
         commit=commit,
-        pull_request=_pull_request(context, arguments, commit),
+        pull_request=_pull_request(context, arguments),
         gates=gates(arguments),
         until=remote_run.until(arguments.get("run_until", ""), candidate=values["candidate"], name="run_until"),
         comment_authors=run_arguments.texts_in(context, "comment_authors"),
@@ -150,14 +149,11 @@ def from_arguments(arguments: Mapping[str, str]) -> Check:
     )
 
 
-def _pull_request(context: Mapping[str, Any], arguments: Mapping[str, str], commit: str) -> PullRequest:
-    """An approval is of one commit: a rerun with another one in its parameters has none."""
-    approved = context.get("labeled_commit") == commit
+def _pull_request(context: Mapping[str, Any], arguments: Mapping[str, str]) -> PullRequest:
     return PullRequest(
         **{name: run_arguments.text_in(context, name) for name in _TEXTS},
         number=_number(arguments.get("pull_request", "")),
         repositories=run_arguments.texts_in(context, "repositories"),
-        labeled_by=run_arguments.text_in(context, "labeled_by") if approved else "",
     )
 
 
@@ -244,6 +240,6 @@ def _flat(gates: tuple[Gate, ...]) -> Gate:
 
 
 def _number(text: str) -> int:
-    if not re.fullmatch(r"[1-9][0-9]*", text.strip()):
-        raise UsageError(f"pull_request is {text!r}: expected the number of a pull request")
+    if not re.fullmatch(r"[1-9][0-9]{0,9}", text.strip()):  # int() refuses thousands of digits with a ValueError
+        raise UsageError(f"pull_request is {shorten(text, 60)!r}: expected the number of a pull request")
     return int(text)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 class PullRequest:
     """The pull request as GitHub described it; `repositories` are the addresses that its code may come from.
 
-    `head_url` is the address to clone its code from, without credentials. `labeled_by` is the user who added the label
-    of approval, if that event started this check.
+    `head_url` is the address to clone its code from, without credentials.
     """
 
     repository: str
@@ -18,7 +17,6 @@ class PullRequest:
     author: str = ""
     head_repository: str = ""  # owner/name, empty if the fork was deleted
     head_url: str = ""
-    labeled_by: str = ""
     base: str = ""  # the branch that it is to be merged into
     default_branch: str = ""
 

@@ -12,6 +12,9 @@ from clearml_ci.parameters.parameter import Parameter
 CONTEXT = "_context"
 
 
+STARTED_WITH = "started_with"  # the key of the context that holds the other Args as the job gave them
+
+
 def declared(pipeline: str) -> dict[str, str]:
     """The Args of a pipeline with the values that its runs show before an edit."""
     return {parameter.name: parameter.argument for parameter in catalogue.of_pipeline(pipeline)}
@@ -59,13 +62,37 @@ def write(parameters: Iterable[Parameter], holder: object) -> dict[str, str]:
 
 def context(arguments: Mapping[str, str]) -> dict[str, Any]:
     """The job's knowledge at the start of the run, which no user edits. Raises UsageError."""
-    try:
-        known: Any = json.loads(arguments.get(CONTEXT, ""))
-    except ValueError:
-        known = None
-    if not isinstance(known, dict) or not isinstance(known.get("repositories"), list):
+    known = parsed(arguments.get(CONTEXT, ""))
+    if known is None or not isinstance(known.get("repositories"), list):
         raise UsageError(f"{CONTEXT} is not what ci_trigger.py writes: start the run through it, or rerun such a run")
     return known
+
+
+def parsed(text: str) -> dict[str, Any] | None:
+    """The context in this text, None if it holds none."""
+    try:
+        known = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return known if isinstance(known, dict) else None
+
+
+def with_start(arguments: Mapping[str, str]) -> dict[str, str]:
+    """The Args of a job's own run: the context repeats the others, so that a clone shows what its user changed."""
+    known = parsed(arguments.get(CONTEXT, ""))
+    if known is None:
+        return dict(arguments)
+    others = {name: text for name, text in arguments.items() if name != CONTEXT}
+    return {**arguments, CONTEXT: json.dumps({**known, STARTED_WITH: others})}
+
+
+def started_with(arguments: Mapping[str, str]) -> dict[str, str] | None:
+    """The Args that a job started the first run with, as the context of its clones has them; None without any."""
+    known = parsed(arguments.get(CONTEXT, "")) or {}
+    others = known.pop(STARTED_WITH, None)
+    if not isinstance(others, dict):
+        return None
+    return {**{name: str(text) for name, text in others.items()}, CONTEXT: json.dumps(known)}
 
 
 def text_in(known: Mapping[str, Any], name: str) -> str:

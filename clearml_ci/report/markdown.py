@@ -19,8 +19,13 @@ _ACTIVE = re.compile(r"([\\`*_{}\[\]()#|~$:]|(?<=www)\.|^[-+=]|(?<=^\d)\.|(?<=^\
 
 
 # The starts of a mention and of references to an issue (`#1`, `GH-1`). GitHub looks for them in the rendered text, in
-# which a backslash is gone. The hash of a commit stays whole: people paste it into a comment that approves it.
+# which a backslash is gone.
 _REFERENCE = re.compile(r"@|#(?=\d)|\bGH-(?=\d)", re.IGNORECASE)
+
+
+# GitHub makes a short link of a commit's hash. As code it stays whole: people paste it, with the command, into the
+# comment that approves it.
+_HASH = re.compile(r"(?<![0-9A-Za-z])(/run-remote )?[0-9a-f]{40}(?![0-9A-Za-z])", re.IGNORECASE)
 
 
 _LONGEST = 500
@@ -36,7 +41,8 @@ def escape(text: str) -> str:
     """
     text = shorten(printable(" ".join(text.split()), keep=""), _LONGEST)
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _REFERENCE.sub(lambda found: found[0] + WORD_JOINER, _ACTIVE.sub(r"\\\1", text))
+    text = _REFERENCE.sub(lambda found: found[0] + WORD_JOINER, _ACTIVE.sub(r"\\\1", text))
+    return _HASH.sub(r"`\g<0>`", text)
 
 
 def encode_marker_name(name: str) -> str:

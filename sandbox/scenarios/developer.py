@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from github.PullRequest import PullRequest
 from github.Repository import Repository
 
 from sandbox.runtime.laptop import Laptop
+from sandbox.servers.github_server import git
 
 TASK = "train digits"
 
@@ -38,6 +41,11 @@ def edit(laptop: Laptop, **training: Any) -> None:
 def push(laptop: Laptop) -> None:
     """Push the current branch."""
     laptop.git("push", "-q", "origin", "HEAD")
+
+
+def age_pushes(repository: Repository, *, seconds: float) -> None:
+    """Make the pushes to a repository look so much older, instead of a wait."""
+    git.age_pushes(Path(urlsplit(repository.clone_url).path), seconds=seconds)
 
 
 def head(laptop: Laptop) -> str:

@@ -118,7 +118,9 @@ def train(story: Story) -> None:
 
 
 def label(story: Story, pull: PullRequest, name: str = APPROVAL_LABEL) -> None:
-    """Put a label on the pull request as a maintainer, for the first time or anew."""
+    """Put a label on the pull request as a maintainer, an hour after its last push, for the first time or anew."""
+    if pull.head.repo:
+        developer.age_pushes(pull.head.repo, seconds=3600)
     story.progress(f"a maintainer puts the label '{name}' on pull request #{pull.number}")
     issue = story.repository.get_issue(pull.number)
     if name in [existing.name for existing in issue.labels]:

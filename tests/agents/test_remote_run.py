@@ -276,7 +276,9 @@ def test_probe__package_that_does_not_exist__fails_in_the_phase_environment(
 
 def test_fork_unapproved__maintainer_then_approves_in_a_comment__runs(played: Play, tale: Story) -> None:
     checked = played("fork-unapproved")
-    story.comment(tale, checked.pull, f"Looks harmless.\n/run-remote {checked.commit}")
+    reviewer = story.outsider(tale, "rita")
+    tale.repository.add_to_collaborators("rita", "push")
+    story.comment(reviewer, checked.pull, f"/run-remote {checked.commit}\nLooks harmless.")
     result = by_hand(tale, run=checked.job.outputs["pipeline_id"])
     assert (result["outcome"], result["phase"]) == ("passed", ""), result
     assert launched_for(tale, checked.commit) == [result["task"]["id"]]

@@ -15,6 +15,7 @@ from clearml_ci.clearml_api import (
     project_lookup,
     promotion_ledger,
     run_results,
+    started_runs,
     task_parameters,
 )
 from clearml_ci.clearml_api import session as clearml_session
@@ -72,9 +73,15 @@ class World:
         return self.task(**{"tags": [self.audit.best_tag], **more})
 
     def run(
-        self, *, ended: bool = False, pipeline: str = "", edits: Mapping[str, str] | None = None, **changes: Any
+        self,
+        *,
+        ended: bool = False,
+        rerun: bool = False,
+        pipeline: str = "",
+        edits: Mapping[str, str] | None = None,
+        **changes: Any,
     ) -> Run:
-        """A controller of the audit, living or dead; `edits` are texts in its `Args`."""
+        """A controller of the audit, living or dead, the job's own or a `rerun`; `edits` are texts in its `Args`."""
         arguments = {**replace(self.audit, **changes).to_arguments(), **EXTRA, **(edits or {})}
         items = {name: {"section": "Args", "name": name, "value": value} for name, value in arguments.items()}
         project = pipeline or self.pipelines
@@ -83,6 +90,8 @@ class World:
             script={"repository": CODE, "version_num": "f" * 40},
         )["id"]  # fmt: skip
         ownership.mark(self.clearml, made, run=made, purpose="run")
+        if not rerun:
+            started_runs.mark(self.clearml, made)
         self.client.call("tasks.started", task=made)
         if ended:
             self.client.call("tasks.completed", task=made)
@@ -472,7 +481,7 @@ def test_audit_report__agent_without_credentials__warns_where_nobody_else_speaks
     world: World, waited_for: bool, rerun: bool, warned: bool
 ) -> None:
     run = world.run(waited_for=waited_for, edits=ORIGIN)
-    result = reported(world, world.run(waited_for=waited_for, edits=ORIGIN) if rerun else run, FOUND)
+    result = reported(world, world.run(waited_for=waited_for, edits=ORIGIN, rerun=True) if rerun else run, FOUND)
     text = "Nothing was posted on GitHub: the steps' agent has no"
     warnings = [warning for warning in result["verdict"]["warnings"] if text in warning]
     assert (len(warnings), len(result["warnings"]), result["posted"]) == (warned, warned, False)
@@ -483,14 +492,14 @@ def test_audit_report__edited_rerun__may_open_and_update_the_issue_but_never_clo
     home = at_home(world, hub)
     reported(world, world.run(home=home, edits=ORIGIN))
     edited = {**ORIGIN, "longest_wait": "60"}
-    reported(world, world.run(home=home, edits=edited), FOUND)
+    reported(world, world.run(home=home, edits=edited, rerun=True), FOUND)
     assert issues(hub) == [("open", "ClearML CI audit: 2 findings")]
-    well = reported(world, world.run(home=home, edits=edited))
+    well = reported(world, world.run(home=home, edits=edited, rerun=True))
     assert issues(hub) == [("open", "ClearML CI audit: 2 findings")]
     assert (well["verdict"]["outcome"], well["posted"]) == ("passed", False)
     assert "longest_wait 3600 → 60" in well["verdict"]["rerun"]["said"]
     assert "the issue is left as it is" in well["verdict"]["warnings"][0]
-    reported(world, world.run(home=home, edits=ORIGIN))
+    reported(world, world.run(home=home, edits=ORIGIN, rerun=True))
     assert issues(hub) == [("closed", "ClearML CI audit: no findings")]
 
 
@@ -499,7 +508,7 @@ def test_audit_report__rerun_whose_parameters_cannot_be_read__leaves_an_error_an
 ) -> None:
     home = at_home(world, hub)
     reported(world, world.run(home=home, edits=ORIGIN), FOUND)
-    rerun = world.run(home=home, edits={**ORIGIN, "retrain": "ten"})
+    rerun = world.run(home=home, edits={**ORIGIN, "retrain": "ten"}, rerun=True)
     result: Any = audit_report.audit_report(world.agent, rerun)
     verdict = result["verdict"]
     assert (verdict["outcome"], verdict["exit_code"]) == ("error", 4)

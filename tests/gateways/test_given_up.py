@@ -17,6 +17,7 @@ from clearml_ci.core import poll
 from clearml_ci.job import follow
 from clearml_ci.job.follow import Launch
 from clearml_ci.job.reporter import Reporter
+from clearml_ci.operations import rerun
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
 from sandbox.runtime.clearml_access import Client
@@ -55,13 +56,13 @@ def posted(world: World, run: Run) -> tuple[list[str], list[str]]:
 
 
 def test_report__run_that_its_job_gave_up__posts_nothing(hub_world: World) -> None:
-    run = hub_world.run(hub_world.check.to_arguments())
+    run = hub_world.original(hub_world.check.to_arguments())
     run_cancellation.give_up(hub_world.clearml, run.id, reason="cancelled")
     assert posted(hub_world, run) == ([], [])
 
 
 def test_report__job_that_reached_only_github__posts_nothing(hub_world: World) -> None:
-    run = hub_world.run(hub_world.check.to_arguments())
+    run = hub_world.original(hub_world.check.to_arguments())
     commit = hub_world.hub.repository.get_commit(hub_world.check.commit)
     commit.create_status("error", target_url=run.url, description="no answer", context=hub_world.check.check_name)
     assert posted(hub_world, run) == ([], ["error"])
@@ -69,7 +70,7 @@ def test_report__job_that_reached_only_github__posts_nothing(hub_world: World) -
 
 def test_report__clone_of_a_run_that_was_given_up__posts(hub_world: World) -> None:
     """New run copies the mark, which names another run."""
-    given_up = hub_world.run(hub_world.check.to_arguments())
+    given_up = hub_world.original(hub_world.check.to_arguments())
     run_cancellation.give_up(hub_world.clearml, given_up.id, reason="cancelled")
     clone = hub_world.client.call("tasks.clone", task=given_up.id)["id"]
     hub_world.client.call("tasks.started", task=clone)
@@ -118,6 +119,23 @@ def test_run_to_verdict__no_verdict_in_time__gives_the_run_up(clearml: ClearML, 
     assert "it ran" not in result_of_its_next_step(clearml, run["id"])["fault"]
     assert run_cancellation.end_unwanted(clearml, run["id"])
     assert pipeline_runs.read(clearml, run["id"]).status == "stopped"
+
+
+@pytest.mark.usefixtures("restored_signals")
+def test_run_to_verdict__run_that_was_given_up_and_is_reset__runs_again(
+    clearml: ClearML, client: Client, launch: Launch
+) -> None:
+    """Reset clears `runtime` alone; Continue clears nothing, and the run ends itself."""
+    follow_to_its_end(clearml, launch)
+    (run,) = started(client, launch)
+    run_cancellation.forget_before_reset(clearml, run["id"])
+    assert pipeline_runs.read(clearml, run["id"]).unwanted
+    client.call("tasks.reset", task=run["id"], force=True)
+    run_cancellation.forget_before_reset(clearml, run["id"])
+    assert not run_cancellation.end_unwanted(clearml, run["id"])
+    again = rerun.of(clearml, pipeline_runs.read(clearml, run["id"]), step="s")
+    assert again
+    assert again.stamp.endswith("with nothing changed")
 
 
 @dataclass

@@ -186,7 +186,7 @@ def test_start__late_run_of_a_request_that_was_given_up__is_not_followed(
     run = pipeline.start()
     followed = [run_start.is_followed(pipeline.clearml, id_, clock=fast_clock()) for id_ in pipeline.runs()]
     assert (pipeline.runs()[1:], followed) == ([run], [False, True])
-    assert rerun.of(pipeline.clearml, pipeline_runs.read(pipeline.clearml, run)) is None
+    assert rerun.of(pipeline.clearml, pipeline_runs.read(pipeline.clearml, run), step="s") is None
 
 
 def test_is_followed__rerun_of_a_run__is_followed_as_the_run_is(pipeline: Pipeline, client: Client) -> None:

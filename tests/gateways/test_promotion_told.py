@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from clearml_ci.clearml_api import ownership, pipeline_runs, run_results
+from clearml_ci.clearml_api import ownership, pipeline_runs, run_results, started_runs
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.errors import UsageError
@@ -47,7 +47,14 @@ class World:
         check = Check(pull.head.sha, described, self.project.name, "train", gates, "Best")
         return replace(check, action="promote", merge_commit=pull.merge_commit_sha)
 
-    def run(self, check: Check, **edits: str) -> Run:
+    def run(self, check: Check) -> Run:
+        """A run as a job starts it."""
+        run = self.rerun(check).id
+        started_runs.mark(self.clearml, run)
+        return pipeline_runs.read(self.clearml, run)
+
+    def rerun(self, check: Check, **edits: str) -> Run:
+        """A run as New run starts it."""
         arguments = {**check.to_arguments(), **edits, "_origin": NONCE}
         items = {name: {"section": "Args", "name": name, "value": value} for name, value in arguments.items()}
         run = self.client.call(
@@ -141,7 +148,7 @@ def test_promote__rerun_with_a_commit_that_is_not_the_merged_one__is_refused_and
 ) -> None:
     world.run(world.check)
     foreign = git(world.hub.clone, "rev-parse", "main")
-    done = world.promoted(world.run(world.check, **{name: foreign}))
+    done = world.promoted(world.rerun(world.check, **{name: foreign}))
     assert done["verdict"]["outcome"] == "error"
     assert f"not {'as' if name == 'merge_commit' else 'at'} {foreign[:10]}" in done["verdict"]["exit_reason"]
     assert (done["posted"], world.states(foreign), world.comments(1)) == (False, [], [])
@@ -150,7 +157,7 @@ def test_promote__rerun_with_a_commit_that_is_not_the_merged_one__is_refused_and
 
 def test_promote__rerun_of_the_same__goes_on(world: World) -> None:
     world.run(world.check)
-    done = world.promoted(world.run(world.check))
+    done = world.promoted(world.rerun(world.check))
     assert (done["verdict"]["outcome"], done["posted"]) == ("passed", True)
     assert world.states(world.check.merge_commit) == ["success"]
 
@@ -168,7 +175,7 @@ def test_promote__github_cannot_be_asked__refuses_a_rerun_that_names_another_mer
     check = world.check
     monkeypatch.delenv("GITHUB_TOKEN")
     first = world.run(check)
-    rerun = world.run(check, **change)
+    rerun = world.rerun(check, **change)
     (name,) = change
     with pytest.raises(UsageError, match=f"this rerun changes {name}, and GitHub cannot confirm"):
         promote.promote(services.of_agent(world.clearml), rerun)
@@ -189,7 +196,7 @@ def test_promote__github_that_refuses__is_noted_by_the_original_run(
 def test_promote__on_pass_in_a_rerun_of_a_closed_pull_request__keeps_the_tag(world: World) -> None:
     """The check's own step: the original moves the tag, and a rerun asks GitHub before it does."""
     check = replace(world.check, action="check", merge_commit="", promote="on-pass", gates=())
-    runs = [world.run(check), world.run(check)]
+    runs = [world.run(check), world.rerun(check)]
     candidate = world.project.task(commit=check.commit)
     for run in runs:
         found = {"candidate": {"id": candidate, "project_id": world.project.id}}
@@ -205,7 +212,7 @@ def test_promote__on_pass_in_a_rerun_that_cannot_ask_github__keeps_the_tag(
 ) -> None:
     check = replace(world.check, action="check", merge_commit="", promote="on-pass", gates=())
     world.run(check)
-    rerun = world.run(check)
+    rerun = world.rerun(check)
     found = {"candidate": {"id": world.project.task(commit=check.commit), "project_id": world.project.id}}
     run_results.store(world.clearml, world.project.step(rerun.id, "find_task"), found)
     monkeypatch.delenv("GITHUB_TOKEN")

@@ -14,10 +14,11 @@ from clearml_ci.github_api import session as github_session
 from clearml_ci.job import settings
 from clearml_ci.job.settings import Settings
 from clearml_ci.operations import pull_request_code
+from clearml_ci.report import comment
 from sandbox.runtime import github_access
 from sandbox.runtime.clearml_access import Client
 from sandbox.runtime.environment import JOB_PERMISSIONS
-from sandbox.scenarios import job, story
+from sandbox.scenarios import developer, job, story
 from sandbox.scenarios.remote_runs import PROBE
 from sandbox.scenarios.story import Story
 from steps import remote_run
@@ -97,7 +98,54 @@ def test_refusal__commit_pushed_after_the_approval__needs_one_of_its_own(tale: S
     assert newer in (refusal(tale, tmp_path, pull) or "")
     story.label(tale, pull)
     assert refusal(tale, tmp_path, pull, "labeled") is None
-    assert newer in (refusal(tale, tmp_path, pull, "reopened") or "")  # the label's own event alone is of a commit
+    assert refusal(tale, tmp_path, pull, "reopened") is None
+
+
+def test_refusal__push_between_look_and_click__names_the_line_to_paste(tale: Story, tmp_path: Path) -> None:
+    stranger, pull = from_fork(tale)
+    newer = story.push(stranger, "And now for something else", trained=False, epochs=4)
+    tale.repository.get_issue(pull.number).add_to_labels("run-remote")
+    reason = refusal(tale, tmp_path, pull, "labeled") or ""
+    assert "the label 'run-remote' does not count, because the label was added" in reason
+    assert reason.endswith(f"review this commit, then comment: /run-remote {newer}")
+
+
+def test_refusal__push_after_the_label__is_not_what_was_labeled(tale: Story, tmp_path: Path) -> None:
+    """The event of the label may be older than the push."""
+    stranger, pull = from_fork(tale)
+    story.label(tale, pull)
+    story.push(stranger, "And now for something else", trained=False, epochs=4)
+    developer.age_pushes(pull.head.repo, seconds=-10)
+    assert "pushed to after the label was added" in (refusal(tale, tmp_path, pull, "labeled") or "")
+
+
+def test_refusal__label_that_was_taken_off__approves_nothing_more(tale: Story, tmp_path: Path) -> None:
+    _, pull = from_fork(tale)
+    story.label(tale, pull)
+    tale.repository.get_issue(pull.number).remove_from_labels("run-remote")
+    assert refusal(tale, tmp_path, pull, "reopened") is not None
+
+
+def test_refusal__command_in_a_comment_of_ours__approves_nothing(tale: Story, tmp_path: Path) -> None:
+    """The end of the console of an approved commit stands in our comment, and its author may write."""
+    _, pull = from_fork(tale)
+    own = github_access.token(tale.sandbox.github, "personal", login="octo-owner")
+    command = f"/run-remote {pull.head.sha}"
+    ours = github_session.connect(api_url=tale.sandbox.github.api_url, token=own, repository=tale.sandbox.repository)
+    for text in (command, f"{comment.marker(tale.sandbox.repository, pull.number)}\n{command}"):
+        ours.repository.get_issue(pull.number).create_comment(text)
+    settings = of_event(tale, tmp_path, pull, "synchronize")
+    assert settings.remote_run is not None
+    assert pull_request_code.approval_error(ours, settings.check, settings.remote_run) is not None
+
+
+def test_refusal__command_of_an_app_that_may_write__approves_nothing(tale: Story, tmp_path: Path) -> None:
+    _, pull = from_fork(tale)
+    app = github_access.token(tale.sandbox.github, "app", repository=tale.sandbox.repository, login="helper")
+    written = github_session.connect(api_url=tale.sandbox.github.api_url, token=app, repository=tale.sandbox.repository)
+    tale.repository.add_to_collaborators("helper[bot]", "push")
+    written.repository.get_issue(pull.number).create_comment(f"/run-remote {pull.head.sha}")
+    assert refusal(tale, tmp_path, pull) is not None
 
 
 def test_refusal__another_label__approves_nothing(tale: Story, tmp_path: Path) -> None:

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from clearml_ci.clearml_api import ownership, pipeline_runs, run_results
+from clearml_ci.clearml_api import ownership, pipeline_runs, run_results, started_runs
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
 from clearml_ci.operations import rerun
+from clearml_ci.parameters import check, run_arguments
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
 from sandbox.runtime.clearml_access import Client
@@ -46,6 +47,35 @@ class World:
         self.client.call("tasks.started", task=run)
         return pipeline_runs.read(self.clearml, run)
 
+    def original(self, arguments: dict[str, str], *, origin: str = NONCE) -> Run:
+        """A run as a job starts it, from a context that its clones keep."""
+        run = self.run(run_arguments.with_start({**arguments, "_origin": origin}), origin=origin).id
+        started_runs.mark(self.clearml, run)
+        return pipeline_runs.read(self.clearml, run)
+
+    def new_run(self, run: Run, **edits: str) -> Run:
+        """What New run sends."""
+        queue = self.client.call("queues.create", name=f"queue {run.id} {len(edits)}")["id"]
+        args = [{"name": name, "value": value} for name, value in edits.items()]
+        made = self.client.call("pipelines.start_pipeline", task=run.id, queue=queue, args=args)["pipeline"]
+        self.client.call("tasks.started", task=made)
+        return pipeline_runs.read(self.clearml, made)
+
+    def again(self, run: Run, **edits: str) -> Run:
+        """Reset of the run itself, edits in its section, and Enqueue."""
+        self.client.call("tasks.reset", task=run.id, force=True)
+        return self.edited(run, **edits)
+
+    def edited(self, run: Run, **edits: str) -> Run:
+        items = [{"section": "Args", "name": name, "value": value} for name, value in edits.items()]
+        self.client.call("tasks.edit_hyper_params", task=run.id, hyperparams=items, force=True)
+        self.client.call("tasks.started", task=run.id, force=True)
+        return pipeline_runs.read(self.clearml, run.id)
+
+    def stamp(self, run: Run, *, step: str = "a step") -> str:
+        found = rerun.of(self.clearml, run, step=step)
+        return found.stamp.partition(" with ")[2] if found else ""
+
     def draft(self) -> None:
         """The template that the first run of a version registers holds that run's own Args."""
         item = {"section": "Args", "name": "_origin", "value": NONCE}
@@ -55,13 +85,14 @@ class World:
     def rerun(self, **edits: str) -> Run:
         """A rerun of an original that was just made."""
         arguments = self.check.to_arguments()
-        self.run(arguments)
+        self.original(arguments)
         return self.run({**arguments, **edits})
 
-    def report(self, run: Run, outcome: str = "passed") -> Any:
+    def report(self, run: Run, *, fault: str = "") -> Any:
+        found: dict[str, Any] = {"candidate": None, "reason": "it was not run", "rejected": []}
         results: dict[str, dict[str, Any]] = {
-            "find_task": {"candidate": None, "reason": "it was not run", "rejected": []},
-            "compare": {"outcome": outcome, "reason": "why", "gates": [], "warnings": []},
+            "find_task": {"fault": fault} if fault else found,
+            "compare": {"outcome": "passed", "reason": "why", "gates": [], "warnings": []},
         }
         for name, result in results.items():
             step = self.client.call(
@@ -91,11 +122,12 @@ def world(
     hub.server.stop()
 
 
-def test_of__oldest_run_with_the_nonce__is_the_original(world: World) -> None:
-    first, second, third = (world.run({"goal": goal}) for goal in ("a", "b", "c"))
-    assert rerun.of(world.clearml, first) is None
-    reruns = [rerun.of(world.clearml, run) for run in (second, third)]
-    assert [(found.original.id, found.changes) for found in reruns if found] == [
+def test_of__run_of_the_same_origin__is_compared_with_the_jobs_own(world: World) -> None:
+    context = {"_context": "{}"}
+    first = world.original({"goal": "a", **context})
+    reruns = [rerun.of(world.clearml, world.run({"goal": goal, **context}), step="s") for goal in ("b", "c")]
+    assert rerun.of(world.clearml, first, step="s") is None
+    assert [(found.original, found.changes) for found in reruns if found] == [
         (first.id, ("goal a → b",)),
         (first.id, ("goal a → c",)),
     ]
@@ -103,17 +135,90 @@ def test_of__oldest_run_with_the_nonce__is_the_original(world: World) -> None:
 
 
 @pytest.mark.parametrize("origin", ["", "f" * 32])
-def test_of__run_without_an_earlier_one__is_no_rerun(world: World, origin: str) -> None:
-    world.run({})
-    assert rerun.of(world.clearml, world.run({}, origin=origin)) is None
+def test_of__run_that_no_job_started__is_a_rerun_of_what_is_unknown(world: World, origin: str) -> None:
+    world.original({"_context": "{}"})
+    assert world.stamp(world.run({}, origin=origin)) == "changes that are unknown"
 
 
 def test_of__first_run_of_a_template__is_no_rerun_of_it(world: World) -> None:
     world.draft()
-    first, second = world.run({}), world.run({})
-    assert rerun.of(world.clearml, first) is None
-    rerun_ = rerun.of(world.clearml, second)
-    assert rerun_ and rerun_.original.id == first.id
+    first = world.original({"_context": "{}"})
+    rerun_ = rerun.of(world.clearml, world.run({"_context": "{}"}), step="s")
+    assert rerun.of(world.clearml, first, step="s") is None
+    assert rerun_
+    assert rerun_.original == first.id
+
+
+def test_of__original_reset_and_edited__is_a_rerun(world: World) -> None:
+    first = world.original(world.check.to_arguments())
+    again = world.again(first, threshold_percent="50")
+    assert world.stamp(again) == "threshold_percent 3 → 50"
+    later = world.new_run(again, threshold_percent="30")
+    assert world.stamp(later) == "threshold_percent 3 → 30"
+
+
+def test_of__original_deleted__its_reruns_are_still_compared_with_it(world: World) -> None:
+    first = world.original(world.check.to_arguments())
+    second = world.new_run(first)
+    world.client.call("tasks.delete", task=first.id, force=True)
+    assert world.stamp(world.new_run(second, threshold_percent="50")) == "threshold_percent 3 → 50"
+    assert world.stamp(world.new_run(second)) == "nothing changed"
+
+
+def test_of__clone_that_was_edited_before_its_start__is_a_rerun(world: World) -> None:
+    first = world.original(world.check.to_arguments())
+    clone = world.client.call("tasks.clone", task=first.id)["id"]
+    assert world.stamp(world.edited(replace(first, id=clone), goal="minimize")) == "goal maximize → minimize"
+
+
+def test_of__original_dequeued_and_edited_before_it_ran__is_a_rerun(world: World) -> None:
+    first = world.original(world.check.to_arguments())
+    assert world.stamp(world.edited(first, threshold_percent="50")) == "threshold_percent 3 → 50"
+
+
+def test_of__original_continued__is_a_rerun_once_it_has_reported(world: World) -> None:
+    first = world.original(world.check.to_arguments())
+    started_runs.mark_reported(world.clearml, first.id, step="its report")
+    first = pipeline_runs.read(world.clearml, first.id)
+    assert world.stamp(first, step="its report") == ""  # the step itself, interrupted and repeated
+    found = rerun.of(world.clearml, first, step="the report of its next execution")
+    assert found
+    assert found.stamp == "rerun by an unknown user with nothing changed"
+    assert world.stamp(world.new_run(first, goal="minimize")) == "goal maximize → minimize"
+
+
+def test_judged__hidden_parameters_edited__are_those_of_the_original(world: World) -> None:
+    other = replace(world.check, name="other", pull_request=replace(world.check.pull_request, base="release"))
+    first = world.original(world.check.to_arguments())
+    edited = world.new_run(first, **{**other.to_arguments(), "threshold_percent": "5"})
+    judged = check.from_arguments(rerun.judged(world.clearml, edited, step="s").arguments)
+    assert (judged.name, judged.pull_request.base, judged.gates[0].tolerance) == ("", "main", 5.0)
+    assert world.stamp(edited) == "threshold_percent 3 → 5, _name (empty) → other, _context.base main → release"
+
+
+def test_judged__label_of_approval_edited__is_that_of_the_original(world: World) -> None:
+    """Any other label would let a fork's code run."""
+    first = world.original({**world.check.to_arguments(), "run_approval_label": "run-remote"})
+    edited = world.new_run(first, run_approval_label="bug")
+    assert rerun.judged(world.clearml, edited, step="s").arguments["run_approval_label"] == "run-remote"
+    assert world.stamp(edited) == "run_approval_label run-remote → bug"
+
+
+def test_report__hidden_parameters_edited__sets_no_other_checks_status(world: World) -> None:
+    first = world.original(world.check.to_arguments())
+    other = replace(world.check, name="other")
+    world.report(world.new_run(first, **other.to_arguments()))
+    found = world.hub.repository.get_commit(world.check.commit).get_statuses()
+    assert [status.context for status in found] == ["ClearML CI"]
+    assert "_name (empty) → other" in world.statuses()[0][1]
+
+
+def test_report__original_run__is_not_stamped_and_the_next_execution_is(world: World) -> None:
+    first = world.original(world.check.to_arguments())
+    assert world.report(first)["verdict"]["rerun"] is None
+    assert world.report(world.again(first, threshold_percent="50"))["verdict"]["rerun"]["changes"] == [
+        "threshold_percent 3 → 50"
+    ]
 
 
 def test_report__rerun__updates_comment_and_status_and_is_stamped(world: World) -> None:
@@ -159,18 +264,35 @@ def test_report__rerun_of_a_pull_request_that_went_on__says_so_and_writes_nothin
     assert [(s.state) for s in world.hub.repository.get_commit(old).get_statuses()] == [state for state, _ in before]
 
 
-def test_report__rerun_whose_parameters_cannot_be_read__is_a_fault_and_an_error_on_github(world: World) -> None:
-    done = world.report(world.rerun(commit=" "))
-    assert done["fault"].startswith("commit is empty")
+@pytest.mark.parametrize(
+    ("edits", "words"),
+    [({"commit": " "}, "commit is empty"), ({"pull_request": "abc"}, "pull_request is 'abc'")],
+    ids=["commit", "number"],
+)
+def test_report__rerun_whose_parameters_cannot_be_read__is_told_in_clearml_alone(
+    world: World, edits: dict[str, str], words: str
+) -> None:
+    world.report(world.original(world.check.to_arguments()))
+    before = world.comments(), world.statuses()
+    done = world.report(world.rerun(**edits))
+    assert done["fault"].startswith(words)
     assert (done["verdict"]["outcome"], done["verdict"]["commit"]) == ("error", world.check.commit)
-    state, description = world.statuses()[0]
-    assert state == "error"
-    assert description.startswith("error (rerun by ")
-    assert "commit" in done["verdict"]["rerun"]["said"]
+    assert next(iter(edits)) in done["verdict"]["rerun"]["said"]
+    assert (done["posted"], (world.comments(), world.statuses())) == (False, before)
+    assert "Nothing was posted on GitHub: the parameters of this rerun" in done["verdict"]["warnings"][-1]
+
+
+@pytest.mark.parametrize(("state", "posted"), [("success", False), ("failure", False), ("pending", True)])
+def test_report__rerun_without_a_verdict__replaces_none_that_stands(world: World, state: str, posted: bool) -> None:
+    commit = world.hub.repository.get_commit(world.check.commit)
+    commit.create_status(state, description="of the original", context=world.check.check_name)
+    done = world.report(world.rerun(project="none"), fault="no project named 'none'")
+    assert (done["verdict"]["outcome"], done["posted"], len(world.comments())) == ("error", posted, int(posted))
+    assert world.statuses()[0][0] == ("error" if posted else state)
 
 
 def test_report__first_run_whose_parameters_cannot_be_read__is_a_fault(world: World) -> None:
-    run = world.run({**world.check.to_arguments(), "commit": ""})
+    run = world.original({**world.check.to_arguments(), "commit": ""})
     with pytest.raises(UsageError, match="commit is empty"):
         world.report(run)
 

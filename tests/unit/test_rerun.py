@@ -6,31 +6,73 @@ from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.core.errors import UsageError
 from clearml_ci.operations import rerun
 from clearml_ci.operations.rerun import Rerun
+from clearml_ci.parameters import run_arguments
 
 ARGUMENTS = {"threshold_percent": "3", "goal": "maximize", "run_args": "", "_context": "{}"}
 RUN = Run("r", "", "completed", "", ARGUMENTS, "p", "p", "")
 
 
+CONTEXT = {"_context": '{"base": "main", "repositories": []}', "_name": ""}
+
+
+def stamp(*changes: str, by: str = "Ada", before: dict[str, str] | None = RUN.arguments) -> str:
+    return Rerun("", by, changes, before, {}).stamp
+
+
 @pytest.mark.parametrize(
-    ("after", "stamp"),
+    ("after", "said"),
     [
         ({}, "rerun by Ada with nothing changed"),
         ({"threshold_percent": "5"}, "rerun by Ada with threshold_percent 3 → 5"),
         ({"threshold_percent": " 3 "}, "rerun by Ada with nothing changed"),
         ({"goal": ""}, "rerun by Ada with goal maximize → (empty)"),
-        ({"_context": "x", "new": "1"}, "rerun by Ada with nothing changed"),
+        ({"new": "1"}, "rerun by Ada with nothing changed"),
+        ({"_start": "another request"}, "rerun by Ada with nothing changed"),
+        ({"inconclusive": "fail"}, "rerun by Ada with nothing changed"),
+        ({"inconclusive": "pass"}, "rerun by Ada with inconclusive fail → pass"),
+        ({"_name": "other"}, "rerun by Ada with _name (empty) → other"),
+        ({"_context": '{"base": "x", "repositories": []}'}, "rerun by Ada with _context.base main → x"),
+        (
+            {"_context": '{"repositories": ["u"]}'},
+            'rerun by Ada with _context.repositories [] → ["u"], _context.base main → (empty)',
+        ),
+        (
+            {"_context": "x"},
+            "rerun by Ada with _context (empty) → x, _context.base main → (empty), _context.repositories [] → (empty)",
+        ),
         ({"run_args": "api_key=0123456789"}, "rerun by Ada with run_args (empty) → api_key=***"),
         ({"goal": "x" * 99}, f"rerun by Ada with goal maximize → {'x' * 39}…"),
     ],
-    ids=["same", "edited", "spaces", "emptied", "hidden-or-new", "secret", "long"],
+    ids=[
+        *("same", "edited", "spaces", "emptied", "unknown", "key-of-the-request", "default", "no-default", "name"),
+        *("context", "context-lacks", "context-broken", "secret", "long"),
+    ],
 )
-def test_stamp__parameters_of_the_rerun__are_told_against_the_originals(after: dict[str, str], stamp: str) -> None:
-    changes = rerun.changes(RUN.arguments, {**RUN.arguments, **after})
-    assert Rerun(RUN, "Ada", tuple(changes)).stamp == stamp
+def test_stamp__parameters_of_the_rerun__are_told_against_the_originals(after: dict[str, str], said: str) -> None:
+    before = {**RUN.arguments, **CONTEXT}
+    assert stamp(*rerun.changes(before, {**before, **after})) == said
+
+
+def test_changes__parameter_that_the_rerun_lacks__has_its_default() -> None:
+    assert rerun.changes({"goal": "minimize", "inconclusive": "fail"}, {}) == ["goal minimize → maximize"]
 
 
 def test_stamp__many_changes__names_five() -> None:
-    assert Rerun(RUN, "", tuple("abcdefg")).stamp == "rerun by an unknown user with a, b, c, d, e, 2 more"
+    assert stamp(*"abcdefg", by="") == "rerun by an unknown user with a, b, c, d, e, 2 more"
+
+
+def test_stamp__original_unknown__does_not_say_that_nothing_was_changed() -> None:
+    assert stamp(before=None) == "rerun by Ada with changes that are unknown"
+
+
+@pytest.mark.parametrize("context", ["", "{", "[]", "[" * 99_999, '{"a":' * 99_999, '{"started_with": []}'])
+def test_started_with__context_that_no_job_wrote__is_unknown(context: str) -> None:
+    assert run_arguments.started_with({"_context": context}) is None
+
+
+def test_started_with__clone_of_a_job_s_run__is_what_the_job_gave() -> None:
+    given = {"goal": "maximize", **CONTEXT}
+    assert run_arguments.started_with({**run_arguments.with_start(given), "goal": "minimize"}) == given
 
 
 def test_edits__name_and_value__may_hold_anything() -> None:

@@ -139,18 +139,12 @@ def test_from_environment__candidate_none__is_for_a_merge_what_judges_no_model(e
     assert settings.from_environment(environ, event=merged, promotes=True).check.candidate == "none"
 
 
-@pytest.mark.parametrize(
-    ("label", "approved_by"), [("safe", "maintainer"), ("run-remote", "")], ids=["the-policys", "the-default"]
-)
-def test_from_environment__label_of_the_policy__is_the_one_that_approves(
-    environ: dict[str, str], label: str, approved_by: str
-) -> None:
+def test_from_environment__label_of_the_policy__is_the_one_that_approves(environ: dict[str, str]) -> None:
     text = "version: 1\nremote_run: {script: train.py, approval_label: safe}\n"
-    write(environ, {**event(), "action": "labeled", "label": {"name": label}, "sender": {"login": "maintainer"}})
     found = settings.from_environment(environ, read_policy=lambda *_: policy_file.load(text, source="policy"))
-    assert found.check.pull_request.labeled_by == approved_by
     assert found.remote_run is not None
     assert (found.remote_run.until, found.remote_run.script) == ("first-iteration", "train.py")
+    assert found.remote_run.approval_label == "safe"
 
 
 def test_for_rollback__edited_record__sends_the_token_only_to_the_jobs_own_github(environ: dict[str, str]) -> None:

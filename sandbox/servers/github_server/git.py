@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 
 NOREPLY = "@users.noreply.github.com"
@@ -61,6 +62,20 @@ def create(path: Path) -> None:
     run(path, "init", "-q", "--bare")
     run(path, "symbolic-ref", "HEAD", "refs/heads/main")
     _configure(path)
+
+
+def pushed_at(path: Path) -> str:
+    """The time of the last push to any branch: that of its file's last change."""
+    branches = path / "refs" / "heads"
+    latest = max(entry.stat().st_mtime for entry in (branches, *branches.rglob("*")))
+    return datetime.fromtimestamp(latest, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def age_pushes(path: Path, *, seconds: float) -> None:
+    """Make the pushes to a repository look so much older."""
+    branches = path / "refs" / "heads"
+    for entry in (branches, *branches.rglob("*")):
+        os.utime(entry, (entry.stat().st_atime, entry.stat().st_mtime - seconds))
 
 
 def fork(source: Path, path: Path) -> None:

@@ -82,7 +82,7 @@ def _identity(repo: Repository) -> Shape:
         "has_issues": True,
         "created_at": repo.created,
         "updated_at": repo.created,
-        "pushed_at": repo.created,
+        "pushed_at": git.pushed_at(repo.path),
         "allow_forking": True,
         "permissions": _permissions(repo),
     }
