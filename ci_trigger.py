@@ -14,7 +14,7 @@ from clearml_ci.core import console, poll, redaction, schedule
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.poll import Clock, Stopwatch
 from clearml_ci.github_api.session import GitHubError
-from clearml_ci.job import audit, event_context, events, settings, start, workflow_output
+from clearml_ci.job import audit, events, settings, start, workflow_output
 from clearml_ci.policy import policy_file
 
 HELP = """\
@@ -72,8 +72,7 @@ def main() -> int:
 
 
 def _pr(job: Job) -> int:
-    of_job = settings.from_environment(job.environ, read_policy=event_context.read_policy)
-    return start.run(of_job, job.environ, job.stopwatch)
+    return start.check(job.environ, job.stopwatch)
 
 
 def _promote(job: Job) -> int:

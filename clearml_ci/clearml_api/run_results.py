@@ -66,7 +66,11 @@ def publish_verdict(clearml: ClearML, run_id: str, verdict: VerdictDocument) -> 
     """Store the verdict as an artifact of the run, and its summary in the user properties. Raises ClearMLError."""
     task = Task.get_task(task_id=task_fields.require_id(run_id))
     verdict = redaction.outgoing_document(verdict)
-    if not task.upload_artifact("verdict", dict(verdict), wait_on_upload=True):
+    try:
+        stored = task.upload_artifact("verdict", dict(verdict), wait_on_upload=True)
+    except Exception:  # whatever the layer of its storage raises
+        stored = False
+    if not stored:
         raise ClearMLError(f"the verdict could not be stored on the run {run_id}: check ClearML's file server")
     task_parameters.set_properties(clearml, run_id, _summary(verdict))
 

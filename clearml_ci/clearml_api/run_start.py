@@ -7,6 +7,7 @@ job's key, and its controller ends it.
 
 import secrets
 from collections.abc import Mapping
+from typing import Any
 
 from clearml_ci.clearml_api import (
     ownership,
@@ -49,7 +50,7 @@ def _start(clearml: ClearML, template: str, queue: Queue, arguments: Mapping[str
             args=[{"name": name, "value": value} for name, value in given.items()],
             verify_watched_queue=True,
         )
-        run, enqueued = str(answer["pipeline"]), answer.get("enqueued")
+        run, enqueued = _id_in(answer), answer.get("enqueued")
     except LostAnswerError:
         run, enqueued = _of_request(clearml, template, key, clock), False
         if not run:
@@ -57,6 +58,13 @@ def _start(clearml: ClearML, template: str, queue: Queue, arguments: Mapping[str
     if not enqueued and task_status.read(clearml, run) == "created":
         task_queue.enqueue(clearml, run, queue=queue.id)
     return run
+
+
+def _id_in(answer: Mapping[str, Any]) -> str:
+    """The id of the started run. Raises LostAnswerError if the answer has none: a proxy gave it."""
+    if not answer.get("pipeline"):
+        raise LostAnswerError("pipelines.start_pipeline: the answer names no run: check ClearML's address and proxy")
+    return str(answer["pipeline"])
 
 
 def _of_request(clearml: ClearML, template: str, key: str, clock: Clock) -> str:

@@ -12,13 +12,23 @@ _DESCRIPTION_LIMIT = 140  # characters, https://docs.github.com/rest/commits/sta
 
 def latest(github: GitHub, *, commit: str, name: str) -> tuple[str, str] | None:
     """State and link of the commit status of this name; None if there is none. Raises GitHubError."""
-    found = call_github(
+    found = _newest(github, commit)
+    return next(((status.state, status.target_url or "") for status in found if status.context == name), None)
+
+
+def _newest(github: GitHub, commit: str) -> list[CommitStatus]:
+    """The newest status of each name."""
+    return call_github(
         github,
         f"the commit statuses of {commit[:10]}",
         "`statuses: read`",
         lambda: list(github.repository.get_commit(commit).get_combined_status().statuses),
     )
-    return next(((status.state, status.target_url or "") for status in found if status.context == name), None)
+
+
+def names(github: GitHub, *, commit: str) -> list[str]:
+    """The names of the commit's statuses. Raises GitHubError."""
+    return [status.context for status in _newest(github, commit)]
 
 
 def create(

@@ -78,8 +78,9 @@ def _start(clearml: ClearML, reporter: Reporter, launch: Launch, clock: Clock) -
         run_id = run_start.start(
             clearml, template=launch.template, queue=launch.queue, arguments=launch.arguments, clock=clock
         )
-    except ClearMLError as error:
+    except Exception as error:  # whatever it is: no other process makes this status final
         reporter.set_status(state="error", description=str(error), url="")
+        _hold_signals(held=False)
         raise
     return {"id": run_id, "url": ""}
 
@@ -125,10 +126,10 @@ def _wait(clearml: ClearML, reporter: Reporter, run: RunDocument, *, clock: Cloc
         return _conclude(reporter, verdict.error(reporter.check, run=run, reason=reason))
     states = ", ".join(f"{step.name} {step.status}" for step in steps.values()) or f"no step: {ended.message}"
     fault = verdict.why_invalid(reporter.check, run=run, status=ended.status, states=states, report=report)
-    return _conclude_unreported(reporter, run, fault) if fault else _conclude_reported(reporter, report)
+    return _conclude_unreported(reporter, run, fault) if fault else conclude_reported(reporter, report)
 
 
-def _conclude_reported(reporter: Reporter, report: ReportResult) -> int:
+def conclude_reported(reporter: Reporter, report: ReportResult) -> int:
     """The run's own verdict; the job posts what the agent could not post on GitHub."""
     document = report["verdict"]
     if document["rerun"] and reporter.github is None:  # a rerun belongs to no workflow: this job posts nothing

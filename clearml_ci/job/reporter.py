@@ -35,15 +35,17 @@ class Reporter:
             self.warnings.append(text)
             workflow_output.warn(text)
 
-    def set_status(self, *, state: str, description: str, url: str, commit: str = "", repeated: bool = True) -> None:
-        """Set the commit status, of the check's own commit unless another is named; none if it is about no commit."""
+    def set_status(
+        self, *, state: str, description: str, url: str, commit: str = "", name: str = "", repeated: bool = True
+    ) -> None:
+        """Set the commit status, of the check's own commit and name unless others are given; none without a commit."""
         if self.github is None or not self.check.has_status:
             return
         try:
             statuses.create(
                 self.github,
                 commit=commit or self.check.status_commit,
-                name=self.check.check_name,
+                name=name or self.check.check_name,
                 state=state,
                 description=description,
                 url=url,

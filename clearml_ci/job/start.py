@@ -9,7 +9,7 @@ from dataclasses import replace
 from clearml_ci.clearml_api import pipeline_runs, pipeline_templates, project_lookup, promotion_ledger, worker_queues
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.pipeline_runs import Run
-from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.clearml_api.worker_queues import Queue
 from clearml_ci.core import console, poll
 from clearml_ci.core.errors import UsageError
@@ -17,7 +17,17 @@ from clearml_ci.core.git_source import Source
 from clearml_ci.core.outcome import Outcome
 from clearml_ci.core.poll import Stopwatch
 from clearml_ci.decisions import promotion
-from clearml_ci.job import agent_code, audit_settings, event_context, follow, reporter, workflow_output
+from clearml_ci.github_api.session import GitHubError
+from clearml_ci.job import (
+    agent_code,
+    audit_settings,
+    early_end,
+    event_context,
+    events,
+    follow,
+    reporter,
+    workflow_output,
+)
 from clearml_ci.job import settings as job_settings
 from clearml_ci.job.events import Event
 from clearml_ci.job.follow import Launch
@@ -32,6 +42,22 @@ from clearml_ci.parameters.check import Check
 PIPELINES = (check_parameters.PIPELINE, promotion_mode.PIPELINE, audit.PIPELINE)
 
 
+def check(environ: Mapping[str, str], stopwatch: Stopwatch) -> int:
+    """Check the pull request of the job's event, and return the exit code. Raises also GitHubError; as run."""
+    return run(_settings(environ, events.pull_request(environ), promotes=False), environ, stopwatch)
+
+
+def _settings(environ: Mapping[str, str], event: Event, *, promotes: bool) -> Settings:
+    """The settings of a check or a promotion. If they are wrong, the commit's status becomes an error."""
+    try:
+        return job_settings.from_environment(
+            environ, read_policy=event_context.read_policy, event=event, promotes=promotes
+        )
+    except (GitHubError, UsageError) as error:
+        early_end.set_error(environ, event, error, promotes=promotes)
+        raise
+
+
 def run(settings: Settings, environ: Mapping[str, str], stopwatch: Stopwatch) -> int:
     """Start the pipeline that the settings ask for, and return its exit code; `stopwatch` runs since the job began.
 
@@ -43,10 +69,8 @@ def run(settings: Settings, environ: Mapping[str, str], stopwatch: Stopwatch) ->
     try:
         clearml = clearml_session.connect()
         queues, draft = prepare(clearml, settings, environ)
-    except (ClearMLError, UsageError) as error:
-        job_reporter.set_status(
-            state="error", description=str(error), url=""
-        )  # an older success must not stand for this
+    except Exception as error:  # whatever it is: an older success must not stand for this
+        job_reporter.set_status(state="error", description=str(error), url="")
         raise
     checks = settings.check.action == "check"
     facts = replace(settings.check, facts=job_reporter.facts(settings.remote_run)).to_arguments() if checks else {}
@@ -80,7 +104,7 @@ def promote(environ: Mapping[str, str], stopwatch: Stopwatch) -> int:
 
 
 def _promote(environ: Mapping[str, str], event: Event, stopwatch: Stopwatch) -> int:
-    settings = job_settings.from_environment(environ, read_policy=event_context.read_policy, event=event, promotes=True)
+    settings = _settings(environ, event, promotes=True)
     if settings.check.candidate == "none":
         number = settings.check.pull_request.number
         workflow_output.note(f"nothing is promoted for #{number}: this policy judges no model")

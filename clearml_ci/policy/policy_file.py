@@ -60,7 +60,8 @@ def schema_text() -> str:
 def load(text: str, *, source: str, path: str = FILE) -> Policy:
     """The policy in a file's text. Raises UsageError with a line for every problem; `source` names the file.
 
-    A check by another file than the usual one is named after it, unless it says its name: it needs a status of its own.
+    A check by another file than the usual one is named after that file, unless it has a `name`: each check needs a
+    status of its own.
     """
     read = yaml_reader.read(text)
     problems = [*read.problems, *(policy_problems.of(read.data, read.lines) if read.lines else [])]

@@ -87,7 +87,7 @@ def read(directory: Path) -> Sandbox | None:
 def forget(directory: Path) -> None:
     """Removes whatever holds keys or tokens: the configurations of agents and laptops and, last, this file.
 
-    Whoever finds no file may start another sandbox in the folder at once.
+    Another sandbox may start in the folder as soon as the file is gone.
     """
     for place in (directory, *directory.glob("*/")):  # those of a sandbox beside another lie in a folder of its
         for configuration in place.glob("agents/*/clearml.conf"):

@@ -54,6 +54,18 @@ def test_start__response_lost__is_the_one_that_was_started(hub: Hub, head: str) 
     assert run.id == number
 
 
+def test_start__earlier_one_of_a_job_that_was_killed__cancels_it(hub: Hub, head: str) -> None:
+    killed = check_runs.start(signed_in(hub.server), name=NAME, commit=head, url="https://clearml.example/earlier")
+    others = check_runs.start(as_app(hub, "another"), name=NAME, commit=head, url="https://clearml.example/others")
+    number = check_runs.start(signed_in(hub.server), name=NAME, commit=head, url=RUN)
+    found = hub.repository.get_commit(head).get_check_runs(filter="all")
+    assert {run.id: (run.status, run.conclusion) for run in found} == {
+        killed: ("completed", "cancelled"),
+        others: ("in_progress", None),
+        number: ("in_progress", None),
+    }
+
+
 def test_start__app_and_no_address_yet__is_the_apps_own(hub: Hub, head: str) -> None:
     number = check_runs.start(as_app(hub, "starter"), name=NAME, commit=head, url="")
     (run,) = seen(hub, head)

@@ -220,6 +220,20 @@ def test_watch__task_in_its_set_up__has_not_started(clearml: ClearML, client: Cl
     assert (seen.status, seen.started, seen.console[-1]) == ("in_progress", False, "Collecting torch")
 
 
+def test_watch__task_went_back_to_its_queue__waits_there_anew(
+    clearml: ClearML, client: Client, run: str, running: str, queue: str
+) -> None:
+    clock = fast_clock()
+    watch = Watch(clearml, running, own_task="", run=run, clock=clock)
+    log(client, running, "Starting Task Execution:")
+    assert watch.look()[0].started
+    client.call("tasks.reset", task=running, force=True)
+    client.call("tasks.enqueue", task=running, queue=queue)
+    assert (watch.look()[0].status, watch.look()[0].started) == ("queued", False)
+    clock.sleep(90)
+    assert watch.look()[0].queued >= 90
+
+
 def test_watch__run_was_stopped__is_the_reason_to_end(clearml: ClearML, client: Client, run: str, running: str) -> None:
     client.call("tasks.stop", task=run, status_reason="ClearML CI: cancelled")
     assert Watch(clearml, running, own_task="", run=run, clock=fast_clock()).look()[1] == "ClearML CI: cancelled"

@@ -259,6 +259,14 @@ def test_check_name__another_branch__is_a_name_of_its_own(base: str, default: st
     assert replace(CHECK, pull_request=pull, name="a (b)").check_name == name.replace("CI", "CI: a (b)")
 
 
+def test_check_name__branch_with_a_long_name__fits_and_is_its_own() -> None:
+    """GitHub refuses a status whose name has more than 255 characters."""
+    bases = ("b" * 250 + end for end in "121")
+    pulls = [replace(CHECK.pull_request, base=base, default_branch="main") for base in bases]
+    names = [replace(CHECK, pull_request=pull).check_name for pull in pulls]
+    assert (len(set(names)), max(map(len, names)) <= 245, names[0]) == (2, True, names[2])
+
+
 def test_from_arguments__facts__are_of_one_commit() -> None:
     facts = pull_request.Facts(main_commits=("b" * 40,), reusable_commits=("c" * 40,), approved=True)
     arguments = replace(CHECK, facts=facts).to_arguments()

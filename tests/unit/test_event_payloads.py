@@ -101,7 +101,7 @@ def decision(job: dict[str, str]) -> str:
         pytest.param(
             "pull_request",
             pull("closed", **MERGED, merge_commit_sha=None),
-            "pull_request.merge_commit_sha of the event is empty",
+            "the event of pull request #7 names no merge commit yet: run this job again",
             id="merged without its commit",
         ),
         pytest.param("pull_request", pull("closed"), "pull request #7 was closed without a merge", id="closed"),

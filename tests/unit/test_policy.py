@@ -291,6 +291,20 @@ def test_load__bad_file__is_reported_in_one_line(text: str, message: str) -> Non
     assert refusal(text) == f"p.yml:{message}"
 
 
+@pytest.mark.parametrize(
+    ("path", "first_line", "name"),
+    [
+        (policy_file.FILE, "", ""),
+        (".github/clearml-ci/letters.yml", "", "letters"),
+        (".github/clearml-ci/letters.yml", "name: fonts\n", "fonts"),
+    ],
+)
+def test_load__another_file__names_its_check_after_it(path: str, first_line: str, name: str) -> None:
+    """A second policy without a name would turn the first one's status green."""
+    text = f"version: 1\n{first_line}project: Digits\n{gate('goal: maximize')}"
+    assert policy_file.load(text, source=path, path=path).check.name == name
+
+
 def test_load__several_problems__are_all_reported_in_the_files_order() -> None:
     text = f"version: 3\npromot: better\n{gate('goal: up')}\n    min: x\nqueue: gpu\npromot: passing\n"
     problems = refusal(text).splitlines()

@@ -1,0 +1,193 @@
+"""A verdict always arrives: what one token cannot post another one does, and no end of a job leaves a status behind."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clearml_ci.clearml_api import pipeline_runs, run_start
+from clearml_ci.clearml_api.session import ClearML, LostAnswerError
+from clearml_ci.clearml_api.worker_queues import Queue
+from clearml_ci.core import poll
+from clearml_ci.core.errors import UsageError
+from clearml_ci.core.step_results import ReportResult
+from clearml_ci.decisions import verdict
+from clearml_ci.job import follow, reporter, start
+from clearml_ci.job.reporter import Reporter
+from clearml_ci.operations import run_report
+from clearml_ci.parameters.check import Check
+from clearml_ci.parameters.pull_request import PullRequest
+from clearml_ci.report import comment
+from sandbox.runtime.clearml_access import Client
+from sandbox.testing.hub import FULL_NAME, JOB, Hub, proposed
+from tests.clock import fast_clock
+from tests.gateways import services
+from tests.gateways.conftest import Project
+from tests.gateways.job_session import signed_in
+from tests.gateways.test_publish import PASSED, RUN
+
+ROOT = Path(__file__).parents[2]
+NO_COMMENT = {"contents": "read", "issues": "read", "pull_requests": "read", "statuses": "write"}
+NO_STATUS = {"contents": "read", "issues": "write", "pull_requests": "write"}
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    made = proposed(tmp_path)
+    yield made
+    made.server.stop()
+
+
+@pytest.fixture
+def check(hub: Hub) -> Check:
+    head = hub.repository.get_pull(1).head.sha
+    return Check(head, PullRequest(FULL_NAME, 1, (), hub.server.api_url), "", "", (), "Best")
+
+
+def reported(hub: Hub, check: Check, permissions: dict[str, str]) -> ReportResult:
+    """What the step reports, whose agent has a token with these permissions."""
+    document: Any = {**verdict.error(check, run=RUN, reason="fine"), **PASSED}
+    body = comment.comment(document, [])
+    posted = run_report.post(signed_in(hub.server, permissions=permissions), check, document, body, withheld="")
+    return {"verdict": document, "markdown": body, **posted}
+
+
+def waiting(hub: Hub, check: Check, permissions: dict[str, str] = JOB) -> Reporter:
+    """The job that waits, and has set the pending status."""
+    job = Reporter(signed_in(hub.server, permissions=permissions), check)
+    job.set_status(state="pending", description="started", url="")
+    return job
+
+
+def seen(hub: Hub, check: Check) -> tuple[int, str]:
+    """The number of comments, and the commit's state."""
+    state = hub.repository.get_commit(check.commit).get_combined_status().state
+    return hub.repository.get_issue(1).get_comments().totalCount, state
+
+
+@pytest.mark.parametrize("permissions", [JOB, NO_COMMENT, NO_STATUS, {"contents": "read"}])
+def test_conclude__whatever_the_agent_could_post__comment_and_status_arrive(
+    hub: Hub, check: Check, permissions: dict[str, str]
+) -> None:
+    job = waiting(hub, check)
+    assert follow.conclude_reported(job, reported(hub, check, permissions)) == 0
+    assert seen(hub, check) == (1, "success")
+
+
+def test_conclude__final_status_refused_to_both__is_an_error_that_names_the_commit(
+    hub: Hub, check: Check, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = waiting(hub, check)
+    job.github = signed_in(hub.server, permissions=NO_STATUS)
+    assert follow.conclude_reported(job, reported(hub, check, NO_STATUS)) == 4
+    assert f"the status of {check.commit[:10]} stays pending" in capsys.readouterr().out
+
+
+def test_conclude__job_that_never_could_set_a_status__has_the_verdicts_code(hub: Hub, check: Check) -> None:
+    """The token of a fork's workflow only reads."""
+    job = waiting(hub, check, permissions=NO_STATUS)
+    assert follow.conclude_reported(job, reported(hub, check, NO_STATUS)) == 0
+
+
+def test_is_of_head__older_commit__is_not(hub: Hub, check: Check) -> None:
+    assert reporter.connect(check, hub.server.token("workflow", permissions=JOB)).is_of_head()
+    hub.commit("better", text="pushed again")
+    assert not reporter.connect(check, hub.server.token("workflow", permissions=JOB)).is_of_head()
+
+
+def test_link_status__pending_one__is_linked_and_a_final_one_stays(hub: Hub, check: Check) -> None:
+    job = waiting(hub, check)
+    job.link_status("https://run")
+    job.set_status(state="failure", description="worse", url="https://run")
+    job.link_status("https://late")
+    found = hub.repository.get_commit(check.commit).get_statuses()
+    assert [(status.state, status.target_url or "") for status in found] == [
+        ("failure", "https://run"),
+        ("pending", "https://run"),
+        ("pending", ""),
+    ]
+
+
+@pytest.fixture
+def environ(hub: Hub, tmp_path: Path) -> dict[str, str]:
+    """The environment of a job of pull request 1."""
+    path = tmp_path / "event.json"
+    path.write_text(json.dumps(hub.server.event(FULL_NAME, 1, "synchronize")))
+    token = hub.server.token("workflow", repository=FULL_NAME, permissions=JOB)
+    given = {"GITHUB_EVENT_NAME": "pull_request", "GITHUB_EVENT_PATH": str(path), "GITHUB_TOKEN": token}
+    return {**given, "GITHUB_API_URL": hub.server.api_url}
+
+
+@pytest.mark.parametrize("name", ["ClearML CI", "ClearML CI: digits"])
+def test_check__policy_that_cannot_be_read__replaces_the_earlier_success(
+    hub: Hub, check: Check, environ: dict[str, str], name: str
+) -> None:
+    commit = hub.repository.get_commit(check.commit)
+    commit.create_status("success", context=name)
+    commit.create_status("success", context="another tool")
+    hub.commit("main", file=".github/clearml-ci.yml", text="gates: nonsense\n")
+    with pytest.raises(UsageError, match="gates"):
+        start.check(environ, poll.started(fast_clock()))
+    states = {status.context: status.state for status in commit.get_combined_status().statuses}
+    assert states == {name: "error", "another tool": "success"}
+
+
+def test_check__settings_that_are_wrong__set_an_error(hub: Hub, check: Check, environ: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match="CLEARML_CI_DEADLINE"):
+        start.check({**environ, "CLEARML_CI_DEADLINE": "soon"}, poll.started(fast_clock()))
+    assert seen(hub, check) == (0, "failure")  # GitHub's word for any error
+
+
+def test_trigger__unknown_command__is_an_error_of_the_job(tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    variables = {"PATH": os.environ["PATH"], "GITHUB_OUTPUT": str(output)}
+    done = subprocess.run(
+        [sys.executable, "ci_trigger.py", "chekc"], cwd=ROOT, env=variables, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (2, "")
+    assert "outcome=error\nexit_reason=argument COMMAND: invalid choice: 'chekc' (choose from" in output.read_text()
+
+
+class Nameless(ClearML):
+    """A session whose proxy answers the start of a run itself."""
+
+    def call(self, endpoint: str, **request: Any) -> dict[str, Any]:
+        return {} if endpoint == "pipelines.start_pipeline" else super().call(endpoint, **request)
+
+
+def test_start__answer_that_names_no_run__is_a_lost_answer(clearml: ClearML, project: Project) -> None:
+    template = project.task(end=None, name="pr_check", type="controller")
+    with pytest.raises(LostAnswerError, match="names no run"):
+        run_start.start(
+            Nameless(clearml.session),
+            template=template,
+            queue=Queue("q", "queue", frozenset()),
+            arguments={},
+            clock=fast_clock(),
+        )
+
+
+def test_finish__file_server_that_is_down__posts_the_verdict_and_names_it(
+    hub: Hub, check: Check, clearml: ClearML, client: Client, project: Project
+) -> None:
+    run = project.task(end=None, name="pr_check", type="controller")
+    client.call("tasks.edit", task=run, output_dest="http://127.0.0.1:9", force=True)
+    document: Any = {**verdict.error(check, run={"id": run, "url": "https://c"}, reason="fine"), **PASSED}
+    result = run_report.finish(
+        services.of_agent(clearml),
+        pipeline_runs.read(clearml, run),
+        check,
+        document,
+        comment.comment(document, []),
+        github=signed_in(hub.server),
+        withheld="",
+        error="",
+    )
+    assert "fault" not in result
+    assert any("check ClearML's file server" in warning for warning in result["warnings"])
+    assert seen(hub, check) == (1, "success")
