@@ -44,9 +44,10 @@ def run(settings: Settings, environ: Mapping[str, str], stopwatch: Stopwatch) ->
         clearml = clearml_session.connect()
         queues, draft = prepare(clearml, settings, environ)
     except (ClearMLError, UsageError) as error:
-        job_reporter.set_status(
-            state="error", description=str(error), url=""
-        )  # an older success must not stand for this
+        # An older success must not stand for this, nor an issue that an older audit closed.
+        job_reporter.set_status(state="error", description=str(error), url="")
+        if settings.pipeline == audit.PIPELINE:
+            job_reporter.post_start_error(str(error))
         raise
     checks = settings.check.action == "check"
     facts = replace(settings.check, facts=job_reporter.facts()).to_arguments() if checks else {}

@@ -149,6 +149,10 @@ def _pull_request(context: Mapping[str, Any], arguments: Mapping[str, str], comm
     )
 
 
+def _dates(known: Any) -> dict[str, str]:
+    return {str(commit): str(date) for commit, date in known.items()} if isinstance(known, dict) else {}
+
+
 def _facts(known: Any, commit: str) -> Facts:
     """Facts are of one commit: a rerun with another one in its parameters has none."""
     if not isinstance(known, dict) or known.get("commit") != commit:
@@ -157,6 +161,7 @@ def _facts(known: Any, commit: str) -> Facts:
         main_commits=run_arguments.texts_in(known, "main_commits"),
         reusable_commits=run_arguments.texts_in(known, "reusable_commits"),
         approved=known.get("approved") is True,
+        committed=_dates(known.get("committed")),
     )
 
 
@@ -232,6 +237,6 @@ def _flat(gates: tuple[Gate, ...]) -> Gate:
 
 
 def _number(text: str) -> int:
-    if not re.fullmatch(r"[1-9][0-9]*", text.strip()):
-        raise UsageError(f"pull_request is {text!r}: expected the number of a pull request")
+    if not re.fullmatch(r"[1-9][0-9]{0,8}", text.strip()):
+        raise UsageError(f"pull_request is {text[:60]!r}: expected the number of a pull request")
     return int(text)

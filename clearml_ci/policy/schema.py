@@ -84,7 +84,7 @@ ALIKE = json_schema.mapping(
         "inputs": described(json_schema.SWITCH, "`true`: input models and datasets must be the same.", default=False),
         "difference": described(
             json_schema.choice("inconclusive", "warn"),
-            "What a difference does: the check is `inconclusive`, or only `warn`s.",
+            "What a difference, or a value that no task recorded, makes the check: `inconclusive`, or only `warn`.",
             default="inconclusive",
         ),
     },

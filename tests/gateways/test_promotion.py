@@ -31,6 +31,7 @@ from steps import promote as promote_step
 from tests.clock import fast_clock
 from tests.gateways import services
 from tests.gateways.conftest import COMMIT, Project
+from tests.unit.drawing import MOVE
 
 TAG = "Best"
 GATE = Gate("accuracy", "validation", tolerance=3.0)
@@ -97,6 +98,7 @@ class World:
 
     def move(self, task: str, check: Check = CHECK, *, session: ClearML | None = None, goes_on: bool = False) -> Any:
         """`goes_on`: an agent is at its step, as far as anyone else can see."""
+        check = replace(check, project=check.project or self.project.name)
         recorded, run = task_records.read(self.clearml, task), self.run(check)
         for started in [run.id, self.project.step(run.id, "promote")] if goes_on else []:
             self.client.call("tasks.started", task=started)
@@ -183,6 +185,23 @@ def test_promote__mode__decides_where_the_tag_is(world: World, mode: str, accura
     assert (result["outcome"], world.tagged()) == ("passed", [new if moved else old])
     assert world.tagged("main_branch") == [new]
     assert len(world.ledger()) == moved
+
+
+@pytest.mark.parametrize(("accuracy", "moved"), [(0.7, False), (0.9, True)], ids=["worse", "better"])
+def test_promote__best_in_another_project_of_the_repository__is_judged_against_and_replaced(
+    world: World, prefix: str, accuracy: float, moved: bool
+) -> None:
+    """Without a project the check compares with the bests of the whole repository, and so does the promotion."""
+    other = Project(world.client, world.client.call("projects.create", name=f"{prefix} other")["id"], f"{prefix} other")
+    old = other.task(commit=OLD_COMMIT, tags=[prefix])
+    other.report(old, 0.8)
+    new = world.trained(accuracy)
+    anywhere = replace(CHECK, best_tag=prefix)
+    run = pipeline_runs.read(world.clearml, world.run(anywhere).id)
+    result = promotions.promote(_services(world.clearml), run, anywhere, task_records.read(world.clearml, new))
+    assert (result["outcome"], result["promotion"]["moved"]) == ("passed", moved)
+    tags = {task: world.client.call("tasks.get_by_id", task=task)["task"].get("tags") or [] for task in (old, new)}
+    assert tags == {old: [] if moved else [prefix], new: [prefix] if moved else []}
 
 
 def test_promote__published_tasks__are_tagged_as_well(world: World) -> None:
@@ -786,9 +805,24 @@ def test_rollback__promotion_that_hangs__is_told_and_leaves_a_best(world: World)
 def test_moves__cloned_run__does_not_count_as_a_move(world: World) -> None:
     new = world.trained(0.9)
     run = world.run()
-    promotions.promote(_services(world.clearml), run, CHECK, task_records.read(world.clearml, new))
+    check = replace(CHECK, project=world.project.name)
+    promotions.promote(_services(world.clearml), run, check, task_records.read(world.clearml, new))
     world.client.call("tasks.clone", task=run.id)
     assert world.ledger() == [("promote", "moved", new)]
+
+
+def test_moves__more_than_a_page__are_all_found_or_a_word_is_said(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, two = world.trained(0.8), world.trained(0.9, commit="e" * 40)
+    for task in (one, two, one, two, one) * 21:
+        move = replace(MOVE, run=world.run().id, to=task)
+        promotion_ledger.record(world.clearml, move)
+    assert len(world.ledger()) == 105
+    assert "are read" not in capsys.readouterr().out
+    monkeypatch.setattr(promotion_ledger, "_MOST", 100)
+    assert len(world.ledger()) == 100
+    assert "only the newest 100 promotions" in capsys.readouterr().out
 
 
 def test_moves__two_requests__find_them_all(world: World) -> None:
@@ -802,7 +836,8 @@ def test_record__controllers_own_configuration__stays(world: World) -> None:
     new, run = world.trained(0.9), world.run()
     item = {"name": "Pipeline", "type": "json", "value": "{}"}
     world.client.call("tasks.edit", task=run.id, configuration={"Pipeline": item})
-    promotions.promote(_services(world.clearml), run, CHECK, task_records.read(world.clearml, new))
+    check = replace(CHECK, project=world.project.name)
+    promotions.promote(_services(world.clearml), run, check, task_records.read(world.clearml, new))
     stored = world.client.call("tasks.get_by_id", task=run.id)["task"]["configuration"]
     assert set(stored) == {"Pipeline", "ledger"}
     assert json.loads(stored["ledger"]["value"])["merge_commit"] == MERGE

@@ -210,7 +210,7 @@ def test_as_row__not_finite_number__becomes_none(bad: float) -> None:
 
 @pytest.mark.parametrize(
     ("goal", "best", "outcome"),
-    [("minimize", 0.4, "inconclusive"), ("maximize", -0.4, "inconclusive"), ("minimize", 0.0, "passed")],
+    [("minimize", 0.4, "inconclusive"), ("maximize", -0.4, "inconclusive"), ("minimize", 0.0, "inconclusive")],
     ids=["loss", "score-below-zero", "against-zero"],
 )
 def test_judge__zero_throughout__does_not_improve_on_what_is_not(goal: str, best: float, outcome: str) -> None:
@@ -218,3 +218,8 @@ def test_judge__zero_throughout__does_not_improve_on_what_is_not(goal: str, best
     one = Gate("loss", "train", goal=goal)
     zeros, real = Summary("loss", "train", 0.0, 0.0, 0.0), Summary("loss", "train", best, best, best)
     assert gate.judge(one, {"mine": zeros}, {"best": real}).outcome == outcome
+
+
+def test_judge__minimum_missed_by_a_digit_that_six_do_not_show__is_told_with_it() -> None:
+    judged = judge(0.8999999, 0.9, minimum=0.9)
+    assert judged.reason == "accuracy/validation is 0.8999999, below the minimum of 0.9"
