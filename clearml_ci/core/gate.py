@@ -14,7 +14,7 @@ SINGLE_VALUES = "Summary"  # the title under which ClearML keeps `Logger.report_
 
 DOUBT = (
     "has 0 as its {which} value, which is also how ClearML records NaN and infinity: "
-    "set `Logger.set_reporting_nan_value` to another number, or report the metric only while it is defined"
+    "set `allow_zero: true` in the policy's gate if the metric is never NaN, or report it only while it is a number"
 )
 
 
@@ -31,6 +31,7 @@ class Gate:
     minimum: float | None = None  # whatever the baseline is
     maximum: float | None = None
     required: bool = True  # False: advisory, shown without turning the verdict
+    allow_zero: bool = False  # 0 is a value of this metric, never NaN
 
     @property
     def name(self) -> str:
@@ -81,7 +82,8 @@ def judge(gate: Gate, candidate: Mapping[str, Summary | None], baseline: Mapping
 
     The median of several runs counts, and the best of several baselines. A value that is missing, not finite or a
     doubtful zero on either side is `inconclusive`, no baseline at all `no_baseline`. A missed minimum or maximum is
-    `regressed` in any case. A zero throughout may have been NaN throughout: it does not hold, and is no baseline.
+    `regressed` in any case. A zero throughout may have been NaN throughout: it does not hold, and is no baseline,
+    unless the gate allows zeros.
     """
     runs = list(candidate.values())
     for objection in (_objection(gate, run) for run in runs or [None]):
@@ -93,7 +95,7 @@ def judge(gate: Gate, candidate: Mapping[str, Summary | None], baseline: Mapping
     missed = _missed_bound(gate, value)
     if missed:
         return replace(judged, outcome=Outcome.REGRESSED, reason=missed, absolute=True)
-    if judged.outcome in HOLDS and any(value_of(gate, run) == 0 for run in known):
+    if judged.outcome in HOLDS and any(_may_be_nan(gate, value_of(gate, run)) for run in known):
         doubt = f"{gate.name} of this commit {DOUBT.format(which=gate.value)}"
         return replace(judged, outcome=Outcome.INCONCLUSIVE, reason=doubt)
     return replace(judged, warning=_ended_worse(gate, judged))
@@ -172,13 +174,19 @@ def value_of(gate: Gate, summary: Summary) -> float:
 
 
 def can_be_trusted(gate: Gate, summary: Summary) -> bool:
-    """True if the value that counts is finite and not exactly 0.
+    """True if the value that counts is finite and not NaN that was recorded as 0."""
+    value = value_of(gate, summary)
+    return math.isfinite(value) and not _may_be_nan(gate, value)
+
+
+def _may_be_nan(gate: Gate, value: float) -> bool:
+    """True if the value is exactly 0 and the gate does not allow zeros.
 
     The SDK records NaN and infinities as 0 (`Logger.set_reporting_nan_value`): a loss that diverged has a best of 0,
-    better than any other, and looks the same as a true 0.
+    better than any other. Nothing on the server distinguishes it from a true 0; the SDK prints a line about it, but
+    with a level that is hidden by default.
     """
-    value = value_of(gate, summary)
-    return math.isfinite(value) and value != 0
+    return value == 0 and not gate.allow_zero
 
 
 def limit(gate: Gate, baseline: float) -> float:
@@ -199,7 +207,7 @@ def _objection(gate: Gate, summary: Summary | None) -> str:
     value = value_of(gate, summary)
     if not math.isfinite(value):
         return f"{gate.name} of this commit is {value}, which is not a finite number"
-    if value == 0 and (summary.minimum, summary.maximum) != (0, 0):
+    if _may_be_nan(gate, value) and (summary.minimum, summary.maximum) != (0, 0):
         return f"{gate.name} of this commit {DOUBT.format(which=gate.value)}"
     return ""
 
@@ -221,7 +229,7 @@ def _compare(gate: Gate, value: float, baseline: Mapping[str, Summary | None]) -
 
 
 def _untrusted_baseline(gate: Gate, baseline: Mapping[str, Summary | None]) -> str:
-    zero = any(summary is not None and value_of(gate, summary) == 0 for summary in baseline.values())
+    zero = any(summary is not None and _may_be_nan(gate, value_of(gate, summary)) for summary in baseline.values())
     doubt = f"{gate.name} of the baseline {DOUBT.format(which=gate.value)}; or give the tag to another task"
     return doubt if zero else f"the baseline has no finite {gate.name} that can be trusted"
 

@@ -57,6 +57,11 @@ GATE = json_schema.mapping(
         "required": described(
             json_schema.SWITCH, "`false`: the gate is advisory; it is shown and does not decide.", default=Gate.required
         ),
+        "allow_zero": described(
+            json_schema.SWITCH,
+            "`true`: 0 is a value of this metric. By default it decides nothing, because ClearML records NaN as 0.",
+            default=Gate.allow_zero,
+        ),
     },
     required=("metric",),
 )

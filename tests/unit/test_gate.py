@@ -19,7 +19,7 @@ ROWS = [
 
 
 def read_gate(goal: str, value: str, allowed: str) -> Gate:
-    tolerance, *bounds = allowed.split(", ")
+    tolerance, *bounds = [part for part in allowed.split(", ") if part != "zero"]
     limits = {name: float(number) for name, number in (bound.split() for bound in bounds)}
     return Gate(
         gate.SINGLE_VALUES if value == "single" else "accuracy",
@@ -30,6 +30,7 @@ def read_gate(goal: str, value: str, allowed: str) -> Gate:
         relative=tolerance.endswith("%"),
         minimum=limits.get("min"),
         maximum=limits.get("max"),
+        allow_zero="zero" in allowed,
     )
 
 
