@@ -19,6 +19,8 @@ from clearml_ci.parameters.check import Check
 
 AT_THE_CHECK = "the tag is moved by the check itself (promote: on-pass); this merge was recorded"
 
+EDITED = "a rerun with edited parameters moves no tag"
+
 
 def promote(services: Services, run: Run) -> PromoteResult:
     """The move of the tag, or the reason why it stays, and the comparison that decided it."""
@@ -50,8 +52,9 @@ def _at_the_check(services: Services, run: Run, check: Check) -> PromoteResult:
     candidate = results["find_task"].get("candidate") or results["remote_run"].get("candidate")
     if candidate is None or not _passes(check_parameters.plan(run.arguments), results):
         return {"outcome": Outcome.PASSED, "reason": f"{STAYS}: the check does not pass"}
-    if rerun.of(services.clearml, run) and (outdated := _outdated(services, check)):
-        return {"outcome": Outcome.PASSED, "reason": f"{STAYS}: {outdated}"}
+    rerun_ = rerun.of(services.clearml, run)
+    if rerun_ and (refusal := EDITED if rerun_.changes else _outdated(services, check)):
+        return {"outcome": Outcome.PASSED, "reason": f"{STAYS}: {refusal}"}
     task = task_records.read(services.clearml, candidate["id"])
     promotion.require_in_scope(check, task)
     return promotion.promote(services, run, check, task, judged=results["compare"] or None)

@@ -22,7 +22,7 @@ from clearml_ci.decisions.promotion import Move
 from clearml_ci.job import start
 from clearml_ci.operations import promote as promotions
 from clearml_ci.operations.services import Services
-from clearml_ci.parameters.check import Check
+from clearml_ci.parameters.check import ORIGIN, Check
 from clearml_ci.parameters.pull_request import PullRequest
 from sandbox.runtime.clearml_access import Client
 from sandbox.testing.hub import FULL_NAME, JOB, proposed
@@ -78,9 +78,13 @@ class World:
         self.project.report(task, 0.1, accuracy)
         return task
 
-    def run(self, check: Check = CHECK, *, pipeline: str = "promote", end: str = "") -> pipeline_runs.Run:
+    def run(
+        self, check: Check = CHECK, *, pipeline: str = "promote", end: str = "", origin: str = ""
+    ) -> pipeline_runs.Run:
+        """`origin`: the nonce by which reruns are recognized."""
         check = replace(check, project=check.project or self.project.name)
-        items = {n: {"section": "Args", "name": n, "value": v} for n, v in check.to_arguments().items()}
+        arguments = {**check.to_arguments(), **({ORIGIN: origin} if origin else {})}
+        items = {n: {"section": "Args", "name": n, "value": v} for n, v in arguments.items()}
         run = self.client.call(
             "tasks.create",
             name=pipeline,
@@ -267,6 +271,24 @@ def test_promote__check_that_judged_another_task__takes_that_one(world: World) -
     run_results.store(world.clearml, step, verdict)
     world.promote()
     assert world.tagged() == [judged]
+
+
+@pytest.mark.parametrize(
+    ("edits", "counts"),
+    [({"project": "some other project"}, False), ({"task_name": ""}, False), ({}, True)],
+    ids=["another-project", "another-name", "unchanged"],
+)
+def test_promote__newest_check_is_a_rerun__counts_only_if_it_asked_the_same(
+    world: World, prefix: str, edits: dict[str, str], counts: bool
+) -> None:
+    judged, of_rerun = world.trained(0.9), world.trained(0.95)
+    asked = replace(CHECK, action="check", merge_commit="")
+    for check, task in ((asked, judged), (replace(asked, **edits), of_rerun)):
+        run = world.run(check, pipeline="pr_check", end="completed", origin=prefix)
+        verdict = {"verdict": {"candidate": {"id": task}}}
+        run_results.store(world.clearml, world.project.step(run.id, "report"), verdict)
+    assert world.promote()["outcome"] == "passed"
+    assert world.tagged() == [of_rerun if counts else judged]
 
 
 def test_promote__checks_of_several_names__takes_the_task_that_its_own_name_judged(world: World) -> None:
