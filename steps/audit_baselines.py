@@ -24,14 +24,16 @@ def audit_baselines(services: Services, run: Run) -> BaselinesResult:
     of_main = task_records.of_commits(
         clearml, main.commits, projects=sorted(audited), task_name=audit.task_name, gates=audit.gates
     )
-    own_commits = (task.commit for task in tagged if task.commit and audit_scope.is_own(audit, task))
-    on_main, notes = main_branch.membership(main, audit, own_commits)
+    own = [task for task in tagged if task.commit and audit_scope.is_own(audit, task)]
+    on_main, notes = main_branch.membership(main, audit, [task.commit for task in own])
     subjects = {project.id: Subject("project", project.name, project.url) for project in projects}
     findings = [
         *audit_findings.check_baselines(tagged, tag=audit.best_tag, on_default=on_main),
         *audit_findings.lost_baselines(moves, tagged, tag=audit.best_tag, task_name=audit.task_name, projects=subjects),
         *audit_findings.missing_baselines(subjects.values(), tagged, tag=audit.best_tag),
         *drift.from_baselines(baselines, of_main, audit.gates),
+        *(drift.missing_runs([task for task in own if on_main.get(task.commit)], of_main) if audit.gates else []),
+        *drift.failed_runs(of_main),
     ]
     return {
         "findings": audit_findings.as_documents(findings),

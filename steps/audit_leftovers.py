@@ -50,7 +50,7 @@ def _look(clearml: ClearML, root: str) -> list[Leftover]:
 
 def _clean_up(services: Services, left: Leftover, notes: list[str], *, stop: bool) -> Finding:
     """Stop a leftover that carries our mark; its finding. An error is added to the notes."""
-    if not (stop and left.marked):
+    if not (stop and left.may_be_stopped):
         return leftovers.finding(left, stopped=False)
     try:
         live_tasks.stop(services.clearml, left.task, clock=services.clock)

@@ -19,7 +19,8 @@ def compare(services: Services, run: Run) -> CompareResult:
         return {"outcome": None, "reason": "nothing to compare: there is no candidate"}
     github = github_access.connect_if_possible(services.github, check) if check.pull_request.base else None
     main = results["find_task"].get("main_baseline") if check.baseline_main else None
-    return comparison.with_baseline(services.clearml, github, run, check, candidate, main_task=main)
+    doubt = results["find_task"].get("doubt", "")
+    return comparison.with_baseline(services.clearml, github, run, check, candidate, main_task=main, doubt=doubt)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,12 @@ from clearml_ci.core import recorded_task
 from clearml_ci.core.step_results import FindTaskResult
 from clearml_ci.decisions import evidence
 from clearml_ci.decisions.evidence import Choice
-from clearml_ci.github_api.session import GitHubError
-from clearml_ci.operations import commit_history, github_access
+from clearml_ci.github_api.session import GitHub, GitHubError
+from clearml_ci.operations import commit_history, continued_task, github_access
 from clearml_ci.operations.services import Services
 from clearml_ci.parameters import check as check_parameters
 from clearml_ci.parameters.check import Check
+from clearml_ci.parameters.remote_run import TRAINING
 
 REUSED = "The evidence is that of commit {commit}: only paths changed since that no run depends on."
 
@@ -29,7 +30,7 @@ def find_task(services: Services, run: Run) -> FindTaskResult:
     project = project_lookup.existing_id(services.clearml, check.project) if check.project else None
 
     def choose(commit: str) -> Choice:
-        return _choose(services.clearml, replace(check, commit=commit), project)
+        return _choose(services.clearml, github, replace(check, commit=commit), project)
 
     choice, main, notes = choose(check.commit), None, []
     try:
@@ -45,6 +46,7 @@ def find_task(services: Services, run: Run) -> FindTaskResult:
         notes.append(REUSED.format(commit=choice.candidate.commit[:10]))
     return {
         "candidate": recorded_task.as_document(choice.candidate) if choice.candidate else None,
+        "doubt": choice.doubt,
         "reason": "" if choice.candidate else evidence.explain(check, choice),
         "rejected": [{**recorded_task.as_document(task), "reason": reason} for task, reason in choice.rejected[:20]],
         "main_baseline": main,
@@ -52,10 +54,11 @@ def find_task(services: Services, run: Run) -> FindTaskResult:
     }
 
 
-def _choose(clearml: ClearML, check: Check, project: str | None) -> Choice:
+def _choose(clearml: ClearML, github: GitHub | None, check: Check, project: str | None) -> Choice:
     """Choose among the tasks of the check's commit."""
     tasks = task_records.of_commit(clearml, commit=check.commit, project=project, task_name=check.task_name)
-    return evidence.choose(check, tasks)
+    choice = evidence.choose(check, tasks, doubt=lambda task: continued_task.doubt(clearml, github, check, task))
+    return evidence.without_doubtful(choice) if check.candidate in TRAINING else choice
 
 
 if __name__ == "__main__":

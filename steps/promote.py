@@ -10,7 +10,7 @@ from clearml_ci.core.outcome import HOLDS, NOT_NEEDED, Outcome
 from clearml_ci.core.step_results import PromoteResult, StepResults
 from clearml_ci.decisions.promotion import STAYS
 from clearml_ci.github_api.session import GitHubError
-from clearml_ci.operations import github_access, merged_pull_request, publish, rerun
+from clearml_ci.operations import continued_task, github_access, merged_pull_request, publish, rerun
 from clearml_ci.operations import promote as promotion
 from clearml_ci.operations.services import Services
 from clearml_ci.parameters import check as check_parameters
@@ -18,6 +18,8 @@ from clearml_ci.parameters import promotion_mode
 from clearml_ci.parameters.check import Check
 
 AT_THE_CHECK = "the tag is moved by the check itself (promote: on-pass); this merge was recorded"
+
+EDITED = "a rerun with edited parameters moves no tag"
 
 
 def promote(services: Services, run: Run) -> PromoteResult:
@@ -34,6 +36,9 @@ def promote(services: Services, run: Run) -> PromoteResult:
         return {"outcome": Outcome.NO_EVIDENCE, "reason": reason, "candidate": None, "notes": notes}
     promotion.require_in_scope(check, candidate)
     notes += [note] if note else []
+    if doubt := continued_task.doubt(services.clearml, github, check, candidate):
+        task = recorded_task.as_document(candidate)
+        return {"outcome": Outcome.INCONCLUSIVE, "reason": f"{STAYS}: {doubt}", "candidate": task, "notes": notes}
     best_tag.add_tag(services.clearml, candidate.id, best_tag.MAIN_TAG)
     if check.promote == promotion_mode.ON_PASS:
         task = recorded_task.as_document(candidate)
@@ -47,8 +52,9 @@ def _at_the_check(services: Services, run: Run, check: Check) -> PromoteResult:
     candidate = results["find_task"].get("candidate") or results["remote_run"].get("candidate")
     if candidate is None or not _passes(check_parameters.plan(run.arguments), results):
         return {"outcome": Outcome.PASSED, "reason": f"{STAYS}: the check does not pass"}
-    if rerun.of(services.clearml, run, step=services.own_task) and (outdated := _outdated(services, check)):
-        return {"outcome": Outcome.PASSED, "reason": f"{STAYS}: {outdated}"}
+    rerun_ = rerun.of(services.clearml, run, step=services.own_task)
+    if rerun_ and (refusal := EDITED if rerun_.is_edited else _outdated(services, check)):
+        return {"outcome": Outcome.PASSED, "reason": f"{STAYS}: {refusal}"}
     task = task_records.read(services.clearml, candidate["id"])
     promotion.require_in_scope(check, task)
     return promotion.promote(services, run, check, task, judged=results["compare"] or None)
@@ -64,8 +70,11 @@ def _outdated(services: Services, check: Check) -> str:
 
 def _passes(planned: Collection[str], results: StepResults) -> bool:
     compared, launched = results["compare"].get("outcome"), results["remote_run"].get("outcome")
-    return ("compare" not in planned or compared in HOLDS) and (
-        "remote_run" not in planned or launched in (Outcome.PASSED, NOT_NEEDED)
+    doubted = bool(results["find_task"].get("doubt"))
+    return (
+        not doubted
+        and ("compare" not in planned or compared in HOLDS)
+        and ("remote_run" not in planned or launched in (Outcome.PASSED, NOT_NEEDED))
     )
 
 

@@ -13,22 +13,21 @@ from clearml_ci.core.documents import TaskDocument
 from clearml_ci.parameters.check import NAME, PIPELINE
 
 
-def judged_candidate(clearml: ClearML, run: Run, *, commit: str, name: str) -> TaskDocument | None:
-    """The candidate of the newest completed check of a commit, as its verdict names it, or None.
+def judged_candidates(clearml: ClearML, run: Run, *, commit: str, name: str) -> Iterator[tuple[str, TaskDocument]]:
+    """The ids of a commit's completed checks, newest first, each with the candidate that its verdict names.
 
     `run` is one of the repository's runs, `name` the check's: checks of another name judged tasks of other models.
     """
     project = project_lookup.id_of(clearml, f"{run.project.rpartition(PIPELINES)[0]}{PIPELINES}{PIPELINE}")
     if project is None:
-        return None
+        return
     filters = {"status": ["completed"], "hyperparams.Args.commit.value": [commit]}
     for check in _checks(clearml, project, "hyperparams.Args", **filters):
         arguments = task_parameters.values(check, "Args")
         if (arguments.get("commit"), arguments.get(NAME, "")) != (commit, name):
             continue
         if candidate := _candidate(clearml, check["id"]):
-            return candidate
-    return None
+            yield check["id"], candidate
 
 
 def _candidate(clearml: ClearML, check: str) -> TaskDocument | None:

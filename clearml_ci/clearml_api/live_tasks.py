@@ -26,7 +26,8 @@ _DELETED = "__DELETED__"  # servers put it before the id of a parent that was de
 
 
 _FIELDS = [
-    *("name", "type", "status", "parent", "project.name"),
+    *("name", "type", "status", "status_message", "parent", "project.name"),
+    *("started", "completed", "status_changed"),
     *(f"hyperparams.properties.{SUPERSEDED}", *ownership.FIELDS),
 ]
 
@@ -49,15 +50,19 @@ def _live(clearml: ClearML, task: Mapping[str, Any]) -> LiveTask:
         run=ownership.run_of(task),
         purpose=ownership.purpose_of(task),
         superseded_by=pipeline_runs.superseded_by(task),
+        started=task.get("started") or "",
+        completed=task.get("completed") or "",
+        status_changed=task.get("status_changed") or "",
+        stopping="stopping" in (task.get("status_message") or ""),
     )
 
 
 def runs_of(clearml: ClearML, tasks: Iterable[LiveTask], *, root: str) -> dict[str, KnownRun]:
     """The runs below the pipeline project `root` that these tasks name as their run or parent, by id."""
     ids = sorted({run for task in tasks for run in (task.run, task.parent) if run})
-    found = task_fields.read_existing(clearml, ids, ["type", "status", "project.name"])
+    found = task_fields.read_existing(clearml, ids, ["type", "status", "status_changed", "project.name"])
     return {
-        run: KnownRun(run, ended=task["status"] in ENDED)
+        run: KnownRun(run, ended=task["status"] in ENDED, ended_at=task.get("status_changed") or "")
         for run, task in found.items()
         if task.get("type") == "controller" and _project(task).startswith(f"{root}{PIPELINES}")
     }

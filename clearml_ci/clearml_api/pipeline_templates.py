@@ -89,5 +89,7 @@ def registered(clearml: ClearML, projects: Sequence[Project], *, root: str) -> l
     fields = [f"runtime.{TEMPLATE_MARK}", "script.version_num", "created"]
     drafts = paging.records(clearml, "tasks", project=below, only_fields=fields, **_DRAFTS)
     return [
-        Template(_source(draft).commit, server_time.age(draft["created"])) for draft in drafts if _is_template(draft)
+        Template(_source(draft).commit, server_time.age(clearml, draft["created"]))
+        for draft in drafts
+        if _is_template(draft)
     ]

@@ -6,15 +6,15 @@ both: an entry counts only on the run that it names.
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 from clearml_ci.clearml_api import best_tag, paging, run_results
-from clearml_ci.clearml_api.paging import PAGE
 from clearml_ci.clearml_api.project_lookup import PIPELINES
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.clearml_api.task_status import LIVE
+from clearml_ci.core import console
 from clearml_ci.decisions import promotion
 from clearml_ci.decisions.promotion import Move
 from clearml_ci.parameters import check, promotion_mode
@@ -23,6 +23,9 @@ MOVED_TAG = "moved the best"
 
 
 LEDGER = "ledger"
+
+
+_MOST = 5000  # entries that are read, 500 a request
 
 
 def record(clearml: ClearML, move: Move) -> None:
@@ -38,7 +41,7 @@ def record(clearml: ClearML, move: Move) -> None:
 
 
 def moves(clearml: ClearML, project: str, **filters: Any) -> list[Move]:
-    """The moves among the newest 100 entries, newest first, of the repository that this run's ClearML project is of.
+    """The moves among the newest 5,000 entries, newest first, of the repository that this run's ClearML project is of.
 
     `filters` narrow the runs that made them, as those of `paging.records`.
     """
@@ -50,7 +53,6 @@ def moves(clearml: ClearML, project: str, **filters: Any) -> list[Move]:
     runs = paging.records(
         clearml,
         "tasks",
-        page_size=PAGE,
         project=projects,
         type=["controller"],
         tags=[MOVED_TAG],
@@ -58,10 +60,13 @@ def moves(clearml: ClearML, project: str, **filters: Any) -> list[Move]:
         order_by=["-created"],
         **filters,
     )
-    return list(_entries(islice(runs, PAGE)))
+    newest = list(islice(runs, _MOST))
+    if len(newest) == _MOST:
+        console.log(f"only the newest {_MOST} promotions of '{project}' are read: older ones count as never made")
+    return list(_entries(newest))
 
 
-def _entries(runs: Iterator[Mapping[str, Any]]) -> Iterator[Move]:
+def _entries(runs: Iterable[Mapping[str, Any]]) -> Iterator[Move]:
     """The entries of these runs that name their own run and can be read."""
     for run in runs:
         item = (run.get("configuration") or {}).get(LEDGER)

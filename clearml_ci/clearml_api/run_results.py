@@ -1,13 +1,14 @@
 """The results of a run's steps, each stored on the step's task, and the verdict, stored on the run."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from clearml import Task
 
 from clearml_ci.clearml_api import ownership, pipeline_runs, task_fields, task_parameters
+from clearml_ci.clearml_api.paging import Record
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import documents, redaction, step_results
 from clearml_ci.core.documents import VerdictDocument
@@ -33,9 +34,19 @@ class Step:
 
 def steps(clearml: ClearML, run_id: str) -> dict[str, Step]:
     """The steps that the run has started so far, by name: of several with one name, the newest."""
-    tasks = pipeline_runs.own_tasks(clearml, run_id, fields=["name", "status", f"configuration.{RESULT}"])
-    own = [task for task in tasks if ownership.purpose_of(task) == "step"]
+    tasks = pipeline_runs.own_tasks(clearml, run_id, fields=["name", "status", "user", f"configuration.{RESULT}"])
+    own = of_controller([task for task in tasks if ownership.purpose_of(task) == "step"])
     return {task["name"]: Step(task["id"], task["name"], task["status"], _result(task)) for task in own}
+
+
+def of_controller(steps: Sequence[Record]) -> list[Record]:
+    """Those of a run's marked steps, oldest first, that the controller made.
+
+    Pull-request code can create and mark tasks with the keys of its agent, but not in the name of another user. The
+    first step is the controller's, because no code is launched before it.
+    """
+    users = [task_fields.reference_id(step.get("user")) for step in steps]
+    return [step for step, user in zip(steps, users, strict=True) if user == users[0]]
 
 
 def _result(task: Mapping[str, Any]) -> StepResult | None:

@@ -1,11 +1,12 @@
 """Times as the server answers them."""
 
 import time
-from datetime import datetime, timezone
+
+from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.core import moment
 
 
-def age(moment: str) -> float:
-    """The seconds since a time of the server, in ISO 8601; UTC if it names no time zone."""
-    then = datetime.fromisoformat(moment.replace("Z", "+00:00"))
-    then = then if then.tzinfo else then.replace(tzinfo=timezone.utc)
-    return max(0.0, time.time() - then.timestamp())
+def age(clearml: ClearML, text: str) -> float:
+    """The seconds since a time of the server, by the server's own clock; 0 for a text that is no time."""
+    then = moment.parse(text)
+    return max(0.0, time.time() + clearml.ahead - then.timestamp()) if then else 0.0

@@ -9,6 +9,7 @@ import contextlib
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import requests
@@ -55,6 +56,9 @@ _ONCE = frozenset(
 _SECTIONS = ("api", "agent", "sdk", "environment")  # of clearml.conf
 
 
+_SAME_CLOCK = 60.0  # seconds
+
+
 class ClearMLError(Exception):
     """The server refused a request, is unreachable, or lacks a record; the message names the object.
 
@@ -88,6 +92,7 @@ class ClearML:
     session: Session
     requests: int = field(default=1)  # the login
     http: HttpSession = field(default_factory=_http_session, repr=False)
+    ahead: float = field(default=0.0)  # seconds by which the server's clock is ahead of this machine's
 
     def call(self, endpoint: str, **request: Any) -> dict[str, Any]:
         """The `data` of one endpoint's answer. Raises ClearMLError with the server's own message.
@@ -107,6 +112,7 @@ class ClearML:
         response = _response(self, endpoint, request)
         try:
             body = response.json()
+            self._read_clock(response.headers.get("Date", ""))
             message = body.get("meta", {}).get("result_msg", response.reason)
             data: dict[str, Any] = body.get("data") or {}
         except (ValueError, AttributeError) as error:  # the page of a proxy
@@ -118,6 +124,12 @@ class ClearML:
             return data
         refusal = LostAnswerError if response.status_code >= 500 else ClearMLError
         raise refusal(f"{endpoint}: the ClearML server refused: {redaction.mask(str(message))}")
+
+    def _read_clock(self, date: str) -> None:
+        """Compare the clocks by the date of an answer; below a minute it may be the answer's way, and rounding."""
+        with contextlib.suppress(ValueError):
+            ahead = parsedate_to_datetime(date).timestamp() - time.time()
+            self.ahead = ahead if abs(ahead) >= _SAME_CLOCK else 0.0
 
     def task_url(self, task: Mapping[str, Any]) -> str:
         """The page of a task in ClearML's web UI; of a controller, its run's page among the pipelines."""

@@ -20,7 +20,7 @@ _MOST_COMMITS = 250  # in one filter, a regex of 10 kB; `git_history.recent_comm
 
 
 _FIELDS = [
-    *("id", "name", "project.id", "project.name", "status", "system_tags"),
+    *("id", "name", "project.id", "project.name", "status", "system_tags", "started"),
     *("script.version_num", "script.repository", "script.diff"),
     *(f"runtime.{STAMP}", *ownership.FIELDS),
 ]
@@ -111,4 +111,5 @@ def _recorded(clearml: ClearML, task: Mapping[str, Any]) -> RecordedTask:
         url=clearml.task_url(task),
         purpose=ownership.purpose_of(task),
         stamp=str((task.get("runtime") or {}).get(STAMP) or ""),
+        started=task.get("started") or "",
     )

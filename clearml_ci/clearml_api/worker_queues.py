@@ -106,10 +106,10 @@ def backlog(clearml: ClearML, names: Iterable[str]) -> list[audit_findings.Queue
     """The number of workers and of waiting tasks of the queues of these names, for the audit."""
     found = {queue["name"]: queue for queue in paging.records(clearml, "queues", only_fields=["name", "entries"])}
     workers = _workers_by_queue(clearml)
-    return [_backlog(name, found.get(name), len(workers.get(name, ()))) for name in names]
+    return [_backlog(clearml, name, found.get(name), len(workers.get(name, ()))) for name in names]
 
 
-def _backlog(name: str, record: Mapping[str, Any] | None, workers: int) -> audit_findings.Queue:
+def _backlog(clearml: ClearML, name: str, record: Mapping[str, Any] | None, workers: int) -> audit_findings.Queue:
     entries = (record or {}).get("entries") or []
     return audit_findings.Queue(
         name,
@@ -117,5 +117,5 @@ def _backlog(name: str, record: Mapping[str, Any] | None, workers: int) -> audit
         exists=record is not None,
         workers=workers,
         entries=len(entries),
-        waits=max((server_time.age(entry["added"]) for entry in entries), default=0.0),
+        waits=max((server_time.age(clearml, entry["added"]) for entry in entries), default=0.0),
     )

@@ -2,7 +2,7 @@
 
 import fnmatch
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
@@ -54,7 +54,10 @@ NO_RULES = MatchRules()  # without a policy: differences are shown, and none of 
 
 @dataclass(frozen=True)
 class Difference:
-    """One input that differs; None: the task does not have it. Values are masked and shortened already."""
+    """One input that differs, or that neither task recorded; None: the task does not have it.
+
+    Values are masked and shortened already.
+    """
 
     kind: str
     name: str
@@ -79,13 +82,29 @@ def differences(rules: MatchRules, candidate: Inputs, baseline: Inputs) -> list[
         if ours.get(name) != theirs.get(name)
         for matters in [_matters(rules, kind, name)]
     ]
-    return sorted(found, key=lambda difference: not difference.matters)
+    unrecorded = [Difference(kind, name, None, None, True) for kind, name in _unrecorded(rules, candidate, baseline)]
+    return sorted([*unrecorded, *found], key=lambda difference: not difference.matters)
+
+
+def _unrecorded(rules: MatchRules, candidate: Inputs, baseline: Inputs) -> Iterator[tuple[str, str]]:
+    """The required inputs that neither task recorded, so that a match is unknown."""
+    hyperparameters = {*candidate.hyperparameters, *baseline.hyperparameters}
+    for pattern in rules.hyperparameters:
+        if not any(fnmatch.fnmatchcase(name, pattern) for name in hyperparameters):
+            yield "hyperparameter", pattern
+    for package in rules.packages:
+        if canonicalize_name(package) not in {*candidate.packages, *baseline.packages}:
+            yield "package", package
+    if rules.inputs and not candidate.inputs and not baseline.inputs:
+        yield "input", "datasets and models"
 
 
 def violation(found: Sequence[Difference]) -> str:
     """`not comparable: Args/dataset is a, was b`, or "" if no difference matters."""
     mismatches = [
-        f"{difference.name} is {_value(difference.candidate)}, was {_value(difference.baseline)}"
+        f"neither task recorded {difference.name}"
+        if difference.candidate is difference.baseline is None
+        else f"{difference.name} is {_value(difference.candidate)}, was {_value(difference.baseline)}"
         for difference in found
         if difference.matters
     ]

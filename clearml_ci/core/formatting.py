@@ -1,5 +1,7 @@
 """Numbers and texts as a reader sees them in messages, comments and issues."""
 
+import itertools
+import math
 import re
 from collections.abc import Sequence
 
@@ -16,6 +18,16 @@ WORD_JOINER = "\u2060"  # invisible: between two characters it keeps GitHub from
 def count(number: int, noun: str) -> str:
     """`1 finding`, `2 findings`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def apart(*numbers: float) -> list[str]:
+    """The numbers with six significant digits, or with as many as distinguish them; rounding errors do not count."""
+    differing = [pair for pair in itertools.combinations(numbers, 2) if not math.isclose(*pair, rel_tol=1e-9)]
+    for digits in range(6, 17):
+        texts = {number: f"{number:.{digits}g}" for number in numbers}
+        if all(texts[first] != texts[second] for first, second in differing):
+            break
+    return [texts[number] for number in numbers]
 
 
 def duration(seconds: float) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from clearml_ci.core.documents import GateRow
-from clearml_ci.core.formatting import listed
+from clearml_ci.core.formatting import apart, listed
 from clearml_ci.core.outcome import HOLDS, Outcome
 
 SINGLE_VALUES = "Summary"  # the title under which ClearML keeps `Logger.report_single_value`
@@ -14,7 +14,7 @@ SINGLE_VALUES = "Summary"  # the title under which ClearML keeps `Logger.report_
 
 DOUBT = (
     "has 0 as its {which} value, which is also how ClearML records NaN and infinity: "
-    "set `Logger.set_reporting_nan_value` to another number, or report the metric only while it is defined"
+    "set `allow_zero: true` in the policy's gate if the metric is never NaN, or report it only while it is a number"
 )
 
 
@@ -31,6 +31,7 @@ class Gate:
     minimum: float | None = None  # whatever the baseline is
     maximum: float | None = None
     required: bool = True  # False: advisory, shown without turning the verdict
+    allow_zero: bool = False  # 0 is a value of this metric, never NaN
 
     @property
     def name(self) -> str:
@@ -81,7 +82,8 @@ def judge(gate: Gate, candidate: Mapping[str, Summary | None], baseline: Mapping
 
     The median of several runs counts, and the best of several baselines. A value that is missing, not finite or a
     doubtful zero on either side is `inconclusive`, no baseline at all `no_baseline`. A missed minimum or maximum is
-    `regressed` in any case.
+    `regressed` in any case. A zero throughout may have been NaN throughout: it does not hold, and is no baseline,
+    unless the gate allows zeros.
     """
     runs = list(candidate.values())
     for objection in (_objection(gate, run) for run in runs or [None]):
@@ -90,13 +92,12 @@ def judge(gate: Gate, candidate: Mapping[str, Summary | None], baseline: Mapping
     known = [run for run in runs if run is not None]
     value = statistics.median(value_of(gate, run) for run in known)
     judged = replace(_compare(gate, value, baseline), last=statistics.median(run.last for run in known))
-    if judged.outcome == Outcome.IMPROVED and value == 0 and all((run.minimum, run.maximum) == (0, 0) for run in known):
-        # A curve that is 0 throughout may have been NaN throughout; compared with another 0 the doubt changes nothing.
-        doubt = f"{gate.name} of this commit {DOUBT.format(which=gate.value)}"
-        return replace(judged, outcome=Outcome.INCONCLUSIVE, reason=doubt)
     missed = _missed_bound(gate, value)
     if missed:
         return replace(judged, outcome=Outcome.REGRESSED, reason=missed, absolute=True)
+    if judged.outcome in HOLDS and any(_may_be_nan(gate, value_of(gate, run)) for run in known):
+        doubt = f"{gate.name} of this commit {DOUBT.format(which=gate.value)}"
+        return replace(judged, outcome=Outcome.INCONCLUSIVE, reason=doubt)
     return replace(judged, warning=_ended_worse(gate, judged))
 
 
@@ -105,6 +106,13 @@ def without_comparison(judged: Judgement, reason: str) -> Judgement:
     if judged.baseline is None or judged.absolute:
         return judged
     return replace(judged, outcome=Outcome.INCONCLUSIVE, reason=reason, warning="")
+
+
+def doubted(judged: Judgement, doubt: str) -> Judgement:
+    """The judgement if there is a `doubt` about the candidate's value, which may not be that of its commit."""
+    if not doubt or judged.outcome not in HOLDS:
+        return judged
+    return replace(judged, outcome=Outcome.INCONCLUSIVE, reason=doubt, warning="")
 
 
 def decide(judged: Judgements) -> tuple[Outcome, str]:
@@ -165,13 +173,20 @@ def value_of(gate: Gate, summary: Summary) -> float:
     return summary.maximum if gate.goal == "maximize" else summary.minimum
 
 
-def doubtful_zero(gate: Gate, summary: Summary) -> bool:
-    """True if the value that counts is exactly 0 and the curve is not 0 throughout.
+def can_be_trusted(gate: Gate, summary: Summary) -> bool:
+    """True if the value that counts is finite and not NaN that was recorded as 0."""
+    value = value_of(gate, summary)
+    return math.isfinite(value) and not _may_be_nan(gate, value)
+
+
+def _may_be_nan(gate: Gate, value: float) -> bool:
+    """True if the value is exactly 0 and the gate does not allow zeros.
 
     The SDK records NaN and infinities as 0 (`Logger.set_reporting_nan_value`): a loss that diverged has a best of 0,
-    better than any other, and looks the same as a true 0.
+    better than any other. Nothing on the server distinguishes it from a true 0; the SDK prints a line about it, but
+    with a level that is hidden by default.
     """
-    return value_of(gate, summary) == 0 and (summary.minimum, summary.maximum) != (0, 0)
+    return value == 0 and not gate.allow_zero
 
 
 def limit(gate: Gate, baseline: float) -> float:
@@ -192,7 +207,7 @@ def _objection(gate: Gate, summary: Summary | None) -> str:
     value = value_of(gate, summary)
     if not math.isfinite(value):
         return f"{gate.name} of this commit is {value}, which is not a finite number"
-    if doubtful_zero(gate, summary):
+    if _may_be_nan(gate, value) and (summary.minimum, summary.maximum) != (0, 0):
         return f"{gate.name} of this commit {DOUBT.format(which=gate.value)}"
     return ""
 
@@ -203,14 +218,20 @@ def _compare(gate: Gate, value: float, baseline: Mapping[str, Summary | None]) -
     known = {
         task: value_of(gate, summary)
         for task, summary in baseline.items()
-        if summary is not None and not _objection(gate, summary)
+        if summary is not None and can_be_trusted(gate, summary)
     }
     if not known:
-        return Judgement(Outcome.INCONCLUSIVE, f"the baseline has no finite {gate.name} that can be trusted", value)
+        return Judgement(Outcome.INCONCLUSIVE, _untrusted_baseline(gate, baseline), value)
     pick = max if gate.goal == "maximize" else min
     task = pick(known, key=lambda name: known[name])
     outcome, reason = _outcome(gate, value, known[task])
     return Judgement(outcome, reason, value, known[task], limit(gate, known[task]), task)
+
+
+def _untrusted_baseline(gate: Gate, baseline: Mapping[str, Summary | None]) -> str:
+    zero = any(summary is not None and _may_be_nan(gate, value_of(gate, summary)) for summary in baseline.values())
+    doubt = f"{gate.name} of the baseline {DOUBT.format(which=gate.value)}; or give the tag to another task"
+    return doubt if zero else f"the baseline has no finite {gate.name} that can be trusted"
 
 
 def _outcome(gate: Gate, value: float, baseline: float) -> tuple[Outcome, str]:
@@ -239,9 +260,9 @@ def _same(value: float, bound: float, *, scale: float) -> bool:
 
 def _missed_bound(gate: Gate, value: float) -> str:
     if gate.minimum is not None and value < gate.minimum and not _same(value, gate.minimum, scale=0):
-        return f"{gate.name} is {value:.6g}, below the minimum of {gate.minimum:g}"
+        return "{} is {}, below the minimum of {}".format(gate.name, *apart(value, gate.minimum))
     if gate.maximum is not None and value > gate.maximum and not _same(value, gate.maximum, scale=0):
-        return f"{gate.name} is {value:.6g}, above the maximum of {gate.maximum:g}"
+        return "{} is {}, above the maximum of {}".format(gate.name, *apart(value, gate.maximum))
     return ""
 
 
@@ -257,7 +278,8 @@ def _ended_worse(gate: Gate, judged: Judgement) -> str:
     )
     if math.isfinite(last) and not misses:
         return ""
-    return f"{gate.name} was {value:.6g} at its best, but ended at {last:.6g}, which would not hold"
+    best, end = apart(value, last)
+    return f"{gate.name} was {best} at its best, but ended at {end}, which would not hold"
 
 
 def _reasons(judged: Judgements, outcome: Outcome) -> str:

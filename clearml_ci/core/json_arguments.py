@@ -51,7 +51,7 @@ def _gate(name: str, document: object) -> Gate:
     for key in ("title", "series"):
         if not _typed(f"{name}.{key}", read.get(key, ""), str, "a text").strip():
             raise UsageError(f"{name}.{key} is empty: a metric has a title and a series")
-    for key in ("relative", "required"):
+    for key in ("relative", "required", "allow_zero"):
         _typed(f"{name}.{key}", read.get(key, True), bool, "true or false")
     _words(name, read)
     bounds = {key: _number(f"{name}.{key}", read[key]) for key in ("minimum", "maximum") if read.get(key) is not None}

@@ -33,6 +33,7 @@ class RecordedTask:
     url: str
     purpose: str = ""
     stamp: str = ""  # clones do not copy it
+    started: str = ""  # by the server's clock: the first start, if the task was continued
 
 
 def as_document(task: RecordedTask) -> TaskDocument:

@@ -24,10 +24,14 @@ class StepResult(TypedDict, total=False):
 
 
 class FindTaskResult(StepResult):
-    """The candidate, or the `reason` why there is none. `main_baseline`: the id of the base branch's own task."""
+    """The candidate, or the `reason` why there is none. `main_baseline`: the id of the base branch's own task.
+
+    `doubt` is the reason why the candidate's values decide nothing, empty if they do.
+    """
 
     candidate: TaskDocument | None
     reason: str
+    doubt: str
     rejected: list[RejectedTask]
     main_baseline: str | None
     notes: list[str]

@@ -34,6 +34,7 @@ _KINDS = {
     "unsuccessful_best": "unsuccessful baseline",
     "lost_best": "lost baseline",
     "off_main": "off the default branch",
+    "no_run": "no run of the default branch",
 }
 
 

@@ -77,7 +77,10 @@ def _of_evidence(check: Check, results: StepResults) -> Iterator[Reason]:
     if not found.get("candidate") and not results["remote_run"].get("candidate"):
         if check.candidate not in TRAINING:  # a training that leaves no candidate has its own reason
             yield Outcome.NO_EVIDENCE, found["reason"]
-    elif not check.gates:
+        return
+    if doubt := found.get("doubt"):
+        yield Outcome.INCONCLUSIVE, doubt
+    if not check.gates:
         yield Outcome.PASSED, "this commit ran cleanly; no metric is compared"
     else:  # a comparison that judged nothing, although there is a candidate, is never green
         yield compared["outcome"] or Outcome.ERROR, compared["reason"]

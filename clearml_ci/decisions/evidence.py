@@ -1,35 +1,59 @@
 """The evidence for a commit: the recorded task that proves that exactly this commit ran."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from clearml_ci.core import recorded_task, repository_url
 from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.parameters.check import Check
 
-OWN_STEPS = re.compile(r"/\.pipelines/(pr_check|promote|audit)$")  # other pipelines hold real trainings
+_OWN_PURPOSES = ("run", "step", "schedule")
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The candidate, if any, and the tasks of the commit that are no evidence, each with the reason."""
+    """The candidate, if any, and the tasks of the commit that are no evidence, each with the reason.
+
+    `doubt` is the reason why the candidate's values decide nothing, empty if they do.
+    """
 
     candidate: RecordedTask | None
     rejected: tuple[tuple[RecordedTask, str], ...]
+    doubt: str = ""
 
 
-def choose(check: Check, tasks: Iterable[RecordedTask]) -> Choice:
-    """The first of `tasks` (newest first) that is a clean, successful run of exactly the check's commit."""
+def _without_doubt(_: RecordedTask) -> str:
+    return ""
+
+
+def choose(
+    check: Check, tasks: Iterable[RecordedTask], *, doubt: Callable[[RecordedTask], str] = _without_doubt
+) -> Choice:
+    """The first of `tasks` (newest first) that is a clean, successful run of exactly the check's commit.
+
+    `doubt` gives the reason to doubt such a run, or "": a doubtful one is the candidate only if there is no other.
+    """
     rejected: list[tuple[RecordedTask, str]] = []
+    doubtful: tuple[RecordedTask, str] | None = None
     for task in tasks:
         if task.commit.lower() != check.commit:
             continue
-        reason = objection(check, task)
-        if reason is None:
+        if reason := objection(check, task):
+            rejected.append((task, reason))
+        elif not (reason := doubt(task)):
             return Choice(task, tuple(rejected))
-        rejected.append((task, reason))
-    return Choice(None, tuple(rejected))
+        else:
+            doubtful = doubtful or (task, reason)
+    candidate, reason = doubtful or (None, "")
+    return Choice(candidate, tuple(rejected), reason)
+
+
+def without_doubtful(choice: Choice) -> Choice:
+    """The choice if this commit can be trained instead: a doubtful candidate is none."""
+    if choice.candidate is None or not choice.doubt:
+        return choice
+    return Choice(None, (*choice.rejected, (choice.candidate, choice.doubt)))
 
 
 def explain(check: Check, choice: Choice) -> str:
@@ -46,8 +70,14 @@ def objection(check: Check, task: RecordedTask) -> str | None:
     """The reason why this task of the checked commit is no evidence, or None."""
     if not repository_url.is_one_of(task.repository, check.pull_request.repositories):
         return f"ran in another repository ({repository_url.without_credentials(task.repository) or 'none recorded'})"
-    if OWN_STEPS.search(task.project):
+    if task.purpose in _OWN_PURPOSES or _is_in_own_pipeline(check, task):
         return "is a step of ClearML CI itself"
     if purpose := recorded_task.PURPOSES.get(task.purpose):
         return f"was launched by a check as {purpose}"
     return recorded_task.why_unusable(task)
+
+
+def _is_in_own_pipeline(check: Check, task: RecordedTask) -> bool:
+    """True for a clone of a step, which has no mark. Pipelines of users, whatever their names, hold real trainings."""
+    own = rf"(^|/){re.escape(check.pull_request.repository)}/\.pipelines/(pr_check|promote|audit)$"
+    return bool(re.search(own, task.project, re.IGNORECASE))

@@ -6,8 +6,13 @@ the checks of other repositories.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
+from clearml_ci.core import moment
 from clearml_ci.decisions.audit_findings import FINDING, Finding, Subject
+
+_SETTLED = timedelta(minutes=1)  # after the end of a run, for the last changes of what was just starting
+
 
 _PURPOSES = {
     "probe": "a probe",
@@ -32,6 +37,10 @@ class LiveTask:
     run: str
     purpose: str
     superseded_by: str = ""
+    started: str = ""  # its first start; these three are times of the server
+    completed: str = ""
+    status_changed: str = ""
+    stopping: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,15 +49,21 @@ class KnownRun:
 
     id: str
     ended: bool
+    ended_at: str = ""  # a time of the server
 
 
 @dataclass(frozen=True)
 class Leftover:
-    """A leftover and the reason; `marked`: it carries our mark, so it may be stopped."""
+    """A leftover and the reason; `marked`: it carries our mark, so it may be stopped, unless a user `restarted` it."""
 
     task: LiveTask
     marked: bool
     why: str
+    restarted: bool = False
+
+    @property
+    def may_be_stopped(self) -> bool:
+        return self.marked and not self.restarted
 
 
 def find(live: Iterable[LiveTask], runs: Mapping[str, KnownRun], *, pipelines: str) -> list[Leftover]:
@@ -66,6 +81,11 @@ def finding(leftover: Leftover, *, stopped: bool) -> Finding:
     state = f"{_PURPOSES.get(task.purpose, 'a task')} that is still {task.status.replace('_', ' ')}"
     if stopped:
         action, remedy = "the audit stopped it, because it carries our mark", "nothing"
+    elif leftover.restarted:
+        action, remedy = (
+            "a user started it again, so the audit did not stop it",
+            "stop it in ClearML, unless it is needed",
+        )
     elif leftover.marked:
         action, remedy = "the audit did not stop it", "stop it in ClearML, or run the audit with clean_up: true"
     else:
@@ -79,13 +99,29 @@ def finding(leftover: Leftover, *, stopped: bool) -> Finding:
 def _leftover(task: LiveTask, runs: Mapping[str, KnownRun], pipelines: str) -> Leftover | None:
     if task.run == task.id:
         known = task.id in runs and task.superseded_by
-        return Leftover(task, True, f"the newer run {task.superseded_by} superseded it") if known else None
+        why = f"the newer run {task.superseded_by} superseded it"
+        return Leftover(task, True, why, _is_restarted(task, "")) if known else None
     if task.run:
         run = runs.get(task.run)
         if run is None and task.project.startswith(pipelines):
-            return Leftover(task, True, f"its run {task.run} was deleted")
-        return Leftover(task, True, f"its run {run.id} has ended") if run and run.ended else None
+            return Leftover(task, True, f"its run {task.run} was deleted", _is_restarted(task, ""))
+        if not run or not run.ended:
+            return None
+        return Leftover(task, True, f"its run {run.id} has ended", _is_restarted(task, run.ended_at))
     return _unmarked(task, runs, pipelines)
+
+
+def _is_restarted(task: LiveTask, run_ended: str) -> bool:
+    """True if the task had started before, or ended, and runs or waits anew: only a user does that.
+
+    Not every server records the end of an aborted task. Then it ran before its run ended, and changed after it.
+    """
+    if task.completed or (task.status == "queued" and task.started):
+        return True
+    started, changed, ended = (moment.parse(text) for text in (task.started, task.status_changed, run_ended))
+    if task.stopping or not (started and changed and ended):
+        return False
+    return started < ended and changed > ended + _SETTLED
 
 
 def _unmarked(task: LiveTask, runs: Mapping[str, KnownRun], pipelines: str) -> Leftover | None:

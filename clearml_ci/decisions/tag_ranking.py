@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 from clearml_ci.core import json_arguments
-from clearml_ci.core.gate import Gate, Reported, doubtful_zero, value_of
+from clearml_ci.core.gate import Gate, Reported, can_be_trusted, value_of
 
 Rank = tuple[tuple[float, ...], float, str]
 
@@ -62,7 +62,7 @@ def tags_to_remove(tagged: Iterable[str], *, task: str, winner: str) -> list[str
 
 def _value(gate: Gate, reported: Reported) -> float:
     summary = reported.get(gate)
-    if summary is None or doubtful_zero(gate, summary) or not math.isfinite(value_of(gate, summary)):
+    if summary is None or not can_be_trusted(gate, summary):
         return -math.inf
     value = value_of(gate, summary)
     return value if gate.goal == "maximize" else -value

@@ -1,5 +1,7 @@
 """Read the repository's git history through GitHub: heads, recent commits, and how two commits differ."""
 
+from datetime import datetime
+
 from github import UnknownObjectException
 from github.Comparison import Comparison
 
@@ -57,6 +59,16 @@ def exists(github: GitHub, commit: str) -> bool:
         return True
 
     return call_github(github, f"the commit {commit[:10]}", _CONTENTS, request)
+
+
+def committed(github: GitHub, commit: str) -> datetime:
+    """The committer's date of a commit. Raises GitHubError."""
+    return call_github(
+        github,
+        f"the date of the commit {commit[:10]}",
+        _CONTENTS,
+        lambda: github.repository.get_git_commit(commit).committer.date,
+    )
 
 
 def is_on_branch(github: GitHub, *, branch: str, commit: str) -> bool:

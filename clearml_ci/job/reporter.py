@@ -1,10 +1,12 @@
 """The job's own posts on GitHub: before the run, and for agents without credentials."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from clearml_ci.core.documents import VerdictDocument
 from clearml_ci.core.step_results import ReportResult
-from clearml_ci.github_api import check_runs, pull_requests, statuses
+from clearml_ci.decisions import verdict
+from clearml_ci.github_api import check_runs, git_history, pull_requests, statuses
 from clearml_ci.github_api import session as github_session
 from clearml_ci.github_api.session import GitHub, GitHubError
 from clearml_ci.job import workflow_output
@@ -13,6 +15,7 @@ from clearml_ci.operations.publish import Posted
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import Facts
 from clearml_ci.parameters.remote_run import RemoteRun
+from clearml_ci.report import audit_issue
 
 
 @dataclass
@@ -76,10 +79,12 @@ class Reporter:
         if self.github is None or self.check.action != "check":
             return Facts()
         try:
+            reusable = tuple(commit_history.reusable_commits(self.github, self.check))
             return Facts(
                 main_commits=tuple(self._main_commits(self.github)),
-                reusable_commits=tuple(commit_history.reusable_commits(self.github, self.check)),
+                reusable_commits=reusable,
                 approved=self._is_approved(self.github, launch),
+                committed=self._committed(self.github, [self.check.commit, *reusable]),
             )
         except GitHubError as error:
             self.warn(str(error))
@@ -88,6 +93,11 @@ class Reporter:
     def _main_commits(self, github: GitHub) -> list[str]:
         compares = self.check.baseline_main and self.check.gates
         return commit_history.merge_base_commits(github, self.check) if compares else []
+
+    def _committed(self, github: GitHub, commits: Sequence[str]) -> dict[str, str]:
+        if self.check.candidate in ("none", "train"):  # no recorded task is looked for
+            return {}
+        return {commit: git_history.committed(github, commit).isoformat() for commit in commits}
 
     def _is_approved(self, github: GitHub, launch: RemoteRun | None) -> bool:
         if launch is None or not self.check.pull_request.is_fork:
@@ -140,6 +150,12 @@ class Reporter:
         for warning in posted.warnings:
             self.warn(warning)
         return posted.comment_url
+
+    def post_start_error(self, reason: str) -> None:
+        """Update the issue of an audit that could not start, or log why not."""
+        document = verdict.error(self.check, run={"id": "", "url": ""}, reason=reason)
+        if self.github is not None and verdict.is_audit(document):
+            self.post_verdict(document, audit_issue.issue(document))
 
 
 def connect(check: Check, token: str) -> Reporter:

@@ -69,8 +69,10 @@ def run(settings: Settings, environ: Mapping[str, str], stopwatch: Stopwatch) ->
     try:
         clearml = clearml_session.connect()
         queues, draft = prepare(clearml, settings, environ)
-    except Exception as error:  # whatever it is: an older success must not stand for this
+    except Exception as error:  # whatever it is: an older success must not stand, nor an issue that an audit closed
         job_reporter.set_status(state="error", description=str(error), url="")
+        if settings.pipeline == audit.PIPELINE:
+            job_reporter.post_start_error(str(error))
         raise
     checks = settings.check.action == "check"
     facts = replace(settings.check, facts=job_reporter.facts(settings.remote_run)).to_arguments() if checks else {}

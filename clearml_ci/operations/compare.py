@@ -38,17 +38,16 @@ def with_baseline(
     candidate: TaskDocument,
     *,
     main_task: str | None = None,
-    for_promotion: bool = False,
+    doubt: str = "",
 ) -> CompareResult:
     """Compare the candidate with the tagged tasks of its project, or of the policy's.
 
     `main_task`: the id of the task that the merge base was judged by, if it was found. A candidate that carries the tag
-    itself is compared with the others that do; `for_promotion`: only with those of its own project, from which a
-    promotion would take the tag. Without `github` the baseline's commit is not looked up.
+    itself is compared with the others that do. Without `github` the baseline's commit is not looked up. With a `doubt`
+    about the candidate's values no gate holds.
     """
     _, reported = task_records.with_metrics(clearml, [candidate["id"]], check.gates)[candidate["id"]]
-    own = candidate["project_id"]
-    every = tagged_tasks(clearml, check, own) if for_promotion else _baselines(clearml, check, candidate)
+    every = baselines(clearml, check, candidate["project_id"])
     tagged = [(task, metrics) for task, metrics in every if task.id != candidate["id"]]
     unusable = baseline.why_unusable([task for task, _ in tagged], tag=check.best_tag)
     unusable = unusable or _missing(clearml, run, check, candidate, every)
@@ -57,6 +56,7 @@ def with_baseline(
     differences = _differences(clearml, check, candidate["id"], compared)
     judged, violations = _like_for_like(check, judged, differences)
     judged = _with_names(clearml, candidate["id"], judged)
+    judged = [(gate, gates.doubted(judgement, doubt)) for gate, judgement in judged]
     outcome, reason = gates.decide(judged)
     main, of_main = _main(clearml, check, main_task)
     return {
@@ -86,18 +86,18 @@ def tagged_tasks(clearml: ClearML, check: Check, project_id: str | None) -> Meas
     )
 
 
-def _baselines(clearml: ClearML, check: Check, candidate: TaskDocument) -> Measured:
+def baselines(clearml: ClearML, check: Check, project_id: str) -> Measured:
     """The tagged tasks of the policy's project, not only of the candidate's: a pull request can change its task's.
 
-    Without a project: those of the same repository in the whole workspace, and those of the candidate's project.
+    Without a project: those of the same repository in the whole workspace, and those of the candidate's project, which
+    is `project_id`.
     """
     if check.project:
         return tagged_tasks(clearml, check, project_lookup.existing_id(clearml, check.project))
     return [
         (task, metrics)
         for task, metrics in tagged_tasks(clearml, check, None)
-        if task.project_id == candidate["project_id"]
-        or repository_url.is_one_of(task.repository, check.pull_request.repositories)
+        if task.project_id == project_id or repository_url.is_one_of(task.repository, check.pull_request.repositories)
     ]
 
 
@@ -108,7 +108,7 @@ def _missing(clearml: ClearML, run: Run, check: Check, candidate: TaskDocument, 
     moves = promotion.moves_of_tag(
         promotion_ledger.moves(clearml, run.project),
         tag=check.best_tag,
-        project_id=candidate["project_id"],
+        project_id=candidate["project_id"] if check.project else "",
         task_name=check.task_name,
     )
     done = next((move for move in moves if move.state == promotion.MOVED), None)

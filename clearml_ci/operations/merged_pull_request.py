@@ -1,9 +1,10 @@
 """The pull request whose merge a promotion follows: verify the merge, and find the task that proves its commit."""
 
-from clearml_ci.clearml_api import check_history, project_lookup, task_records
+from clearml_ci.clearml_api import check_history, pipeline_runs, project_lookup, task_records
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import recorded_task
+from clearml_ci.core.documents import TaskDocument
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.decisions import evidence
@@ -50,7 +51,7 @@ def _require_as_started(services: Services, run: Run, refusal: GitHubError) -> N
 
 def candidate(clearml: ClearML, run: Run, check: Check) -> tuple[RecordedTask | None, str]:
     """The task that was judged for this commit, else the one that a check would judge; and a note, or why none."""
-    judged = check_history.judged_candidate(clearml, run, commit=check.commit, name=check.name)
+    judged = _judged(clearml, run, check)
     if judged:
         try:
             task = task_records.read(clearml, judged["id"])
@@ -64,3 +65,16 @@ def candidate(clearml: ClearML, run: Run, check: Check) -> tuple[RecordedTask | 
     if choice.candidate is None:
         return None, ("" if judged else "it was never checked, and ") + evidence.explain(check, choice)
     return choice.candidate, "" if judged else UNCHECKED.format(check.pull_request.number)
+
+
+def _judged(clearml: ClearML, run: Run, check: Check) -> TaskDocument | None:
+    """The candidate of the newest completed check of this commit; an edited rerun judged something else."""
+    found = check_history.judged_candidates(clearml, run, commit=check.commit, name=check.name)
+    return next((candidate for check_run, candidate in found if not _is_edited(clearml, check_run)), None)
+
+
+def _is_edited(clearml: ClearML, check_run: str) -> bool:
+    """True for a rerun, unless it is known to have the parameters that the job gave."""
+    run = pipeline_runs.read(clearml, check_run)
+    rerun_ = rerun.of(clearml, run, step=run.reported_by)
+    return bool(rerun_ and rerun_.is_edited)

@@ -72,7 +72,7 @@ def promote(
     check = replace(check, gates=promotion.gates_of(check.promote, check.gates))
     context = _Context(services, run, check)
     moves = _moves(services.clearml, run.project, check, candidate.project_id)
-    tagged = [task.id for task, _ in compare.tagged_tasks(services.clearml, check, candidate.project_id)]
+    tagged = [task.id for task in _tagged(context, candidate.project_id)]
     if tagged == [candidate.id]:
         _complete(context, moves, candidate)
         return _result(context, candidate, _NOT_JUDGED, Outcome.PASSED, "it carries the tag already")
@@ -85,13 +85,27 @@ def promote(
         return _move(context, candidate, judged, tagged, decision.reason)
     if candidate.id in tagged:
         abandoned = _entry(context, to=candidate, previous=(), reason=decision.reason)
-        tag_transfer.abandon(services.clearml, abandoned, _rule(check))
+        tag_transfer.abandon(
+            services.clearml, abandoned, _rule(check), read_tagged=lambda: _tagged(context, candidate.project_id)
+        )
     return _result(context, candidate, judged, decision.outcome, decision.reason)
 
 
 def _moves(clearml: ClearML, pipelines: str, check: Check, project_id: str) -> list[Move]:
     moves = promotion_ledger.moves(clearml, pipelines)
-    return promotion.moves_of_tag(moves, tag=check.best_tag, project_id=project_id, task_name=check.task_name)
+    scope = project_id if check.project else ""
+    return promotion.moves_of_tag(moves, tag=check.best_tag, project_id=scope, task_name=check.task_name)
+
+
+def _tagged(context: _Context, project_id: str) -> list[RecordedTask]:
+    """The tasks that carry the tag now, among those that checks compare a task of this project with."""
+    return _in_scope(context.services.clearml, replace(context.check, gates=()), project_id)
+
+
+def _in_scope(clearml: ClearML, check: Check, project_id: str) -> list[RecordedTask]:
+    """As `compare.baselines`, for a task that is in the check's project, if it names one: see `require_in_scope`."""
+    read = compare.tagged_tasks if check.project else compare.baselines
+    return [task for task, _ in read(clearml, check, project_id)]
 
 
 def _judge(context: _Context, candidate: RecordedTask, github: GitHub | None) -> CompareResult:
@@ -99,7 +113,7 @@ def _judge(context: _Context, candidate: RecordedTask, github: GitHub | None) ->
         return _NOT_JUDGED
     task = recorded_task.as_document(candidate)
     clearml = context.services.clearml
-    return compare.with_baseline(clearml, github, context.run, context.check, task, for_promotion=True)
+    return compare.with_baseline(clearml, github, context.run, context.check, task)
 
 
 def _move(
@@ -119,7 +133,13 @@ def _move(
 def _transfer(context: _Context, move: Move, tagged: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     services = context.services
     return tag_transfer.transfer(
-        services.clearml, context.run.project, move, _rule(context.check), tagged=tagged, clock=services.clock
+        services.clearml,
+        context.run.project,
+        move,
+        _rule(context.check),
+        tagged=tagged,
+        read_tagged=lambda: _tagged(context, move.project_id),
+        clock=services.clock,
     )
 
 
@@ -181,7 +201,7 @@ def to_undo(clearml: ClearML, pipelines: str, check: Check, *, named: str = "") 
             f"{move.run}; run `rollback` again"
         )
     target = _previous(clearml, move)
-    tagged = [task.id for task, _ in compare.tagged_tasks(clearml, check, move.project_id)]
+    tagged = [task.id for task in _in_scope(clearml, check, move.project_id)]
     if tagged and not {move.to, target.id} & {*tagged}:
         raise UsageError(
             f"the tag '{check.best_tag}' is on the task {tagged[0]}, and the last promotion gave it to {move.to}: "

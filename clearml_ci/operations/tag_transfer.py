@@ -4,27 +4,38 @@ Each step may be interrupted, repeated, or run concurrently: `tag_ranking` expla
 one task carries the tag at any time: it is only taken from a task while one that ranks higher was seen to carry it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from clearml_ci.clearml_api import best_tag, promotion_ledger, task_records
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import baseline, poll
 from clearml_ci.core.poll import Clock, Pace, TimedOutError
+from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.decisions import promotion, tag_ranking
 from clearml_ci.decisions.promotion import Move
 from clearml_ci.decisions.tag_ranking import RankingPolicy, Stamps
+
+ReadTagged = Callable[[], Sequence[RecordedTask]]  # all tasks that carry the tag now
+
 
 PATIENCE = 60.0  # seconds that a concurrent move may take to end
 
 
 def transfer(
-    clearml: ClearML, pipelines: str, move: Move, rule: RankingPolicy, *, tagged: Sequence[str], clock: Clock
+    clearml: ClearML,
+    pipelines: str,
+    move: Move,
+    rule: RankingPolicy,
+    *,
+    tagged: Sequence[str],
+    read_tagged: ReadTagged,
+    clock: Clock,
 ) -> tuple[str, tuple[str, ...]]:
     """Give the tag to `move.to` alone, unless another task ranks higher: who keeps it, and which tasks had it before.
 
-    `tagged` are the ids of the tasks that carry it, `pipelines` is the ClearML project of the run that moves it. Raises
-    ClearMLError; if it is called once more, it goes on.
+    `tagged` are the ids of the tasks that carry it, as `read_tagged` reads them anew, and `pipelines` is the ClearML
+    project of the run that moves it. Raises ClearMLError; if it is called once more, it goes on.
     """
     promotion_ledger.record(clearml, move)
     present = best_tag.stamps(clearml, [move.to, *tagged])
@@ -32,7 +43,7 @@ def transfer(
     best_tag.add_tag(clearml, move.to, move.tag)
     seen_before = move.to in tagged or present[move.to] is not None
     overtaken = seen_before and _wait_for_others(clearml, pipelines, move, clock)
-    stamps, winner = _settle(clearml, move, rule)
+    stamps, winner = _settle(clearml, move, rule, read_tagged)
     if move.to not in stamps and not (winner and (overtaken or _retagged(stamps, present))):
         raise ClearMLError(
             f"the tag '{move.tag}' was set on the task {move.to} but cannot be read back: nothing was taken from any "
@@ -48,9 +59,9 @@ def transfer(
     return winner, previous
 
 
-def abandon(clearml: ClearML, move: Move, rule: RankingPolicy) -> None:
+def abandon(clearml: ClearML, move: Move, rule: RankingPolicy, *, read_tagged: ReadTagged) -> None:
     """Untag `move.to`, which an interrupted move had tagged, unless it ranks highest; raises as transfer."""
-    _, winner = _settle(clearml, move, rule)
+    _, winner = _settle(clearml, move, rule, read_tagged)
     if winner != move.to:
         best_tag.remove_tag(clearml, [move.to], move.tag)
     promotion_ledger.record(clearml, replace(move, state=promotion.LOST))
@@ -85,12 +96,12 @@ def _wait_for_others(clearml: ClearML, pipelines: str, move: Move, clock: Clock)
     return bool(concurrent)
 
 
-def _settle(clearml: ClearML, move: Move, rule: RankingPolicy) -> tuple[Stamps, str]:
+def _settle(clearml: ClearML, move: Move, rule: RankingPolicy, read_tagged: ReadTagged) -> tuple[Stamps, str]:
     """All tasks that carry the tag now, and the one that keeps it: "" if none of them can be compared with."""
     promotion_ledger.record(clearml, replace(move, state=promotion.READS_BACK))
-    tagged = task_records.tagged(clearml, projects=[move.project_id], task_name=move.task_name, tag=move.tag, gates=())
-    stamps = {task.id: tag_ranking.parse_stamp(task.stamp) for task, _ in tagged}
-    usable = {task.id: stamps[task.id] for task, _ in tagged if baseline.usable(task)}
+    tagged = read_tagged()
+    stamps = {task.id: tag_ranking.parse_stamp(task.stamp) for task in tagged}
+    usable = {task.id: stamps[task.id] for task in tagged if baseline.usable(task)}
     by = tag_ranking.ruling_policy(usable, default=rule)
     metrics = task_records.with_metrics(clearml, list(usable), by.gates) if usable and by.gates else {}
     reported = {task: values for task, (_, values) in metrics.items()}

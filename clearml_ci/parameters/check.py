@@ -157,6 +157,10 @@ def _pull_request(context: Mapping[str, Any], arguments: Mapping[str, str]) -> P
     )
 
 
+def _dates(known: Any) -> dict[str, str]:
+    return {str(commit): str(date) for commit, date in known.items()} if isinstance(known, dict) else {}
+
+
 def _facts(known: Any, commit: str) -> Facts:
     """Facts are of one commit: a rerun with another one in its parameters has none."""
     if not isinstance(known, dict) or known.get("commit") != commit:
@@ -165,6 +169,7 @@ def _facts(known: Any, commit: str) -> Facts:
         main_commits=run_arguments.texts_in(known, "main_commits"),
         reusable_commits=run_arguments.texts_in(known, "reusable_commits"),
         approved=known.get("approved") is True,
+        committed=_dates(known.get("committed")),
     )
 
 

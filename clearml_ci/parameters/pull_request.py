@@ -1,6 +1,7 @@
 """The pull request of a check."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,10 @@ class Facts:
 
     `main_commits` are the commit at which the branch left its base branch, and the heads that were merged as that.
     `reusable_commits` are earlier commits whose evidence still counts. `approved` is true if a user with write access
-    approved the code of a fork.
+    approved the code of a fork. `committed` are the dates of the commits whose tasks may be evidence.
     """
 
     main_commits: tuple[str, ...] = ()
     reusable_commits: tuple[str, ...] = ()
     approved: bool = False
+    committed: Mapping[str, str] = field(default_factory=dict)

@@ -156,6 +156,7 @@ def _gate(document: Mapping[str, Any]) -> Gate:
         minimum=_float(filled.get("min")),
         maximum=_float(filled.get("max")),
         required=filled["required"],
+        allow_zero=filled["allow_zero"],
     )
 
 
@@ -173,6 +174,7 @@ def _gate_line(gate: Gate) -> str:
     parts = [f"{gate.name} ({gate.value}, {gate.goal})", f"worse by at most {allowed}"]
     parts += [f"at least {gate.minimum:g}"] if gate.minimum is not None else []
     parts += [f"at most {gate.maximum:g}"] if gate.maximum is not None else []
+    parts += ["0 allowed"] if gate.allow_zero else []
     return ", ".join([*parts, "required" if gate.required else "advisory"])
 
 

@@ -57,6 +57,11 @@ GATE = json_schema.mapping(
         "required": described(
             json_schema.SWITCH, "`false`: the gate is advisory; it is shown and does not decide.", default=Gate.required
         ),
+        "allow_zero": described(
+            json_schema.SWITCH,
+            "`true`: 0 is a value of this metric. By default it decides nothing, because ClearML records NaN as 0.",
+            default=Gate.allow_zero,
+        ),
     },
     required=("metric",),
 )
@@ -84,7 +89,7 @@ ALIKE = json_schema.mapping(
         "inputs": described(json_schema.SWITCH, "`true`: input models and datasets must be the same.", default=False),
         "difference": described(
             json_schema.choice("inconclusive", "warn"),
-            "What a difference does: the check is `inconclusive`, or only `warn`s.",
+            "What a difference, or a value that no task recorded, makes the check: `inconclusive`, or only `warn`.",
             default="inconclusive",
         ),
     },

@@ -49,7 +49,7 @@ def _titled(verdict: AuditVerdict, name: str) -> str:
 
 def issue(verdict: AuditVerdict) -> str:
     """The whole text, never longer than GitHub accepts: notes are shortened first, then the last findings."""
-    head, tail = "\n\n".join(_head(verdict)), f"[pipeline run]({verdict['pipeline']['url']})"
+    head, tail = "\n\n".join(_head(verdict)), _link(verdict)
     room = LIMIT - len(head) - len(tail) - 100
     parts: list[Callable[[int], str]] = [
         lambda left: _table(_of(verdict, finding=True), left),
@@ -58,6 +58,11 @@ def issue(verdict: AuditVerdict) -> str:
         lambda left: _notes(_of(verdict, finding=False), left),
     ]
     return join_parts(head, parts, tail, room=room)
+
+
+def _link(verdict: AuditVerdict) -> str:
+    url = verdict["pipeline"]["url"]
+    return f"[pipeline run]({url})" if url else "No pipeline run was started."
 
 
 def _head(verdict: AuditVerdict) -> list[str]:

@@ -1,8 +1,9 @@
 """The table of gates in a comment."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from clearml_ci.core.documents import GateRow, VerdictDocument
+from clearml_ci.core.formatting import apart
 from clearml_ci.core.outcome import HOLDS
 from clearml_ci.report.markdown import escape, fit_rows, number, table
 
@@ -28,15 +29,23 @@ def gate_table(verdict: VerdictDocument, room: int) -> str:
 
 
 def _gate(gate: GateRow, *, with_main: bool) -> list[str]:
+    texts = _texts(gate)
     return [
         gate["outcome"].sign,
         _metric(gate),
-        number(gate["value"]),
-        number(gate["baseline"]),
+        texts[gate["value"]],
+        texts[gate["baseline"]],
         *([number(gate["main"])] if with_main else []),
         number(gate["difference"], signed=True),
-        _allowed(gate),
+        _allowed(gate, texts),
     ]
+
+
+def _texts(gate: GateRow) -> dict[float | None, str]:
+    """The numbers of a row as texts that differ where the numbers do: 0.8999999 is below a minimum of 0.9."""
+    numbers = [gate["value"], gate["baseline"], gate["limit"], gate["minimum"], gate["maximum"]]
+    known = [value for value in numbers if value is not None]
+    return {None: number(None), **dict(zip(known, apart(*known), strict=True))}
 
 
 def _metric(gate: GateRow) -> str:
@@ -45,12 +54,12 @@ def _metric(gate: GateRow) -> str:
     return f"{name} ({', '.join(notes)})" if notes else name
 
 
-def _allowed(gate: GateRow) -> str:
+def _allowed(gate: GateRow, texts: Mapping[float | None, str]) -> str:
     tolerance = f"{gate['tolerance']:g}{' %' if gate['relative'] else ''}"
     sign = "≥" if gate["goal"] == "maximize" else "≤"
     parts = [
-        f"{sign} {number(gate['limit'])} ({tolerance})" if gate["limit"] is not None else "",
-        f"min {number(gate['minimum'])}" if gate["minimum"] is not None else "",
-        f"max {number(gate['maximum'])}" if gate["maximum"] is not None else "",
+        f"{sign} {texts[gate['limit']]} ({tolerance})" if gate["limit"] is not None else "",
+        f"min {texts[gate['minimum']]}" if gate["minimum"] is not None else "",
+        f"max {texts[gate['maximum']]}" if gate["maximum"] is not None else "",
     ]
     return ", ".join(part for part in parts if part) or "-"

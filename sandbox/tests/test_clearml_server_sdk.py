@@ -247,3 +247,21 @@ def test_credentials__wrong__are_refused(server: ClearMLServer) -> None:
     assert (refused.status_code, refused.json()["meta"]["result_subcode"]) == (401, 22)
     token = requests.get(f"{server.api_url}/tasks.get_all", headers={"Authorization": "Bearer x"}, timeout=30)
     assert (token.status_code, token.json()["meta"]["result_subcode"]) == (401, 30)
+
+
+def test_continued_task__second_start__keeps_the_first_start_and_the_last_end(
+    server: ClearMLServer, clearml_home: Path
+) -> None:
+    """ClearML's server does so (apiserver/services/tasks.py: min__started); `tasks.reset` alone clears both."""
+    script = """
+        task = Task.create("Digits", "continued")
+        times = []
+        for end in ("stopped", "completed"):
+            call("tasks.started", task=task.id, force=True)
+            times.append(call("tasks.get_by_id", task=task.id)["task"])
+            call(f"tasks.{end}", task=task.id, force=True)
+        show(first=times[0]["started"], again=times[1]["started"], ended="completed" in times[1])
+    """
+    seen = _run(server, clearml_home, script)
+    assert seen["first"] == seen["again"]
+    assert seen["ended"]

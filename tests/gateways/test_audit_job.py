@@ -100,6 +100,18 @@ def test_verdict__agents_without_credentials__the_job_opens_and_closes_the_issue
     assert hub.repository.get_issue(issue.number).state == "closed"
 
 
+@pytest.mark.usefixtures("agents", "clearml")
+def test_run__audit_that_cannot_start__updates_the_issue(hub: Hub, environ: dict[str, str]) -> None:
+    """Before, it was printed on the job's console alone, and a scheduled audit has no reader there."""
+    settings = audit_job.read_settings({**environ, "CLEARML_CI_STEPS_QUEUE": "no-such-queue"})
+    with pytest.raises(UsageError, match="no queue 'no-such-queue'"):
+        start.run(settings, environ, began())
+    (issue,) = hub.repository.get_issues(state="open")
+    assert issue.title == "ClearML CI audit: could not run"
+    assert "No queue 'no-such-queue'" in issue.body
+    assert issue.body.strip().endswith("No pipeline run was started.")
+
+
 def test_schedule__no_schedule__is_refused_before_anything_is_asked() -> None:
     with pytest.raises(UsageError, match="expected 'daily 22:30'"):
         audit_job.schedule({}, "hourly")

@@ -217,6 +217,17 @@ def test_audit_baselines__hundred_commits_since_the_last_merge__its_head_is_stil
     assert kinds(result) == [("drift", "finding")]
 
 
+def test_audit_baselines__hundred_commits_without_a_run_since_the_baseline__is_a_finding(
+    world: World, hub: Hub
+) -> None:
+    world.best(commit=hub.repository.get_branch("main").commit.sha, accuracy=0.9)
+    head = hub.push_on_main(commits=101)
+    for status in ("failed", "failed", "failed"):
+        world.task(commit=head, end=status)
+    result = audit_baselines.audit_baselines(world.agent, world.run(home=at_home(world, hub)))
+    assert kinds(result) == [("no_run", "finding"), ("failing", "finding")]
+
+
 def test_audit_baselines__best_of_a_commit_that_was_never_merged__is_off_main(world: World, hub: Hub) -> None:
     world.best(commit=hub.commit("lonely"))
     result = audit_baselines.audit_baselines(world.agent, world.run(home=at_home(world, hub)))

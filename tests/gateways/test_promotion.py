@@ -12,7 +12,14 @@ from typing import Any
 
 import pytest
 
-from clearml_ci.clearml_api import best_tag, pipeline_runs, promotion_ledger, run_results, task_records
+from clearml_ci.clearml_api import (
+    best_tag,
+    pipeline_runs,
+    promotion_ledger,
+    run_results,
+    started_runs,
+    task_records,
+)
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import poll
 from clearml_ci.core.errors import UsageError
@@ -22,7 +29,7 @@ from clearml_ci.decisions.promotion import Move
 from clearml_ci.job import start
 from clearml_ci.operations import promote as promotions
 from clearml_ci.operations.services import Services
-from clearml_ci.parameters.check import Check
+from clearml_ci.parameters.check import ORIGIN, Check
 from clearml_ci.parameters.pull_request import PullRequest
 from sandbox.runtime.clearml_access import Client
 from sandbox.testing.hub import FULL_NAME, JOB, proposed
@@ -31,6 +38,7 @@ from steps import promote as promote_step
 from tests.clock import fast_clock
 from tests.gateways import services
 from tests.gateways.conftest import COMMIT, Project
+from tests.unit.drawing import MOVE
 
 TAG = "Best"
 GATE = Gate("accuracy", "validation", tolerance=3.0)
@@ -77,9 +85,13 @@ class World:
         self.project.report(task, 0.1, accuracy)
         return task
 
-    def run(self, check: Check = CHECK, *, pipeline: str = "promote", end: str = "") -> pipeline_runs.Run:
+    def run(
+        self, check: Check = CHECK, *, pipeline: str = "promote", end: str = "", origin: str = "", rerun: bool = False
+    ) -> pipeline_runs.Run:
+        """`origin`: the nonce by which the original of a rerun is found."""
         check = replace(check, project=check.project or self.project.name)
-        items = {n: {"section": "Args", "name": n, "value": v} for n, v in check.to_arguments().items()}
+        arguments = {**check.to_arguments(), **({ORIGIN: origin} if origin else {})}
+        items = {n: {"section": "Args", "name": n, "value": v} for n, v in arguments.items()}
         run = self.client.call(
             "tasks.create",
             name=pipeline,
@@ -87,6 +99,8 @@ class World:
             project=self.pipelines[pipeline],
             hyperparams={"Args": items},
         )["id"]
+        if not rerun:
+            started_runs.mark(self.clearml, run)
         if end:
             self.client.call("tasks.started", task=run)
             self.client.call(f"tasks.{end}", task=run)
@@ -97,6 +111,7 @@ class World:
 
     def move(self, task: str, check: Check = CHECK, *, session: ClearML | None = None, goes_on: bool = False) -> Any:
         """`goes_on`: an agent is at its step, as far as anyone else can see."""
+        check = replace(check, project=check.project or self.project.name)
         recorded, run = task_records.read(self.clearml, task), self.run(check)
         for started in [run.id, self.project.step(run.id, "promote")] if goes_on else []:
             self.client.call("tasks.started", task=started)
@@ -185,6 +200,23 @@ def test_promote__mode__decides_where_the_tag_is(world: World, mode: str, accura
     assert len(world.ledger()) == moved
 
 
+@pytest.mark.parametrize(("accuracy", "moved"), [(0.7, False), (0.9, True)], ids=["worse", "better"])
+def test_promote__best_in_another_project_of_the_repository__is_judged_against_and_replaced(
+    world: World, prefix: str, accuracy: float, moved: bool
+) -> None:
+    """Without a project the check compares with the bests of the whole repository, and so does the promotion."""
+    other = Project(world.client, world.client.call("projects.create", name=f"{prefix} other")["id"], f"{prefix} other")
+    old = other.task(commit=OLD_COMMIT, tags=[prefix])
+    other.report(old, 0.8)
+    new = world.trained(accuracy)
+    anywhere = replace(CHECK, best_tag=prefix)
+    run = pipeline_runs.read(world.clearml, world.run(anywhere).id)
+    result = promotions.promote(_services(world.clearml), run, anywhere, task_records.read(world.clearml, new))
+    assert (result["outcome"], result["promotion"]["moved"]) == ("passed", moved)
+    tags = {task: world.client.call("tasks.get_by_id", task=task)["task"].get("tags") or [] for task in (old, new)}
+    assert tags == {old: [] if moved else [prefix], new: [prefix] if moved else []}
+
+
 def test_promote__published_tasks__are_tagged_as_well(world: World) -> None:
     old = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,))
     new = world.trained(0.9)
@@ -248,6 +280,25 @@ def test_promote__check_that_judged_another_task__takes_that_one(world: World) -
     run_results.store(world.clearml, step, verdict)
     world.promote()
     assert world.tagged() == [judged]
+
+
+@pytest.mark.parametrize(
+    ("edits", "counts"),
+    [({"project": "some other project"}, False), ({"task_name": ""}, False), ({}, True)],
+    ids=["another-project", "another-name", "unchanged"],
+)
+def test_promote__newest_check_is_a_rerun__counts_only_if_it_asked_the_same(
+    world: World, prefix: str, edits: dict[str, str], counts: bool
+) -> None:
+    judged, of_rerun = world.trained(0.9), world.trained(0.95)
+    asked = replace(CHECK, action="check", merge_commit="")
+    edited = replace(asked, project=edits.get("project", asked.project), task_name=edits.get("task_name", "train"))
+    for check, task, rerun in ((asked, judged, False), (edited, of_rerun, True)):
+        run = world.run(check, pipeline="pr_check", end="completed", origin=prefix, rerun=rerun)
+        verdict = {"verdict": {"candidate": {"id": task}}}
+        run_results.store(world.clearml, world.project.step(run.id, "report"), verdict)
+    assert world.promote()["outcome"] == "passed"
+    assert world.tagged() == [of_rerun if counts else judged]
 
 
 def test_promote__checks_of_several_names__takes_the_task_that_its_own_name_judged(world: World) -> None:
@@ -786,9 +837,24 @@ def test_rollback__promotion_that_hangs__is_told_and_leaves_a_best(world: World)
 def test_moves__cloned_run__does_not_count_as_a_move(world: World) -> None:
     new = world.trained(0.9)
     run = world.run()
-    promotions.promote(_services(world.clearml), run, CHECK, task_records.read(world.clearml, new))
+    check = replace(CHECK, project=world.project.name)
+    promotions.promote(_services(world.clearml), run, check, task_records.read(world.clearml, new))
     world.client.call("tasks.clone", task=run.id)
     assert world.ledger() == [("promote", "moved", new)]
+
+
+def test_moves__more_than_a_page__are_all_found_or_a_word_is_said(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, two = world.trained(0.8), world.trained(0.9, commit="e" * 40)
+    for task in (one, two, one, two, one) * 21:
+        move = replace(MOVE, run=world.run().id, to=task)
+        promotion_ledger.record(world.clearml, move)
+    assert len(world.ledger()) == 105
+    assert "are read" not in capsys.readouterr().out
+    monkeypatch.setattr(promotion_ledger, "_MOST", 100)
+    assert len(world.ledger()) == 100
+    assert "only the newest 100 promotions" in capsys.readouterr().out
 
 
 def test_moves__two_requests__find_them_all(world: World) -> None:
@@ -802,7 +868,8 @@ def test_record__controllers_own_configuration__stays(world: World) -> None:
     new, run = world.trained(0.9), world.run()
     item = {"name": "Pipeline", "type": "json", "value": "{}"}
     world.client.call("tasks.edit", task=run.id, configuration={"Pipeline": item})
-    promotions.promote(_services(world.clearml), run, CHECK, task_records.read(world.clearml, new))
+    check = replace(CHECK, project=world.project.name)
+    promotions.promote(_services(world.clearml), run, check, task_records.read(world.clearml, new))
     stored = world.client.call("tasks.get_by_id", task=run.id)["task"]["configuration"]
     assert set(stored) == {"Pipeline", "ledger"}
     assert json.loads(stored["ledger"]["value"])["merge_commit"] == MERGE

@@ -217,3 +217,13 @@ def test_promote__on_pass_in_a_rerun_that_cannot_ask_github__keeps_the_tag(
     run_results.store(world.clearml, world.project.step(rerun.id, "find_task"), found)
     monkeypatch.delenv("GITHUB_TOKEN")
     assert "no GITHUB_TOKEN and no GitHub App" in promote.promote(services.of_agent(world.clearml), rerun)["reason"]
+
+
+def test_promote__on_pass_in_an_edited_rerun__keeps_the_tag(world: World) -> None:
+    check = replace(world.check, action="check", merge_commit="", promote="on-pass", gates=())
+    world.run(check)
+    rerun = world.rerun(check, task_name="another")
+    found = {"candidate": {"id": world.project.task(commit=check.commit), "project_id": world.project.id}}
+    run_results.store(world.clearml, world.project.step(rerun.id, "find_task"), found)
+    kept = promote.promote(services.of_agent(world.clearml), rerun)
+    assert kept["reason"] == "the tag stays where it is: a rerun with edited parameters moves no tag"

@@ -1,10 +1,16 @@
 """Queues of a ClearML server and their workers, and the refusals of a run that would deadlock."""
 
+import time
+from types import SimpleNamespace
+
 import pytest
 
 from clearml_ci.clearml_api import (
+    paging,
+    server_time,
     worker_queues,
 )
+from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.clearml_api.worker_queues import Queue
 from clearml_ci.core.errors import UsageError
@@ -54,3 +60,25 @@ def test_refuse_shared_workers__one_agent_for_steps_and_code__is_refused() -> No
     with pytest.raises(UsageError, match="the agent b serves 's' and 'g'"):
         worker_queues.refuse_shared_workers(steps=named("s", "a", "b"), code=named("g", "b"))
     worker_queues.refuse_shared_workers(steps=named("s", "a"), code=named("g", "b"))
+
+
+def test_backlog__server_whose_clock_is_ahead__waits_by_the_servers_clock(
+    clearml: ClearML, client: Client, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = client.call("queues.create", name=prefix)["id"]
+    task = client.call("tasks.create", name="waits", type="testing")["id"]
+    client.call("tasks.enqueue", task=task, queue=queue)
+    ahead = SimpleNamespace(time=lambda: time.time() + 4000)  # the agent's clock, by 67 minutes
+    monkeypatch.setattr(clearml_session, "time", ahead)
+    monkeypatch.setattr(server_time, "time", ahead)
+    (found,) = worker_queues.backlog(clearml, [prefix])
+    assert found.waits < 60
+    client.call("queues.remove_task", task=task, queue=queue)
+
+
+def test_backlog__queues_beyond_the_first_page__are_found(clearml: ClearML, client: Client, prefix: str) -> None:
+    names = [f"{prefix} {number}" for number in range(paging.MOST + 1)]
+    queues = [client.call("queues.create", name=name)["id"] for name in names]
+    assert all(queue.exists for queue in worker_queues.backlog(clearml, names))
+    for queue in queues:
+        client.call("queues.delete", queue=queue)

@@ -35,6 +35,7 @@ def test_from_arguments__no_gate__compares_nothing() -> None:
         ({"scalar_series": ""}, "set both, or neither"),
         ({"pull_request": "x"}, "pull_request is 'x'"),
         ({"pull_request": "0"}, "pull_request is '0'"),
+        ({"pull_request": "9" * 6000}, f"pull_request is '{'9' * 60}'"),
         ({"_context": "no json"}, "_context is not what ci_trigger.py writes"),
         ({"_context": '{"repositories": null}'}, "_context is not what ci_trigger.py writes"),
         ({"best_tag": "-Best"}, "best_tag is '-Best': a tag must not begin with '-'"),
@@ -268,7 +269,7 @@ def test_check_name__branch_with_a_long_name__fits_and_is_its_own() -> None:
 
 
 def test_from_arguments__facts__are_of_one_commit() -> None:
-    facts = pull_request.Facts(main_commits=("b" * 40,), reusable_commits=("c" * 40,), approved=True)
+    facts = pull_request.Facts(("b" * 40,), ("c" * 40,), approved=True, committed={"a" * 40: "2026-01-01T00:00:00Z"})
     arguments = replace(CHECK, facts=facts).to_arguments()
     assert check.from_arguments(arguments).facts == facts
     assert check.from_arguments({**arguments, "commit": "d" * 40}).facts == pull_request.Facts()

@@ -67,8 +67,8 @@ def test_differences__two_tasks__are_listed(candidate: Inputs, baseline: Inputs,
         (MatchRules(), set()),
         (MatchRules(hyperparameters=("Args/dataset",)), {"Args/dataset"}),
         (MatchRules(hyperparameters=("Args/*",)), {"Args/dataset", "Args/lr"}),
-        (MatchRules(hyperparameters=("args/dataset",)), set()),
-        (MatchRules(hyperparameters=("dataset",)), set()),
+        (MatchRules(hyperparameters=("args/dataset",)), {"args/dataset"}),
+        (MatchRules(hyperparameters=("dataset",)), {"dataset"}),
         (MatchRules(packages=("Scikit_Learn",)), {"scikit-learn"}),
         (MatchRules(inputs=True), {"Datasets/train"}),
     ],
@@ -79,9 +79,24 @@ def test_differences__policy__names_what_matters_and_they_come_first(policy: Mat
         inputs({"Args/dataset": "a", "Args/lr": "1"}, {"scikit-learn": "1"}, {"Datasets/train": "x"}, "A100"),
         inputs({"Args/dataset": "b", "Args/lr": "2"}, {"scikit-learn": "2"}, {"Datasets/train": "y"}, "T4"),
     )
-    assert len(found) == 5
+    assert len([difference for difference in found if difference.candidate]) == 5
     assert {difference.name for difference in found[: len(mattering)]} == mattering
     assert {difference.name for difference in found if difference.matters} == mattering
+
+
+@pytest.mark.parametrize(
+    ("rules", "name"),
+    [
+        pytest.param(MatchRules(hyperparameters=("Args/dataset", "Args/*")), "Args/dataset", id="hyperparameter"),
+        pytest.param(MatchRules(packages=("torch", "scikit-learn")), "torch", id="package"),
+        pytest.param(MatchRules(inputs=True), "datasets and models", id="inputs"),
+    ],
+)
+def test_differences__required_input_that_neither_task_recorded__matters(rules: MatchRules, name: str) -> None:
+    same = inputs({"Args/lr": "1"}, {"scikit-learn": "1"})
+    found = comparability.differences(rules, same, same)
+    assert [(difference.name, difference.matters) for difference in found] == [(name, True)]
+    assert comparability.violation(found) == f"not comparable: neither task recorded {name}"
 
 
 SECRET = "hunter2-hunter2"  # noqa: S105  invented for this test

@@ -29,7 +29,8 @@ MAIN = task(id="m" * 32)
         pytest.param([(MAIN, 0.95)], [], id="as good"),
         pytest.param([(MAIN, 0.90)], [], id="within the tolerance"),
         pytest.param([(MAIN, 0.80)], [("drift", "finding")], id="worse"),
-        pytest.param([(MAIN, None)], [("drift", "note")], id="reports it no more"),
+        pytest.param([(MAIN, None)], [("drift", "finding")], id="reports it no more"),
+        pytest.param([(MAIN, float("nan"))], [("drift", "finding")], id="is not a number"),
         pytest.param([(MAIN, 0.94), (replace(MAIN, id="o"), 0.1)], [], id="only the newest counts"),
         pytest.param([(replace(MAIN, status="failed"), 0.1), (MAIN, 0.94)], [], id="failed one is passed over"),
         pytest.param([(replace(MAIN, purpose="probe"), 0.1), (MAIN, 0.94)], [], id="probe is passed over"),
@@ -73,7 +74,7 @@ TRAININGS = [task(id=letter * 32) for letter in "xyz"]
         pytest.param([0.5], [0.95, 0.9], [("retrained", "finding")], id="worse than any"),
         pytest.param([0.5, 0.9, 0.91], [0.95, 0.9], [], id="the median counts"),
         pytest.param([0.99], [0.95], [], id="better than any"),
-        pytest.param([None], [0.95], [("retrained", "note")], id="reports it no more"),
+        pytest.param([None], [0.95], [("retrained", "finding")], id="reports it no more"),
         pytest.param([0.9], [None], [("retrained", "note")], id="none reported it"),
         pytest.param([0.9], [float("nan"), 0.92], [], id="nan is not the worst"),
         pytest.param([0.9], [], [("retrained", "note")], id="no earlier run"),
@@ -91,3 +92,37 @@ def test_of_retraining__worse__names_the_median_and_the_worst_earlier_value() ->
     new, old = with_values((TRAININGS[0], 0.5)), with_values((TASK, 0.95), (MAIN, 0.9))
     (found,) = drift.of_retraining(new, old, [GATE])
     assert "accuracy/validation is 0.5 (median), worse than in any of 2 earlier runs: 0.9 or better" in found.message
+
+
+@pytest.mark.parametrize(
+    ("main", "missing"),
+    [
+        pytest.param([], True, id="nothing ran"),
+        pytest.param([(replace(MAIN, status="failed"), 0.9)], True, id="failed"),
+        pytest.param([(replace(MAIN, diff="x"), 0.9)], True, id="with uncommitted changes"),
+        pytest.param([(replace(MAIN, name="other"), 0.9)], True, id="another name"),
+        pytest.param([(MAIN, None)], False, id="ran"),
+        pytest.param([(TASK, 0.9)], False, id="is the baseline itself"),
+    ],
+)
+def test_missing_runs__default_branch_without_a_run__is_a_finding(
+    main: list[tuple[RecordedTask, float | None]], *, missing: bool
+) -> None:
+    found = drift.missing_runs([TASK], with_values(*main))
+    assert kinds(found) == [("no_run", "finding")] * missing
+    assert drift.missing_runs([replace(TASK, archived=True)], with_values(*main)) == []
+
+
+@pytest.mark.parametrize(
+    ("statuses", "failing"),
+    [
+        pytest.param(["failed", "failed", "failed", "completed"], True, id="three in a row"),
+        pytest.param(["in_progress", "failed", "failed", "failed"], True, id="a running one does not count"),
+        pytest.param(["failed", "failed", "completed", "failed"], False, id="two in a row"),
+        pytest.param(["completed", "failed", "failed", "failed"], False, id="it runs again"),
+        pytest.param(["failed", "failed"], False, id="two at all"),
+    ],
+)
+def test_failed_runs__newest_three_trainings_failed__is_a_finding(statuses: list[str], *, failing: bool) -> None:
+    main = [(replace(MAIN, id=str(number), status=status), None) for number, status in enumerate(statuses)]
+    assert kinds(drift.failed_runs(with_values(*main))) == [("failing", "finding")] * failing

@@ -29,8 +29,9 @@ def test_choose__clean_successful_task__is_the_candidate(status: str) -> None:
         pytest.param(
             {"project": "ClearML CI/owner/name/.pipelines/pr_check"},
             "is a step of ClearML CI itself",
-            id="our-own-step",
+            id="clone-of-our-own-step",
         ),
+        pytest.param({"purpose": "step"}, "is a step of ClearML CI itself", id="our-own-step"),
         pytest.param({"repository": ""}, "ran in another repository (none recorded)", id="no-repository"),
     ],
 )
@@ -39,6 +40,12 @@ def test_choose__near_miss__is_rejected_with_its_reason(changes: dict[str, objec
     assert choice.candidate is None
     assert [why for _, why in choice.rejected] == [reason]
     assert reason in evidence.explain(CHECK, choice)
+
+
+@pytest.mark.parametrize("name", ["promote", "audit", "pr_check"])
+def test_choose__training_in_a_users_own_pipeline__is_the_candidate(name: str) -> None:
+    training = task(project=f"Digits/.pipelines/{name}")
+    assert evidence.choose(CHECK, [training]).candidate == training
 
 
 def test_choose__another_commit__is_not_even_close() -> None:

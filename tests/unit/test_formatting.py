@@ -31,3 +31,17 @@ def test_listed__many_texts__names_three_and_counts_the_others() -> None:
     assert formatting.listed(["a"]) == "a"
     assert formatting.listed(["a", "b", "c"]) == "a; b; c"
     assert formatting.listed(["a", "b", "c", "d", "e"], separator=", ") == "a, b, c, and 2 more"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "texts"),
+    [
+        pytest.param((0.8999999, 0.9), ["0.8999999", "0.9"], id="as-many-digits-as-differ"),
+        pytest.param((0.123456789, 0.5), ["0.123457", "0.5"], id="six-are-enough"),
+        pytest.param((0.8245, 0.8244999999999999), ["0.8245", "0.8245"], id="rounding-is-no-difference"),
+        pytest.param((1e9, 1e9 + 5), ["1000000000", "1000000005"], id="large"),
+        pytest.param((), [], id="none"),
+    ],
+)
+def test_apart__numbers__have_texts_that_differ_if_they_do(numbers: tuple[float, ...], texts: list[str]) -> None:
+    assert formatting.apart(*numbers) == texts

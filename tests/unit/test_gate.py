@@ -19,7 +19,7 @@ ROWS = [
 
 
 def read_gate(goal: str, value: str, allowed: str) -> Gate:
-    tolerance, *bounds = allowed.split(", ")
+    tolerance, *bounds = [part for part in allowed.split(", ") if part != "zero"]
     limits = {name: float(number) for name, number in (bound.split() for bound in bounds)}
     return Gate(
         gate.SINGLE_VALUES if value == "single" else "accuracy",
@@ -30,6 +30,7 @@ def read_gate(goal: str, value: str, allowed: str) -> Gate:
         relative=tolerance.endswith("%"),
         minimum=limits.get("min"),
         maximum=limits.get("max"),
+        allow_zero="zero" in allowed,
     )
 
 
@@ -210,7 +211,7 @@ def test_as_row__not_finite_number__becomes_none(bad: float) -> None:
 
 @pytest.mark.parametrize(
     ("goal", "best", "outcome"),
-    [("minimize", 0.4, "inconclusive"), ("maximize", -0.4, "inconclusive"), ("minimize", 0.0, "passed")],
+    [("minimize", 0.4, "inconclusive"), ("maximize", -0.4, "inconclusive"), ("minimize", 0.0, "inconclusive")],
     ids=["loss", "score-below-zero", "against-zero"],
 )
 def test_judge__zero_throughout__does_not_improve_on_what_is_not(goal: str, best: float, outcome: str) -> None:
@@ -218,3 +219,8 @@ def test_judge__zero_throughout__does_not_improve_on_what_is_not(goal: str, best
     one = Gate("loss", "train", goal=goal)
     zeros, real = Summary("loss", "train", 0.0, 0.0, 0.0), Summary("loss", "train", best, best, best)
     assert gate.judge(one, {"mine": zeros}, {"best": real}).outcome == outcome
+
+
+def test_judge__minimum_missed_by_a_digit_that_six_do_not_show__is_told_with_it() -> None:
+    judged = judge(0.8999999, 0.9, minimum=0.9)
+    assert judged.reason == "accuracy/validation is 0.8999999, below the minimum of 0.9"

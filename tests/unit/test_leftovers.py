@@ -46,6 +46,34 @@ def test_find__living_task__is_ours_by_its_mark_alone(
     assert find(replace(base, **changes)) == expected
 
 
+ENDED_AT = "2026-01-02T12:00:00+00:00"
+BEFORE, SOON, AFTER = "2026-01-02T11:00:00+00:00", "2026-01-02T12:00:30+00:00", "2026-01-02T13:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("changes", "stoppable"),
+    [
+        pytest.param({}, True, id="times are unknown"),
+        pytest.param({"started": BEFORE, "status_changed": BEFORE}, True, id="runs since before the end"),
+        pytest.param({"started": BEFORE, "status_changed": SOON}, True, id="was starting as its run ended"),
+        pytest.param({"started": AFTER, "status_changed": AFTER}, True, id="an agent took it after the end"),
+        pytest.param({"started": BEFORE, "status_changed": AFTER, "stopping": True}, True, id="is being stopped"),
+        pytest.param({"status": "queued", "status_changed": BEFORE}, True, id="waits since before the end"),
+        pytest.param({"started": BEFORE, "status_changed": AFTER}, False, id="continued after an abort"),
+        pytest.param({"started": BEFORE, "completed": BEFORE}, False, id="continued after its end"),
+        pytest.param({"status": "queued", "started": BEFORE}, False, id="enqueued once more"),
+    ],
+)
+def test_find__task_that_a_user_started_again__is_named_and_not_stopped(
+    changes: dict[str, Any], *, stoppable: bool
+) -> None:
+    runs = {OLD: replace(RUNS[OLD], ended_at=ENDED_AT)}
+    (left,) = leftovers.find([replace(MARKED, **changes)], runs, pipelines=PIPELINES)
+    assert left.may_be_stopped is stoppable
+    said = leftovers.finding(left, stopped=False).message
+    assert ("a user started it again" in said) is not stoppable
+
+
 @pytest.mark.parametrize(
     ("live", "stopped", "kind", "words"),
     [

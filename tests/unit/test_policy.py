@@ -19,7 +19,7 @@ KEYS = (
     "version, name, project, task_name, candidate, evidence, gates, baselines, alike, remote_run, comment, "
     "comment_authors, inconclusive, promote"
 )
-GATE_KEYS = "metric, goal, value, max_regression, min, max, required"
+GATE_KEYS = "metric, goal, value, max_regression, min, max, required, allow_zero"
 A_METRIC = "title/series, or a mapping of title, series"
 A_TOLERANCE = "a percentage such as 3%, or a number that is not negative"
 A_PROJECT = "a project's name of at least 3 characters, such as Team/Digits"
@@ -535,3 +535,11 @@ def test_validate_file__unreadable__is_reported(tmp_path: Path, content: bytes |
         policy_file.validate_file(path)
     assert str(raised.value).startswith(str(path))
     assert str(raised.value).endswith(message)
+
+
+def test_load__gate_that_allows_zeros__takes_0_as_a_value() -> None:
+    text = "version: 1\ngates:\n  - metric: data/errors\n    goal: minimize\n    allow_zero: true\n"
+    loaded = policy_file.load(text, source="policy")
+    (gate,) = loaded.check.gates
+    assert gate.allow_zero
+    assert "0 allowed" in policy_file.summary(loaded)

@@ -48,12 +48,9 @@ def change(store: Store, task: Record, status: str, request: Record, **also: Any
 
 
 def start(store: Store, task: Record, request: Record) -> Record:
-    if task["status"] == "in_progress" and task.get("started"):
-        return change(store, task, "in_progress", request)
-    answer = change(store, task, "in_progress", request, started=now())
-    for field in ("completed", "active_duration"):
-        task.pop(field, None)
-    return answer
+    """In progress; a task that is started once more keeps its first start and the moment of its last end."""
+    first = {} if task.get("started") else {"started": now()}
+    return change(store, task, "in_progress", request, **first)
 
 
 def stop(store: Store, task: Record, request: Record) -> Record:

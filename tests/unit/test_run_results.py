@@ -1,0 +1,24 @@
+from typing import Any
+
+import pytest
+
+from clearml_ci.clearml_api import run_results
+
+FIRST: dict[str, Any] = {"id": "find_task", "user": {"id": "ci", "name": "CI"}}
+
+
+@pytest.mark.parametrize(
+    ("others", "kept"),
+    [
+        pytest.param([], ["find_task"], id="one-step"),
+        pytest.param([{"id": "compare", "user": {"id": "ci"}}], ["find_task", "compare"], id="the-controllers"),
+        pytest.param([{"id": "compare", "user": "ci"}], ["find_task", "compare"], id="id-without-a-name"),
+        pytest.param([{"id": "forged", "user": {"id": "code"}}], ["find_task"], id="made-by-pull-request-code"),
+        pytest.param([{"id": "forged"}], ["find_task"], id="of-no-user"),
+    ],
+)
+def test_of_controller__marked_steps__are_those_of_the_first_ones_user(
+    others: list[dict[str, Any]], kept: list[str]
+) -> None:
+    assert [step["id"] for step in run_results.of_controller([FIRST, *others])] == kept
+    assert run_results.of_controller([]) == []
