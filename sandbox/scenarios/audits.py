@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -195,15 +195,32 @@ def _dead_run(tale: Story) -> str:
 
 
 def _copy(tale: Story, task: str, *, name: str, archived: bool) -> str:
-    """Create another task that carries the best tag."""
+    """Create another task that carries the best tag, with the metrics of the first."""
     found = tale.clearml.call("tasks.get_by_id", task=task)["task"]
     made = {key: found[key] for key in ("type", "project", "script", "tags")}
     copy = str(tale.clearml.call("tasks.create", name=name or found["name"], **made)["id"])
     tale.clearml.call("tasks.started", task=copy)
+    tale.clearml.events([event for title in found["last_metrics"].values() for event in _points(copy, title.values())])
     tale.clearml.call("tasks.completed", task=copy)
     if archived:
         tale.clearml.call("tasks.archive", tasks=[copy])
     return copy
+
+
+def _points(task: str, series: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return events that give a task the lowest, the highest and the last value of each of these series."""
+    return [
+        {
+            "type": "training_stats_scalar",
+            "task": task,
+            "iter": iteration,
+            "metric": summary["metric"],
+            "variant": summary["variant"],
+            "value": summary[key],
+        }
+        for summary in series
+        for iteration, key in enumerate(("min_value", "max_value", "value"))
+    ]
 
 
 def _left_over(tale: Story, run: str, *, marked: bool) -> str:

@@ -288,7 +288,7 @@ def test_promote__check_that_judged_another_task__takes_that_one(world: World) -
     ids=["another-project", "another-name", "unchanged"],
 )
 def test_promote__newest_check_is_a_rerun__counts_only_if_it_asked_the_same(
-    world: World, prefix: str, edits: dict[str, str], counts: bool
+    world: World, prefix: str, edits: dict[str, Any], counts: bool
 ) -> None:
     judged, of_rerun = world.trained(0.9), world.trained(0.95)
     asked = replace(CHECK, action="check", merge_commit="")
