@@ -6,7 +6,11 @@ from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core import moment
 
 
-def age(clearml: ClearML, text: str) -> float:
-    """The seconds since a time of the server, by the server's own clock; 0 for a text that is no time."""
+def age(clearml: ClearML, text: str, *, now: float | None = None) -> float:
+    """The seconds since a time of the server, by the server's own clock; 0 for a text that is no time.
+
+    `now` is this machine's time, if that is not the present one.
+    """
     then = moment.parse(text)
-    return max(0.0, time.time() + clearml.ahead - then.timestamp()) if then else 0.0
+    here = time.time() if now is None else now
+    return max(0.0, here + clearml.ahead - then.timestamp()) if then else 0.0

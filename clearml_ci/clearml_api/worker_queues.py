@@ -47,6 +47,12 @@ def id_of(clearml: ClearML, name: str) -> str:
     return str(queue)
 
 
+def served_ids(clearml: ClearML) -> frozenset[str]:
+    """The ids of all queues that a worker serves."""
+    workers = clearml.call("workers.get_all", last_seen=_SEEN_WITHIN).get("workers", [])
+    return frozenset(str(queue["id"]) for worker in workers for queue in worker.get("queues", []))
+
+
 def _workers_by_queue(clearml: ClearML) -> dict[str, list[str]]:
     """The ids of the workers that serve a queue, by the queue's name."""
     found: dict[str, list[str]] = {}

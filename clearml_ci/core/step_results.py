@@ -96,6 +96,14 @@ class LeftoversResult(StepResult):
     notes: list[str]
 
 
+class StaleChecksResult(StepResult):
+    """Statuses and check runs that no run will finish."""
+
+    findings: list[FindingDocument]
+    notes: list[str]
+    unseen: list[str]
+
+
 class MainLaunchDocument(LaunchDocument):
     """A launch of the default branch's head."""
 
@@ -147,6 +155,7 @@ class StepResults(TypedDict):
     report: ReportResult
     audit_baselines: BaselinesResult
     audit_leftovers: LeftoversResult
+    audit_stale_checks: StaleChecksResult
     audit_probe: ProbeResult
     audit_retrain: RetrainResult
     audit_report: ReportResult

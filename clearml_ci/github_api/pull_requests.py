@@ -81,6 +81,19 @@ def commits(github: GitHub, number: int) -> list[str]:
     )
 
 
+def open_heads(github: GitHub) -> list[str]:
+    """The heads of the 100 open pull requests that were updated last. Raises GitHubError."""
+    return call_github(
+        github,
+        "the open pull requests",
+        _PERMISSION,
+        lambda: [
+            pull.head.sha
+            for pull in github.repository.get_pulls(state="open", sort="updated", direction="desc").get_page(0)
+        ],
+    )
+
+
 def recently_merged_heads(github: GitHub, branch: str) -> list[str]:
     """The heads of a branch's merged pull requests, among the 100 closed ones updated last. Raises GitHubError."""
 

@@ -18,6 +18,9 @@ from clearml_ci.parameters.pull_request import PullRequest
 PIPELINE = catalogue.AUDIT
 
 
+ALWAYS = ("audit_baselines", "audit_leftovers", "audit_stale_checks")  # the steps of every audit
+
+
 _DEFAULT = run_arguments.defaults(PIPELINE)
 
 
@@ -138,7 +141,7 @@ def as_check(audit: Audit, *, commit: str = "") -> Check:
 
 def plan(arguments: Mapping[str, str]) -> dict[str, list[str]]:
     """The steps that a run's `Args` ask for, each with those that it waits for; it takes any text."""
-    steps: dict[str, list[str]] = {"audit_baselines": [], "audit_leftovers": []}
+    steps: dict[str, list[str]] = {name: [] for name in ALWAYS}
     if arguments.get("run_until", "").strip().lower() not in remote_run.OFF:
         steps["audit_probe"] = []
     if arguments.get("retrain", "").strip() not in ("", "0"):

@@ -27,6 +27,7 @@ from clearml_ci.core.step_results import BaselinesResult, LeftoversResult, Retra
 from clearml_ci.decisions.promotion import Move
 from clearml_ci.operations import main_branch
 from clearml_ci.operations.services import Services
+from clearml_ci.parameters import audit as audit_parameters
 from clearml_ci.parameters.audit import Audit, Home
 from sandbox.runtime.clearml_access import Client
 from sandbox.testing.hub import FULL_NAME, JOB, Hub, fresh
@@ -453,11 +454,12 @@ def test_audit_retrain__without_a_gate__says_what_is_missing(world: World) -> No
 
 
 def reported(world: World, run: Run, *findings: dict[str, Any]) -> Any:
-    """The report of a run whose two steps found the same."""
-    for name in ("audit_baselines", "audit_leftovers"):
+    """The report of a run of which two steps found the same, and the third one nothing."""
+    for name in audit_parameters.ALWAYS:
         step = world.task(end="completed", name=name, parent=run.id, project=world.pipelines)
         ownership.mark(world.clearml, step, run=run.id, purpose="step")
-        run_results.store(world.clearml, step, {"findings": findings, "notes": []})
+        found = () if name == "audit_stale_checks" else findings
+        run_results.store(world.clearml, step, {"findings": found, "notes": []})
     return audit_report.audit_report(world.agent, run)
 
 

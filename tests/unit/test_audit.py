@@ -52,12 +52,13 @@ def test_plan__probe_asked_for__runs_beside_the_others_and_is_reported() -> None
     assert audit.plan({"run_until": "first-iteration"}) == {
         "audit_baselines": [],
         "audit_leftovers": [],
+        "audit_stale_checks": [],
         "audit_probe": [],
-        "audit_report": ["audit_baselines", "audit_leftovers", "audit_probe"],
+        "audit_report": ["audit_baselines", "audit_leftovers", "audit_stale_checks", "audit_probe"],
     }
-    assert list(audit.plan({"run_until": " Off ", "retrain": "2"}))[2:] == ["audit_retrain", "audit_report"]
+    assert list(audit.plan({"run_until": " Off ", "retrain": "2"}))[3:] == ["audit_retrain", "audit_report"]
     assert audit.plan({"run_until": "completion", "retrain": "2"})["audit_retrain"] == ["audit_probe"]
-    assert list(audit.plan({"retrain": "0"})) == ["audit_baselines", "audit_leftovers", "audit_report"]
+    assert list(audit.plan({"retrain": "0"})) == [*audit.ALWAYS, "audit_report"]
 
 
 @pytest.mark.parametrize("waited_for", [True, False])

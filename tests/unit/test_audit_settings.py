@@ -40,7 +40,7 @@ def test_from_environment__nothing_set__audits_the_projects_of_the_checks_withou
     assert (found.pipeline, found.pipeline_project) == ("audit", "ClearML CI/owner/name")
     assert (audit_of(found).projects, audit_of(found).queues) == ((), ("ci-controllers", "ci-steps"))
     assert audit_of(found).home == HOME
-    assert list(audit.plan(found.arguments)) == ["audit_baselines", "audit_leftovers", "audit_report"]
+    assert list(audit.plan(found.arguments)) == [*audit.ALWAYS, "audit_report"]
 
 
 @pytest.mark.parametrize(
