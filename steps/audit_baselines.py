@@ -26,6 +26,7 @@ def audit_baselines(services: Services, run: Run) -> BaselinesResult:
     )
     own = [task for task in tagged if task.commit and audit_scope.is_own(audit, task)]
     on_main, notes = main_branch.membership(main, audit, [task.commit for task in own])
+    watched = None if audit.task_name else {audit_findings.key_of(task) for task in tagged}
     subjects = {project.id: Subject("project", project.name, project.url) for project in projects}
     findings = [
         *audit_findings.check_baselines(tagged, tag=audit.best_tag, on_default=on_main),
@@ -33,7 +34,7 @@ def audit_baselines(services: Services, run: Run) -> BaselinesResult:
         *audit_findings.missing_baselines(subjects.values(), tagged, tag=audit.best_tag),
         *drift.from_baselines(baselines, of_main, audit.gates),
         *(drift.missing_runs([task for task in own if on_main.get(task.commit)], of_main) if audit.gates else []),
-        *drift.failed_runs(of_main),
+        *drift.failed_runs(of_main, watched=watched),
     ]
     return {
         "findings": audit_findings.as_documents(findings),

@@ -1,7 +1,7 @@
 """Drift: the default branch became worse than its baseline, or than its own earlier runs."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from clearml_ci.core import baseline, recorded_task
 from clearml_ci.core.formatting import apart, count
@@ -39,7 +39,10 @@ def _newest_runs(recorded: Tasks) -> dict[Key, tuple[RecordedTask, Reported]]:
 
 
 def missing_runs(baselines: Sequence[RecordedTask], recorded: Tasks) -> list[Finding]:
-    """Findings that no newer task of the default branch can be compared with these baselines, which are on it."""
+    """Findings that no newer task of the default branch can be compared with these baselines, which are on it.
+
+    A run of any of the branch's newest commits is enough: the next commit's training may not have ended yet.
+    """
     newest = _newest_runs(recorded)
     without = {key_of(task): task for task in baselines if baseline.usable(task) and key_of(task) not in newest}
     message = (
@@ -49,8 +52,11 @@ def missing_runs(baselines: Sequence[RecordedTask], recorded: Tasks) -> list[Fin
     return [Finding("no_run", FINDING, subject_of(task), message, remedy) for task in without.values()]
 
 
-def failed_runs(recorded: Tasks) -> list[Finding]:
-    """Findings that the newest three trainings of the default branch failed, for each project and task name."""
+def failed_runs(recorded: Tasks, *, watched: Collection[Key] | None) -> list[Finding]:
+    """Findings that the newest three trainings of the default branch failed, for each project and task name.
+
+    `watched` are those that have a baseline, None for all: a task of another name may be an experiment.
+    """
     ended: dict[Key, list[RecordedTask]] = defaultdict(list)
     for task, _ in recorded:
         if (
@@ -64,7 +70,8 @@ def failed_runs(recorded: Tasks) -> list[Finding]:
     return [
         Finding("failing", FINDING, subject_of(tasks[0]), message, remedy)
         for tasks in ended.values()
-        if [task.status for task in tasks[:_FAILURES]] == ["failed"] * _FAILURES
+        if (watched is None or key_of(tasks[0]) in watched)
+        and [task.status for task in tasks[:_FAILURES]] == ["failed"] * _FAILURES
     ]
 
 

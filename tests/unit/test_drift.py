@@ -5,7 +5,7 @@ import pytest
 from clearml_ci.core.gate import Summary
 from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.decisions import drift
-from clearml_ci.decisions.audit_findings import Finding, Tasks
+from clearml_ci.decisions.audit_findings import Finding, Tasks, key_of
 from tests.unit.drawing import GATE, TASK, task
 
 
@@ -102,6 +102,7 @@ def test_of_retraining__worse__names_the_median_and_the_worst_earlier_value() ->
         pytest.param([(replace(MAIN, diff="x"), 0.9)], True, id="with uncommitted changes"),
         pytest.param([(replace(MAIN, name="other"), 0.9)], True, id="another name"),
         pytest.param([(MAIN, None)], False, id="ran"),
+        pytest.param([(replace(MAIN, status="failed"), None), (replace(MAIN, id="o"), 0.9)], False, id="ran before"),
         pytest.param([(TASK, 0.9)], False, id="is the baseline itself"),
     ],
 )
@@ -125,4 +126,10 @@ def test_missing_runs__default_branch_without_a_run__is_a_finding(
 )
 def test_failed_runs__newest_three_trainings_failed__is_a_finding(statuses: list[str], *, failing: bool) -> None:
     main = [(replace(MAIN, id=str(number), status=status), None) for number, status in enumerate(statuses)]
-    assert kinds(drift.failed_runs(with_values(*main))) == [("failing", "finding")] * failing
+    assert kinds(drift.failed_runs(with_values(*main), watched={key_of(MAIN)})) == [("failing", "finding")] * failing
+
+
+def test_failed_runs__tasks_of_a_name_without_a_baseline__are_experiments() -> None:
+    tried = [(replace(MAIN, id=str(number), status="failed", name="tried out"), None) for number in range(3)]
+    assert drift.failed_runs(with_values(*tried), watched={key_of(MAIN)}) == []
+    assert kinds(drift.failed_runs(with_values(*tried), watched=None)) == [("failing", "finding")]
