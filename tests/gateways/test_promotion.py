@@ -30,7 +30,7 @@ from clearml_ci.job import start
 from clearml_ci.operations import promote as promotions
 from clearml_ci.operations.services import Services
 from clearml_ci.parameters.check import ORIGIN, Check
-from clearml_ci.parameters.pull_request import PullRequest
+from clearml_ci.parameters.pull_request import Facts, PullRequest
 from sandbox.runtime.clearml_access import Client
 from sandbox.testing.hub import FULL_NAME, JOB, proposed
 from steps import compare
@@ -271,6 +271,24 @@ def test_promote__metric_that_is_missing__keeps_the_tag_and_is_inconclusive(worl
     assert world.tagged() == [old]
 
 
+@pytest.mark.parametrize("mode", ["better", "on-pass"])
+def test_promote__task_that_was_continued_on_its_commit__is_inconclusive_and_gets_no_tag(
+    world: World, mode: str
+) -> None:
+    """The commit was made after the task's first start, so the values may be those of an earlier one."""
+    old, new = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,)), world.trained(0.9)
+    result = world.promote(replace(CHECK, promote=mode, facts=Facts(committed={COMMIT: "2100-01-01T00:00:00+00:00"})))
+    assert result["outcome"] == "inconclusive"
+    assert f"({new}) started before its commit" in result["reason"]
+    assert (world.tagged(), world.tagged("main_branch")) == ([old], [])
+
+
+def test_promote__on_pass_of_a_task_in_doubt__moves_no_tag(world: World) -> None:
+    old, new = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,)), world.trained(0.9)
+    result = at_the_check(world, new, replace(CHECK, gates=()), remote="passed", doubt="it was continued")
+    assert (result["outcome"], world.tagged()) == ("passed", [old])
+
+
 def test_promote__check_that_judged_another_task__takes_that_one(world: World) -> None:
     """Of two clean runs of one commit, the judged one counts and not the newest."""
     judged, _newer = world.trained(0.9), world.trained(0.95)
@@ -314,13 +332,15 @@ def test_promote__checks_of_several_names__takes_the_task_that_its_own_name_judg
     assert move.name == "digits"
 
 
-def at_the_check(world: World, task: str, check: Check, *, remote: str = "", compared: bool = True) -> Any:
+def at_the_check(
+    world: World, task: str, check: Check, *, remote: str = "", compared: bool = True, doubt: str = ""
+) -> Any:
     """The step `promote` of a check whose other steps have ended; `remote` is the outcome of its remote run."""
     check = replace(
         check, action="check", merge_commit="", promote="on-pass", until="first-iteration" if remote else "off"
     )
     run = world.run(check, pipeline="pr_check")
-    found = {"candidate": {"id": task, "project_id": world.project.id}}
+    found = {"candidate": {"id": task, "project_id": world.project.id}, "doubt": doubt}
     run_results.store(world.clearml, world.project.step(run.id, "find_task"), found)
     if remote:
         run_results.store(world.clearml, world.project.step(run.id, "remote_run"), {"outcome": remote})
