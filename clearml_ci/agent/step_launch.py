@@ -7,7 +7,7 @@ from clearml.automation.job import ClearmlJob
 
 from clearml_ci.clearml_api import ownership, patience, run_results, task_queue, worker_queues
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
-from clearml_ci.core import console
+from clearml_ci.core import console, redaction
 from clearml_ci.core.poll import Clock
 
 
@@ -28,7 +28,8 @@ def create(clearml: ClearML, controller: Task, *, project: str, step: str, clock
                 add_task_init_call=False,  # the default leaves a diff on the task for ever
             )
         except Exception as error:  # the SDK raises whatever its layers raise
-            raise ClearMLError(f"the task of the step {step} could not be created: {error}") from error
+            reason = redaction.mask(str(error))
+            raise ClearMLError(f"the task of the step {step} could not be created: {reason}") from error
 
     task = patience.result(clock, created, report=console.log)
     marked = lambda: ownership.mark(clearml, task.id, run=controller.id, purpose="step")  # noqa: E731

@@ -10,6 +10,7 @@ from clearml.automation import TaskScheduler
 from clearml_ci.clearml_api import audit_schedules, pipeline_runs, pipeline_templates, run_start, worker_queues
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.audit_schedules import AuditSchedule
+from clearml_ci.clearml_api.pipeline_code import PipelineCode
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import schedule
 from clearml_ci.core.errors import UsageError
@@ -52,7 +53,8 @@ def start_audit(clearml: ClearML, audit_schedule: AuditSchedule) -> str:
         arguments=audit_schedule.arguments,
     )
     arguments = {**audit_schedule.arguments, check.ORIGIN: secrets.token_hex(16)}
-    run = run_start.start(clearml, template=template, queue=queue, arguments=arguments, clock=Clock())
+    code = PipelineCode(audit_schedule.source, audit.PIPELINE)
+    run = run_start.start(clearml, template=template, queue=queue, arguments=arguments, clock=Clock(), code=code)
     run_start.acknowledge(clearml, run)
     return run
 

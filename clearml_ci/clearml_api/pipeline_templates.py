@@ -7,7 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clearml_ci import __version__
-from clearml_ci.clearml_api import paging, project_lookup, server_time, task_creation, task_parameters
+from clearml_ci.clearml_api import (
+    paging,
+    pipeline_code,
+    project_lookup,
+    server_time,
+    task_creation,
+    task_parameters,
+)
+from clearml_ci.clearml_api.pipeline_code import PipelineCode
 from clearml_ci.clearml_api.project_lookup import PIPELINES, Project
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core.git_source import Source
@@ -29,19 +37,23 @@ def find_or_register(
 ) -> tuple[str, bool]:
     """The id of the template of this version, and whether it was registered just now. Raises ClearMLError.
 
-    Jobs that register concurrently agree: the oldest template counts.
+    Jobs that register concurrently agree: the oldest template counts. A template that was edited does not.
     """
-    found = _find(clearml, f"{project}{PIPELINES}{name}", source)
+    code = PipelineCode(source, name)
+    found = _find(clearml, f"{project}{PIPELINES}{name}", code)
     if found:
         return found, False
     _register(clearml, project=project, name=name, source=source, arguments=arguments)
-    registered = _find(clearml, f"{project}{PIPELINES}{name}", source)
+    registered = _find(clearml, f"{project}{PIPELINES}{name}", code)
     if registered is None:
-        raise ClearMLError(f"the pipeline template '{project}/{name}' was registered but cannot be read back: rerun")
+        raise ClearMLError(
+            f"the pipeline template '{project}/{name}' was registered but cannot be read back as it was written: "
+            "rerun, and if it stays so, look in ClearML who edits the drafts of this project"
+        )
     return registered, True
 
 
-def _find(clearml: ClearML, project: str, source: Source) -> str | None:
+def _find(clearml: ClearML, project: str, code: PipelineCode) -> str | None:
     project_id = project_lookup.id_of(clearml, project)
     if project_id is None:
         return None
@@ -49,20 +61,20 @@ def _find(clearml: ClearML, project: str, source: Source) -> str | None:
         clearml,
         "tasks",
         project=[project_id],
-        _all_={"fields": ["script.version_num"], "pattern": f"^{source.commit}$"},
-        only_fields=[f"runtime.{TEMPLATE_MARK}", "script.repository", "script.version_num"],
+        _all_={"fields": ["script.version_num"], "pattern": f"^{code.source.commit}$"},
+        only_fields=[f"runtime.{TEMPLATE_MARK}", *pipeline_code.FIELDS],
         **_DRAFTS,
     )
-    return next((draft["id"] for draft in drafts if _is_template(draft) and _source(draft) == source), None)
+    templates = (draft for draft in drafts if _is_template(draft))
+    return next((draft["id"] for draft in templates if not pipeline_code.why_changed(draft, code)), None)
 
 
 def _is_template(draft: Mapping[str, Any]) -> bool:
     return bool((draft.get("runtime") or {}).get(TEMPLATE_MARK) == draft["id"])
 
 
-def _source(draft: Mapping[str, Any]) -> Source:
-    script = draft.get("script") or {}
-    return Source(script.get("repository") or "", script.get("version_num") or "")
+def _commit(draft: Mapping[str, Any]) -> str:
+    return str((draft.get("script") or {}).get("version_num") or "")
 
 
 def _register(clearml: ClearML, *, project: str, name: str, source: Source, arguments: Mapping[str, str]) -> None:
@@ -89,7 +101,5 @@ def registered(clearml: ClearML, projects: Sequence[Project], *, root: str) -> l
     fields = [f"runtime.{TEMPLATE_MARK}", "script.version_num", "created"]
     drafts = paging.records(clearml, "tasks", project=below, only_fields=fields, **_DRAFTS)
     return [
-        Template(_source(draft).commit, server_time.age(clearml, draft["created"]))
-        for draft in drafts
-        if _is_template(draft)
+        Template(_commit(draft), server_time.age(clearml, draft["created"])) for draft in drafts if _is_template(draft)
     ]

@@ -11,13 +11,17 @@ from typing import Any
 
 from clearml_ci.clearml_api import (
     ownership,
+    patience,
+    pipeline_code,
     pipeline_runs,
+    run_cancellation,
     started_runs,
     task_fields,
     task_parameters,
     task_queue,
     task_status,
 )
+from clearml_ci.clearml_api.pipeline_code import PipelineCode
 from clearml_ci.clearml_api.pipeline_runs import START_ARGUMENT, START_FIELDS, START_PROPERTY
 from clearml_ci.clearml_api.session import PATIENCE, ClearML, ClearMLError, LostAnswerError
 from clearml_ci.clearml_api.worker_queues import Queue
@@ -28,15 +32,35 @@ from clearml_ci.parameters import run_arguments
 _LATE = 15  # seconds that a server may take to carry out a request whose answer was lost
 
 
-def start(clearml: ClearML, *, template: str, queue: Queue, arguments: Mapping[str, str], clock: Clock) -> str:
+def start(
+    clearml: ClearML,
+    *,
+    template: str,
+    queue: Queue,
+    arguments: Mapping[str, str],
+    clock: Clock,
+    code: PipelineCode | None = None,
+) -> str:
     """The id of a new, enqueued run of the template: the same request as the web UI's New run. Raises ClearMLError.
 
-    The caller acknowledges the run, without which it ends itself.
+    A run that does not execute `code` is stopped. The caller acknowledges the run, without which it ends itself.
     """
     try:
-        return _start(clearml, template, queue, arguments, clock)
+        run = _start(clearml, template, queue, arguments, clock)
     except LostAnswerError:
-        return _start(clearml, template, queue, arguments, clock)
+        run = _start(clearml, template, queue, arguments, clock)
+    if code:
+        _require_code(clearml, run, code, clock)
+    return run
+
+
+def _require_code(clearml: ClearML, run: str, code: PipelineCode, clock: Clock) -> None:
+    """Stop a run that its template, edited after it was looked at, made execute other code. Raises ClearMLError."""
+    task = patience.result(clock, lambda: task_fields.read(clearml, run, pipeline_code.FIELDS))
+    if changed := pipeline_code.why_changed(task, code):
+        reason = f"the run {run} would not execute the code of ClearML CI: {changed} was edited"
+        run_cancellation.request_stop(clearml, run, reason=f"ClearML CI: {reason}")
+        raise ClearMLError(f"{reason}, and the run was stopped: look in ClearML who changed it, and revoke their keys")
 
 
 def _start(clearml: ClearML, template: str, queue: Queue, arguments: Mapping[str, str], clock: Clock) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from clearml import PipelineController, Task
 
 from clearml_ci.clearml_api.session import ClearMLError
+from clearml_ci.core import redaction
 from clearml_ci.core.git_source import Source
 
 TaskTypes = Task.TaskTypes
@@ -32,5 +33,6 @@ def _create(create: Callable[..., Any], project: str, name: str, source: Source,
             **options,
         )
     except Exception as error:  # the SDK raises whatever its layers raise
-        raise ClearMLError(f"ClearML could not create the task '{project}/{name}': {error}") from error
+        reason = redaction.mask(str(error))
+        raise ClearMLError(f"ClearML could not create the task '{project}/{name}': {reason}") from error
     return str(draft.id)

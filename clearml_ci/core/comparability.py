@@ -20,6 +20,9 @@ MOST = 100  # differences that a result carries; those that matter come first
 _LONGEST = 120  # characters of a value
 
 
+_READ = 2_000  # characters of a value that are read: masking takes time
+
+
 _SECRET = re.compile(r"key|secret|token|passw|credential", re.IGNORECASE)
 
 
@@ -56,7 +59,7 @@ NO_RULES = MatchRules()  # without a policy: differences are shown, and none of 
 class Difference:
     """One input that differs, or that neither task recorded; None: the task does not have it.
 
-    Values are masked and shortened already.
+    Name and values are masked and shortened already; of those that no result carries, the values are `***`.
     """
 
     kind: str
@@ -76,27 +79,32 @@ def differences(rules: MatchRules, candidate: Inputs, baseline: Inputs) -> list[
     if candidate.gpu and baseline.gpu:  # recorded only if the machine is monitored
         pairs.append(("GPU", {"type": candidate.gpu}, {"type": baseline.gpu}))
     found = [
-        Difference(kind, shorten(name, _LONGEST), _shown(name, ours.get(name)), _shown(name, theirs.get(name)), matters)
+        (kind, name, ours.get(name), theirs.get(name), _matters(rules, kind, name))
         for kind, ours, theirs in pairs
         for name in sorted({*ours, *theirs})
         if ours.get(name) != theirs.get(name)
-        for matters in [_matters(rules, kind, name)]
     ]
-    unrecorded = [Difference(kind, name, None, None, True) for kind, name in _unrecorded(rules, candidate, baseline)]
-    return sorted([*unrecorded, *found], key=lambda difference: not difference.matters)
+    found = [*_unrecorded(rules, candidate, baseline), *found]
+    found.sort(key=lambda difference: not difference[-1])
+    return [
+        Difference(kind, _text(name), _shown(name, value, number), _shown(name, other, number), matters)
+        for number, (kind, name, value, other, matters) in enumerate(found)
+    ]
 
 
-def _unrecorded(rules: MatchRules, candidate: Inputs, baseline: Inputs) -> Iterator[tuple[str, str]]:
+def _unrecorded(
+    rules: MatchRules, candidate: Inputs, baseline: Inputs
+) -> Iterator[tuple[str, str, str | None, str | None, bool]]:
     """The required inputs that neither task recorded, so that a match is unknown."""
     hyperparameters = {*candidate.hyperparameters, *baseline.hyperparameters}
     for pattern in rules.hyperparameters:
         if not any(fnmatch.fnmatchcase(name, pattern) for name in hyperparameters):
-            yield "hyperparameter", pattern
+            yield "hyperparameter", pattern, None, None, True
     for package in rules.packages:
         if canonicalize_name(package) not in {*candidate.packages, *baseline.packages}:
-            yield "package", package
+            yield "package", package, None, None, True
     if rules.inputs and not candidate.inputs and not baseline.inputs:
-        yield "input", "datasets and models"
+        yield "input", "datasets and models", None, None, True
 
 
 def violation(found: Sequence[Difference]) -> str:
@@ -133,10 +141,15 @@ def _matters(rules: MatchRules, kind: str, name: str) -> bool:
     return kind == "input" and rules.inputs
 
 
-def _shown(name: str, value: str | None) -> str | None:
+def _shown(name: str, value: str | None, number: int) -> str | None:
+    """The value of a difference with this number in the list."""
     if value is None:
         return None
-    return MASKED if _SECRET.search(name) else shorten(mask(_IN_ADDRESS.sub(MASKED, value)), _LONGEST)
+    return MASKED if number >= MOST or _SECRET.search(name) else _text(value)
+
+
+def _text(text: str) -> str:
+    return shorten(mask(_IN_ADDRESS.sub(MASKED, text[:_READ])), _LONGEST)
 
 
 def _value(value: str | None) -> str:

@@ -39,6 +39,16 @@ _REST = r"(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s*][^\n]*)"  # a quoted text, or the rest
 _PEM = r"[A-Za-z0-9+/=\s\\:,-]"
 
 
+_HOST_OR_USER = re.compile(r"(?<=://)[^/\s:\"'<>]*:(?!\d{1,5}(?:/|\s|$))")  # and no port after it
+
+
+def _without_password(found: re.Match[str]) -> str:
+    """An address without what stands before its last `@` if that has a password, which may hold `/` and `@`."""
+    address = found[0]
+    end, head = address.rfind("@"), _HOST_OR_USER.search(address)
+    return f"{address[: head.start()]}***{address[end:]}" if head and head.end() <= end else address
+
+
 # Recognized anywhere, also in Markdown, which may have a backslash before an underscore.
 BY_SHAPE: tuple[tuple[re.Pattern[str], Replacement], ...] = (
     (
@@ -57,7 +67,7 @@ BY_SHAPE: tuple[tuple[re.Pattern[str], Replacement], ...] = (
         "***",
     ),
     (re.compile(r"\b(?:sk-|hf\\?_|npm\\?_|pypi-)(?=[A-Za-z\\_-]{0,60}\d)[\w\\-]{8,}"), "***"),
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), "***"),
+    (re.compile(r"\beyJ[\w-]{8,1000}\.[\w-]{8,}\.[\w-]*"), "***"),
     (
         re.compile(
             r"(hooks\.slack\.com/|discord(?:app)?\.com/api/webhooks/|\.webhook\.office\.com/|"
@@ -74,7 +84,7 @@ BY_SHAPE: tuple[tuple[re.Pattern[str], Replacement], ...] = (
 
 # Only for a text that is not ours: our own messages name secrets, and what follows the name is no secret.
 BY_NAME: tuple[tuple[re.Pattern[str], Replacement], ...] = (
-    (re.compile(r"(?<=://)[^/\s:\"'<>]*:(?!\d{1,5}(?:/|\s|$))[^\s\"'<>]*@"), "***@"),  # a password may hold `/` and `@`
+    (re.compile(r"://[^\s\"'<>]*"), _without_password),
     (re.compile(r"(?<=://)[^/\s\"'<>]*@"), "***@"),
     (re.compile(r"(?i)([?&](?:token|access_token|key|api_?key|code|auth)=)[^&\s\"'<>]+"), r"\1***"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}"), r"\1 ***"),
@@ -92,7 +102,7 @@ BY_NAME: tuple[tuple[re.Pattern[str], Replacement], ...] = (
 )
 
 
-_WITH_PASSWORD = re.compile(r"(?<=://)[^/\s:@\"'<>]+:(?!\d{1,5}(?:/|\s|$))[^\s@\"'<>]+@")
+_WITH_PASSWORD = re.compile(r"(?<=://)[^/\s:@\"'<>]{1,1000}:(?!\d{1,5}(?:/|\s|$))[^\s@\"'<>]{1,1000}@")
 
 
 # Of a setting: no name before it is needed.

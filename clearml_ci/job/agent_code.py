@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from clearml_ci.core import repository_url
+from clearml_ci.core import redaction, repository_url
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.git_source import Source
 from clearml_ci.github_api import repository_info
@@ -113,7 +113,6 @@ def _git(checkout: Path, *arguments: str) -> str:
     command = ["git", "-C", str(checkout), *arguments]
     git = subprocess.run(command, capture_output=True, text=True, check=False)
     if git.returncode:
-        raise UsageError(
-            f"git {' '.join(arguments)} failed in the checkout of ClearML CI ({git.stderr.strip()}): {_CONFIGURE}"
-        )
+        reason = redaction.mask(" ".join(git.stderr.split()))
+        raise UsageError(f"git {' '.join(arguments)} failed in the checkout of ClearML CI ({reason}): {_CONFIGURE}")
     return git.stdout.strip()

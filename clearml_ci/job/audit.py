@@ -37,7 +37,7 @@ def schedule(environ: Mapping[str, str], text: str) -> int:
 
 def _register(clearml: ClearML, settings: Settings, when: Schedule, environ: Mapping[str, str]) -> int:
     services = audit_settings.services_queue(environ)
-    queues, _ = start.prepare(clearml, settings, environ, also=[services])
+    queues, *_ = start.prepare(clearml, settings, environ, also=[services])
     code = agent_code.of_agents(
         configured_repository=settings.repository, configured_commit=settings.commit, environ=environ
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from clearml_ci.clearml_api import patience, pipeline_runs, run_cancellation, run_start
+from clearml_ci.clearml_api.pipeline_code import PipelineCode
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.clearml_api.worker_queues import Queue
 from clearml_ci.core import console
@@ -39,6 +40,7 @@ class Launch:
     deadline: float
     supersedes: bool
     rerun: bool = False
+    code: PipelineCode | None = None  # of a first run; a rerun executes that of its run
 
 
 def run_to_verdict(clearml: ClearML, reporter: Reporter, launch: Launch, stopwatch: Stopwatch) -> int:
@@ -76,7 +78,12 @@ def _start(clearml: ClearML, reporter: Reporter, launch: Launch, clock: Clock) -
     reporter.set_status(state="pending", description="started in ClearML", url="")
     try:
         run_id = run_start.start(
-            clearml, template=launch.template, queue=launch.queue, arguments=launch.arguments, clock=clock
+            clearml,
+            template=launch.template,
+            queue=launch.queue,
+            arguments=launch.arguments,
+            clock=clock,
+            code=launch.code,
         )
     except Exception as error:  # whatever it is: no other process makes this status final
         reporter.set_status(state="error", description=str(error), url="")

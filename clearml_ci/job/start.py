@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from clearml_ci.clearml_api import pipeline_runs, pipeline_templates, project_lookup, promotion_ledger, worker_queues
 from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api.pipeline_code import PipelineCode
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.clearml_api.worker_queues import Queue
@@ -68,7 +69,7 @@ def run(settings: Settings, environ: Mapping[str, str], stopwatch: Stopwatch) ->
     job_reporter = reporter.connect(settings.check, settings.github_token)
     try:
         clearml = clearml_session.connect()
-        queues, draft = prepare(clearml, settings, environ)
+        queues, draft, code = prepare(clearml, settings, environ)
     except Exception as error:  # whatever it is: an older success must not stand, nor an issue that an audit closed
         job_reporter.set_status(state="error", description=str(error), url="")
         if settings.pipeline == audit.PIPELINE:
@@ -82,6 +83,7 @@ def run(settings: Settings, environ: Mapping[str, str], stopwatch: Stopwatch) ->
         arguments={**settings.arguments, **facts},
         deadline=settings.deadline,
         supersedes=checks,
+        code=code,
     )
     return follow.run_to_verdict(clearml, job_reporter, launch, stopwatch)
 
@@ -186,8 +188,8 @@ def register(environ: Mapping[str, str]) -> int:
 
 def prepare(
     clearml: ClearML, settings: Settings, environ: Mapping[str, str], *, also: Sequence[str] = ()
-) -> tuple[dict[str, Queue], str]:
-    """The queues, by their names, and the template: everything that can be refused before a start.
+) -> tuple[dict[str, Queue], str, PipelineCode]:
+    """The queues, by their names, the template and its code: everything that can be refused before a start.
 
     `also` are names of queues whose workers are busy besides those of the run. Raises ClearMLError and UsageError.
     """
@@ -197,7 +199,7 @@ def prepare(
         configured_repository=settings.repository, configured_commit=settings.commit, environ=environ
     )
     draft = _template(clearml, settings.pipeline_project, settings.pipeline, source, arguments=settings.arguments)
-    return queues, draft
+    return queues, draft, PipelineCode(source, settings.pipeline)
 
 
 def _queues(clearml: ClearML, settings: Settings, also: Sequence[str]) -> dict[str, Queue]:

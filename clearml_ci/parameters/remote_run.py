@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from clearml_ci.core import redaction
+from clearml_ci.core import redaction, secret_parameters
 from clearml_ci.core.errors import UsageError
 from clearml_ci.parameters import catalogue, run_arguments
 from clearml_ci.parameters.job_environment import Given
@@ -143,7 +143,8 @@ def from_arguments(arguments: Mapping[str, str], *, names: Mapping[str, str] | N
 def _refuse_secrets(arguments: Mapping[str, str], called: Mapping[str, str]) -> None:
     """Raises UsageError: ClearML stores and shows the parameters of a run as plain text."""
     for name, given in called.items():
-        if redaction.shows_secret(arguments.get(name, "")):
+        text = arguments.get(name, "")
+        if redaction.shows_secret(text) or secret_parameters.are_given(text):
             raise UsageError(
                 f"{given} holds a token or a password, and ClearML shows parameters as plain text: put it into "
                 "the environment of the agent that runs the code, and revoke it if a run has it already"

@@ -14,12 +14,15 @@ from clearml_ci.clearml_api import (
     task_parameters,
     worker_queues,
 )
+from clearml_ci.clearml_api.pipeline_code import PipelineCode
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core.documents import VerdictDocument
 from clearml_ci.core.git_source import Source
 from sandbox.runtime.clearml_access import Client
 from tests.clock import fast_clock
 from tests.gateways.conftest import COMMIT, Project
+
+SOURCE = Source("https://github.com/o/clearml-ci.git", "e" * 40)
 
 
 def test_find_or_register__requested_twice__is_registered_once_and_started_as_a_clone(
@@ -45,6 +48,57 @@ def test_find_or_register__requested_twice__is_registered_once_and_started_as_a_
     finally:
         run_cancellation.stop(clearml, run, reason="the test is over", clock=fast_clock())
     assert pipeline_runs.read(clearml, run).status == "stopped"
+
+
+EDITS: dict[str, dict[str, Any]] = {
+    "diff": {"script": {"diff": "+import os"}},
+    "entry-point": {"script": {"entry_point": "tests/evil.py"}},
+    "folder": {"script": {"working_dir": "tests"}},
+    "binary": {"script": {"binary": "bash -c evil"}},
+    "packages": {"script": {"requirements": {"pip": "evil"}}},
+    "setup-script": {"container": {"setup_shell_script": "evil"}},
+    "image": {"container": {"image": "evil"}},
+}
+
+
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
+def test_find_or_register__template_that_was_edited__is_not_used(
+    clearml: ClearML, client: Client, prefix: str, edit: dict[str, Any]
+) -> None:
+    """Whoever has keys of the server can edit a draft: its mark, repository and commit stay."""
+    where: dict[str, Any] = {"project": f"{prefix} CI", "name": "pr_check", "source": SOURCE, "arguments": {}}
+    template, _ = pipeline_templates.find_or_register(clearml, **where)
+    task = client.call("tasks.get_by_id", task=template)["task"]
+    client.call("tasks.edit", task=template, **{field: {**task[field], **new} for field, new in edit.items()})
+    other, registered = pipeline_templates.find_or_register(clearml, **where)
+    assert registered and other != template
+    assert pipeline_templates.find_or_register(clearml, **where) == (other, False)
+
+
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
+def test_start__template_that_was_edited_since__is_stopped(
+    clearml: ClearML, client: Client, prefix: str, edit: dict[str, Any]
+) -> None:
+    where: dict[str, Any] = {"project": f"{prefix} CI", "name": "pr_check", "source": SOURCE, "arguments": {}}
+    template, _ = pipeline_templates.find_or_register(clearml, **where)
+    name = f"{prefix}-none"
+    queue = worker_queues.Queue(client.call("queues.create", name=name)["id"], name, frozenset())
+    given: dict[str, Any] = {
+        "template": template,
+        "queue": queue,
+        "arguments": {},
+        "code": PipelineCode(SOURCE, "pr_check"),
+    }
+    run = run_start.start(clearml, clock=fast_clock(), **given)
+    assert pipeline_runs.read(clearml, run).status == "queued"
+    task = client.call("tasks.get_by_id", task=template)["task"]
+    client.call("tasks.edit", task=template, **{field: {**task[field], **new} for field, new in edit.items()})
+    with pytest.raises(ClearMLError, match=r"would not execute the code of ClearML CI: .* was edited, and the run was"):
+        run_start.start(clearml, clock=fast_clock(), **given)
+    ids = client.call("tasks.get_all", project=[task["project"]], type=["controller"], search_hidden=True)["tasks"]
+    states = {found["id"]: pipeline_runs.read(clearml, found["id"]).status for found in ids}
+    assert sorted(states.values()) == ["created", "queued", "stopped"] and states[run] == "queued"
+    client.call("tasks.dequeue", task=run)
 
 
 def test_find_or_register__other_commit_of_this_project__is_another_template(clearml: ClearML, prefix: str) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -14,9 +15,11 @@ import pytest
 from github.Issue import Issue
 
 from ci_trigger import main
-from clearml_ci.clearml_api import run_results, task_cancellation
-from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.agent import step_launch
+from clearml_ci.clearml_api import run_results, task_cancellation, task_creation
+from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import redaction
+from clearml_ci.core.git_source import Source
 from clearml_ci.decisions import verdict
 from clearml_ci.github_api import check_runs, credentials, issues, pull_request_comment, statuses
 from clearml_ci.job import workflow_output
@@ -150,3 +153,20 @@ def test_credentials__key_of_an_app_in_a_file__is_held(tmp_path: Path) -> None:
         {"CLEARML_CI_APP_ID": "1", "CLEARML_CI_APP_PRIVATE_KEY_FILE": str(tmp_path / "app.pem")}
     )
     assert {key, "MIIEowIBAAKCAQEAabcdef"} <= set(redaction.held())
+
+
+def test_create__text_of_the_sdk__is_masked(clearml: ClearML, prefix: str) -> None:
+    """The SDK names what it was given, and the addresses that it could not reach."""
+    source = Source("/none/hub_token=a-secret-of-others", "c" * 40)
+    options: dict[str, Any] = {"script": "train.py", "working_directory": "."}
+    script = SimpleNamespace(repository=source.repository, version_num=source.commit)
+    controller: Any = SimpleNamespace(id="r", data=SimpleNamespace(script=script))
+    errors = []
+    for create in (
+        lambda: task_creation.task(project=prefix, name="train", source=source, **options),
+        lambda: step_launch.create(clearml, controller, project=prefix, step="no_such_step", clock=fast_clock()),
+    ):
+        with pytest.raises(ClearMLError) as raised:
+            create()
+        errors.append(str(raised.value))
+    assert ["hub_token=***" in error and "a-secret" not in error for error in errors] == [True, True], errors

@@ -1,4 +1,5 @@
 import json
+import time
 from collections.abc import Mapping
 
 import pytest
@@ -136,3 +137,21 @@ def test_as_documents__endless_differences__are_cut() -> None:
     found = comparability.differences(MatchRules(), inputs({f"Args/{n}": "x" * 10_000 for n in range(2_000)}), inputs())
     documents = comparability.as_documents(found)
     assert (len(found), len(documents), len(json.dumps(documents)) < 50_000) == (2_000, comparability.MOST, True)
+
+
+def test_differences__endless_values__are_masked_only_as_far_as_they_are_shown() -> None:
+    """Masking them whole would take minutes; what no result carries is not read at all."""
+    started = time.process_time()
+    found = comparability.differences(
+        MatchRules(hyperparameters=("Args/last",)),
+        inputs({"Args/last": "a", **{f"Args/{n}": "a b " * 20_000 for n in range(1_000)}}),
+        inputs(),
+    )
+    assert time.process_time() - started < 4
+    assert (found[0].candidate, found[1].candidate, found[-1].candidate) == ("a", ("a b " * 30)[:119] + "…", "***")
+
+
+def test_differences__secret_in_a_name__is_masked_before_the_name_is_cut() -> None:
+    name = f"Args/{'x' * 100} ghp_0123456789abcdefghijklmnop"
+    (found,) = comparability.differences(MatchRules(), inputs({name: "1"}), inputs())
+    assert found.name == f"Args/{'x' * 100} ***"

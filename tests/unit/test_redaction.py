@@ -206,3 +206,13 @@ def test_hold__key_of_an_environment__is_held_with_each_of_its_lines(held: str) 
     redaction.hold(redaction.secrets_of({"CLEARML_CI_APP_PRIVATE_KEY": KEY.replace("\n", "\\n")}))
     assert {held, KEY, KEY.split("\n")[1]} <= set(redaction.held())
     assert "-----BEGIN RSA PRIVATE KEY-----" not in redaction.held()
+
+
+@pytest.mark.parametrize(
+    "text", ["://a:", "://", "eyJaaaaaaaa-", "a\n", "-----BEGIN PRIVATE KEY-----", "--token ", "pass="]
+)
+def test_mask__hostile_repetition__is_quick(text: str) -> None:
+    """A quadratic pattern takes ten times as long for these 100,000 characters."""
+    started = time.process_time()
+    redaction.mask(text * (100_000 // len(text)))
+    assert time.process_time() - started < 1.5

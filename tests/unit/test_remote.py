@@ -179,6 +179,18 @@ def test_refuse_out_of_reach__trained_elsewhere_than_the_baseline__names_both(
         ("run_args", "epochs=1 password=one-that-the-job-holds"),
         ("run_docker_args", "--env HF_TOKEN=hf_0123456789abcdefABCDEF"),
         ("run_packages", "git+https://user:secret@github.com/o/n@v1"),
+        ("run_packages", "torch git+https://Zq81mPlw02xx@git.corp.example/x.git"),
+        ("run_docker_args", "--env WANDB_API_KEY=8f2c0d7e5b6a49d1b3c2e1f0a9d8c7b6a5f4e3d2"),
+        ("run_docker_args", "--ipc=host -e DB_PASSWORD=Tr0ub4dor"),
+        ("run_docker_args", "--env=DB_PASSWORD='Tr0ub4dor'"),
+        ("run_docker_args", "-e HF_TOKEN=Zq81mPlw02xx"),
+        ("run_args", "epochs=1 password=12345678"),
+        ("run_args", "seed=1\napi_key=8f2c0d7e5b6a49d1"),
+        ("run_args", "hub.access_token=Zq81mPlw02xx"),
+        ("run_args", "db_pass=Zq81mPlw02xx"),
+        ("run_args", "url=https://h.example/x?api_key=Zq81mPlw02xx"),
+        ("run_module", "pytest --token Zq81mPlw02xx"),
+        ("run_module", "app.train --db-password hunter-2"),
     ],
 )
 def test_from_arguments__secret_in_a_parameter__is_refused_without_its_value(name: str, text: str) -> None:
@@ -190,7 +202,21 @@ def test_from_arguments__secret_in_a_parameter__is_refused_without_its_value(nam
 
 
 @pytest.mark.parametrize(
-    "text", ["num_tokens=512 tokenizer=bert", "url=https://host.example:8080/a@b", "--env HF_TOKEN"]
+    ("name", "text"),
+    [
+        ("run_docker_args", "num_tokens=512 tokenizer=bert"),
+        ("run_docker_args", "url=https://host.example:8080/a@b"),
+        ("run_docker_args", "--env HF_TOKEN --ipc=host"),
+        ("run_docker_args", "--secret hf_token -v /srv/secrets:/run/secrets -e DB_PASSWORD_FILE=/run/secrets/db"),
+        ("run_docker_args", "-e HF_TOKEN=$HF_TOKEN -e WANDB_API_KEY=${WANDB_API_KEY}"),
+        ("run_args", "max_tokens=4096 pad_token=[PAD] eos_token=</s> stop_token=END token_dim=768 tokens=1e9"),
+        ("run_args", "pass=2 n_pass=3 file_pat=*.csv sort_key=name primary_key=id use_auth_token=true"),
+        ("run_args", "token_type=sub-word2 secret_name=team/db password_file=/run/secrets/db tokenized=v2/train.json"),
+        ("run_args", "data=abfss://box@account.dfs.core.windows.net/x credentials=gs://bucket/cred.json"),
+        ("run_module", "pytest -m gpu --token-limit 512 --no-secret tests/unit --tokenizer bert-base-v2"),
+        ("run_packages", "git+https://github.com/o/n.git@v1.2 git+ssh://git@github.com/o/n.git"),
+        ("run_packages", "git+https://${PAT}@github.com/o/n.git git+https://org@dev.azure.com/org/x/_git/x"),
+    ],
 )
-def test_from_arguments__parameter_that_only_names_a_secret__is_taken(text: str) -> None:
-    assert remote_run.from_arguments({"run_until": "completion", "run_docker_args": text}) is not None
+def test_from_arguments__parameter_that_only_names_a_secret__is_taken(name: str, text: str) -> None:
+    assert remote_run.from_arguments({"run_until": "completion", name: text}) is not None
