@@ -10,7 +10,7 @@ from tools.faults.truth import Evidence, JobEnd, Record, Truth, World
 COMMIT, RUN, BEST = "c" * 40, "a" * 32, "b" * 32
 MARK = {"clearml_ci_task": RUN, "clearml_ci_run": RUN, "clearml_ci_purpose": "run"}
 PROBE = {"clearml_ci_task": "e" * 32, "clearml_ci_run": RUN, "clearml_ci_purpose": "probe"}
-COMMENT = "<!-- clearml-ci: o/n#1 -->\n<!-- clearml-ci outcome: {} -->\n"
+COMMENT = f"<!-- clearml-ci: o/n#1 -->\n<!-- clearml-ci outcome: {{}} -->\n Commit `{COMMIT[:10]}`."
 FRAME = 'Traceback (most recent call last):\n  File "x.py", line 1, in <module>\nKeyError: 1'
 
 
@@ -190,6 +190,13 @@ def test_judge__no_comment__is_found_unless_it_was_refused_and_told() -> None:
     warned = job(log="::warning::ClearML CI: GitHub refused the comment")
     assert rules(world(comments=()), warned) == {"comment lost"}
     assert rules(world(comments=()), warned, refused=frozenset({"POST issues/N/comments"})) == set()
+
+
+def test_judge__a_comment_about_an_earlier_commit__says_nothing_about_this_one() -> None:
+    earlier = COMMENT.format("improved").replace(COMMIT[:10], "0" * 10)
+    failed = world(statuses=(status("failure"),), comments=(earlier,))
+    assert rules(failed, job(1)) == {"comment lost"}
+    assert rules(world(statuses=(status("error"),), comments=(earlier,)), job(4)) == set()
 
 
 @pytest.mark.parametrize(

@@ -139,10 +139,10 @@ def _check_run_differs(seen: Evidence) -> Iterator[str]:
 
 
 def _comment_differs(seen: Evidence) -> Iterator[str]:
-    """The comment passes and the status does not, or the other way round."""
+    """The comment about the head passes and the head's status does not, or the other way round."""
     for pull in seen.world.pulls:
         latest = _latest(seen, pull["head"]["sha"]).values()
-        found = [_OUTCOME.search(comment["body"]) for comment in _ours(pull)]
+        found = [_OUTCOME.search(comment["body"]) for comment in _ours(pull) if _is_about(comment, pull["head"]["sha"])]
         outcomes = {match[1] for match in found if match}
         states = {status["state"] for status in latest if status["state"] in FINAL}
         if len(outcomes) == 1 and len(states) == 1 and (outcomes <= set(PASSING)) != (states == {"success"}):
@@ -151,10 +151,11 @@ def _comment_differs(seen: Evidence) -> Iterator[str]:
 
 def _comment_lost(seen: Evidence) -> Iterator[str]:
     for job in seen.jobs:
-        ours = [comment for pull in seen.world.pulls if pull["number"] == job.pull for comment in _ours(pull)]
+        pulls = [pull for pull in seen.world.pulls if pull["number"] == job.pull]
+        told = any(_is_about(comment, pull["head"]["sha"]) for pull in pulls for comment in _ours(pull))
         warned = bool(seen.refused) and "::warning::" in job.log
-        if job.pull and job.waits and job.exit_code in (0, 1, 3) and not ours and not warned:
-            yield f"{job.name} ended with {job.exit_code}, and its pull request has no comment"
+        if job.pull and job.waits and job.exit_code in (0, 1, 3) and not told and not warned:
+            yield f"{job.name} ended with {job.exit_code}, and its pull request has no comment about its head"
 
 
 def _exit_code_differs(seen: Evidence) -> Iterator[str]:
@@ -314,6 +315,10 @@ def _is_best(task: Record) -> bool:
 
 def _ours(pull: Record) -> list[Record]:
     return [comment for comment in pull["comments"] if (comment.get("body") or "").startswith(MARKED)]
+
+
+def _is_about(comment: Record, commit: str) -> bool:
+    return commit[:10] in (comment.get("body") or "")
 
 
 def _latest(seen: Evidence, commit: str) -> dict[str, Record]:

@@ -10,6 +10,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,15 @@ def play_cuts(chosen: Sequence[Cut], at_once: int, directory: Path) -> Iterator[
 
 
 def _work(function: Callable[[_Task], Any], tasks: Iterable[_Task], at_once: int, directory: Path) -> Iterator[Any]:
-    with multiprocessing.get_context("fork").Pool(at_once, initializer=_begin, initargs=(directory,)) as pool:
-        yield from pool.imap_unordered(function, tasks)
+    fork = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(at_once, mp_context=fork, initializer=_begin, initargs=(directory,)) as pool:
+        try:
+            yield from (future.result() for future in as_completed([pool.submit(function, task) for task in tasks]))
+        except BaseException:  # Ctrl-C
+            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in multiprocessing.active_children():
+                worker.terminate()
+            raise
 
 
 def _begin(directory: Path) -> None:
