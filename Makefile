@@ -12,6 +12,10 @@
 #     SERVER=env      as above
 #   make bench    requests and seconds at 10, 1,000 and 20,000 tasks, and of an audit of 200 projects
 #     SMALL=1         only the smallest size
+#   make faults   checks, promotions, audits and reruns while something goes wrong; exit code 1 if anything wrong came of it
+#     N=200           200 cases instead of 40
+#     SEED=7          of the first case; the others have the next seeds
+#     ONLY=text       only cases with this text in their title; ONLY=every-request interrupts steps and jobs everywhere
 #   make lock     renews requirements.lock, which the action installs, from requirements.txt
 #   make stop     stops what `make demo KEEP=1` left up
 #   make clean    stops, and removes what was built
@@ -34,7 +38,7 @@ endif
 export TMPDIR := $(CURDIR)/build/tmp
 export SERVER
 
-.PHONY: demo test bench lock stop clean
+.PHONY: demo test bench faults lock stop clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/.installed
@@ -53,6 +57,9 @@ test: $(VENV)/.installed-tests
 
 bench: $(VENV)/.installed
 	@$(RUN) -m tools.bench $(if $(filter 1,$(SMALL)),--small)
+
+faults: $(VENV)/.installed
+	@$(RUN) -m tools.faults $(if $(N),-n $(N)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only "$(ONLY)")
 
 # One file for Python 3.10 and newer. Its packages stay as they are unless requirements.txt asks for others: to renew
 # them all, remove it first.

@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.runtime import environment
+from sandbox.runtime import environment, stop_previous
+from sandbox.runtime.clearml_access import Access
 from sandbox.runtime.state import Queues, Sandbox
 from sandbox.scenarios import catalogue, story
 from sandbox.scenarios.job import Job
 from sandbox.scenarios.story import Checked, Story
-from tests.agents import fork_server, shared_sandbox
+from tests.agents import fork_server, makefile, shared_sandbox
+from tests.agents.makefile import Make
 
 Play = Callable[[str], Checked]
 BUILD = Path(__file__).parents[2] / "build"
@@ -34,6 +36,20 @@ def python(worker_id: str) -> Iterator[tuple[str, ...]]:
         return
     with fork_server.running(BUILD / f"forks-{worker_id}") as command:
         yield command
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A clone in which nothing has been built yet."""
+    directory = makefile.cloned(tmp_path_factory.mktemp("clone"))
+    yield directory
+    stop_previous.stop(directory / "build" / "sandbox")
+
+
+@pytest.fixture(scope="module")
+def make(clone: Path, access: Access) -> Make:
+    """Run a make command in the clone, with the packages of this environment; return its output."""
+    return makefile.of(clone, access)
 
 
 @pytest.fixture(scope="session")

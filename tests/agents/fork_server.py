@@ -8,7 +8,6 @@ signals; only its interpreter did not start from nothing.
 from __future__ import annotations
 
 import contextlib
-import functools
 import gc
 import importlib
 import inspect
@@ -21,12 +20,11 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sandbox.runtime import processes
+from sandbox.runtime import processes, quick_sdk
 from tests.agents import forked_program
 from tests.agents.forked_program import Program
 
@@ -127,46 +125,11 @@ def prepare() -> None:
     for name in OF_THE_SDK:
         importlib.import_module(f"clearml.backend_api.services.v2_23.{name}")
     sys.path.append(sys.path.pop(0))  # this checkout, found first so far, must hide nothing of a program's
-    _quicken()
-    _lock_tasks_by_process()
+    quick_sdk.quicken()
+    quick_sdk.lock_tasks_by_process()
     inspect.stack()  # the SDK's loggers call it, and its first call looks for the file of each module
     gc.collect()
     gc.freeze()
-
-
-def _quicken() -> None:
-    """Spare processes what the SDK computes anew with the same result; let controllers see the end of a step soon."""
-    import clearml.config
-    from clearml import PipelineController
-    from clearml.automation.job import BaseJob
-    from clearml.backend_api import config as api_config
-    from clearml.backend_api.session import datamodel
-    from clearml.backend_config.config import Config
-
-    Config._read_single_file = staticmethod(functools.cache(Config._read_single_file))
-    os.environ["CLEARML_CONFIG_FILE"] = os.devnull
-    api_config.load(Path(clearml.config.__file__).parent)  # the defaults, into that cache
-    datamodel._CustomValidator.check_schema = lambda *_: None  # of the SDK's own requests
-    start, update = PipelineController.__init__, BaseJob.update_status_batch
-
-    def update_always(jobs: Sequence[BaseJob]) -> None:
-        BaseJob._last_batch_status_update_ts = 0  # at most once a second otherwise
-        update(jobs)
-
-    PipelineController.__init__ = lambda self, **given: start(self, **{**given, "pool_frequency": 0.2 / 60})
-    BaseJob.update_status_batch = update_always
-
-
-def _lock_tasks_by_process() -> None:
-    """Give each process one lock for its tasks.
-
-    The SDK's own are files, and `Task.init` replaces one while its thread that looks for the repository may hold it:
-    the thread then waits for itself. A process that starts as quickly as here comes into that once in a hundred times.
-    """
-    from clearml.backend_interface.task import Task
-
-    lock = threading.RLock()
-    Task._edit_lock = property(lambda task: lock, lambda task, value: None)  # noqa: ARG005
 
 
 def serve(directory: Path) -> Program | None:

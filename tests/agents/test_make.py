@@ -2,47 +2,16 @@
 
 import json
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sandbox import demo
-from sandbox.runtime import agents, processes, state, stop_previous
-from sandbox.runtime.clearml_access import Access, Client
+from sandbox.runtime import agents, state
+from sandbox.runtime.clearml_access import Client
 from sandbox.scenarios import catalogue
-
-ROOT = Path(__file__).parents[2]
-VENV = Path(sys.prefix)
-INSTALLED = [f"--old-file={VENV}/{stamp}" for stamp in (".installed", ".installed-tests")]
-Make = Callable[[str], str]
-
-
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A clone in which nothing has been built yet."""
-    directory = tmp_path_factory.mktemp("clone") / "clearml-ci"
-    subprocess.run(["git", "clone", "-q", str(ROOT), str(directory)], check=True)
-    (directory / "build" / "tmp").mkdir(parents=True)
-    yield directory
-    stop_previous.stop(directory / "build" / "sandbox")
-
-
-@pytest.fixture(scope="module")
-def make(clone: Path, access: Access) -> Make:
-    """Run a make command in the clone, with the packages of this environment; return its output."""
-    environment = processes.clean_environment(clone.parent / "home", access.environment())
-
-    def run(command: str) -> str:
-        program, *arguments = command.split()
-        given = [program, "--no-print-directory", "-C", str(clone), f"VENV={VENV}", *INSTALLED, *arguments]
-        done = subprocess.run(given, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    return run
+from tests.agents.makefile import Make
 
 
 def test_bench__at_its_smallest_size__prints_and_writes_the_figures(make: Make, clone: Path) -> None:

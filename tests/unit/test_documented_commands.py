@@ -41,6 +41,7 @@ RUN_BY = {
     r"make demo( SCENARIO=\S+| KEEP=1| SERVER=env)+": RunBy('make("make demo SCENARIO=first-model KEEP=1 SERVER=env")'),
     r"make test( ALL=1| FAST=1)?": RunBy('["make test", "make test ALL=1", "make test FAST=1"]'),
     r"make bench( SMALL=1)?": RunBy('make("make bench SMALL=1")'),
+    r"make faults": RunBy('"make faults N=10"'),
     r"make lock": RunBy('make("make lock --dry-run")'),
     r"make stop": RunBy('make("make stop")'),
     r"make clean": RunBy('make("make clean")'),

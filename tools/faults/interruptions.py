@@ -1,0 +1,58 @@
+"""The command that interrupts every step at every request: counts the requests first, then cuts at each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tools.faults import every_request, workers
+from tools.faults.every_request import Ended
+from tools.faults.subjects import AFTER, BEFORE, SUBJECTS, Cut
+
+
+def run(directory: Path, record: Path, *, only: str, most: int | None, at_once: int) -> int:
+    """The exit code: 1 if an interrupted step ended differently. `most`: so many cuts, spread evenly."""
+    names = [name for name in SUBJECTS if only.lower() in name.lower()]
+    clean = {ended.cut.subject: ended for ended in workers.play_cuts([Cut(name) for name in names], at_once, directory)}
+    broken = [ended for ended in clean.values() if ended.fault]
+    for ended in clean.values():
+        print(f"{ended.cut.subject}: {ended.requests} requests {ended.fault}", flush=True)
+    if broken:
+        return 1
+    cuts = _spread(list(_cuts(clean)), most)
+    documents = []
+    for number, ended in enumerate(workers.play_cuts(cuts, at_once, directory), start=1):
+        found = [ended.fault] if ended.fault else list(every_request.differences(clean[ended.cut.subject], ended))
+        documents.append(_document(ended, found))
+        print(f"[{number}/{len(cuts)}] {ended.cut.title}: {'ok' if not found else 'DIFFERS'} ({ended.seconds:.1f} s)")
+        print("".join(f"    {text}\n" for text in found), end="", flush=True)
+        record.write_text(json.dumps(documents, indent=1, ensure_ascii=False) + "\n")
+    count = sum(len(document["violations"]) for document in documents)
+    print(f"record: {record}\nfaults: {len(cuts)} cases, {count} violations")
+    return 1 if count else 0
+
+
+def _cuts(clean: Mapping[str, Ended]) -> Iterator[Cut]:
+    for name, ended in clean.items():
+        for number in range(1, ended.requests + 1):
+            yield from (Cut(name, number, when) for when in (BEFORE, AFTER))
+
+
+def _spread(cuts: Sequence[Cut], most: int | None) -> list[Cut]:
+    if most is None or most >= len(cuts):
+        return list(cuts)
+    return [cuts[number * len(cuts) // most] for number in range(most)]
+
+
+def _document(ended: Ended, found: Sequence[str]) -> dict[str, Any]:
+    cut = ended.cut
+    return {
+        "title": cut.title,
+        "subject": cut.subject,
+        "request": cut.number,
+        "when": cut.when,
+        "violations": list(found),
+        "seconds": round(ended.seconds, 1),
+    }

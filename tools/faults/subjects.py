@@ -1,0 +1,78 @@
+"""The jobs and steps that are interrupted at each of their requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tools.faults import scenarios
+from tools.faults import stage as stages
+from tools.faults.jobs import Order
+from tools.faults.scenarios import BETTER, WORSE
+from tools.faults.stage import Stage
+
+BEFORE, AFTER = "before", "after"
+THE_JOB = "job"
+_FIND, _PROMOTE = ("find_task", "compare", "report"), ("promote", "report")
+_AUDIT = ("audit_baselines", "audit_leftovers", "audit_report")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A job, or a step of the run that the last of these orders starts. `plan` are the steps of each run."""
+
+    step: str
+    orders: Callable[[Stage], Sequence[Order]]
+    plan: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The request at which a subject is killed; `number` 0: none."""
+
+    subject: str
+    number: int = 0
+    when: str = BEFORE
+
+    @property
+    def title(self) -> str:
+        moment = f"killed {self.when} request {self.number}" if self.number else "clean"
+        return f"{self.subject} | {moment}"
+
+
+def _check(value: float | None, **settings: str | None) -> Callable[[Stage], list[Order]]:
+    return lambda stage: [scenarios.check(stage, stages.propose(stage, "change", value=value), settings)]
+
+
+def _merge(stage: Stage) -> list[Order]:
+    return [scenarios.merged(stage, "change", BETTER)[0]]
+
+
+def _rollback(stage: Stage) -> list[Order]:
+    first, second = (scenarios.merged(stage, name, value)[0] for name, value in (("a", BETTER), ("b", BETTER + 0.02)))
+    return [first, second, Order("rollback", {}, "workflow_dispatch", ("rollback",))]
+
+
+def _audit(stage: Stage) -> list[Order]:
+    stage.client.call("queues.create", name=scenarios.IDLE_QUEUE)
+    return [scenarios.audit_order(CLEARML_CI_AUDIT_QUEUES=scenarios.IDLE_QUEUE)]
+
+
+_ON_PASS = _check(BETTER, CLEARML_CI_PROMOTE="on-pass")
+SUBJECTS = {
+    "find_task": Subject("find_task", _check(BETTER), _FIND),
+    "compare": Subject("compare", _check(WORSE), _FIND),
+    "report": Subject("report", _check(WORSE), _FIND),
+    "remote_run": Subject("remote_run", _check(None, **scenarios.PROBE), ("remote_run", "report")),
+    "promote": Subject("promote", _merge, _PROMOTE),
+    "promote, on pass": Subject("promote", _ON_PASS, ("find_task", "compare", "promote", "report")),
+    "promote, rollback": Subject("promote", _rollback, _PROMOTE),
+    "report of a merge": Subject("report", _merge, _PROMOTE),
+    "audit_baselines": Subject("audit_baselines", _audit, _AUDIT),
+    "audit_leftovers": Subject("audit_leftovers", _audit, _AUDIT),
+    "audit_report": Subject("audit_report", _audit, _AUDIT),
+    "job of a check": Subject(THE_JOB, _check(WORSE), _FIND),
+    "job of a merge": Subject(THE_JOB, _merge, _PROMOTE),
+    "job of a rollback": Subject(THE_JOB, _rollback, _PROMOTE),
+    "job of an audit": Subject(THE_JOB, _audit, _AUDIT),
+}
