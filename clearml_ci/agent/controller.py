@@ -4,7 +4,9 @@ An agent runs a file of pipelines/ as the controller. The DAG is built anew on e
 commit, so a rerun from ClearML's web UI with edited parameters is a run like any other.
 """
 
+import math
 import os
+import threading
 from collections.abc import Callable, Mapping
 
 from clearml import PipelineController, Task
@@ -81,7 +83,22 @@ def run(name: str, *, parameters: Mapping[str, str], plan: Plan) -> None:
             execution_queue=arguments["_steps_queue"],
             continue_behaviour=CONTINUE,
         )
+    _end_after(_seconds(str(arguments["_deadline"] or "")), clearml, controller.id)
     pipeline.start(queue=None)  # an agent runs this process: it is enqueued already
+
+
+def _seconds(text: str) -> float:
+    """The seconds that an `Arg` holds; infinite for any other text."""
+    return float(text) if text.isdecimal() else math.inf
+
+
+def _end_after(seconds: float, clearml: ClearML, run: str) -> None:
+    """End the run after so many seconds: without a job that waits, nothing else does. An audit sets its status."""
+    if seconds < threading.TIMEOUT_MAX:
+        reason = f"ClearML CI: not ended within {seconds:.0f} s"
+        timer = threading.Timer(seconds, run_cancellation.end, (clearml, run), {"reason": reason})
+        timer.daemon = True
+        timer.start()
 
 
 def _on_abort(clearml: ClearML, run: str) -> None:

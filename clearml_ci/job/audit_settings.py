@@ -3,6 +3,7 @@
 Its gates limit how much worse than the baseline the default branch may be, and it probes the head of that branch.
 """
 
+import math
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
@@ -44,6 +45,7 @@ def from_environment(
         "_steps_queue": names.steps,
         "_shared_queue": given.texts["_shared_queue"],
     }
+    arguments["_deadline"] = f"{math.ceil(deadline(environ, arguments))}"
     return Settings(
         pipeline=audit.PIPELINE,
         check=audit.as_check(governed),

@@ -1,5 +1,6 @@
 """The settings of a job: its environment, its event and the base branch's policy, checked before anything starts."""
 
+import math
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -69,7 +70,7 @@ def from_environment(
     launch, described = (None, {}) if promotes else remote_run(given, policy)
     own = _check(given, event, pull, launch, policy)
     governed = policy.governed(own) if policy else own
-    names = queues(given, launch)
+    names, seconds = queues(given, launch), deadline(environ, launch)
     if promotes:
         governed = replace(governed, action="promote", merge_commit=pull_request_event.merge_commit(event))
     else:
@@ -83,11 +84,12 @@ def from_environment(
             **(described if launch else {}),
             **governed.to_arguments(),
             "_origin": secrets.token_hex(16),
+            "_deadline": f"{math.ceil(seconds)}",
             "_steps_queue": names.steps,
             **({} if promotes else {"_shared_queue": given.texts["_shared_queue"]}),
         },
         pipeline_project=f"{given.value('pipeline_project')}/{event['repository']['full_name']}",
-        deadline=deadline(environ, launch),
+        deadline=seconds,
         **agents_code(environ),
         github_token=github_token(environ),
         notes=overridden(policy, given, own=own, governed={**described, **governed.to_arguments()}),
@@ -110,6 +112,7 @@ def for_rollback(environ: Mapping[str, str], last: Check, *, undoes: str) -> Set
         arguments={
             **undone.to_arguments(),
             "_origin": secrets.token_hex(16),
+            "_deadline": f"{math.ceil(deadline(environ))}",
             "_steps_queue": names.steps,
             promotion_mode.UNDOES: undoes,
         },

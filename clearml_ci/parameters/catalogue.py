@@ -648,6 +648,13 @@ PARAMETERS = (
         pipelines=_ALL,
     ),
     Parameter(
+        "_deadline",
+        "Seconds after which a run ends itself, also if no job waits for it. ClearML CI writes it.",
+        OWN,
+        None,
+        pipelines=_ALL,
+    ),
+    Parameter(
         "_origin",
         "Random mark of the run that was started first; its reruns keep it. ClearML CI writes it.",
         OWN,

@@ -153,7 +153,8 @@ def test_create_status__refused_each_time__names_request_and_remedy(status: int,
 def test_post__secondary_limit__is_sent_again(request_: str) -> None:
     limited = Response('{"message": "You have exceeded a secondary rate limit"}', 403, {**JSON, "Retry-After": "1"})
     done = Response('{"id": 7, "url": "https://s"}', 201, JSON)
-    with answering(limited, done) as address:
+    none = Response('{"check_runs": [], "total_count": 0}', 200, JSON)
+    with answering(limited, done, none) as address:
         hub = github_session.connect(api_url=address, token=TOKEN, repository=FULL_NAME)
         assert REQUESTS[request_](hub) in (7, "https://s")
 

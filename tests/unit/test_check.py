@@ -10,6 +10,8 @@ from clearml_ci.parameters.remote_run import RemoteRun
 from pipelines import pr_check, promote
 from tests.unit.drawing import CHECK, GATE
 
+BY_THE_JOB = {"_steps_queue", "_origin", "_deadline"}  # Args that the job adds
+
 
 def test_from_arguments__what_to_arguments_wrote__is_the_same_check() -> None:
     assert check.from_arguments(CHECK.to_arguments()) == CHECK
@@ -130,7 +132,7 @@ def test_from_arguments__run_of_an_older_version__has_the_defaults() -> None:
 def test_parameters_of_the_pipeline__name_every_argument_with_its_default() -> None:
     declared = pr_check.PARAMETERS
     remote_run = {name for name in declared if name.startswith("run_")}
-    assert {*CHECK.to_arguments(), *remote_run} == declared.keys() - {"_steps_queue", "_shared_queue", "_origin"}
+    assert {*CHECK.to_arguments(), *remote_run} == declared.keys() - {*BY_THE_JOB, "_shared_queue"}
     assert {field.name for field in fields(RemoteRun)} == {name.removeprefix("run_") for name in remote_run} | {
         "candidate"
     }
@@ -144,7 +146,7 @@ def test_promotion__what_to_arguments_wrote__is_the_same_and_declared_by_its_pip
     merged = replace(CHECK, action="promote", merge_commit="d" * 40, promote="passing")
     assert check.from_arguments(merged.to_arguments()) == merged
     declared = promote.PARAMETERS
-    assert {*merged.to_arguments()} == declared.keys() - {"_steps_queue", "_origin"}
+    assert {*merged.to_arguments()} == declared.keys() - BY_THE_JOB
     assert check.from_arguments({**merged.to_arguments(), "promote": declared["promote"]}).promote == "better"
 
 

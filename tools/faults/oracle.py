@@ -152,9 +152,9 @@ def _comment_differs(seen: Evidence) -> Iterator[str]:
 def _comment_lost(seen: Evidence) -> Iterator[str]:
     for job in seen.jobs:
         pulls = [pull for pull in seen.world.pulls if pull["number"] == job.pull]
-        told = any(_is_about(comment, pull["head"]["sha"]) for pull in pulls for comment in _ours(pull))
+        commented = any(_is_about(comment, pull["head"]["sha"]) for pull in pulls for comment in _ours(pull))
         warned = bool(seen.refused) and "::warning::" in job.log
-        if job.pull and job.waits and job.exit_code in (0, 1, 3) and not told and not warned:
+        if job.pull and job.waits and job.exit_code in (0, 1, 3) and not commented and not warned:
             yield f"{job.name} ended with {job.exit_code}, and its pull request has no comment about its head"
 
 
