@@ -1,6 +1,6 @@
 """The code that a pipeline's run has to execute, and whether a draft or a run on the server still has it.
 
-Any key of a ClearML server may edit any task there: a draft that says which code it is may carry another entry point, a
+Any key of a ClearML server may edit any task there: a draft that names its code may carry another entry point, a
 diff, or the shell script of a container as well.
 """
 
