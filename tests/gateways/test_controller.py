@@ -35,12 +35,12 @@ class Controllers:
     project: str
     steps: str
 
-    def start(self, *, acknowledged: bool = True) -> str:
+    def start(self, *, acknowledged: bool = True, deadline: str = "") -> str:
         queue = self.client.call("queues.create", name=f"{self.steps}-controllers")["id"]
         script = {"repository": "https://github.com/o/n.git", "version_num": "e" * 40, "entry_point": "pr_check.py"}
         project = self.client.call("projects.create", name=self.project)["id"]
         made = self.client.call("tasks.create", name="pr_check", type="controller", project=project, script=script)
-        arguments = {**CHECK.to_arguments(), "_steps_queue": self.steps, "_origin": "n"}
+        arguments = {**CHECK.to_arguments(), "_steps_queue": self.steps, "_origin": "n", "_deadline": deadline}
         served = Queue(queue, "controllers", frozenset())
         run = run_start.start(self.clearml, template=made["id"], queue=served, arguments=arguments, clock=fast_clock())
         if acknowledged:
@@ -108,6 +108,17 @@ def test_controller__run_whose_job_does_not_know_it__ends_itself(
     ended = controllers.read(run)
     assert (ended["status"], controllers.steps_of(run)) == ("stopped", {})
     assert "does not follow it" in ended["status_reason"]
+
+
+def test_controller__step_that_no_agent_takes_and_no_job_that_waits__ends_at_its_deadline(
+    controllers: Controllers, user_environment: dict[str, str], tmp_path: Path
+) -> None:
+    run = controllers.start(deadline="3")
+    with process(run, user_environment, tmp_path / "log"):
+        wait_for(lambda: controllers.read(run)["status"] != "in_progress", tmp_path / "log")
+    ended = controllers.read(run)
+    assert (ended["status"], set(controllers.steps_of(run).values())) == ("stopped", {"stopped"})
+    assert ended["status_reason"] == "ClearML CI: not ended within 3 s"
 
 
 def impatient(directory: Path) -> Path:
