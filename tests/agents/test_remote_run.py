@@ -250,12 +250,13 @@ def test_probe__of_a_script_that_fails__names_phase_and_cause_and_leaves_no_task
 
 
 def test_probe__repository_that_is_gone__fails_in_the_phase_clone(
-    tale: Story, odd_on_a_real_agent: dict[str, str]
+    played: Play, tale: Story, quick: dict[str, str]
 ) -> None:
-    odd = odd_on_a_real_agent
-    context = json.loads(task_of(tale, odd["run"])["hyperparams"]["Args"]["_context"]["value"])
-    gone = context["head_url"].replace("/digits", "/gone")
-    result = by_hand(tale, **odd, _context=json.dumps({**context, "head_url": gone}))
+    event = job.pull_request_event(tale.sandbox, played("probe-ok").pull, action="reopened")
+    repository = event["pull_request"]["head"]["repo"]
+    repository["clone_url"] = repository["clone_url"].replace("/digits", "/gone")
+    done = job.run(tale.sandbox, event=event, settings={**PROBE, **quick})
+    result = json.loads(done.outputs["verdict_json"])["remote_run"]
     assert (result["outcome"], result["phase"]) == ("error", "clone"), result
     assert result["log_tail"] != []
 

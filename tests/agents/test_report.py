@@ -130,11 +130,14 @@ def test_app_token__agent__speaks_as_the_app(played: Play, tale: Story) -> None:
 
 def test_detached__job__ends_before_its_run_and_names_it(played: Play, tale: Story) -> None:
     checked = played("detached")
-    states = [status.state for status in tale.repository.get_commit(checked.commit).get_statuses()]
+    statuses = [
+        (status.state, status.target_url) for status in tale.repository.get_commit(checked.commit).get_statuses()
+    ]
     assert (checked.job.exit_code, "run: completed" in checked.job.log) == (0, False)
     assert set(checked.job.outputs) == {"pipeline_id", "pipeline_url"}
-    assert checked.job.outputs["pipeline_url"] == checked.verdict["pipeline"]["url"]
-    assert states == ["failure", "pending"]  # newest first
+    run = checked.job.outputs["pipeline_url"]
+    assert run == checked.verdict["pipeline"]["url"]
+    assert statuses[:2] == [("failure", run), ("pending", run)]  # newest first
     assert "The verdict comes as the commit status" in checked.job.log
 
 
