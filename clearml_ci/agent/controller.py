@@ -12,8 +12,7 @@ from collections.abc import Callable, Mapping
 from clearml import PipelineController, Task
 from clearml.backend_interface.task.development.worker import DevWorker
 
-from clearml_ci.agent import step_launch
-from clearml_ci.clearml_api import ownership, pipeline_runs, run_cancellation, run_start
+from clearml_ci.clearml_api import ownership, pipeline_runs, run_cancellation, run_start, step_tasks
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.project_lookup import PIPELINES
 from clearml_ci.clearml_api.session import ClearML
@@ -69,14 +68,14 @@ def run(name: str, *, parameters: Mapping[str, str], plan: Plan) -> None:
     pipeline = PipelineController(
         name=name, project=project.split(PIPELINES)[0], pool_frequency=1 / 60, target_project=project
     )
-    pipeline._clearml_job_class = step_launch.job_class(clearml, clock)
+    pipeline._clearml_job_class = step_tasks.job_class(clearml, clock)
     for parameter in parameters:
         pipeline.add_parameter(parameter, arguments[parameter])
     for step, parents in plan({parameter: str(value or "") for parameter, value in arguments.items()}).items():
         pipeline.add_step(
             name=step,
             parents=parents,
-            base_task_factory=lambda _, step=step: step_launch.create(
+            base_task_factory=lambda _, step=step: step_tasks.create(
                 clearml, controller, project=project, step=step, clock=clock
             ),
             parameter_override={"Args/run": controller.id},

@@ -16,7 +16,7 @@ KEY = "CLEARML_CI_APP_PRIVATE_KEY"
 KEY_FILE = "CLEARML_CI_APP_PRIVATE_KEY_FILE"
 
 
-TOKENS = ("GITHUB_TOKEN", "GH_TOKEN")
+TOKENS = ("GH_TOKEN", "GITHUB_TOKEN")  # a personal one is used instead of the workflow's own
 
 
 @dataclass(frozen=True)
@@ -35,17 +35,21 @@ class Credentials:
     app: App | None = None
 
 
+def token(environ: Mapping[str, str]) -> str:
+    """The token of the first of TOKENS that is set, else ""."""
+    return next((text for name in TOKENS if (text := environ.get(name, "").strip())), "")
+
+
 def from_environment(environ: Mapping[str, str]) -> Credentials | None:
     """The credentials, masked from now on; None if no variable is set. Raises UsageError that names the wrong variable.
 
     An App takes precedence over a token: GITHUB_TOKEN may be set for other tools.
     """
-    app = _app(environ)
-    token = next((environ[name].strip() for name in TOKENS if environ.get(name, "").strip()), "")
-    if not app and not token:
+    app, own = _app(environ), token(environ)
+    if not app and not own:
         return None
-    redaction.hold([token, app.private_key if app else ""])
-    return Credentials(app=app) if app else Credentials(token=token)
+    redaction.hold([own, app.private_key if app else ""])
+    return Credentials(app=app) if app else Credentials(token=own)
 
 
 def _app(environ: Mapping[str, str]) -> App | None:

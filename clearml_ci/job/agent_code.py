@@ -14,7 +14,7 @@ from typing import Any
 from clearml_ci.core import redaction, repository_url
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.git_source import Source
-from clearml_ci.github_api import repository_info
+from clearml_ci.github_api import credentials, repository_info
 from clearml_ci.github_api import session as github_session
 from clearml_ci.github_api.session import GitHubError
 from clearml_ci.job import events
@@ -60,7 +60,7 @@ def _of_action(environ: Mapping[str, str]) -> Source | None:
     if _HASH.fullmatch(ref):  # no request, since the workflow's token may not see a private action
         return Source(f"{environ.get('GITHUB_SERVER_URL') or 'https://github.com'}/{name}.git", ref)
     advice = f"write `uses: {name}@` with a commit's full hash, or {_CONFIGURE}"
-    token = environ.get("GITHUB_TOKEN") or environ.get("GH_TOKEN")
+    token = credentials.token(environ)
     if not token:
         raise UsageError(f"GITHUB_TOKEN is not set, and the commit of '{name}@{ref}' is read from GitHub: {advice}")
     try:

@@ -8,6 +8,7 @@ from clearml_ci.clearml_api.audit_schedules import AuditSchedule
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core import console
 from clearml_ci.core.schedule import Schedule
+from clearml_ci.github_api import credentials
 from clearml_ci.job import agent_code, audit_settings, event_context, start
 from clearml_ci.job import settings as job_settings
 from clearml_ci.job.settings import Settings
@@ -20,7 +21,7 @@ def read_settings(environ: Mapping[str, str], *, lasting: bool = False) -> Setti
     Raises GitHubError and UsageError.
     """
     home = event_context.home(environ)
-    policy = event_context.read_policy(home.main, job_settings.github_token(environ), job_settings.policy_file(environ))
+    policy = event_context.read_policy(home.main, credentials.token(environ), job_settings.policy_file(environ))
     return audit_settings.from_environment(environ, home, policy, lasting=lasting)
 
 

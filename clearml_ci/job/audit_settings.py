@@ -11,6 +11,7 @@ from dataclasses import replace
 from clearml_ci.core import schedule
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.schedule import Schedule
+from clearml_ci.github_api import credentials
 from clearml_ci.job import settings
 from clearml_ci.job.settings import Queues, Settings
 from clearml_ci.parameters import audit, check, job_environment, remote_run, run_arguments
@@ -55,7 +56,7 @@ def from_environment(
         pipeline_project=f"{given.value('pipeline_project')}/{home.repository}",
         deadline=deadline(environ, arguments),
         **settings.agents_code(environ),
-        github_token=settings.github_token(environ),
+        github_token=credentials.token(environ),
         notes=settings.overridden(
             policy, given, own=audit.as_check(own), governed={**described, **audit.as_check(governed).to_arguments()}
         ),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from clearml_ci.core.errors import UsageError
-from clearml_ci.github_api import statuses
+from clearml_ci.github_api import credentials, statuses
 from clearml_ci.github_api.session import GitHub, GitHubError
 from clearml_ci.job import events, pull_request_event, reporter, settings
 from clearml_ci.job.events import Event
@@ -22,7 +22,7 @@ def set_error(environ: Mapping[str, str], event: Event, error: Exception, *, pro
         check, path = _check(environ, event, promotes=promotes), settings.policy_file(environ)
     except UsageError:
         return
-    job = reporter.connect(check, settings.github_token(environ))
+    job = reporter.connect(check, credentials.token(environ))
     if job.github is None:
         return
     for name in {check.check_name} if path else _names(job.github, check):

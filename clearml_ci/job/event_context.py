@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from clearml_ci.core.errors import UsageError
-from clearml_ci.github_api import file_contents, git_history, pull_requests, repository_info
+from clearml_ci.github_api import credentials, file_contents, git_history, pull_requests, repository_info
 from clearml_ci.github_api import session as github_session
 from clearml_ci.github_api.session import GitHub
 from clearml_ci.job import events, settings
@@ -42,7 +42,7 @@ def merges(environ: Mapping[str, str]) -> tuple[list[Event], list[str]]:
 
 def _connect(environ: Mapping[str, str], repository: str, *, reason: str) -> GitHub:
     """Connect with the job's token. Raises GitHubError; UsageError without a token."""
-    token = settings.github_token(environ)
+    token = credentials.token(environ)
     if not token:
         raise UsageError(f"GITHUB_TOKEN is not set: {reason}")
     return github_session.connect(api_url=events.api_url(environ), token=token, repository=repository)

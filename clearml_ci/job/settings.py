@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from clearml_ci.core.errors import UsageError
+from clearml_ci.github_api import credentials
 from clearml_ci.job import events, ignored_inputs, pull_request_event
 from clearml_ci.job.events import Event
 from clearml_ci.parameters import catalogue, check, job_environment, promotion_mode, run_arguments
@@ -66,7 +67,7 @@ def from_environment(
     given = job_environment.read(environ)
     event = event or events.pull_request(environ)
     pull = pull_request_event.pull_request(event, github_api=events.api_url(environ))
-    policy = read_policy(pull, github_token(environ), given.value("policy"))
+    policy = read_policy(pull, credentials.token(environ), given.value("policy"))
     launch, described = (None, {}) if promotes else remote_run(given, policy)
     own = _check(given, event, pull, launch, policy)
     governed = policy.governed(own) if policy else own
@@ -91,7 +92,7 @@ def from_environment(
         pipeline_project=f"{given.value('pipeline_project')}/{event['repository']['full_name']}",
         deadline=seconds,
         **agents_code(environ),
-        github_token=github_token(environ),
+        github_token=credentials.token(environ),
         notes=overridden(policy, given, own=own, governed={**described, **governed.to_arguments()}),
     )
 
@@ -119,7 +120,7 @@ def for_rollback(environ: Mapping[str, str], last: Check, *, undoes: str) -> Set
         pipeline_project=f"{pipeline_project(environ)}/{github_repository(environ)}",
         deadline=deadline(environ),
         **agents_code(environ),
-        github_token=github_token(environ),
+        github_token=credentials.token(environ),
         notes=(),
     )
 
@@ -130,11 +131,6 @@ def github_repository(environ: Mapping[str, str]) -> str:
     if name.count("/") != 1:
         raise UsageError(f"GITHUB_REPOSITORY is {name!r}: expected owner/name of the GitHub repository")
     return name
-
-
-def github_token(environ: Mapping[str, str]) -> str:
-    """The job's own token, empty if it has none."""
-    return environ.get("GITHUB_TOKEN", "") or environ.get("GH_TOKEN", "")
 
 
 def pipeline_project(environ: Mapping[str, str]) -> str:

@@ -661,6 +661,20 @@ PARAMETERS = (
         None,
         pipelines=_ALL,
     ),
+    Parameter(
+        "_start",
+        "Random mark of the request that started the run, by which the job finds it again. ClearML CI writes it.",
+        OWN,
+        None,
+        pipelines=_ALL,
+    ),
+    Parameter(
+        promotion_mode.UNDOES,
+        "The id of the run whose promotion a rollback undoes; empty for the last promotion. ClearML CI writes it.",
+        OWN,
+        None,
+        pipelines=(PROMOTION,),
+    ),
 )
 
 

@@ -9,8 +9,7 @@ import pytest
 from clearml import PipelineController
 from clearml.automation.job import ClearmlJob
 
-from clearml_ci.agent import step_launch
-from clearml_ci.clearml_api import best_tag, pipeline_runs, run_results, run_start, task_queue
+from clearml_ci.clearml_api import best_tag, pipeline_runs, run_results, run_start, step_tasks, task_queue
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.session import ClearML, ClearMLError, LostAnswerError
 from clearml_ci.clearml_api.worker_queues import Queue
@@ -248,7 +247,7 @@ def test_enqueue_step__refused_more_often_than_a_request_is_repeated__is_enqueue
     """The SDK prints "Skipping launching step" after the first one, and waits for the step until the deadline."""
     step = project.task(end=None, name="find_task")
     losses.harms = {"tasks.enqueue": ["refused"] * refusals}
-    step_launch.enqueue(lossy, step, queue=queue.name, clock=fast_clock())
+    step_tasks.enqueue(lossy, step, queue=queue.name, clock=fast_clock())
     assert waiting(client, queue) == [step]
 
 
@@ -257,7 +256,7 @@ def test_enqueue_step__refused_for_good__is_the_fault_of_the_step(
 ) -> None:
     run = project.run(pull_request="7")
     step = project.step(run, "find_task")
-    step_launch.enqueue(clearml, step, queue="deleted", clock=fast_clock())
+    step_tasks.enqueue(clearml, step, queue="deleted", clock=fast_clock())
     found = run_results.steps(clearml, run)["find_task"]
     assert found.status == "failed"
     assert found.result == {
@@ -270,7 +269,7 @@ def test_job_class__step_to_launch__is_enqueued_by_us(
     clearml: ClearML, client: Client, project: Project, queue: Queue
 ) -> None:
     step = project.task(end=None, name="find_task")
-    job = step_launch.job_class(clearml, fast_clock())(base_task_id=step, disable_clone_task=True)
+    job = step_tasks.job_class(clearml, fast_clock())(base_task_id=step, disable_clone_task=True)
     assert job.launch(queue_name=queue.name)
     assert waiting(client, queue) == [step]
 

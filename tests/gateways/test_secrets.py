@@ -15,8 +15,7 @@ import pytest
 from github.Issue import Issue
 
 from ci_trigger import main
-from clearml_ci.agent import step_launch
-from clearml_ci.clearml_api import run_results, task_cancellation, task_creation
+from clearml_ci.clearml_api import run_results, step_tasks, task_cancellation, task_creation
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import redaction
 from clearml_ci.core.git_source import Source
@@ -164,7 +163,7 @@ def test_create__text_of_the_sdk__is_masked(clearml: ClearML, prefix: str) -> No
     errors = []
     for create in (
         lambda: task_creation.task(project=prefix, name="train", source=source, **options),
-        lambda: step_launch.create(clearml, controller, project=prefix, step="no_such_step", clock=fast_clock()),
+        lambda: step_tasks.create(clearml, controller, project=prefix, step="no_such_step", clock=fast_clock()),
     ):
         with pytest.raises(ClearMLError) as raised:
             create()

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from clearml_ci.clearml_api.pipeline_runs import START_ARGUMENT
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.schedule import Schedule
 from clearml_ci.job import audit_settings
@@ -127,7 +128,7 @@ def test_from_environment__name__is_the_policys_or_else_the_jobs() -> None:
 
 def test_from_environment__arguments__are_those_that_the_pipeline_declares() -> None:
     found = settings_of({**METRIC, "CLEARML_CI_REMOTE_RUN": "first-iteration"})
-    assert {*found.arguments} == {*pipeline.PARAMETERS}
+    assert {*found.arguments, START_ARGUMENT} == {*pipeline.PARAMETERS}
 
 
 def test_when__off__is_none() -> None:

@@ -10,7 +10,7 @@ from clearml_ci.parameters.remote_run import RemoteRun
 from pipelines import pr_check, promote
 from tests.unit.drawing import CHECK, GATE
 
-BY_THE_JOB = {"_steps_queue", "_origin", "_deadline"}  # Args that the job adds
+BY_THE_JOB = {"_steps_queue", "_origin", "_deadline", "_start", "_undoes"}  # Args that the job adds
 
 
 def test_from_arguments__what_to_arguments_wrote__is_the_same_check() -> None:

@@ -17,8 +17,8 @@ ESCAPED = KEY.replace("\n", "\\n")
     [
         ({}, None),
         ({"GITHUB_TOKEN": " ", "GH_TOKEN": ""}, None),
-        ({"GITHUB_TOKEN": "one", "GH_TOKEN": "two"}, Credentials("one")),
-        ({"GITHUB_TOKEN": "", "GH_TOKEN": "two\n"}, Credentials("two")),
+        ({"GITHUB_TOKEN": "one", "GH_TOKEN": "two"}, Credentials("two")),
+        ({"GITHUB_TOKEN": "one\n", "GH_TOKEN": " "}, Credentials("one")),
         ({"CLEARML_CI_APP_ID": " 7 ", "CLEARML_CI_APP_PRIVATE_KEY": f"{KEY}\n"}, Credentials(app=App("7", KEY))),
         ({"CLEARML_CI_APP_ID": "7", "CLEARML_CI_APP_PRIVATE_KEY": ESCAPED}, Credentials(app=App("7", KEY))),
         (
@@ -26,7 +26,7 @@ ESCAPED = KEY.replace("\n", "\\n")
             Credentials(app=App("7", KEY)),
         ),
     ],
-    ids=["nothing", "blanks", "two tokens", "second token", "App", "App, escaped", "App and token"],
+    ids=["nothing", "blanks", "two tokens", "a blank one", "App", "App, escaped", "App and token"],
 )
 def test_from_environment__variables__app_then_token(environ: dict[str, str], expected: Credentials | None) -> None:
     assert credentials.from_environment(environ) == expected

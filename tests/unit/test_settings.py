@@ -130,6 +130,10 @@ def test_settings__printed__do_not_show_the_token(environ: dict[str, str]) -> No
     assert "ghs_secret" not in json.dumps(found.check.to_arguments())
 
 
+def test_from_environment__two_tokens__the_personal_one_is_used(environ: dict[str, str]) -> None:
+    assert settings.from_environment({**environ, "GH_TOKEN": "ghp_personal"}).github_token == "ghp_personal"  # noqa: S105
+
+
 def test_from_environment__candidate_none__is_for_a_merge_what_judges_no_model(environ: dict[str, str]) -> None:
     environ["CLEARML_CI_CANDIDATE"] = "none"
     with pytest.raises(UsageError, match="nothing would be checked"):
