@@ -53,7 +53,7 @@ _ONCE = frozenset(
 )
 
 
-_SECTIONS = ("api", "agent", "sdk", "environment")  # of clearml.conf
+_SECTIONS = ("api", "agent", "sdk", "environment", "files")  # of clearml.conf
 
 
 _SAME_CLOCK = 60.0  # seconds

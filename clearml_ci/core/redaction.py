@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import Any
 
-from clearml_ci.core import secret_patterns, secret_spellings, secret_values
+from clearml_ci.core import secret_names, secret_patterns, secret_spellings, secret_values
 from clearml_ci.core.formatting import printable
 
 _LONGEST = 2_000  # characters of a masked text
@@ -31,7 +31,7 @@ def hold(secrets: Iterable[str]) -> None:
     """Mask these values, and each line of a key, from now on, in every text that leaves this process."""
     for secret in secrets:
         for part in (secret, *secret_values.lines(secret)):
-            if secret_values.is_worth_holding(part):
+            if secret_names.is_worth_holding(part):
                 _HELD[part] = secret_spellings.spellings(part)
 
 

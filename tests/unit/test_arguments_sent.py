@@ -1,4 +1,4 @@
-"""The Args that a job starts its runs with: each is in the list of parameters, and so has a default and a description."""
+"""Each of the `Args` with which a job starts a run is in the list of parameters: it has a default and a description."""
 
 from collections.abc import Callable
 

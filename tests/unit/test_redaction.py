@@ -179,6 +179,16 @@ def test_outgoing__long_text_and_many_values__is_quick() -> None:
         ("DB_PASSWORD", "regressed", False),
         ("COMPASS", "north-west", False),
         ("HOME", "/home/somewhere", False),
+        ("OPENAI_KEY", "ab12-cd34-ef56", True),
+        ("CACHE_KEY", "linux-py310-x86", False),
+        ("SORT_KEY", "accuracy", False),
+        ("DB_PASSWORD", "correct.horse", True),
+        ("DB_PASSWORD", "20261126", True),
+        ("MAX_TOKENS", "20261126", False),
+        ("PWD", "/work/repository", False),
+        ("GOOGLE_APPLICATION_CREDENTIALS", "/secrets/google.json", False),
+        ("MYSQL_PWD", "abcdef-1", True),
+        ("GCP_CREDENTIALS", "abcdef-1", True),
     ],
 )
 def test_secrets_of__variable__is_a_secret_by_name_and_value(name: str, value: str, secret: bool) -> None:
@@ -192,19 +202,81 @@ def test_secrets_of__nested_configuration__are_found_by_their_names() -> None:
                 "credentials": {"access_key": "ACCESS-1", "secret_key": "SECRET-1"},
                 "host": "https://host.example",
             },
-            "agent": {"git_user": "me-and-you", "git_pass": "me-and-you-2", "git_token": "me-and-you"},
-            "sdk": {"aws": {"s3": {"credentials": [{"bucket": "b", "secret": "SECRET-2"}]}}},
+            "agent": {"git_user": "me-and-you", "git_pass": "me-and-you-2"},
+            "sdk": {
+                "aws": {"s3": {"key": "S3-KEY-12345", "credentials": [{"bucket": "b", "secret": "SECRET-2"}]}},
+                "azure": {"storage": {"containers": [{"account_name": "acc-1", "account_key": "SECRET-5"}]}},
+                "google": {"storage": {"credentials_json": "/etc/google/key.json"}},
+            },
             "GOOGLE_CREDENTIALS": '{"type": "service_account", "private_key": "SECRET-3"}',
             "HTTPS_PROXY": "http://proxy-user:SECRET-4@proxy.example:3128",
         }
     )
-    assert {"ACCESS-1", "SECRET-1", "SECRET-2", "SECRET-3", "SECRET-4", "me-and-you-2"} <= found
-    assert not {"me-and-you", "https://host.example", "proxy-user", "proxy.example", "service_account"} & found
+    assert {"S3-KEY-12345", *(f"SECRET-{number}" for number in range(1, 6)), "ACCESS-1", "me-and-you-2"} <= found
+    public = {"me-and-you", "https://host.example", "proxy-user", "proxy.example", "service_account", "acc-1"}
+    assert not {*public, "/etc/google/key.json"} & found
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "secret"),
+    [
+        ("CLEARML_AGENT_EXTRA_DOCKER_ARGS", "-e HUB_TOKEN=first-1 --env 'DB_PASS=second-2' --gpus all", "first-1"),
+        ("CLEARML_AGENT_EXTRA_DOCKER_ARGS", "-e HUB_TOKEN=first-1 --env 'DB_PASS=second-2' --gpus all", "second-2"),
+        ("PIP_OPTIONS", "--index-url https://a.example --password first-1", "first-1"),
+        ("STORAGE", "AccountName=a;AccountKey=first-1;EndpointSuffix=b", "first-1"),
+        ("JDBC", "jdbc:postgresql://h/db?user=me&password=first-1&ssl=true", "first-1"),
+        ("POSTGRES_DSN", "postgres://me:p@ss/first-1@db.example/x", "p@ss/first-1"),
+        ("MESSAGES", "amqp://me:first-1@mq.example:5672/%2f", "first-1"),
+        ("REDIS_URL", "redis://:first-1@redis.example:6379/0", "first-1"),
+        ("MONGO", "mongodb://me:first-1@a.example,b.example/x?appName=@y", "first-1"),
+        (
+            "SENTRY_DSN",
+            "https://0123456789abcdef0123456789abcdef@o1.ingest.sentry.io/2",
+            "0123456789abcdef0123456789abcdef",
+        ),
+        ("PIP_EXTRA_INDEX_URL", "https://a.example/x https://me:first-1@b.example/x", "first-1"),
+        ("GIT_CONFIG_VALUE_0", "Authorization: Basic first-1234", "first-1234"),
+        (
+            "DOCKER_AUTH_CONFIG",
+            json.dumps({"auths": {"h": {"auth": base64.b64encode(b"me:first-1").decode()}}}),
+            "first-1",
+        ),
+        ("GCP_JSON", json.dumps([{"client_secret": "first-1"}]), "first-1"),
+        ("GCP_BASE64", base64.b64encode(b'{"private_key": "first-1", "type": "account"}').decode(), "first-1"),
+        ("SCRIPT", "machine a.example login me password first-1", "first-1"),
+    ],
+)
+def test_secrets_of__secret_within_a_value__is_found(name: str, value: str, secret: str) -> None:
+    assert secret in redaction.secrets_of({name: value})
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"GITHUB_HEAD_REF": "my-password=accuracy"},
+        {"GOOGLE_APPLICATION_CREDENTIALS_JSON": '{"type": "service_account", "project_id": "project-1"}'},
+        {"sanitize_config_printout": {"hide_secrets": ["contents", "account_key"], "dont_hide_secrets": ["^a_pass$"]}},
+        {"SITE": "https://host.example:8080/mail@x", "CLONE": "ssh://git@github.com/o/n", "PATH": "/a:/b"},
+    ],
+)
+def test_secrets_of__harmless_value__is_none(named: dict[str, str]) -> None:
+    assert redaction.secrets_of(named) == frozenset()
+
+
+def test_secrets_of__list_of_options__is_read_as_a_line() -> None:
+    agent = {"extra_docker_arguments": ["--password", "first-1", "-e", "HUB_TOKEN=second-2"]}
+    assert redaction.secrets_of({"agent": agent}) == {"first-1", "second-2"}
+
+
+@pytest.mark.parametrize("user", ["git_user", "CLEARML_AGENT_GIT_USER", "DB_USERNAME"])
+def test_secrets_of__token_in_place_of_the_user__is_found(user: str) -> None:
+    assert "a-token-1" in redaction.secrets_of({user: "a-token-1", "git_pass": "a-token-1"})
 
 
 def test_hold__key_of_an_environment__is_held_with_each_of_its_lines(held: str) -> None:
     redaction.hold(redaction.secrets_of({"CLEARML_CI_APP_PRIVATE_KEY": KEY.replace("\n", "\\n")}))
-    assert {held, KEY, KEY.split("\n")[1]} <= set(redaction.held())
+    redaction.hold([KEY.replace("Ab9+/\n-----END", "Ab9+/\nlast0Line=\n-----END")])
+    assert {held, KEY, KEY.split("\n")[1], "last0Line="} <= set(redaction.held())
     assert "-----BEGIN RSA PRIVATE KEY-----" not in redaction.held()
 
 
