@@ -33,6 +33,12 @@ _PROSE = (
 _SIGN = r"[\w.-]{0,40}[\"'\]]{0,3}[ \t]*[=:][ \t]*"
 
 
+_SNAKE_CASE = (
+    r"(?:[a-z]\w{0,80}_)?(?:api|access|account|private|secret|signing|encryption|deploy|ssh|master)_key|"
+    r"[a-z]\w{0,80}_(?:token|secret|password|passwd|passphrase|pass|pwd|pat|credentials?)"
+)
+
+
 _REST = r"(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s*][^\n]*)"  # a quoted text, or the rest of the line
 
 
@@ -96,6 +102,13 @@ BY_NAME: tuple[tuple[re.Pattern[str], Replacement], ...] = (
         re.compile(
             r"\b((?:[A-Z][A-Z0-9_]{0,60})?(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|(?:API|ACCESS|ACCOUNT|PRIVATE|SECRET)_KEY"
             rf"|CREDENTIAL)[A-Z0-9_]{{0,60}}[ \t]+)(?!{_PROSE})[^\s=:*;,.)][^\n]*"
+        ),
+        r"\1***",
+    ),
+    (  # `aws_secret_access_key wJalr…`: of a name in small letters, only what looks like a token
+        re.compile(
+            rf"(?i)\b((?:{_SNAKE_CASE})[\"'\]]{{0,3}}[ \t]+[\"']?)"
+            r"(?=[\w.~+/=-]{0,100}\d)(?=[\w.~+/=-]{0,100}[a-z])[\w.~+/=-]{8,}"
         ),
         r"\1***",
     ),
