@@ -17,7 +17,12 @@ Post = TypeVar("Post", bound=Issue | IssueComment)
 
 def is_ours(post: Issue | IssueComment, *, marker: str, authors: frozenset[str]) -> bool:
     """True if the post begins with the marker and one of the authors (logins in lower case) wrote it."""
-    return (post.body or "").startswith(marker) and _author(post) in authors
+    return has(post, marker) and author(post) in authors
+
+
+def has(post: Issue | IssueComment, marker: str) -> bool:
+    """True if the post begins with the marker, whoever wrote it."""
+    return (post.body or "").startswith(marker)
 
 
 def create(
@@ -33,7 +38,7 @@ def create(
         return next(iter(find(trusted)), None)
 
     created = lost_responses.create_once(create_post, found)
-    return oldest_first([*find(trusted | {_author(created)}), created])
+    return oldest_first([*find(trusted | {author(created)}), created])
 
 
 def oldest_first(posts: Iterable[Post]) -> list[Post]:
@@ -42,6 +47,6 @@ def oldest_first(posts: Iterable[Post]) -> list[Post]:
     return [by_id[number] for number in sorted(by_id)]
 
 
-def _author(post: Issue | IssueComment) -> str:
-    """The login in lower case, as GitHub compares logins; empty if the account was deleted."""
+def author(post: Issue | IssueComment) -> str:
+    """Its login in lower case, as GitHub compares logins; empty if the account was deleted."""
     return post.user.login.lower() if post.user else ""

@@ -1,33 +1,50 @@
 """Create or update exactly one comment per pull request and check name.
 
-It stays one despite concurrent checks, lost responses and forged markers: see `marked_post`.
+It stays one despite concurrent checks, lost responses and forged markers (see `marked_post`), and if the steps' agent
+and the job, which have tokens of two users, write it in turn.
 """
 
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from github import UnknownObjectException
+from github import GithubException, RateLimitExceededException, UnknownObjectException
 from github.Issue import Issue
 from github.IssueComment import IssueComment
 
 from clearml_ci.core import comment_mode, redaction
+from clearml_ci.decisions.fork_approval import WRITERS
 from clearml_ci.github_api import marked_post
 from clearml_ci.github_api.session import GitHub, call_github
 
 
 @dataclass(frozen=True)
 class _Conversation:
-    """The comments of a pull request, of which those with the marker by a trusted login are ours."""
+    """The comments of a pull request.
 
+    Ours are those with the marker by a trusted login, or by a user who may write to the repository, and so could edit
+    ours: the token of the steps' agent may be any such user's.
+    """
+
+    github: GitHub
     issue: Issue
     marker: str
-    trusted: frozenset[str]
 
     def ours(self, authors: frozenset[str]) -> list[IssueComment]:
         """Our comments on every page, oldest first."""
-        comments = self.issue.get_comments()
-        return [post for post in comments if marked_post.is_ours(post, marker=self.marker, authors=authors)]
+        marked = [post for post in self.issue.get_comments() if marked_post.has(post, self.marker)]
+        trusted = {author: author in authors or self._may_write(author) for author in map(marked_post.author, marked)}
+        return [post for post in marked if trusted[marked_post.author(post)]]
+
+    def _may_write(self, author: str) -> bool:
+        try:
+            return self.github.repository.get_collaborator_permission(author) in WRITERS
+        except RateLimitExceededException:  # also a 403
+            raise
+        except GithubException as error:
+            if error.status >= 500:
+                raise
+            return False  # no user, such as an App; or the token may not read permissions
 
 
 def upsert(
@@ -50,7 +67,7 @@ def upsert(
         pull = github.repository.get_pull(pull_request)
         if pull.head.sha != commit:
             return ""
-        conversation = _Conversation(pull.as_issue(), marker, github.trusted)
+        conversation = _Conversation(github, pull.as_issue(), marker)
         ours = conversation.ours(github.trusted)
         if not comment_mode.writes(mode, body=body, failure=failure, earlier=ours[0].body if ours else None):
             return ours[0].html_url if ours else ""
@@ -75,8 +92,7 @@ def edit(
     """
 
     def request() -> str:
-        issue = github.repository.get_pull(pull_request).as_issue()
-        conversation = _Conversation(issue, marker, github.trusted)
+        conversation = _Conversation(github, github.repository.get_pull(pull_request).as_issue(), marker)
         ours = conversation.ours(github.trusted)
         keeps = mode == "off" if ours or failure else mode != "always"
         if keeps:
@@ -92,8 +108,16 @@ def _call(github: GitHub, pull_request: int, request: Callable[[], str]) -> str:
 
 def _write(conversation: _Conversation, ours: list[IssueComment], body: str) -> str:
     body = redaction.outgoing(body)
+    try:
+        return _written(conversation, ours, body)
+    except UnknownObjectException:  # a user has deleted it since it was read
+        return _written(conversation, conversation.ours(conversation.github.trusted), body)
+
+
+def _written(conversation: _Conversation, ours: list[IssueComment], body: str) -> str:
+    trusted = conversation.github.trusted
     kept, *spare = ours or marked_post.create(
-        conversation.ours, lambda: conversation.issue.create_comment(body), trusted=conversation.trusted
+        conversation.ours, lambda: conversation.issue.create_comment(body), trusted=trusted
     )
     if kept.body != body:
         kept.edit(body)

@@ -181,6 +181,30 @@ def test_upsert__same_body__is_not_edited(server: GitHubServer) -> None:
     assert unchanged.rpartition("/")[2] == address.rpartition("/")[2]
 
 
+@pytest.mark.parametrize(("permission", "ours"), [("push", True), ("triage", False), ("pull", False)])
+def test_upsert__by_another_user__is_ours_if_that_user_may_write(
+    server: GitHubServer, issue: Issue, permission: str, ours: bool
+) -> None:
+    """The steps' agent has posted with the token of a person, and the job posts as the workflow."""
+    theirs = as_user(server, server.token("personal", login="machine"))
+    issue.repository.add_to_collaborators("machine", permission)
+    theirs.get_repo(FULL_NAME).get_issue(1).create_comment(body("agent's"))
+    upsert(signed_in(server), "job's")
+    assert bodies(issue) == ([body("job's")] if ours else [body("agent's"), body("job's")])
+
+
+def test_upsert__comment_that_a_user_deletes_meanwhile__is_created_anew(server: GitHubServer, issue: Issue) -> None:
+    upsert(signed_in(server), "first")
+
+    def delete() -> None:
+        for comment in issue.get_comments():
+            comment.delete()
+
+    with interrupted(server.url, delete, method="PATCH", before=True) as address:
+        upsert(signed_in(server, api_url=f"{address}/api/v3"), "second")
+    assert bodies(issue) == [body("second")]
+
+
 def test_upsert__by_an_author_of_the_policy__is_ours(server: GitHubServer, issue: Issue) -> None:
     login = "A-Machine"
     theirs = as_user(server, server.token("personal", login=login)).get_repo(FULL_NAME).get_issue(1)
