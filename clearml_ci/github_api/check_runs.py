@@ -10,7 +10,7 @@ from github.GithubObject import NotSet
 
 from clearml_ci.core import redaction
 from clearml_ci.github_api import lost_responses
-from clearml_ci.github_api.session import GitHub, call_github
+from clearml_ci.github_api.session import GitHub, call_github, require
 
 # The name differs from the status's: if both had one name, requiring it would require both, and not every token can
 # write a check run. https://docs.github.com/pull-requests (troubleshooting required status checks). Require the status.
@@ -47,7 +47,9 @@ def start(github: GitHub, *, commit: str, name: str, url: str) -> int | None:
 
 def _start(github: GitHub, commit: str, name: str, url: str) -> int | None:
     def create() -> int:
-        return github.repository.create_check_run(name, commit, status="in_progress", details_url=url or NotSet).id
+        made = github.repository.create_check_run(name, commit, status="in_progress", details_url=url or NotSet)
+        require(bool(made.id))
+        return made.id
 
     def find() -> int | None:
         started = github.repository.get_commit(commit).get_check_runs(check_name=name, status="in_progress")
@@ -78,11 +80,10 @@ def finish(
     `conclusion` is `success`, `failure`, `neutral` or `cancelled`. The Markdown `summary` is cut to what fits; `end`
     follows it, and is short enough to stay whole.
     """
-    call_github(
-        github,
-        f"the end of check run {check_run}",
-        "`checks: write`, and must be of the App that started it,",
-        lambda: github.repository.get_check_run(check_run).edit(
+
+    def request() -> None:
+        run = github.repository.get_check_run(check_run)
+        run.edit(
             status="completed",
             conclusion=conclusion,
             details_url=url or NotSet,
@@ -90,8 +91,11 @@ def finish(
                 "title": redaction.outgoing(title),
                 "summary": _fit(redaction.outgoing(summary), redaction.outgoing(end)),
             },
-        ),
-    )
+        )
+        require(run.status == "completed")
+
+    needed = "`checks: write`, and must be of the App that started it,"
+    call_github(github, f"the end of check run {check_run}", needed, request)
 
 
 def _fit(summary: str, end: str) -> str:

@@ -10,7 +10,7 @@ from github.NamedUser import NamedUser
 
 from clearml_ci.core import redaction
 from clearml_ci.github_api import marked_post
-from clearml_ci.github_api.session import GitHub, call_github
+from clearml_ci.github_api.session import GitHub, call_github, require
 
 MOST_PAGES = 10  # of 100 issues and pull requests, for each trusted author
 
@@ -39,8 +39,9 @@ def _upsert(github: GitHub, marker: str, title: str, body: str, *, open_: bool) 
         trusted=github.trusted,
     )
     state = "open" if open_ else "closed"
-    if (kept.title, kept.body, kept.state) != (title, body, state):
+    if (before := (kept.title, kept.body, kept.state)) != (title, body, state):
         kept.edit(title=title, body=body, state=state)
+        require((kept.title, kept.body, kept.state) != before)
     for issue in spare:  # issues cannot be deleted: without the marker it is not ours any more
         issue.edit(body=_SPARE.format(number=kept.number), state="closed", state_reason="not_planned")
     return kept.html_url

@@ -15,7 +15,7 @@ from github.IssueComment import IssueComment
 from clearml_ci.core import comment_mode, redaction
 from clearml_ci.decisions.fork_approval import WRITERS
 from clearml_ci.github_api import marked_post
-from clearml_ci.github_api.session import GitHub, call_github
+from clearml_ci.github_api.session import GitHub, call_github, require
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,9 @@ def _written(conversation: _Conversation, ours: list[IssueComment], body: str) -
     kept, *spare = ours or marked_post.create(
         conversation.ours, lambda: conversation.issue.create_comment(body), trusted=trusted
     )
-    if kept.body != body:
+    if (before := kept.body) != body:
         kept.edit(body)
+        require(kept.body != before)
     for comment in spare:  # a concurrent check may have deleted it already
         with contextlib.suppress(UnknownObjectException):
             comment.delete()

@@ -1,18 +1,20 @@
 """A connection to one GitHub repository, and requests through it: everything that fails is a GitHubError."""
 
+import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import jwt
 import requests
-from github import Auth, BadAttributeException, Github, GithubException, GithubIntegration, GithubRetry
+from github import Auth, Github, GithubException, GithubIntegration, GithubRetry
 from github.Repository import Repository
 from urllib3 import BaseHTTPResponse
 
 from clearml_ci.core import console, redaction
 from clearml_ci.github_api import refusals
 from clearml_ci.github_api.credentials import App, Credentials
+from clearml_ci.github_api.lost_responses import UNREADABLE
 
 T = TypeVar("T")
 
@@ -36,8 +38,7 @@ _LOGGED_WAIT = 5.0  # seconds
 _LONGEST_WAIT = 60.0  # seconds for which a request waits because GitHub's Retry-After asks for it
 
 
-# Raised by PyGithub while it reads a response that is cut, or no JSON: the page of a proxy.
-_UNREADABLE = (AssertionError, AttributeError, BadAttributeException, KeyError, TypeError, ValueError)
+_ATTEMPTS = 3  # to get an answer that can be read
 
 
 class _Retry(GithubRetry):
@@ -120,7 +121,7 @@ def _own_login(client: Github, token: str) -> str:
         return ""
     try:
         return client.get_user().login or ""
-    except (GithubException, *_UNREADABLE):
+    except (GithubException, *UNREADABLE):
         return ""
     except requests.RequestException as error:
         raise _unreachable(client.requester.base_url, error) from error
@@ -159,7 +160,7 @@ def _advised(action: str, advice: str, request: Callable[[], T]) -> T:
         return request()
     except GithubException as error:
         raise GitHubError(refusals.message(action, error, advice)) from error
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise GitHubError(
             f"unexpected response from GitHub for {action} ({type(error).__name__}): check GITHUB_API_URL, and rerun"
         ) from error
@@ -168,14 +169,15 @@ def _advised(action: str, advice: str, request: Callable[[], T]) -> T:
 def call_github(github: GitHub, action: str, required_permission: str, request: Callable[[], T]) -> T:
     """The result of a request. Raises GitHubError if GitHub refuses it, is unreachable, or answers nonsense.
 
-    `action` names the object in the message; the repository's name follows it.
+    `action` names the object in the message; the repository's name follows it. After nonsense the request is made
+    again, so it must find what it has done already.
     """
     action = f"{action} of {github.name}"
     try:
-        return request()
+        return _readable(request)
     except GithubException as error:
         raise GitHubError(refusals.message(action, error, refusals.advice(error, required_permission))) from error
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise GitHubError(
             f"unexpected response from GitHub for {action}: {redaction.mask(str(error))}; "
             "check GITHUB_API_URL, and rerun"
@@ -186,6 +188,19 @@ def call_github(github: GitHub, action: str, required_permission: str, request: 
         raise GitHubError(
             f"no response from GitHub for {action} ({type(error).__name__}): rerun when GitHub is reachable"
         ) from error
+
+
+def _readable(request: Callable[[], T]) -> T:
+    for _ in range(_ATTEMPTS - 1):
+        with contextlib.suppress(*UNREADABLE):
+            return request()
+    return request()
+
+
+def require(taken: bool) -> None:
+    """Raise if an object does not have what was just written to it: PyGithub ignores an answer that is no JSON."""
+    if not taken:
+        raise ValueError("it is not what was written")
 
 
 def _unreachable(address: str, error: requests.RequestException) -> GitHubError:

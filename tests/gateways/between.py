@@ -47,6 +47,20 @@ def interrupted(target: str, act: Callable[[], object], *, method: str, before: 
     return served(app)
 
 
+def paged(target: str, *, method: str, carried: bool) -> served:
+    """A proxy that carries every request, but answers the first one of `method` with a page instead of JSON."""
+    app = Flask("proxy")
+    waiting = [Response("<html>Sign in</html>", 200)]
+
+    @app.route("/<path:path>", methods=["GET", "POST", "PATCH", "DELETE"])
+    def carry(path: str) -> Response:
+        page = waiting.pop() if request.method == method and waiting else None
+        answer = _carried(f"{target}/{path}") if carried or page is None else None
+        return page or answer or Response(status=500)
+
+    return served(app)
+
+
 def _carried(address: str) -> Response:
     headers = {name: value for name, value in request.headers if name.lower() in ("authorization", "content-type")}
     answer = requests.request(

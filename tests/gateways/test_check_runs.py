@@ -11,6 +11,7 @@ from clearml_ci.github_api import session as github_session
 from clearml_ci.github_api.credentials import App, Credentials
 from clearml_ci.github_api.session import GitHub, GitHubError
 from sandbox.testing.hub import FULL_NAME, JOB, Hub, proposed
+from tests.gateways.between import paged
 from tests.gateways.job_session import signed_in
 
 NAME = "ClearML CI / verdict"
@@ -52,6 +53,26 @@ def test_start__response_lost__is_the_one_that_was_started(hub: Hub, head: str) 
     number = check_runs.start(signed_in(hub.server), name=NAME, commit=head, url=RUN)
     (run,) = hub.repository.get_commit(head).get_check_runs(filter="all")
     assert run.id == number
+
+
+@pytest.mark.parametrize("carried", [True, False])
+def test_start__page_instead_of_an_answer__is_the_one_that_was_started(hub: Hub, head: str, carried: bool) -> None:
+    with paged(hub.server.url, method="POST", carried=carried) as address:
+        job = signed_in(hub.server, api_url=f"{address}/api/v3")
+        number = check_runs.start(job, name=NAME, commit=head, url=RUN)
+    (run,) = hub.repository.get_commit(head).get_check_runs(filter="all")
+    assert run.id == number
+
+
+@pytest.mark.parametrize("carried", [True, False])
+def test_finish__page_instead_of_an_answer__is_finished(hub: Hub, head: str, carried: bool) -> None:
+    number = check_runs.start(signed_in(hub.server), name=NAME, commit=head, url=RUN)
+    assert number is not None
+    with paged(hub.server.url, method="PATCH", carried=carried) as address:
+        job = signed_in(hub.server, api_url=f"{address}/api/v3")
+        check_runs.finish(job, number, conclusion="success", title="t", summary="s", url=RUN)
+    (run,) = seen(hub, head)
+    assert (run.status, run.conclusion) == ("completed", "success")
 
 
 def test_start__earlier_one_of_a_job_that_was_killed__cancels_it(hub: Hub, head: str) -> None:

@@ -13,7 +13,7 @@ from clearml_ci.github_api.session import GitHub, GitHubError
 from sandbox.servers.github_server import GitHubServer
 from sandbox.testing.hub import FULL_NAME, JOB, Hub, fresh
 from sandbox.testing.hub import connect as as_user
-from tests.gateways.between import interrupted
+from tests.gateways.between import interrupted, paged
 from tests.gateways.job_session import signed_in
 
 MARKER = f"<!-- clearml-ci audit: {FULL_NAME} -->"
@@ -50,6 +50,16 @@ def test_upsert__findings_come_change_go_and_come_back__is_one_issue(hub: Hub) -
 
 
 STORY = [("one", "open"), ("two", "open"), ("well", "closed"), ("well", "closed"), ("three", "open")]
+
+
+@pytest.mark.parametrize("carried", [True, False])
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_upsert__page_instead_of_an_answer__is_written_once(hub: Hub, method: str, carried: bool) -> None:
+    if method == "PATCH":
+        upsert(signed_in(hub.server), "one")
+    with paged(hub.server.url, method=method, carried=carried) as address:
+        assert upsert(signed_in(hub.server, api_url=f"{address}/api/v3"), "two") != ""
+    assert reported(hub) == [("Audit: two", "open")]
 
 
 def test_upsert__no_findings_and_no_issue__opens_nothing(hub: Hub) -> None:

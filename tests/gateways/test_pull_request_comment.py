@@ -14,7 +14,7 @@ from clearml_ci.github_api.session import GitHub, GitHubError
 from sandbox.servers.github_server import GitHubServer
 from sandbox.testing.hub import FULL_NAME, JOB, Hub
 from sandbox.testing.hub import connect as as_user
-from tests.gateways.between import interrupted
+from tests.gateways.between import interrupted, paged
 from tests.gateways.job_session import MARKER, signed_in
 
 
@@ -202,6 +202,18 @@ def test_upsert__comment_that_a_user_deletes_meanwhile__is_created_anew(server: 
 
     with interrupted(server.url, delete, method="PATCH", before=True) as address:
         upsert(signed_in(server, api_url=f"{address}/api/v3"), "second")
+    assert bodies(issue) == [body("second")]
+
+
+@pytest.mark.parametrize("carried", [True, False])
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_upsert__page_instead_of_an_answer__is_written_once(
+    server: GitHubServer, issue: Issue, method: str, carried: bool
+) -> None:
+    if method == "PATCH":
+        upsert(signed_in(server), "first")
+    with paged(server.url, method=method, carried=carried) as address:
+        assert upsert(signed_in(server, api_url=f"{address}/api/v3"), "second") != ""
     assert bodies(issue) == [body("second")]
 
 
