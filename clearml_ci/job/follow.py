@@ -15,7 +15,7 @@ from clearml_ci.core.poll import Clock, Stopwatch
 from clearml_ci.core.redaction import mask
 from clearml_ci.core.step_results import ReportResult
 from clearml_ci.decisions import verdict
-from clearml_ci.job import wait, workflow_output
+from clearml_ci.job import stale_checks, wait, workflow_output
 from clearml_ci.job.reporter import Reporter
 from clearml_ci.parameters import audit
 from clearml_ci.report import audit_issue, comment, markdown
@@ -133,7 +133,12 @@ def _wait(clearml: ClearML, reporter: Reporter, run: RunDocument, *, clock: Cloc
         return _conclude(reporter, verdict.error(reporter.check, run=run, reason=reason))
     states = ", ".join(f"{step.name} {step.status}" for step in steps.values()) or f"no step: {ended.message}"
     fault = verdict.why_invalid(reporter.check, run=run, status=ended.status, states=states, report=report)
-    return _conclude_unreported(reporter, run, fault) if fault else conclude_reported(reporter, report)
+    if fault:
+        return _conclude_unreported(reporter, run, fault)
+    exit_code = conclude_reported(reporter, report)
+    if verdict.is_audit(report["verdict"]) and not report["posted"]:
+        stale_checks.finish(clearml, reporter, run["id"], clock)
+    return exit_code
 
 
 def conclude_reported(reporter: Reporter, report: ReportResult) -> int:

@@ -22,6 +22,9 @@ MOST_COMMITS = 100  # with two requests to GitHub each
 SECOND_LOOK = 90  # seconds: a live controller pings its server every 30 s, and a job looks at its run every 3 s
 
 
+UNREAD = "commits whose status stays pending were not looked for"
+
+
 PAGES = "/pipelines/"  # in the address of a run's page, after that of the server
 
 

@@ -1,5 +1,6 @@
 """The audit's step about stale checks: which statuses it ends, and which runs it takes for dead."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -10,9 +11,12 @@ import pytest
 from github.CheckRun import CheckRun
 
 from clearml_ci.clearml_api import ownership, pipeline_runs
+from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.poll import Clock
 from clearml_ci.core.step_results import StaleChecksResult
+from clearml_ci.job import reporter, stale_checks
+from clearml_ci.parameters import audit as audit_parameters
 from clearml_ci.parameters.audit import Audit, Home
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
@@ -28,6 +32,11 @@ NAME = "ClearML CI"
 
 def nothing() -> None:
     """What happens between the two looks, if nothing does."""
+
+
+def clock(*, later: float = HOUR, between: Callable[[], object] = nothing) -> Clock:
+    fast = fast_clock(on_sleep=between)
+    return Clock(monotonic=fast.monotonic, now=lambda: time.time() + later, sleep=fast.sleep)
 
 
 @dataclass(frozen=True)
@@ -83,16 +92,17 @@ class World:
     def state(self, run: str) -> str:
         return str(self.client.call("tasks.get_by_id", task=run)["task"]["status"])
 
+    def audit_run(self, **changes: Any) -> Run:
+        home = Home(FULL_NAME, "", self.hub.server.api_url, "main", ())
+        audit = replace(Audit(home, "", (), "", "best", (), ()), **changes)
+        return pipeline_runs.read(self.clearml, self._controller("audit", audit.to_arguments()))
+
     def audit(
         self, *, later: float = HOUR, between: Callable[[], object] = nothing, **changes: Any
     ) -> StaleChecksResult:
         """The step, `later` seconds from now; `between` happens between its two looks."""
-        home = Home(FULL_NAME, "", self.hub.server.api_url, "main", ())
-        audit = replace(Audit(home, "", (), "", "best", (), ()), **changes)
-        own = pipeline_runs.read(self.clearml, self._controller("audit", audit.to_arguments()))
-        fast = fast_clock(on_sleep=between)
-        clock = Clock(monotonic=fast.monotonic, now=lambda: time.time() + later, sleep=fast.sleep)
-        return audit_stale_checks.audit_stale_checks(services.of_agent(self.clearml, clock=clock), own)
+        agent = services.of_agent(self.clearml, clock=clock(later=later, between=between))
+        return audit_stale_checks.audit_stale_checks(agent, self.audit_run(**changes))
 
 
 @pytest.fixture
@@ -126,6 +136,25 @@ def test_audit_stale_checks__run_that_ended_without_a_verdict__is_an_error_that_
     state, url, description = world.status()
     assert (state, url) == ("error", world.url(run)) and description.startswith(f"no verdict: its run {run} has ended")
     assert told(world.audit()) == []
+
+
+def test_finish__agent_without_credentials__is_done_by_the_job_that_waits(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = world.run(end="stopped")
+    world.pending(run)
+    token = os.environ["GITHUB_TOKEN"]
+    monkeypatch.delenv("GITHUB_TOKEN")
+    assert world.audit() == {"findings": [], "notes": [], "unseen": []}
+    (note,) = world.audit(waited_for=False)["notes"]
+    assert note.startswith(
+        "commits whose status stays pending were not looked for: the steps' agent has no GITHUB_TOKEN"
+    )
+    audit = world.audit_run()
+    job = reporter.connect(audit_parameters.as_check(audit_parameters.from_arguments(audit.arguments)), token)
+    stale_checks.finish(world.clearml, job, audit.id, clock())
+    assert world.status()[:2] == ("error", world.url(run))
+    assert f"its run {run} has ended (stopped); the audit set it to an error" in capsys.readouterr().out
 
 
 def test_audit_stale_checks__check_run_of_a_job_that_was_killed__is_finished(world: World) -> None:
@@ -235,16 +264,6 @@ def test_audit_stale_checks__statuses_of_others__are_not_touched(world: World) -
 def test_audit_stale_checks__commit_that_github_does_not_know__is_passed_over(world: World) -> None:
     world.run(end="stopped", commit="d" * 40)
     assert world.audit() == {"findings": [], "notes": [], "unseen": []}
-
-
-def test_audit_stale_checks__agent_without_credentials__says_that_nothing_was_looked_for(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("GITHUB_TOKEN")
-    world.pending(world.run(end="stopped"))
-    result = world.audit()
-    assert (result["findings"], result["unseen"]) == ([], [])
-    assert result["notes"][0].startswith("commits whose status stays pending were not looked for: the steps' agent")
 
 
 def test_audit_stale_checks__github_that_does_not_answer__is_not_green(world: World) -> None:
