@@ -57,12 +57,16 @@ def _green_without_evidence(seen: Evidence) -> Iterator[str]:
 
 
 def _green_without_run(seen: Evidence) -> Iterator[str]:
-    """A commit is green, and no run in ClearML holds a verdict for it that passes."""
+    """A commit ended green, and no run in ClearML holds a verdict for it that passes.
+
+    The status is set before the verdict is stored, so a step that is killed in between leaves it for a moment.
+    """
     passed = {document.get("told_at") for document in _verdicts(seen) if document.get("exit_code") == 0}
     for commit, shown in seen.world.commits.items():
-        states = {status["state"] for status in shown["statuses"]} | {run["conclusion"] for run in shown["check_runs"]}
+        states = {status["state"] for status in _latest(seen, commit).values()}
+        states |= {run["conclusion"] for run in shown["check_runs"]}
         if "success" in states and commit not in passed:
-            yield f"{commit[:8]} was green, and no run holds a verdict for it that passes"
+            yield f"{commit[:8]} is green, and no run holds a verdict for it that passes"
 
 
 def _job_passes_wrongly(seen: Evidence) -> Iterator[str]:
