@@ -134,7 +134,7 @@ def _wait(clearml: ClearML, reporter: Reporter, run: RunDocument, *, clock: Cloc
     states = ", ".join(f"{step.name} {step.status}" for step in steps.values()) or f"no step: {ended.message}"
     fault = verdict.why_invalid(reporter.check, run=run, status=ended.status, states=states, report=report)
     if fault:
-        return _conclude_unreported(reporter, run, fault)
+        return conclude_unreported(reporter, run, fault, commented=bool(report.get("comment_url")))
     exit_code = conclude_reported(reporter, report)
     if verdict.is_audit(report["verdict"]) and not report["posted"]:
         stale_checks.finish(clearml, reporter, run["id"], clock)
@@ -160,7 +160,7 @@ def _cancel(clearml: ClearML, reporter: Reporter, run: RunDocument, reason: str,
         ending = f"{reason}; the run was stopped"
     except ClearMLError as error:
         ending = f"{reason}; the run may still be there: {error}"
-    exit_code = _conclude_unreported(reporter, run, ending)
+    exit_code = conclude_unreported(reporter, run, ending)
     _stop_patiently(clearml, run, status_reason, clock)
     reporter.set_status(state="error", description=ending, url=run["url"])  # its report may have come in between
     return exit_code
@@ -179,10 +179,13 @@ def _stop_patiently(clearml: ClearML, run: RunDocument, reason: str, clock: Cloc
         workflow_output.warn(f"the run {run['id']} could not be stopped: {error}; abort it in ClearML")
 
 
-def _conclude_unreported(reporter: Reporter, run: RunDocument, reason: str) -> int:
-    """The verdict of a run that could not report one itself."""
+def conclude_unreported(reporter: Reporter, run: RunDocument, reason: str, *, commented: bool = False) -> int:
+    """The verdict of a run that could not report one itself, or was aborted after it had `commented`."""
     document = verdict.error(reporter.check, run=run, reason=reason)
-    reporter.set_status(state="error", description=reason, url=run["url"])
+    if commented and reporter.github:
+        reporter.post_verdict(document, comment.comment(document, []))
+    else:
+        reporter.set_status(state="error", description=reason, url=run["url"])
     return _conclude(reporter, document)
 
 
