@@ -72,8 +72,9 @@ def promote(
     check = replace(check, gates=promotion.gates_of(check.promote, check.gates))
     context = _Context(services, run, check)
     moves = _moves(services.clearml, run.project, check, candidate.project_id)
-    tagged = [task.id for task in _tagged(context, candidate.project_id)]
-    if tagged == [candidate.id]:
+    carriers = _tagged(context, candidate.project_id)
+    tagged = [task.id for task in carriers]
+    if tagged == [candidate.id] and not carriers[0].copied_from:
         _complete(context, moves, candidate)
         return _result(context, candidate, _NOT_JUDGED, Outcome.PASSED, "it carries the tag already")
     if candidate.id not in tagged and (refusal := promotion.already_promoted(moves, candidate.id)):
