@@ -513,6 +513,23 @@ def judge(world: World, candidate: str) -> Any:
     return compare.compare(services.of_agent(world.clearml), run)
 
 
+def test_promote__no_task_name__takes_the_tag_from_no_other_model(world: World) -> None:
+    """Another check has a task name; the ledger tells which tasks got the tag by checks without one."""
+    other = world.trained(0.8, name="train A", commit=OLD_COMMIT)
+    world.move(other, replace(CHECK, task_name="train A"))
+    by_hand = world.trained(0.8, name="train H", commit=OLD_COMMIT, tags=(TAG,))
+    unnamed = replace(CHECK, task_name="")
+    first, second = world.trained(0.9, name="train B"), world.trained(0.95, name="train C")
+    moved = world.move(first, unnamed)
+    assert (moved["promotion"]["moved"], world.tagged()) == (True, sorted([other, by_hand, first]))
+    assert [text for text in moved["warnings"] if "the tag 'Best' stays on 2 tasks with another name" in text]
+    assert world.move(second, unnamed)["promotion"]["from"] == [first]
+    assert world.tagged() == sorted([other, by_hand, second])
+    world.client.call("tasks.update_tags", ids=[second], remove_tags=[TAG])
+    assert world.undo(unnamed)["promotion"]["to"] == first
+    assert world.tagged() == sorted([other, by_hand, first])
+
+
 def test_promote__rerun_of_an_older_merge__does_not_move_the_tag_back(world: World) -> None:
     older, newer = world.trained(0.8), world.trained(0.8, commit="e" * 40)
     passing = replace(CHECK, promote="passing")
