@@ -12,7 +12,7 @@ from clearml_ci.clearml_api.paging import Record
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import documents, redaction, step_results
 from clearml_ci.core.documents import VerdictDocument
-from clearml_ci.core.step_results import StepDocument, StepResult, StepResults
+from clearml_ci.core.step_results import NAMES, StepDocument, StepResult, StepResults
 
 RESULT = "result"  # a configuration object
 
@@ -33,9 +33,12 @@ class Step:
 
 
 def steps(clearml: ClearML, run_id: str) -> dict[str, Step]:
-    """The steps that the run has started so far, by name: of several with one name, the newest."""
+    """The steps that the run has started so far, by name: of several with one name, the newest.
+
+    A task with another name is no step of ours.
+    """
     tasks = pipeline_runs.own_tasks(clearml, run_id, fields=["name", "status", "user", f"configuration.{RESULT}"])
-    own = of_controller([task for task in tasks if ownership.purpose_of(task) == "step"])
+    own = of_controller([task for task in tasks if ownership.purpose_of(task) == "step" and task["name"] in NAMES])
     return {task["name"]: Step(task["id"], task["name"], task["status"], _result(task)) for task in own}
 
 

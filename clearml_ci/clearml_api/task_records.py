@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from clearml_ci.clearml_api import ownership, paging, task_fields, task_metrics
@@ -9,6 +10,7 @@ from clearml_ci.clearml_api.paging import PAGE
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.gate import Gate, Reported
 from clearml_ci.core.recorded_task import RecordedTask
+from clearml_ci.decisions import copied_tag
 
 STAMP = "clearml_ci_best_since"  # a runtime property
 
@@ -20,7 +22,7 @@ _MOST_COMMITS = 250  # in one filter, a regex of 10 kB; `git_history.recent_comm
 
 
 _FIELDS = [
-    *("id", "name", "project.id", "project.name", "status", "system_tags", "started"),
+    *("id", "name", "project.id", "project.name", "status", "system_tags", "started", "created", "parent"),
     *("script.version_num", "script.repository", "script.diff"),
     *(f"runtime.{STAMP}", *ownership.FIELDS),
 ]
@@ -71,11 +73,20 @@ def tagged(
 ) -> list[Measured]:
     """The tasks that carry a tag, with metrics, newest first, in any status, archived ones included.
 
-    `projects` are ids, or None for the whole workspace.
+    `projects` are ids, or None for the whole workspace. Clones that copied the tag have their `copied_from`.
     """
     if projects is not None and not projects:
         return []  # an empty list filters nothing
-    return list(_matching(clearml, gates, tags=[tag], **_named(task_name), **_in_projects(projects)))
+    found = list(_matching(clearml, gates, tags=[tag], **_named(task_name), **_in_projects(projects)))
+    tasks = [task for task, _ in found]
+    copied = copied_tag.sources(tasks, _stamps(clearml, copied_tag.unknown_parents(tasks), tag))
+    return [(replace(task, copied_from=copied.get(task.id, "")), reported) for task, reported in found]
+
+
+def _stamps(clearml: ClearML, tasks: Sequence[str], tag: str) -> dict[str, str]:
+    """The stamps, as texts, of those of these tasks that carry the tag."""
+    found = task_fields.read_existing(clearml, tasks, ["tags", f"runtime.{STAMP}"])
+    return {id_: _stamp(task) for id_, task in found.items() if tag in (task.get("tags") or [])}
 
 
 def _matching(clearml: ClearML, gates: Sequence[Gate], **filters: Any) -> Iterator[Measured]:
@@ -110,6 +121,12 @@ def _recorded(clearml: ClearML, task: Mapping[str, Any]) -> RecordedTask:
         archived="archived" in (task.get("system_tags") or []),
         url=clearml.task_url(task),
         purpose=ownership.purpose_of(task),
-        stamp=str((task.get("runtime") or {}).get(STAMP) or ""),
+        stamp=_stamp(task),
         started=task.get("started") or "",
+        created=task.get("created") or "",
+        parent=task_fields.reference_id(task.get("parent")),
     )
+
+
+def _stamp(task: Mapping[str, Any]) -> str:
+    return str((task.get("runtime") or {}).get(STAMP) or "")

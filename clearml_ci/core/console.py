@@ -1,13 +1,18 @@
-"""The console of a step and the log of a job: no line shows a secret that the process holds."""
+"""The console of a step and the log of a job: no line shows a secret that the process holds, or commands the runner."""
 
+import re
 import traceback
 
 from clearml_ci.core import redaction
+from clearml_ci.core.formatting import WORD_JOINER
+
+# What GitHub's runner executes: `::` at the start of a line, and `##[` anywhere (actions/runner, ActionCommand.cs).
+_COMMAND = re.compile(r"^\s*:(?=:)|##(?=\[)", re.MULTILINE)
 
 
 def log(line: str) -> None:
-    """Print a line immediately."""
-    log_command(redaction.outgoing(line))
+    """Print a line immediately. Whatever it says, it is no command to the runner."""
+    log_command(_COMMAND.sub(rf"\g<0>{WORD_JOINER}", redaction.outgoing(line)))
 
 
 def log_error(error: BaseException) -> None:

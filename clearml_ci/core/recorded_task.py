@@ -18,6 +18,7 @@ RUNNING = ("created", "queued", "in_progress", "publishing")
 class RecordedTask:
     """One task. `purpose` is that of the launch that made it: a `training` is evidence, `probe` and `tests` are not.
 
+    `copied_from` is the task whose tag this one copied, by whose tag it was found: empty if it was given the tag.
     `stamp` is the text that `tag_ranking.parse_stamp` reads: since when, and by which policy, it carries the tag.
     """
 
@@ -34,6 +35,9 @@ class RecordedTask:
     purpose: str = ""
     stamp: str = ""  # clones do not copy it
     started: str = ""  # by the server's clock: the first start, if the task was continued
+    created: str = ""
+    parent: str = ""  # of a clone: the parent of its source, or else the source
+    copied_from: str = ""
 
 
 def as_document(task: RecordedTask) -> TaskDocument:

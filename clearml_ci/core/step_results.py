@@ -161,6 +161,9 @@ class StepResults(TypedDict):
     audit_report: ReportResult
 
 
+NAMES = tuple(StepResults.__annotations__)  # of the steps
+
+
 class StepDocument(TypedDict, total=False):
     """A step of a run: its ClearML status, and its result if it left one; both are missing if it never started."""
 
@@ -173,4 +176,4 @@ def by_name(results: Mapping[str, StepResult | None]) -> StepResults:
 
     That of a step that left none is empty, and after a fault keys are missing: read both with `get`.
     """
-    return cast(StepResults, {name: results.get(name) or {} for name in StepResults.__annotations__})
+    return cast(StepResults, {name: results.get(name) or {} for name in NAMES})

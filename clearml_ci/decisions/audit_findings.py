@@ -248,7 +248,10 @@ def _several(usable: Sequence[RecordedTask], tag: str) -> Finding:
 
 
 def _unusable(task: RecordedTask, tag: str) -> Finding:
-    """The finding about a tagged task whose metrics do not count; a draft or a running clone is only a note."""
+    """The finding about a tagged task whose metrics do not count; a clone's copy of the tag is only a note."""
+    if task.copied_from:
+        message = baseline.why_copied(task, tag=tag)
+        return _of_task("copied_tag", task, message, baseline.UNCOPY, severity=NOTE)
     message = f"carries the tag '{tag}', but {recorded_task.why_unfinished(task)}"
     if task.archived:
         return _of_task("archived_best", task, message, "restore it, or give the tag to another task")

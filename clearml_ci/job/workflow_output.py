@@ -81,9 +81,11 @@ def outputs(verdict: VerdictDocument, *, comment_url: str) -> dict[str, str]:
 
 def _annotate(level: str, text: str) -> None:
     """Log a command, which a runner shows on the run's page; a plain line outside a workflow."""
-    runner = _in_workflow()
     text = redaction.outgoing(text)
-    console.log(f"::{level}::{_encode(text)}" if runner else f"{level}: {text}")
+    if _in_workflow():
+        console.log_command(f"::{level}::{_encode(text)}")
+    else:
+        console.log(f"{level}: {text}")
 
 
 def _in_workflow() -> bool:

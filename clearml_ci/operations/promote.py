@@ -12,6 +12,7 @@ from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import baseline, recorded_task
 from clearml_ci.core.errors import UsageError
+from clearml_ci.core.formatting import count
 from clearml_ci.core.outcome import Outcome
 from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.core.step_results import CompareResult, PromoteResult
@@ -72,8 +73,10 @@ def promote(
     check = replace(check, gates=promotion.gates_of(check.promote, check.gates))
     context = _Context(services, run, check)
     moves = _moves(services.clearml, run.project, check, candidate.project_id)
-    tagged = [task.id for task in _tagged(context, candidate.project_id)]
-    if tagged == [candidate.id]:
+    every = _in_scope(services.clearml, check, candidate.project_id)
+    carriers = _of_model(services.clearml, run.project, check, every, candidate)
+    tagged = [task.id for task in carriers]
+    if tagged == [candidate.id] and not carriers[0].copied_from:
         _complete(context, moves, candidate)
         return _result(context, candidate, _NOT_JUDGED, Outcome.PASSED, "it carries the tag already")
     if candidate.id not in tagged and (refusal := promotion.already_promoted(moves, candidate.id)):
@@ -82,12 +85,11 @@ def promote(
     outcome = judged["outcome"] if any(gate.required for gate in check.gates) else None
     decision = promotion.decide(check.promote, outcome=outcome, reason=judged["reason"])
     if decision.moves:
+        judged = {**judged, "warnings": [*judged["warnings"], *_kept(check, every, carriers)]}
         return _move(context, candidate, judged, tagged, decision.reason)
     if candidate.id in tagged:
         abandoned = _entry(context, to=candidate, previous=(), reason=decision.reason)
-        tag_transfer.abandon(
-            services.clearml, abandoned, _rule(check), read_tagged=lambda: _tagged(context, candidate.project_id)
-        )
+        tag_transfer.abandon(services.clearml, abandoned, _rule(check), read_tagged=lambda: _tagged(context, candidate))
     return _result(context, candidate, judged, decision.outcome, decision.reason)
 
 
@@ -97,15 +99,44 @@ def _moves(clearml: ClearML, pipelines: str, check: Check, project_id: str) -> l
     return promotion.moves_of_tag(moves, tag=check.best_tag, project_id=scope, task_name=check.task_name)
 
 
-def _tagged(context: _Context, project_id: str) -> list[RecordedTask]:
-    """The tasks that carry the tag now, among those that checks compare a task of this project with."""
-    return _in_scope(context.services.clearml, replace(context.check, gates=()), project_id)
+def _tagged(context: _Context, candidate: RecordedTask) -> list[RecordedTask]:
+    """The tasks that carry the tag now, and from which a move to the candidate takes it."""
+    clearml, check = context.services.clearml, context.check
+    every = _in_scope(clearml, check, candidate.project_id)
+    return _of_model(clearml, context.run.project, check, every, candidate)
 
 
 def _in_scope(clearml: ClearML, check: Check, project_id: str) -> list[RecordedTask]:
-    """As `compare.baselines`, for a task that is in the check's project, if it names one: see `require_in_scope`."""
+    """The tagged tasks that checks compare a task of this project with.
+
+    As `compare.baselines`, for a task that is in the check's project, if it names one: see `require_in_scope`.
+    """
     read = compare.tagged_tasks if check.project else compare.baselines
-    return [task for task, _ in read(clearml, check, project_id)]
+    return [task for task, _ in read(clearml, replace(check, gates=()), project_id)]
+
+
+def _of_model(
+    clearml: ClearML, pipelines: str, check: Check, tagged: Sequence[RecordedTask], candidate: RecordedTask
+) -> list[RecordedTask]:
+    """Those of the tagged tasks that are baselines of the candidate's model, with the clones that copied their tag.
+
+    A check without a task name finds those of other models as well. Of the tasks with another name than the candidate's
+    only those count to which the same check gave the tag.
+    """
+    if all(task.name in (check.task_name, candidate.name) for task in tagged):
+        return list(tagged)
+    moves = _moves(clearml, pipelines, check, candidate.project_id)
+    given = {move.to for move in moves if move.name == check.name}
+    own = {task.id for task in tagged if task.name == candidate.name or task.id in given}
+    return [task for task in tagged if not own.isdisjoint((task.id, task.copied_from))]
+
+
+def _kept(check: Check, tagged: Sequence[RecordedTask], own: Sequence[RecordedTask]) -> list[str]:
+    """A warning if baselines of other models keep the tag."""
+    others = [task for task in tagged if task not in own and baseline.usable(task)]
+    tasks = count(len(others), "task")
+    remedy = "write `task_name` into the policy, so that each model is compared with its own baseline"
+    return [f"the tag '{check.best_tag}' stays on {tasks} with another name: {remedy}"] if others else []
 
 
 def _judge(context: _Context, candidate: RecordedTask, github: GitHub | None) -> CompareResult:
@@ -122,7 +153,7 @@ def _move(
     compared = judged["baseline"]["id"] if judged["baseline"] else ""
     previous = sorted((task for task in tagged if task != candidate.id), key=lambda task: task != compared)
     move = _entry(context, to=candidate, previous=previous, reason=reason)
-    winner, untagged = _transfer(context, move, tagged)
+    winner, untagged = _transfer(context, move, candidate, tagged)
     if winner == candidate.id:
         moved = f"the tag '{move.tag}' moved to this commit's task ({candidate.name}, {candidate.id[:8]}): {reason}"
         return _result(context, candidate, judged, Outcome.PASSED, moved, previous=untagged)
@@ -130,7 +161,7 @@ def _move(
     return _result(context, candidate, judged, Outcome.PASSED, f"{STAYS}: the task {winner} {how}")
 
 
-def _transfer(context: _Context, move: Move, tagged: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+def _transfer(context: _Context, move: Move, to: RecordedTask, tagged: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     services = context.services
     return tag_transfer.transfer(
         services.clearml,
@@ -138,7 +169,7 @@ def _transfer(context: _Context, move: Move, tagged: Sequence[str]) -> tuple[str
         move,
         _rule(context.check),
         tagged=tagged,
-        read_tagged=lambda: _tagged(context, move.project_id),
+        read_tagged=lambda: _tagged(context, to),
         clock=services.clock,
     )
 
@@ -201,7 +232,8 @@ def to_undo(clearml: ClearML, pipelines: str, check: Check, *, named: str = "") 
             f"{move.run}; run `rollback` again"
         )
     target = _previous(clearml, move)
-    tagged = [task.id for task in _in_scope(clearml, check, move.project_id)]
+    every = _in_scope(clearml, check, move.project_id)
+    tagged = [task.id for task in _of_model(clearml, pipelines, check, every, target)]
     if tagged and not {move.to, target.id} & {*tagged}:
         raise UsageError(
             f"the tag '{check.best_tag}' is on the task {tagged[0]}, and the last promotion gave it to {move.to}: "
@@ -225,7 +257,7 @@ def rollback(services: Services, run: Run, check: Check) -> PromoteResult:
     context = _Context(services, run, _check_of(check, undone))
     reason = f"the promotion of pull request #{undone.pull_request} was undone"
     move = _entry(context, to=target, previous=[undone.to], reason=reason, undoes=undone.run)
-    winner, untagged = _transfer(context, move, undo.tagged)
+    winner, untagged = _transfer(context, move, target, undo.tagged)
     if winner == target.id:
         moved = f"the tag '{move.tag}' is back on {target.name} ({target.id[:8]}): {reason}"
         return _result(context, target, _NOT_JUDGED, Outcome.PASSED, moved, previous=untagged)

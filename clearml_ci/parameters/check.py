@@ -79,7 +79,7 @@ class Check:
         """The name of the commit status.
 
         A status belongs to a commit, which may be proposed to several branches: a lenient branch must not turn the
-        check of another one green.
+        check of another one green. No name of a check ends like ` (branch)`, and no branch holds a space.
         """
         named = f"{CHECK_NAME}: {self.name}" if self.name else CHECK_NAME
         base, default = self.pull_request.base, self.pull_request.default_branch

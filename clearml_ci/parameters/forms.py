@@ -95,8 +95,9 @@ TAG = Form(texts.tag, schema=json_schema.text("a tag that does not begin with - 
 
 
 CHECK_NAME = strict_line(
-    "a name of at most 60 visible characters in one line; a number or true goes into quotes",
-    form=json_schema.VISIBLE,
+    "a name of at most 60 visible characters in one line that does not end with a branch in parentheses, as a status "
+    "does; a number or true goes into quotes",
+    form=json_schema.VISIBLE + r"(?!.* \(\S+\)$)",
     maxLength=60,
 )
 

@@ -74,8 +74,11 @@ def load(text: str, *, source: str, path: str = FILE) -> Policy:
 
 
 def name_of(path: str) -> str:
-    """The name of a check by the policy at this path, if that has no `name`; empty for the usual path."""
-    return "" if path == FILE else " ".join(PurePosixPath(path).stem.split())[:_LONGEST_NAME]
+    """The name of a check by the policy at this path, if that has no `name`; empty for the usual path.
+
+    It does not end with a parenthesis: a status ends with one to name a branch.
+    """
+    return "" if path == FILE else " ".join(PurePosixPath(path).stem.split())[:_LONGEST_NAME].rstrip(")")
 
 
 def validate_file(path: str | Path) -> str:

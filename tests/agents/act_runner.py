@@ -1,8 +1,8 @@
 """Run a workflow as GitHub does, by nektos/act on this machine, with action.yml from an export without `.git`.
 
 act differs from GitHub in one point: it matches the names of inputs by case (GitHub's runner ignores it), so they are
-given in lower case. The two actions of GitHub's own are stubs: Python is the tests' own, and its
-packages come from "the cache".
+given in lower case. The action of GitHub's own is a stub: Python is the tests' own, and instead of installing
+packages it links to those of the tests.
 """
 
 import dataclasses
@@ -29,30 +29,20 @@ from sandbox.scenarios.story import Story
 ACTION = "YOUR-ORG/clearml-ci@v1"
 ACT = Path(sys.executable).with_name("act")
 SECONDS = 240
-PYTHON_STUB = f"""
+SETUP_PYTHON = f"""
 name: stub
 description: the tests' own Python
 outputs:
-  python-path: {{description: its path, value: "{sys.executable}"}}
+  python-path: {{description: its path, value: "PYTHON"}}
   python-version: {{description: its version, value: "{sys.version.split()[0]}"}}
 runs: {{using: composite, steps: [{{run: "true", shell: bash}}]}}
 """
-CACHE_STUB = """
-name: stub
-description: a cache that holds the tests' own packages
-inputs:
-  path: {description: their folder}
-  key: {description: of the cache}
-outputs:
-  cache-hit: {description: whether it was found, value: "true"}
-runs:
-  using: composite
-  steps:
-    - run: mkdir -p "$(dirname "$TARGET")" && ln -sfn PACKAGES "$TARGET"
-      shell: bash
-      env: {TARGET: "${{ inputs.path }}"}
+LINKING_PYTHON = f"""#!/bin/sh
+case "$*" in
+  "-m pip install "*) exec ln -sfn {sysconfig.get_path("purelib")} "$PACKAGES" ;;
+  *) exec {sys.executable} "$@" ;;
+esac
 """
-STUBS = {"actions/setup-python": PYTHON_STUB, "actions/cache": CACHE_STUB}
 
 
 @dataclass(frozen=True)
@@ -110,15 +100,18 @@ def begin(story: Story, directory: Path) -> Act:
     shutil.unpack_archive(directory / "action.zip", directory / "action")
     action = yaml.safe_load((directory / "action" / "action.yml").read_text())
     used = {step["uses"] for step in action["runs"]["steps"] if "uses" in step}
-    folders = {name: _stub(directory / name.replace("/", "-"), STUBS[name.split("@")[0]]) for name in used}
-    return Act(story, directory, {ACTION: directory / "action", **folders})
+    assert {name.split("@")[0] for name in used} == {"actions/setup-python"}
+    linking = directory / "python"
+    linking.write_text(LINKING_PYTHON)
+    linking.chmod(0o700)
+    stub = _setup_python(directory / "linking", str(linking))
+    return Act(story, directory, {ACTION: directory / "action", **dict.fromkeys(used, stub)})
 
 
-def without_cache(act: Act) -> Act:
-    """Return the same with an empty cache, so that packages are installed."""
-    folder = _stub(act.directory / "miss", PYTHON_STUB)
-    missing = {name: folder for name in act.actions if name.startswith("actions/cache@")}
-    return dataclasses.replace(act, actions={**act.actions, **missing})
+def installing(act: Act) -> Act:
+    """Return the same with a Python that installs the packages."""
+    stub = _setup_python(act.directory / "installing", sys.executable)
+    return dataclasses.replace(act, actions={**dict.fromkeys(act.actions, stub), ACTION: act.actions[ACTION]})
 
 
 def as_person(story: Story, login: str) -> Github:
@@ -138,9 +131,9 @@ def _git(*arguments: str) -> None:
     subprocess.run(["git", "-C", str(job.CHECKOUT), *arguments], check=True)
 
 
-def _stub(folder: Path, text: str) -> Path:
+def _setup_python(folder: Path, python: str) -> Path:
     folder.mkdir(parents=True)
-    (folder / "action.yml").write_text(text.replace("PACKAGES", sysconfig.get_path("purelib")))
+    (folder / "action.yml").write_text(SETUP_PYTHON.replace("PYTHON", python))
     return folder
 
 

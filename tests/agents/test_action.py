@@ -121,12 +121,12 @@ def test_examples__fork__is_checked_by_one_of_them_and_its_code_waits(act: Act, 
     assert run(act, read(EXAMPLES / "pull-request.yml", tale, **marked), pull).outputs == {}
 
 
-def test_action__no_pull_request_and_an_empty_cache__installs_and_says_what_to_do(act: Act) -> None:
+def test_action__no_pull_request__installs_its_packages_and_says_what_to_do(act: Act) -> None:
     tale = act.story
     workflow = read(PREDECESSORS / "get-stats.yml", tale)
     workflow[True] = {"workflow_dispatch": {}}
     event = {"repository": tale.repository.raw_data, "ref": "refs/heads/main"}
-    result = act_runner.without_cache(act).run(
+    result = act_runner.installing(act).run(
         workflow, event_name="workflow_dispatch", event=event, secrets=secrets(tale)
     )
     assert (result.exit_code, result.outputs.get("outcome")) == (1, "error"), result.log

@@ -114,6 +114,7 @@ def test_find_or_register__other_commit_of_this_project__is_another_template(cle
 def test_result__stored_by_a_step__is_read_through_its_run(clearml: ClearML, client: Client, project: Project) -> None:
     run = client.call("tasks.create", name="pr_check #1", type="controller", project=project.id)["id"]
     step = project.step(run, "find_task")
+    project.step(run, "no step of ours")
     clone = client.call("tasks.clone", task=step, new_task_parent=run)["id"]
     rerun = client.call("tasks.create", name="pr_check #2", type="controller", project=project.id, parent=run)["id"]
     run_results.store(clearml, step, {"candidate": None, "reason": "ünïcode"})

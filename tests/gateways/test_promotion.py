@@ -21,7 +21,7 @@ from clearml_ci.clearml_api import (
     task_records,
 )
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
-from clearml_ci.core import poll
+from clearml_ci.core import poll, recorded_task
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
 from clearml_ci.core.poll import Clock
@@ -462,6 +462,72 @@ def test_promote__tag_moved_by_hand_to_a_better_one__stays_there(world: World) -
     world.client.call("tasks.update_tags", ids=[by_hand], add_tags=[TAG])
     assert world.promote()["outcome"] == "passed"
     assert world.tagged() == [by_hand]
+
+
+def cloned(world: World, task: str, accuracy: float) -> str:
+    """A clone that was trained: it has the tags of its source."""
+    clone = str(world.client.call("tasks.clone", task=task, new_task_name="train")["id"])
+    world.client.call("tasks.started", task=clone)
+    world.client.call("tasks.completed", task=clone)
+    world.project.report(clone, accuracy)
+    return clone
+
+
+@pytest.mark.parametrize("launched", [False, True], ids=["of its own", "of a run"])
+def test_promote__clone_of_the_best__is_no_baseline_until_a_user_moves_the_tag(world: World, launched: bool) -> None:
+    more: dict[str, Any] = {"parent": world.run().id} if launched else {}
+    best = world.trained(0.8, commit="e" * 40, **more)
+    world.move(best)
+    clone = cloned(world, best, 0.99)
+    candidate = world.trained(0.85)
+    judged = judge(world, candidate)
+    assert (judged["outcome"], judged["baseline"]["id"]) == ("improved", best)
+    assert [
+        text for text in judged["warnings"] if f"({clone}) does not count: it is a clone of the task {best}" in text
+    ]
+    world.client.call("tasks.update_tags", ids=[best], remove_tags=[TAG])
+    assert judge(world, candidate)["baseline"]["id"] == clone
+    world.client.call("tasks.update_tags", ids=[best], add_tags=[TAG])
+    assert world.promote()["promotion"]["moved"] is True
+    assert world.tagged() == [candidate]
+
+
+def test_promote__clone_that_runs_the_merged_commit__is_judged_and_carries_the_tag_only_if_it_is_better(
+    world: World,
+) -> None:
+    for accuracy, moves in ((0.7, False), (0.9, True)):
+        best = world.trained(0.8, commit=OLD_COMMIT)
+        world.client.call("tasks.update_tags", ids=world.tagged(), remove_tags=[TAG])
+        world.client.call("tasks.update_tags", ids=[best], add_tags=[TAG])
+        clone = cloned(world, best, accuracy)
+        assert world.move(clone)["promotion"]["moved"] is moves
+        assert world.tagged() == [clone if moves else best]
+
+
+def judge(world: World, candidate: str) -> Any:
+    """The result of a check that has found this candidate."""
+    run = world.run(replace(CHECK, action="check"), pipeline="pr_check")
+    step = world.project.step(run.id, "find_task")
+    document = recorded_task.as_document(task_records.read(world.clearml, candidate))
+    run_results.store(world.clearml, step, {"candidate": document})
+    return compare.compare(services.of_agent(world.clearml), run)
+
+
+def test_promote__no_task_name__takes_the_tag_from_no_other_model(world: World) -> None:
+    """Another check has a task name; the ledger tells which tasks got the tag by checks without one."""
+    other = world.trained(0.8, name="train A", commit=OLD_COMMIT)
+    world.move(other, replace(CHECK, task_name="train A"))
+    by_hand = world.trained(0.8, name="train H", commit=OLD_COMMIT, tags=(TAG,))
+    unnamed = replace(CHECK, task_name="")
+    first, second = world.trained(0.9, name="train B"), world.trained(0.95, name="train C")
+    moved = world.move(first, unnamed)
+    assert (moved["promotion"]["moved"], world.tagged()) == (True, sorted([other, by_hand, first]))
+    assert [text for text in moved["warnings"] if "the tag 'Best' stays on 2 tasks with another name" in text]
+    assert world.move(second, unnamed)["promotion"]["from"] == [first]
+    assert world.tagged() == sorted([other, by_hand, second])
+    world.client.call("tasks.update_tags", ids=[second], remove_tags=[TAG])
+    assert world.undo(unnamed)["promotion"]["to"] == first
+    assert world.tagged() == sorted([other, by_hand, first])
 
 
 def test_promote__rerun_of_an_older_merge__does_not_move_the_tag_back(world: World) -> None:

@@ -34,6 +34,7 @@ def check_baselines(*tagged: RecordedTask, on_main: Mapping[str, bool | None] | 
         pytest.param([TASK, task(id="2", archived=True)], [("archived_best", "finding")], id="one of two archived"),
         pytest.param([task(status="failed")], [("unsuccessful_best", "finding")], id="failed"),
         pytest.param([TASK, task(id="2", status="created")], [("copied_tag", "note")], id="a clone's copy"),
+        pytest.param([TASK, task(id="2", copied_from=TASK.id)], [("copied_tag", "note")], id="a finished clone's copy"),
         pytest.param([task(diff="-a\n+b")], [("uncommitted", "finding")], id="dirty"),
         pytest.param([task(diff="+Task.init()", purpose="training")], [], id="trained by a check, which added a call"),
         pytest.param([task(commit="")], [("no_commit", "finding")], id="no commit"),

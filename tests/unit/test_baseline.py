@@ -17,6 +17,7 @@ TAG = "Best Performance"
         pytest.param(task(status="failed"), False, id="failed"),
         pytest.param(task(status="created"), False, id="draft"),
         pytest.param(task(status="in_progress"), False, id="running"),
+        pytest.param(task(copied_from="1"), False, id="clone"),
     ],
 )
 def test_usable__tagged_task__is_one_whose_numbers_count(tagged: RecordedTask, usable: bool) -> None:
@@ -30,6 +31,10 @@ def test_usable__tagged_task__is_one_whose_numbers_count(tagged: RecordedTask, u
         pytest.param([task()], None, id="there"),
         pytest.param([task(archived=True), task()], None, id="another-is-there"),
         pytest.param([task(status="created")], None, id="draft-of-a-clone"),
+        pytest.param([task(copied_from="1")], None, id="clone-of-another-projects"),
+        pytest.param(
+            [task(copied_from="1"), task(archived=True)], "is archived: restore it", id="clone-of-an-archived"
+        ),
         pytest.param([task(status="created", archived=True)], "is archived: restore it", id="archived"),
         pytest.param([task(status="failed")], "did not succeed (status 'failed')", id="failed"),
     ],
@@ -63,3 +68,12 @@ def test_warnings__several_tagged__are_counted_without_those_that_do_not_count()
     tagged = [task(id="1"), task(id="2"), task(id="3", archived=True)]
     (found,) = baseline.warnings(tagged, tagged[:1], tag=TAG, baseline_on_base=None)
     assert found == f"2 tasks carry the tag '{TAG}': the best value of each metric counts."
+
+
+def test_warnings__clone_that_copied_the_tag__is_named_with_what_to_do() -> None:
+    copy = task(id="2", copied_from="1")
+    (found,) = baseline.warnings([task(id="1"), copy], [task(id="1")], tag=TAG, baseline_on_base=None)
+    assert found == (
+        f"train digits (2) does not count: it is a clone of the task 1, whose tag '{TAG}' it copied; "
+        "remove the tag from it, or, if it is the new baseline, from that task."
+    )

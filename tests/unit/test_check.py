@@ -259,7 +259,7 @@ def test_check_name__another_branch__is_a_name_of_its_own(base: str, default: st
     """A status belongs to a commit: a lenient branch's must not turn the default branch's green."""
     pull = replace(CHECK.pull_request, base=base, default_branch=default)
     assert replace(CHECK, pull_request=pull).check_name == name
-    assert replace(CHECK, pull_request=pull, name="a (b)").check_name == name.replace("CI", "CI: a (b)")
+    assert replace(CHECK, pull_request=pull, name="a b").check_name == name.replace("CI", "CI: a b")
 
 
 def test_check_name__branch_with_a_long_name__fits_and_is_its_own() -> None:

@@ -2,9 +2,10 @@
 
 import pytest
 
-from clearml_ci.core import redaction
+from clearml_ci.core import console, redaction
 from clearml_ci.core.errors import UsageError
 from clearml_ci.decisions import tag_ranking
+from clearml_ci.job import workflow_output
 from clearml_ci.parameters import check, run_arguments
 from clearml_ci.policy import policy_file
 from tests.unit.drawing import CHECK
@@ -45,3 +46,20 @@ def test_secrets_of__hostile_value__is_no_error(text: str) -> None:
 def test_load__deep_policy__is_refused_by_its_depth(text: str) -> None:
     with pytest.raises(UsageError, match="found more than 10 levels; allowed: fewer"):
         policy_file.load(text, source="policy")
+
+
+COMMANDS = "a task\n::set-output name=outcome::passed\n \t::stop-commands::x\nnext ##[add-mask]e\n::add-mask::e"
+
+
+@pytest.mark.parametrize("runner", ["true", ""], ids=["in a workflow", "in a shell"])
+def test_log__text_with_commands_for_the_runner__is_a_text(
+    runner: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", runner)
+    console.log(COMMANDS)
+    console.log_error(ValueError(COMMANDS))
+    workflow_output.fail(COMMANDS, log_only=f"\n{COMMANDS}")
+    lines = capsys.readouterr().out.splitlines()
+    commands = [line for line in lines if line.strip().startswith("::") or "##[" in line]
+    assert [line.split("::")[1] for line in commands] == (["error"] if runner else [])
+    assert "set-output name=outcome" in "".join(lines)

@@ -24,7 +24,10 @@ A_METRIC = "title/series, or a mapping of title, series"
 A_TOLERANCE = "a percentage such as 3%, or a number that is not negative"
 A_PROJECT = "a project's name of at least 3 characters, such as Team/Digits"
 A_NAME = "a task's name of at least 3 characters; a number or true goes into quotes"
-A_CHECK = "a name of at most 60 visible characters in one line; a number or true goes into quotes"
+A_CHECK = (
+    "a name of at most 60 visible characters in one line that does not end with a branch in parentheses, as a status "
+    "does; a number or true goes into quotes"
+)
 A_TEXT = "a text in one line; a number or true goes into quotes"
 A_LIMIT = "a number of seconds above 0"
 AN_ARGUMENT = "name=value without leading dashes, such as epochs=1"
@@ -297,6 +300,7 @@ def test_load__bad_file__is_reported_in_one_line(text: str, message: str) -> Non
         (policy_file.FILE, "", ""),
         (".github/clearml-ci/letters.yml", "", "letters"),
         (".github/clearml-ci/letters.yml", "name: fonts\n", "fonts"),
+        (".github/clearml-ci/letters (dev).yml", "", "letters (dev"),  # not the status of letters.yml of `dev`
     ],
 )
 def test_load__another_file__names_its_check_after_it(path: str, first_line: str, name: str) -> None:

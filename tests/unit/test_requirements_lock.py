@@ -6,6 +6,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -60,5 +61,10 @@ def test_lock__each_package__has_hashes() -> None:
 def test_action__packages_of_the_job__are_those_of_the_lock_file() -> None:
     action = (ROOT / "action.yml").read_text()
     assert '--require-hashes -r "$GITHUB_ACTION_PATH/requirements.lock"' in action
-    assert '"$GITHUB_ACTION_PATH/requirements.lock")" >>' in action  # the key of the cache
     assert "requirements.txt" not in action.replace("run_requirements", "").partition("runs:")[2]
+
+
+def test_action__packages_of_the_job__come_from_no_cache_that_another_job_wrote() -> None:
+    steps = yaml.safe_load((ROOT / "action.yml").read_text())["runs"]["steps"]
+    assert [step["name"] for step in steps if "cache" in step.get("uses", "") or "cache" in step.get("with", {})] == []
+    assert [step["name"] for step in steps if "if" in step] == []

@@ -200,6 +200,14 @@ def test_from_environment__name_that_cannot_be_shown__is_refused(environ: dict[s
         settings.from_environment({**environ, "CLEARML_CI_NAME": name})
 
 
+def test_from_environment__name_that_ends_like_a_branch__is_refused(environ: dict[str, str]) -> None:
+    """The status of the check `fraud` of the branch `dev` is named `ClearML CI: fraud (dev)`."""
+    with pytest.raises(UsageError, match=r"CLEARML_CI_NAME is 'fraud \(dev\)': .* that does not end with a branch"):
+        settings.from_environment({**environ, "CLEARML_CI_NAME": "fraud (dev)"})
+    with pytest.raises(UsageError, match=r"2: name: found 'fraud \(dev\)'; allowed: a name "):
+        governed(environ, "name: fraud (dev)")
+
+
 METRIC = {"CLEARML_SCALAR_TITLE": "accuracy", "CLEARML_SCALAR_SERIES": "validation"}
 SAME = {**METRIC, "CLEARML_SCALAR_THRESHOLD": "3", "CLEARML_PROJECT": "Digits", "CLEARML_TASK_NAME": "mine"}
 POLICY = """
