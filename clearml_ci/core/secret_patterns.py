@@ -112,13 +112,13 @@ _WITH_PASSWORD = re.compile(r"(?<=://)[^/\s:@\"'<>]{1,1000}:(?!\d{1,5}(?:/|\s|$)
 UNMISTAKABLE = (*BY_SHAPE, _WITH_PASSWORD)
 
 
-def masked(text: str, patterns: tuple[re.Pattern[str], ...]) -> str:
-    """The text with `***` for what these patterns find in it, also if it is escaped or colored there."""
+def found(text: str, patterns: tuple[re.Pattern[str], ...]) -> list[Span]:
+    """The places of what these patterns find in the text, also if it is escaped or colored there."""
     spans = list(_spans(text, patterns))
     view = secret_spellings.readable(text)
     if view.text != text:
         spans += [(view.starts[first], view.ends[last - 1]) for first, last in _spans(view.text, patterns)]
-    return secret_spellings.masked(text, spans)
+    return spans
 
 
 def _spans(text: str, patterns: tuple[re.Pattern[str], ...]) -> Iterator[Span]:

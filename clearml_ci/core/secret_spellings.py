@@ -67,19 +67,19 @@ class View:
 
 
 def spellings(secret: str) -> frozenset[str]:
-    """All that `replaced` has to look for to find this secret."""
+    """All that `found` has to look for to find this secret."""
     data = secret.encode(errors="surrogatepass")
     written = [secret, quote_plus(secret, errors="replace"), data.decode("latin-1"), _in_halves(secret)]
     forms = [secret, *(_decoded(text)[-1].text for text in written), data.hex(), *_in_base64(data)]
     return frozenset(form for form in forms if len(form) >= _SHORTEST)
 
 
-def replaced(text: str, secrets: Iterable[str]) -> str:
-    """The text with `***` in the place of each of these spellings."""
+def found(text: str, secrets: Iterable[str]) -> list[Span]:
+    """The places of these spellings in the text."""
     decoded = _decoded(text)
     digits = _walked(decoded[-1], _BETWEEN_DIGITS, lambda _: "")
     views = [*decoded, _lower(digits), _lower(_dumped(text))]
-    return masked(text, [span for secret in secrets for view in views for span in _spans(view, secret)])
+    return [span for secret in secrets for view in views for span in _spans(view, secret)]
 
 
 def readable(text: str) -> View:
@@ -87,14 +87,18 @@ def readable(text: str) -> View:
     return _walked(_walked(_original(text), _READABLE, _sign), _READABLE, _sign)
 
 
-def masked(text: str, spans: Iterable[Span]) -> str:
-    """The text with `***` in the place of each of these spans, of which those that overlap are one."""
-    result, end = [], 0
-    for first, last in sorted(spans):
+def masked(text: str, spans: Iterable[Span], *, start: int = 0, stop: int | None = None) -> str:
+    """The text from `start` to `stop`, with `***` for each of these spans, of which those that overlap are one.
+
+    A span that reaches over `start` or `stop` is masked as well: half a secret would not be found.
+    """
+    stop = len(text) if stop is None else stop
+    result, end = [], start
+    for first, last in sorted((max(first, start), last) for first, last in spans if last > start and first < stop):
         if first >= end:
             result += [text[end:first], MASKED]
         end = max(end, last)
-    return "".join([*result, text[end:]])
+    return "".join([*result, text[end:stop]])
 
 
 def _in_halves(secret: str) -> str:

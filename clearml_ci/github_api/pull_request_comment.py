@@ -91,7 +91,7 @@ def _call(github: GitHub, pull_request: int, request: Callable[[], str]) -> str:
 
 
 def _write(conversation: _Conversation, ours: list[IssueComment], body: str) -> str:
-    body = redaction.outgoing(body)
+    body = redaction.outgoing_body(body)
     kept, *spare = ours or marked_post.create(
         conversation.ours, lambda: conversation.issue.create_comment(body), trusted=conversation.trusted
     )

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from clearml_ci.core.errors import UsageError
+from clearml_ci.core.redaction import excerpt
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -25,7 +26,7 @@ def choice(text: str, name: str, known: Mapping[str, Any], *, expected: str = ""
     word = text.strip().lower()
     if word not in known:
         close = "".join(f"; did you mean '{near}'?" for near in difflib.get_close_matches(word, known, n=1))
-        raise UsageError(f"{name} is {text[:60]!r}: expected {expected or ' or '.join(known)}{close}")
+        raise UsageError(f"{name} is {excerpt(text, 60)!r}: expected {expected or ' or '.join(known)}{close}")
     return known[word]
 
 
@@ -35,7 +36,7 @@ def commit(text: str, name: str) -> str:
     if not sha:
         raise UsageError(f"{name} is empty: give the full hash of the pull request's head commit")
     if not _COMMIT.fullmatch(sha):
-        raise UsageError(f"{name} is {sha[:60]!r}: expected the 40 hexadecimal digits of a full commit hash")
+        raise UsageError(f"{name} is {excerpt(sha, 60)!r}: expected the 40 hexadecimal digits of a full commit hash")
     return sha
 
 
@@ -48,7 +49,7 @@ def seconds(text: str, name: str) -> float:
     """A finite number above 0."""
     number = _number(text)
     if not 0 < number < math.inf:
-        raise UsageError(f"{name} is {text[:60]!r}: expected a number of seconds, such as 600")
+        raise UsageError(f"{name} is {excerpt(text, 60)!r}: expected a number of seconds, such as 600")
     return number
 
 
@@ -56,14 +57,16 @@ def percent(text: str, name: str) -> float:
     """A finite number that is not negative, with or without a percent sign."""
     number = _number(text.strip().removesuffix("%"))
     if not 0 <= number < math.inf:
-        raise UsageError(f"{name} is {text[:60]!r}: expected a percentage of the baseline's value, such as 3 or 0.5")
+        raise UsageError(
+            f"{name} is {excerpt(text, 60)!r}: expected a percentage of the baseline's value, such as 3 or 0.5"
+        )
     return number
 
 
 def digit(text: str, name: str) -> int:
     """A number from 0 to 9."""
     if not re.fullmatch(r"[0-9]", text.strip()):
-        raise UsageError(f"{name} is {text[:60]!r}: expected a number from 0 to 9")
+        raise UsageError(f"{name} is {excerpt(text, 60)!r}: expected a number from 0 to 9")
     return int(text)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from clearml_ci.core.comparability import MatchRules
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
+from clearml_ci.core.redaction import excerpt
 from clearml_ci.parameters import catalogue, check, forms
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.parameter import Key
@@ -75,7 +76,7 @@ def load(text: str, *, source: str, path: str = FILE) -> Policy:
 
 def name_of(path: str) -> str:
     """The name of a check by the policy at this path, if that has no `name`; empty for the usual path."""
-    return "" if path == FILE else " ".join(PurePosixPath(path).stem.split())[:_LONGEST_NAME]
+    return "" if path == FILE else " ".join(PurePosixPath(excerpt(path, len(path))).stem.split())[:_LONGEST_NAME]
 
 
 def validate_file(path: str | Path) -> str:

@@ -255,10 +255,14 @@ def test_outgoing__line_of_a_held_key__is_gone(text: str) -> None:
 
 
 @pytest.mark.usefixtures("held")
-def test_outgoing__hidden_marker_that_holds_a_value__stays() -> None:
+def test_outgoing_body__hidden_marker_that_holds_a_value__stays() -> None:
     redaction.hold(["owner/name"])
     body = "<!-- clearml-ci: owner/name#1 -->\n<!-- clearml-ci outcome: passed -->\nowner/name"
-    assert redaction.outgoing(body) == body.removesuffix("owner/name") + "***"
+    assert redaction.outgoing_body(body) == body.removesuffix("owner/name") + "***"
+
+
+def test_outgoing__text_of_others_that_begins_as_a_marker__is_masked(held: str) -> None:
+    assert redaction.outgoing(f"<!-- clearml-ci: {held} -->") == "<!-- clearml-ci: *** -->"
 
 
 def test_outgoing__control_and_direction_characters__are_shown_as_one_sign() -> None:
