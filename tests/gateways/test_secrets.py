@@ -47,7 +47,7 @@ def holds() -> Iterator[None]:
 
 
 def assert_masked(text: str) -> None:
-    assert "***" in text
+    assert "***" in text.replace("\\", "")  # Markdown's
     assert not [secret for secret in (*SPELLINGS, HELD[9:], "\u202e") if secret in text]
 
 
