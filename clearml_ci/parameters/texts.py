@@ -10,8 +10,13 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from packaging.requirements import InvalidRequirement, Requirement
+
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.redaction import excerpt
+
+_ADDRESS_OR_OPTION = re.compile(r"[a-z+]+://|[a-z+]+@|\.{0,2}/|--?[a-z]", re.IGNORECASE)
+
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -109,8 +114,8 @@ def names(text: str, name: str = "") -> tuple[str, ...]:  # noqa: ARG001
 
 
 def requirements(text: str, name: str = "") -> tuple[str, ...]:  # noqa: ARG001
-    """Packages, separated by spaces, commas or lines."""
-    return tuple(re.split(r"[,\s]+", text.strip())) if text.strip() else ()
+    """Packages, separated by lines, and by spaces or commas if another one begins after them: not in `torch>=2,<3`."""
+    return tuple(package for line in text.splitlines() for package in _packages(line.strip()))
 
 
 def assignments(text: str, name: str) -> tuple[tuple[str, str], ...]:
@@ -121,6 +126,29 @@ def assignments(text: str, name: str) -> tuple[tuple[str, str], ...]:
         if not sign or not key.strip():
             raise UsageError(f"{name} has {key + sign + value!r}: expected name=value, such as epochs=1")
     return tuple((key.strip().lstrip("-"), value.strip()) for key, _, value in pairs)
+
+
+def _packages(line: str) -> list[str]:
+    found: list[str] = []
+    for separator, part in re.findall(r"([,\s]*)([^,\s]+)", line):
+        if found and (_is_open(found[-1]) or not _begins_package(part)):
+            found[-1] += separator + part
+        else:
+            found.append(part)
+    return found
+
+
+def _is_open(package: str) -> bool:
+    """True if more of this package follows: a version, an address, extras, or the rest of a marker."""
+    return package.endswith(("<", ">", "=", "~", "@")) or package.count("[") > package.count("]") or ";" in package
+
+
+def _begins_package(part: str) -> bool:
+    try:
+        Requirement(part.partition("[")[0].partition(";")[0])
+    except InvalidRequirement:
+        return bool(_ADDRESS_OR_OPTION.match(part))
+    return True
 
 
 def _number(text: str) -> float:
