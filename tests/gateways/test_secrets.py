@@ -141,6 +141,36 @@ def test_main__secrets_of_its_environment__are_registered_with_the_runner(
     assert "ab%cd-1" not in lines[-1] and "***" in lines[-1]
 
 
+def test_protect__errors_and_logs_of_libraries__are_masked() -> None:
+    """In a process of its own, which ends with the error."""
+    code = """
+import logging, os, sys, threading
+from clearml_ci.core import console
+library = logging.getLogger("library")
+library.addHandler(logging.StreamHandler())
+console.protect(os.environ)
+library.warning("upload with %s failed", os.environ["DB_PASSWORD"])
+library.warning("wrong number of arguments", os.environ["DB_PASSWORD"])
+def fail():
+    raise ValueError(os.environ["DB_PASSWORD"])
+try:
+    fail()
+except ValueError:
+    library.exception("again")
+thread = threading.Thread(target=fail)
+thread.start()
+thread.join()
+fail()
+"""
+    environment = {"PATH": os.environ["PATH"], "DB_PASSWORD": HELD}
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    printed = ended.stdout + ended.stderr
+    assert ended.returncode == 1
+    assert HELD not in printed
+    assert printed.count("ValueError: ***") == 3
+    assert "upload with *** failed" in printed
+
+
 def test_connect__secrets_of_clearml_conf__are_held(access: Access, tmp_path: Path) -> None:
     """In a process of its own: the SDK reads its configuration once."""
     keys = {"access_key": access.access_key, "secret_key": access.secret_key}
