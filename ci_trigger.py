@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from clearml_ci.clearml_api.session import ClearMLError
-from clearml_ci.core import console, poll, redaction, schedule
+from clearml_ci.core import console, poll, schedule
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.poll import Clock, Stopwatch
 from clearml_ci.github_api.session import GitHubError
@@ -51,7 +51,7 @@ class Job:
 def main() -> int:
     """Run one command and return its exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
-    redaction.hold(redaction.secrets_of(os.environ))
+    console.protect(os.environ)
     workflow_output.register_secrets()
     try:
         job = Job(arguments=_arguments(), environ=os.environ, stopwatch=poll.started(Clock()))

@@ -16,7 +16,7 @@ from clearml_ci.clearml_api import ownership, pipeline_runs, run_cancellation, r
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.project_lookup import PIPELINES
 from clearml_ci.clearml_api.session import ClearML
-from clearml_ci.core import redaction
+from clearml_ci.core import console
 from clearml_ci.core.poll import Clock
 from clearml_ci.parameters import catalogue
 
@@ -42,7 +42,7 @@ def run(name: str, *, parameters: Mapping[str, str], plan: Plan) -> None:
 
     `parameters` are its `Args` with their defaults; `plan` maps them to its steps, each with those that it waits for.
     """
-    redaction.hold(redaction.secrets_of(os.environ))
+    console.protect(os.environ)
     # The reporting subprocess makes every close of a task wait for 11 seconds (sdk.development.report_use_subprocess).
     Task._report_subprocess_enabled = False
     DevWorker.report_period = 1.0  # seconds between two checks for an abort; the SDK has 30

@@ -29,7 +29,7 @@ def main(step: Step) -> None:
     The result is stored on the step's own task (by hand: printed only). A fault is a result as well, so that the report
     can name it, and fails the step.
     """
-    redaction.hold(redaction.secrets_of(os.environ))
+    console.protect(os.environ)
     own_task = os.environ.get("CLEARML_TASK_ID", "")
     signal.signal(signal.SIGTERM, _exit)
     if len(sys.argv) != 2 and not own_task:

@@ -63,4 +63,5 @@ def _matches(project: str, name: str) -> bool:
 def _unknown(name: str, known: Iterable[str]) -> UsageError:
     names = list(known)
     near = did_you_mean(name, names)
-    return UsageError(f"no ClearML project '{name}'{near}", log_only="" if near else listing(names, what="projects"))
+    advice = near or ": correct the name, or create it: a project begins with its first task"
+    return UsageError(f"no ClearML project '{name}'{advice}", log_only="" if near else listing(names, what="projects"))

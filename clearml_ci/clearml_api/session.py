@@ -122,8 +122,12 @@ class ClearML:
             ) from error
         if response.ok:
             return data
-        refusal = LostAnswerError if response.status_code >= 500 else ClearMLError
-        raise refusal(f"{endpoint}: the ClearML server refused: {redaction.mask(str(message))}")
+        refusal, advice = (
+            (LostAnswerError, "rerun, and look into the server's log")
+            if response.status_code >= 500
+            else (ClearMLError, "check what it names, and what the keys may do")
+        )
+        raise refusal(f"{endpoint}: the ClearML server refused: {redaction.mask(str(message))}; {advice}")
 
     def _read_clock(self, date: str) -> None:
         """Compare the clocks by the date of an answer; below a minute it may be the answer's way, and rounding."""
@@ -159,7 +163,7 @@ def _post(clearml: ClearML, endpoint: str, request: Mapping[str, Any]) -> Respon
         return clearml.http.post(address, json=request, headers=headers, timeout=TIMEOUTS, verify=_verify())
     except requests.RequestException as error:
         kind = ClearMLError if _is_unsent(error) else LostAnswerError
-        raise kind(f"{endpoint}: no answer from {host} ({type(error).__name__})") from error
+        raise kind(f"{endpoint}: no answer from {host} ({type(error).__name__}): rerun when it is reachable") from error
 
 
 def _is_unsent(error: requests.RequestException) -> bool:

@@ -29,7 +29,9 @@ def create(clearml: ClearML, controller: Task, *, project: str, step: str, clock
             )
         except Exception as error:  # the SDK raises whatever its layers raise
             reason = redaction.mask(str(error))
-            raise ClearMLError(f"the task of the step {step} could not be created: {reason}") from error
+            raise ClearMLError(
+                f"the task of the step {step} could not be created: {reason}; rerun when the server works"
+            ) from error
 
     task = patience.result(clock, created, report=console.log)
     marked = lambda: ownership.mark(clearml, task.id, run=controller.id, purpose="step")  # noqa: E731

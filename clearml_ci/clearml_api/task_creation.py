@@ -34,5 +34,7 @@ def _create(create: Callable[..., Any], project: str, name: str, source: Source,
         )
     except Exception as error:  # the SDK raises whatever its layers raise
         reason = redaction.mask(str(error))
-        raise ClearMLError(f"ClearML could not create the task '{project}/{name}': {reason}") from error
+        raise ClearMLError(
+            f"ClearML could not create the task '{project}/{name}': {reason}; correct what it names, and rerun"
+        ) from error
     return str(draft.id)

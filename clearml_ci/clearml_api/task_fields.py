@@ -19,7 +19,7 @@ def read_all(clearml: ClearML, tasks: Iterable[str], fields: Sequence[str]) -> l
     by_id = read_existing(clearml, ids, fields)
     for task in ids:
         if task not in by_id:
-            raise TaskGoneError(f"no ClearML task {task}: it does not exist, or was deleted")
+            raise TaskGoneError(f"no ClearML task {task}: it does not exist, or was deleted; start a new run")
     return [by_id[task] for task in ids]
 
 
@@ -34,7 +34,7 @@ def read_existing(clearml: ClearML, tasks: Sequence[str], fields: Sequence[str])
 def require_id(task: str) -> str:
     """The id itself. Raises ClearMLError if it is empty: several endpoints would answer with another user's task."""
     if not task:
-        raise ClearMLError("an empty task id: nothing was requested and nothing was changed")
+        raise ClearMLError("an empty task id: nothing was requested or changed; rerun with the id of a task")
     return task
 
 

@@ -43,7 +43,7 @@ def id_of(clearml: ClearML, name: str) -> str:
     found = paging.records(clearml, "queues", only_fields=["id", "name"])
     queue = next((queue["id"] for queue in found if queue["name"] == name), "")
     if not queue:
-        raise ClearMLError(f"no queue '{name}': it was deleted or renamed")
+        raise ClearMLError(f"no queue '{name}': it was deleted or renamed; create it again, and rerun")
     return str(queue)
 
 
@@ -65,7 +65,7 @@ def _workers_by_queue(clearml: ClearML) -> dict[str, list[str]]:
 def _require_served(name: str, *, existing: Iterable[str], with_workers: Iterable[str]) -> None:
     alive = listing({*existing} & {*with_workers}, what="queues with workers")
     if name not in existing:
-        raise UsageError(f"no queue '{name}'", log_only=alive)
+        raise UsageError(f"no queue '{name}': create it in ClearML, or correct the name", log_only=alive)
     if name not in with_workers:
         raise ClearMLError(
             f"no worker listens to the queue '{name}': start one with: {_start_agent(name)}", log_only=alive

@@ -23,10 +23,10 @@ _LONGEST = 120  # characters of a value
 _READ = 2_000  # characters of a value that are read: masking takes time
 
 
-_SECRET = re.compile(r"key|secret|token|passw|credential", re.IGNORECASE)
-
-
 _IN_ADDRESS = re.compile(r"(?<=://)[^/@\s]+(?=@)")  # `https://user:token@host`, as packages from git are pinned
+
+
+_SECRET = re.compile(r"key|secret|token|passw|credential", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def _shown(name: str, value: str | None, number: int) -> str | None:
 
 
 def _text(text: str) -> str:
-    return shorten(mask(_IN_ADDRESS.sub(MASKED, text[:_READ])), _LONGEST)
+    return shorten(mask(_IN_ADDRESS.sub(MASKED, text), read=_READ), _LONGEST)
 
 
 def _value(value: str | None) -> str:

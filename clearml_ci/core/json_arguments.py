@@ -9,6 +9,7 @@ from typing import Any
 from clearml_ci.core.comparability import NO_RULES, MatchRules
 from clearml_ci.core.errors import UsageError, nearest
 from clearml_ci.core.gate import Gate
+from clearml_ci.core.redaction import excerpt
 
 _WORDS = {
     "goal": ("maximize", "minimize"),
@@ -69,29 +70,33 @@ def _json(name: str, text: str, kind: type, expected: str) -> Any:
     except (ValueError, RecursionError):
         read = None
     if not isinstance(read, kind):
-        raise UsageError(f"{name} is {text[:60]!r}: expected {expected}")
+        raise UsageError(f"{name} is {excerpt(text, 60)!r}: expected {expected}")
     return read
 
 
 def _known(name: str, document: object, kind: type[Gate] | type[MatchRules]) -> dict[str, Any]:
     keys = [field.name for field in fields(kind)]
     if not isinstance(document, dict):
-        raise UsageError(f"{name} is {str(document)[:60]!r}: expected an object with the keys {', '.join(keys)}")
+        raise UsageError(
+            f"{name} is {excerpt(str(document), 60)!r}: expected an object with the keys {', '.join(keys)}"
+        )
     for key in document:
         if key not in keys:
-            raise UsageError(f"{name} has the unknown key {key[:60]!r}{nearest(key, keys, what='keys')}")
+            raise UsageError(f"{name} has the unknown key {excerpt(key, 60)!r}{nearest(key, keys, what='keys')}")
     return dict(document)
 
 
 def _words(name: str, document: Mapping[str, Any]) -> None:
     for key in _WORDS.keys() & document.keys():
         if document[key] not in _WORDS[key]:
-            raise UsageError(f"{name}.{key} is {str(document[key])[:60]!r}: expected {' or '.join(_WORDS[key])}")
+            raise UsageError(
+                f"{name}.{key} is {excerpt(str(document[key]), 60)!r}: expected {' or '.join(_WORDS[key])}"
+            )
 
 
 def _typed(name: str, read: Any, kind: type, expected: str) -> Any:
     if not isinstance(read, kind):
-        raise UsageError(f"{name} is {str(read)[:60]!r}: expected {expected}")
+        raise UsageError(f"{name} is {excerpt(str(read), 60)!r}: expected {expected}")
     return read
 
 
@@ -102,5 +107,5 @@ def _number(name: str, read: object) -> float:
     except OverflowError:  # an integer of hundreds of digits
         number = math.inf
     if not math.isfinite(number):
-        raise UsageError(f"{name} is {str(read)[:60]!r}: expected a number")
+        raise UsageError(f"{name} is {excerpt(str(read), 60)!r}: expected a number")
     return number

@@ -5,6 +5,7 @@ them with `hold`, and no text shows them afterwards, however they are spelled. A
 console, is masked by patterns as well.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import Any
@@ -12,16 +13,28 @@ from typing import Any
 from clearml_ci.core import secret_names, secret_patterns, secret_spellings, secret_values
 from clearml_ci.core.formatting import printable
 
-_LONGEST = 2_000  # characters of a masked text
+_LONGEST = 2_000  # characters of a masked text, and of a line of a console
 
 
 _READ = 100_000  # characters of a text that are read
 
 
+_READ_LINES = 300_000  # characters of a console that are read
+
+
+_MARGIN = 20_000  # characters beyond these, for a secret that reaches over the end
+
+
 _MOST = 500  # lines
 
 
+_OF_STRANGERS = (*secret_patterns.BY_SHAPE, *secret_patterns.BY_NAME)
+
+
 _HELD: dict[str, frozenset[str]] = {}  # each secret and its spellings
+
+
+Patterns = tuple[re.Pattern[str], ...]
 
 
 secrets_of = secret_values.secrets_of
@@ -45,31 +58,41 @@ def forget() -> None:
     _HELD.clear()
 
 
-def mask(text: str) -> str:
-    """The first 2,000 characters of a text that is not ours, with `***` for each secret.
+def mask(text: str, *, read: int = _READ) -> str:
+    """The first 2,000 characters of a text that is not ours, with `***` for each secret; `read` are looked at.
 
     Mask a text before you shorten it: half a secret is not recognized. Join lines before: a key has several.
     """
-    return _mask(text[:_READ])[:_LONGEST]
-
-
-def shows_secret(text: str) -> bool:
-    """True if the text has a value that is held, the form of a token, or an address with a password."""
-    return secret_patterns.masked(_by_value(text), secret_patterns.UNMISTAKABLE) != text
+    return _masked(text, _OF_STRANGERS, stop=read)[:_LONGEST]
 
 
 def mask_lines(lines: Sequence[str]) -> list[str]:
     """The last 500 lines of a console, masked as one text; a secret of several lines becomes one."""
-    return _mask("\n".join(line[:_LONGEST] for line in lines[-_MOST:])).split("\n")
+    text = "\n".join(lines)
+    shown = min(sum(len(line) + 1 for line in lines[-_MOST:]), _READ_LINES)
+    masked = _masked(text, _OF_STRANGERS, start=max(len(text) + 1 - shown, 0)).split("\n")
+    return [line[:_LONGEST] for line in masked]
+
+
+def shows_secret(text: str) -> bool:
+    """True if the text has a value that is held, the form of a token, or an address with a password."""
+    return bool(_spans(text, secret_patterns.UNMISTAKABLE))
+
+
+def excerpt(text: str, longest: int) -> str:
+    """The first characters of a text as `outgoing`, for a message; those of a secret at the cut are masked as well."""
+    return printable(_masked(text, secret_patterns.BY_SHAPE, stop=longest))[:longest]
 
 
 def outgoing(text: str) -> str:
-    """A text as it may leave this process: without the values that it holds, control and direction characters.
+    """A text as it may leave this process: without the values that it holds, control and direction characters."""
+    return printable(_masked(text, secret_patterns.BY_SHAPE))
 
-    The hidden lines at the head of a comment or an issue stay as they are: they hold public names.
-    """
+
+def outgoing_body(text: str) -> str:
+    """The body of a comment or an issue as `outgoing`; the hidden lines at its head stay: they hold public names."""
     hidden, shown = _split_hidden(text)
-    return hidden + printable(secret_patterns.masked(_by_value(shown), secret_patterns.BY_SHAPE))
+    return hidden + outgoing(shown)
 
 
 def outgoing_document(value: Any) -> Any:
@@ -81,13 +104,17 @@ def outgoing_document(value: Any) -> Any:
     return outgoing(value) if isinstance(value, str) and not isinstance(value, Enum) else value
 
 
-def _mask(text: str) -> str:
-    text = secret_patterns.masked(_by_value(text), secret_patterns.BY_SHAPE)
-    return secret_patterns.masked(text, secret_patterns.BY_NAME)
+def _masked(text: str, patterns: Patterns, *, start: int = 0, stop: int | None = None) -> str:
+    """The text from `start` to `stop` without secrets, also without those that reach over one of these places."""
+    first = max(start - _MARGIN, 0)
+    stop = len(text) if stop is None else min(stop, len(text))
+    read = text[first : stop + _MARGIN]
+    return secret_spellings.masked(read, _spans(read, patterns), start=start - first, stop=stop - first)
 
 
-def _by_value(text: str) -> str:
-    return secret_spellings.replaced(text, (form for forms in _HELD.values() for form in forms)) if _HELD else text
+def _spans(text: str, patterns: Patterns) -> list[secret_spellings.Span]:
+    forms = (form for forms in _HELD.values() for form in forms)
+    return [*(secret_spellings.found(text, forms) if _HELD else ()), *secret_patterns.found(text, patterns)]
 
 
 def _split_hidden(text: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clearml_ci.core.errors import UsageError, nearest
+from clearml_ci.core.redaction import excerpt
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -36,14 +37,16 @@ def parse(text: str) -> Schedule:
     every, day = (words[0], words[1:-1]) if words else ("", [])
     time = _TIME.fullmatch(words[-1]) if len(words) > 1 else None
     if not time or (every, len(day)) not in (("daily", 0), ("weekly", 1)):
-        raise UsageError(f"the schedule is {text[:60]!r}: expected {EXAMPLES}")
+        raise UsageError(f"the schedule is {excerpt(text, 60)!r}: expected {EXAMPLES}")
     return Schedule(int(time[1]), int(time[2]), *(_day(name) for name in day))
 
 
 def _day(name: str) -> str:
     days = [day for day in DAYS if len(name) >= 3 and day.startswith(name)]
     if not days:
-        raise UsageError(f"the schedule's day is {name[:60]!r}{nearest(name, DAYS, what='days')}; expected {EXAMPLES}")
+        raise UsageError(
+            f"the schedule's day is {excerpt(name, 60)!r}{nearest(name, DAYS, what='days')}; expected {EXAMPLES}"
+        )
     return days[0]
 
 

@@ -43,7 +43,8 @@ def fault(name: str, steps: Mapping[str, StepDocument]) -> str | None:
     if result.get("fault"):
         return f"step {name}: {result['fault']}"
     if not result:
-        return f"step {name} left no result (status '{step.get('status', 'never started')}')"
+        status = step.get("status", "never started")
+        return f"step {name} left no result (status '{status}'): read its console in ClearML, and rerun"
     return None
 
 

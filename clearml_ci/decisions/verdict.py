@@ -153,11 +153,11 @@ def why_invalid(check: Check, *, run: RunDocument, status: str, states: str, rep
         return f"step report: {report['fault']}"
     document = report.get("verdict") if report else None
     if status == "stopped":
-        return f"the run was aborted in ClearML ({states})"
+        return f"the run was aborted in ClearML ({states}): rerun it"
     if status != "completed" or not document:
-        return f"the run ended '{status}' without a verdict ({states})"
+        return f"the run ended '{status}' without a verdict ({states}): read the consoles of its tasks, and rerun it"
     if (document["commit"], document["pipeline"]["id"]) != (check.commit, run["id"]):
-        return f"the run reported about commit {document['commit']}, not about {check.commit}"
+        return f"the run reported about commit {document['commit']}, not about {check.commit}: start a new run"
     return None
 
 

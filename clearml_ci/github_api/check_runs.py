@@ -9,6 +9,7 @@ from github import GithubException, RateLimitExceededException
 from github.GithubObject import NotSet
 
 from clearml_ci.core import redaction
+from clearml_ci.core.formatting import shorten
 from clearml_ci.github_api import lost_responses
 from clearml_ci.github_api.session import GitHub, call_github, require
 
@@ -18,6 +19,9 @@ NAME = "{} / verdict"  # of the status's name
 
 
 _REPLACED = {"title": "replaced by a newer check of this commit", "summary": "Its own job ended without a verdict."}
+
+
+_LONGEST_TITLE = 200  # characters: GitHub takes more, and shows less
 
 
 _SUMMARY_LIMIT = 65_535  # bytes; documented as characters, https://github.com/github/docs/issues/35252
@@ -77,8 +81,8 @@ def finish(
 ) -> None:
     """Complete a check run. Raises GitHubError, also if another App started it: GitHub lets no other App change it.
 
-    `conclusion` is `success`, `failure`, `neutral` or `cancelled`. The Markdown `summary` is cut to what fits; `end`
-    follows it, and is short enough to stay whole.
+    `conclusion` is `success`, `failure`, `neutral` or `cancelled`. The title and the Markdown `summary` are masked, and
+    then cut to what fits; `end` follows, and is short enough to stay whole.
     """
 
     def request() -> None:
@@ -88,8 +92,8 @@ def finish(
             conclusion=conclusion,
             details_url=url or NotSet,
             output={
-                "title": redaction.outgoing(title),
-                "summary": _fit(redaction.outgoing(summary), redaction.outgoing(end)),
+                "title": shorten(redaction.outgoing(title), _LONGEST_TITLE),
+                "summary": _fit(redaction.outgoing_body(summary), redaction.outgoing(end)),
             },
         )
         require(run.status == "completed")

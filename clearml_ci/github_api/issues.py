@@ -29,7 +29,7 @@ def upsert(github: GitHub, *, marker: str, title: str, body: str, open_: bool) -
 
 
 def _upsert(github: GitHub, marker: str, title: str, body: str, *, open_: bool) -> str:
-    title, body = redaction.outgoing(title), redaction.outgoing(body)
+    title, body = redaction.outgoing(title), redaction.outgoing_body(body)
     ours = _ours(github, marker, github.trusted)
     if not ours and not open_:
         return ""

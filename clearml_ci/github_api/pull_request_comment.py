@@ -107,7 +107,7 @@ def _call(github: GitHub, pull_request: int, request: Callable[[], str]) -> str:
 
 
 def _write(conversation: _Conversation, ours: list[IssueComment], body: str) -> str:
-    body = redaction.outgoing(body)
+    body = redaction.outgoing_body(body)
     try:
         return _written(conversation, ours, body)
     except UnknownObjectException:  # a user has deleted it since it was read

@@ -44,7 +44,7 @@ def _connect(environ: Mapping[str, str], repository: str, *, reason: str) -> Git
     """Connect with the job's token. Raises GitHubError; UsageError without a token."""
     token = credentials.token(environ)
     if not token:
-        raise UsageError(f"GITHUB_TOKEN is not set: {reason}")
+        raise UsageError(f"GITHUB_TOKEN is not set: {reason}; set it, in a workflow to ${{{{ github.token }}}}")
     return github_session.connect(api_url=events.api_url(environ), token=token, repository=repository)
 
 

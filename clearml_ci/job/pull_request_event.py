@@ -12,7 +12,9 @@ def pull_request(event: Event, *, github_api: str) -> PullRequest:
     """The pull request of an event. Raises UsageError if it names none."""
     number, full_name = events.at(event, "pull_request", "number"), events.repository(event)
     if type(number) is not int or not 0 < number < 10**10:  # a bool is an int
-        raise UsageError("the pull-request event names no number: is it an event of GitHub's?")
+        raise UsageError(
+            "the pull-request event names no number: start the job by an event of GitHub's, or name a command"
+        )
     return PullRequest(
         repository=full_name,
         number=number,

@@ -44,7 +44,7 @@ def conclude(verdict: VerdictDocument, *, title: str, comment_url: str, body: st
     _annotate(level, f"{title}: {verdict['exit_reason']}")
     values = outputs(verdict, comment_url=comment_url)
     _append("GITHUB_OUTPUT", "".join(f"{name}={value}\n" for name, value in values.items()))
-    _append("GITHUB_STEP_SUMMARY", redaction.outgoing(body))
+    _append("GITHUB_STEP_SUMMARY", redaction.outgoing_body(body))
 
 
 def hand_over(run: RunDocument, *, status: str, notes: str) -> None:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from clearml_ci.core.documents import AuditVerdict, VerdictDocument
-from clearml_ci.core.formatting import shorten
 from clearml_ci.decisions import verdict as verdicts
 from clearml_ci.github_api import check_runs, issues, pull_request_comment, pull_requests, statuses
 from clearml_ci.github_api.pull_requests import PullRequestState
@@ -139,7 +138,7 @@ def _finish(
     if run is not None:
         conclusion = "neutral" if verdicts.is_let_pass(document) else CONCLUSIONS[document["state"]]
         end = markdown.warnings_block(warnings)
-        title = shorten(f"{document['outcome'].words}: {document['exit_reason']}", 200)
+        title = f"{document['outcome'].words}: {document['exit_reason']}"
         check_runs.finish(github, run, conclusion=conclusion, title=title, summary=body, url=url, end=end)
 
 

@@ -36,7 +36,7 @@ class Request(Generic[Parameters]):
     @property
     def reason(self) -> str:
         """The exit reason of a rerun with an `error`."""
-        return f"the parameters of this rerun cannot be read: {self.error}"
+        return f"the parameters of this rerun cannot be read: {self.error}; correct them in ClearML, and start it again"
 
 
 def read(services: Services, run: Run, parse: Callable[[Mapping[str, str]], Parameters]) -> Request[Parameters]:
@@ -59,7 +59,10 @@ def require_own_repository(repository: str, run: Run) -> None:
     Raises UsageError.
     """
     if not repository or f"/{repository}{project_lookup.PIPELINES}" not in f"/{run.project}/":
-        raise UsageError(f"a run in the project '{run.project}' must not report to the repository '{repository}'")
+        raise UsageError(
+            f"a run in the project '{run.project}' must not report to the repository '{repository}': start it from the "
+            "workflow of that repository"
+        )
 
 
 def stamped(document: Verdict, rerun: Rerun | None, *, withheld: str) -> Verdict:

@@ -95,8 +95,7 @@ def _stop(services: Services, run: KnownRun) -> None:
 def _finish(github: GitHub, stale: Stale) -> None:
     unfinished, text = stale.unfinished, stale_checks.described(stale)
     if unfinished.check_run is not None:
-        title = formatting.shorten(text, 200)
-        check_runs.finish(github, unfinished.check_run, conclusion="failure", title=title, summary=text, url=stale.url)
+        check_runs.finish(github, unfinished.check_run, conclusion="failure", title=text, summary=text, url=stale.url)
         return
     present = statuses.latest(github, commit=unfinished.commit, name=unfinished.name)
     if present == ("pending", unfinished.url):  # a verdict may have come in between

@@ -15,6 +15,7 @@ from clearml_ci.core import json_arguments
 from clearml_ci.core.comparability import MatchRules
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
+from clearml_ci.core.redaction import excerpt
 from clearml_ci.parameters import catalogue, forms, promotion_mode, remote_run, run_arguments, texts
 from clearml_ci.parameters.pull_request import Facts, PullRequest
 
@@ -245,5 +246,5 @@ def _flat(gates: tuple[Gate, ...]) -> Gate:
 
 def _number(text: str) -> int:
     if not re.fullmatch(r"[1-9][0-9]{0,9}", text.strip()):  # int() refuses thousands of digits with a ValueError
-        raise UsageError(f"pull_request is {text[:60]!r}: expected the number of a pull request")
+        raise UsageError(f"pull_request is {excerpt(text, 60)!r}: expected the number of a pull request")
     return int(text)

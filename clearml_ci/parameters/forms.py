@@ -7,6 +7,7 @@ from typing import Any
 
 from clearml_ci.core import json_arguments
 from clearml_ci.core.errors import UsageError
+from clearml_ci.core.redaction import excerpt
 from clearml_ci.parameters import json_schema, texts
 from clearml_ci.parameters.json_schema import Schema
 
@@ -53,7 +54,7 @@ def path(example: str) -> Form:
 
 def _fitting(text: str, name: str, *, schema: Schema) -> str:
     if text.strip() and not json_schema.fits(text.strip(), schema):
-        raise UsageError(f"{name} is {text.strip()[:60]!r}: expected {schema['errorMessage']}")
+        raise UsageError(f"{name} is {excerpt(text.strip(), 60)!r}: expected {schema['errorMessage']}")
     return text.strip()
 
 

@@ -10,7 +10,13 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from packaging.requirements import InvalidRequirement, Requirement
+
 from clearml_ci.core.errors import UsageError
+from clearml_ci.core.redaction import excerpt
+
+_ADDRESS_OR_OPTION = re.compile(r"[a-z+]+://|[a-z+]+@|\.{0,2}/|--?[a-z]", re.IGNORECASE)
+
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -25,7 +31,7 @@ def choice(text: str, name: str, known: Mapping[str, Any], *, expected: str = ""
     word = text.strip().lower()
     if word not in known:
         close = "".join(f"; did you mean '{near}'?" for near in difflib.get_close_matches(word, known, n=1))
-        raise UsageError(f"{name} is {text[:60]!r}: expected {expected or ' or '.join(known)}{close}")
+        raise UsageError(f"{name} is {excerpt(text, 60)!r}: expected {expected or ' or '.join(known)}{close}")
     return known[word]
 
 
@@ -35,7 +41,7 @@ def commit(text: str, name: str) -> str:
     if not sha:
         raise UsageError(f"{name} is empty: give the full hash of the pull request's head commit")
     if not _COMMIT.fullmatch(sha):
-        raise UsageError(f"{name} is {sha[:60]!r}: expected the 40 hexadecimal digits of a full commit hash")
+        raise UsageError(f"{name} is {excerpt(sha, 60)!r}: expected the 40 hexadecimal digits of a full commit hash")
     return sha
 
 
@@ -48,7 +54,7 @@ def seconds(text: str, name: str) -> float:
     """A finite number above 0."""
     number = _number(text)
     if not 0 < number < math.inf:
-        raise UsageError(f"{name} is {text[:60]!r}: expected a number of seconds, such as 600")
+        raise UsageError(f"{name} is {excerpt(text, 60)!r}: expected a number of seconds, such as 600")
     return number
 
 
@@ -56,14 +62,16 @@ def percent(text: str, name: str) -> float:
     """A finite number that is not negative, with or without a percent sign."""
     number = _number(text.strip().removesuffix("%"))
     if not 0 <= number < math.inf:
-        raise UsageError(f"{name} is {text[:60]!r}: expected a percentage of the baseline's value, such as 3 or 0.5")
+        raise UsageError(
+            f"{name} is {excerpt(text, 60)!r}: expected a percentage of the baseline's value, such as 3 or 0.5"
+        )
     return number
 
 
 def digit(text: str, name: str) -> int:
     """A number from 0 to 9."""
     if not re.fullmatch(r"[0-9]", text.strip()):
-        raise UsageError(f"{name} is {text[:60]!r}: expected a number from 0 to 9")
+        raise UsageError(f"{name} is {excerpt(text, 60)!r}: expected a number from 0 to 9")
     return int(text)
 
 
@@ -106,8 +114,8 @@ def names(text: str, name: str = "") -> tuple[str, ...]:  # noqa: ARG001
 
 
 def requirements(text: str, name: str = "") -> tuple[str, ...]:  # noqa: ARG001
-    """Packages, separated by spaces, commas or lines."""
-    return tuple(re.split(r"[,\s]+", text.strip())) if text.strip() else ()
+    """Packages, separated by lines, and by spaces or commas if another one begins after them: not in `torch>=2,<3`."""
+    return tuple(package for line in text.splitlines() for package in _packages(line.strip()))
 
 
 def assignments(text: str, name: str) -> tuple[tuple[str, str], ...]:
@@ -118,6 +126,29 @@ def assignments(text: str, name: str) -> tuple[tuple[str, str], ...]:
         if not sign or not key.strip():
             raise UsageError(f"{name} has {key + sign + value!r}: expected name=value, such as epochs=1")
     return tuple((key.strip().lstrip("-"), value.strip()) for key, _, value in pairs)
+
+
+def _packages(line: str) -> list[str]:
+    found: list[str] = []
+    for separator, part in re.findall(r"([,\s]*)([^,\s]+)", line):
+        if found and (_is_open(found[-1]) or not _begins_package(part)):
+            found[-1] += separator + part
+        else:
+            found.append(part)
+    return found
+
+
+def _is_open(package: str) -> bool:
+    """True if more of this package follows: a version, an address, extras, or the rest of a marker."""
+    return package.endswith(("<", ">", "=", "~", "@")) or package.count("[") > package.count("]") or ";" in package
+
+
+def _begins_package(part: str) -> bool:
+    try:
+        Requirement(part.partition("[")[0].partition(";")[0])
+    except InvalidRequirement:
+        return bool(_ADDRESS_OR_OPTION.match(part))
+    return True
 
 
 def _number(text: str) -> float:

@@ -13,6 +13,7 @@ from typing import Any
 from clearml_ci.core.comparability import MatchRules
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
+from clearml_ci.core.redaction import excerpt
 from clearml_ci.parameters import catalogue, check, forms
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.parameter import Key
@@ -78,7 +79,8 @@ def name_of(path: str) -> str:
 
     It does not end with a parenthesis: a status ends with one to name a branch.
     """
-    return "" if path == FILE else " ".join(PurePosixPath(path).stem.split())[:_LONGEST_NAME].rstrip(")")
+    stem = PurePosixPath(excerpt(path, len(path))).stem
+    return "" if path == FILE else " ".join(stem.split())[:_LONGEST_NAME].rstrip(")")
 
 
 def validate_file(path: str | Path) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from jsonschema import Draft202012Validator, ValidationError
 
 from clearml_ci.core import errors
+from clearml_ci.core.redaction import excerpt
 from clearml_ci.parameters.remote_run import TRAINING
 from clearml_ci.policy.schema import SCHEMA, title_and_series
 
@@ -58,7 +59,7 @@ def _of_error(error: ValidationError) -> Iterator[tuple[Path, str]]:
         for name in [name for name in instance if name not in schema["properties"]][: MOST + 1]:
             yield (
                 (*path, name),
-                "found an unknown key" + errors.nearest(name[:60], schema["properties"], what="allowed"),
+                "found an unknown key" + errors.nearest(excerpt(name, 60), schema["properties"], what="allowed"),
             )
     elif error.validator == "required":
         for name in [name for name in schema["required"] if name not in instance]:
@@ -80,7 +81,7 @@ def _described(error: ValidationError) -> str:
         return _quoted(value)
     if isinstance(value, list):
         return f"a list of {len(value)}"
-    return "a mapping" if isinstance(value, dict) else f"the number {str(value)[:60]}"
+    return "a mapping" if isinstance(value, dict) else f"the number {excerpt(str(value), 60)}"
 
 
 def _conflicts(data: Any, wrong: set[Path]) -> Iterator[tuple[Path, str]]:
@@ -134,4 +135,4 @@ def _written(path: Path) -> str:
 
 
 def _quoted(text: str) -> str:
-    return repr(text if len(text) <= 60 else text[:57] + "...")
+    return repr(text if len(text) <= 60 else excerpt(text, 57) + "...")

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from clearml_ci.core import redaction
 from clearml_ci.core.documents import GateRow
 from clearml_ci.core.formatting import shorten
 from clearml_ci.core.gate import SINGLE_VALUES
@@ -31,6 +32,9 @@ _STYLE = {
 
 
 _LONGEST_TITLE = 60
+
+
+_READ = 600  # characters of a name that are masked
 
 
 _SMALLEST = 1e-12  # a smaller scaled value is drawn as 0
@@ -95,8 +99,8 @@ def legend(curves: Curves, *, baseline: str = "the baseline") -> str:
 
 def title(text: str) -> str:
     """A metric's name without characters that mean something to Mermaid."""
-    clean = " ".join(_NOT_IN_A_TITLE.sub(" ", text).split()) or "metric"  # an empty title is a syntax error
-    return shorten(clean, _LONGEST_TITLE)
+    clean = " ".join(_NOT_IN_A_TITLE.sub(" ", redaction.excerpt(text, _READ)).split())
+    return shorten(clean, _LONGEST_TITLE) or "metric"  # an empty title is a syntax error
 
 
 def _rank(gate: GateRow) -> tuple[bool, int]:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from tabulate import tabulate
 
+from clearml_ci.core import redaction
 from clearml_ci.core.formatting import WORD_JOINER, printable, shorten
 
 Row = TypeVar("Row")
@@ -31,6 +32,9 @@ _HASH = re.compile(r"(?<![0-9A-Za-z])(/run-remote )?[0-9a-f]{40}(?![0-9A-Za-z])"
 _LONGEST = 500
 
 
+_READ = 5_000  # characters that are masked: blanks and secrets among them become fewer
+
+
 MOST_WARNINGS = 5
 
 
@@ -39,6 +43,7 @@ def escape(text: str) -> str:
 
     Invisible characters become visible; a word joiner keeps GitHub from notifying people and from linking issues.
     """
+    text = redaction.excerpt(text, _READ)
     text = shorten(printable(" ".join(text.split()), keep=""), _LONGEST)
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = _REFERENCE.sub(lambda found: found[0] + WORD_JOINER, _ACTIVE.sub(r"\\\1", text))

@@ -67,7 +67,7 @@ def test_asked__token_of_a_job__tells_the_main_branch_and_its_commits(hub: Hub, 
 
 
 def test_asked__without_a_token__is_wrong_usage(environ: dict[str, str]) -> None:
-    with pytest.raises(UsageError, match="GITHUB_TOKEN is not set"):
+    with pytest.raises(UsageError, match=r"GITHUB_TOKEN is not set: .*; set it, in a workflow to "):
         audit_job.read_settings({**environ, "GITHUB_TOKEN": ""})
 
 

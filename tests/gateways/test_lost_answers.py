@@ -260,7 +260,8 @@ def test_enqueue_step__refused_for_good__is_the_fault_of_the_step(
     found = run_results.steps(clearml, run)["find_task"]
     assert found.status == "failed"
     assert found.result == {
-        "fault": "the step could not be enqueued on the queue 'deleted': no queue 'deleted': it was deleted or renamed"
+        "fault": "the step could not be enqueued on the queue 'deleted': no queue 'deleted': it was deleted or "
+        "renamed; create it again, and rerun"
     }
     assert client.call("queues.get_all", name="^deleted$")["queues"] == []
 

@@ -21,5 +21,5 @@ def test_existing_id__misspelt__offers_the_nearest(clearml: ClearML, project: Pr
 def test_existing_id__no_near_name__lists_the_others_in_the_log_alone(clearml: ClearML) -> None:
     with pytest.raises(UsageError) as raised:
         project_lookup.existing_id(clearml, "0" * 40)
-    assert str(raised.value) == f"no ClearML project '{'0' * 40}'"
+    assert str(raised.value).startswith(f"no ClearML project '{'0' * 40}': correct the name, or")
     assert raised.value.log_only.startswith("; projects: ")

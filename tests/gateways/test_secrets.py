@@ -22,6 +22,7 @@ from clearml_ci.core.git_source import Source
 from clearml_ci.decisions import verdict
 from clearml_ci.github_api import check_runs, credentials, issues, pull_request_comment, statuses
 from clearml_ci.job import workflow_output
+from clearml_ci.operations import publish
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
 from clearml_ci.report import comment
@@ -46,7 +47,7 @@ def holds() -> Iterator[None]:
 
 
 def assert_masked(text: str) -> None:
-    assert "***" in text
+    assert "***" in text.replace("\\", "")  # Markdown's
     assert not [secret for secret in (*SPELLINGS, HELD[9:], "\u202e") if secret in text]
 
 
@@ -78,6 +79,22 @@ def test_status_and_check_run__held_value__is_masked(server: GitHubServer, issue
     (status,) = issue.repository.get_commit(commit).get_combined_status().statuses
     for text in (status.description, run.output.title, run.output.summary):
         assert_masked(text)
+
+
+@pytest.mark.parametrize("length", range(170, 202, 4))
+def test_check_run__secret_at_the_end_of_its_title__is_masked_whole(
+    server: GitHubServer, issue: Issue, length: int
+) -> None:
+    github, commit = signed_in(server), issue.repository.get_pull(1).head.sha
+    check = Check(commit, PullRequest(FULL_NAME, 1, (), server.api_url), "Digits", "", (), "Best")
+    document = verdict.error(check, run={"id": "r", "url": "https://c"}, reason="a" * length + HELD)
+    publish.check_run(github, check, document, "fine", started=None)
+    number = check_runs.start(github, commit=commit, name="stale", url="https://c")
+    assert number is not None
+    check_runs.finish(github, number, conclusion="failure", title="a" * length + HELD, summary="fine", url="")
+    titles = [run.output.title for run in issue.repository.get_commit(commit).get_check_runs()]
+    assert len(titles) == 2
+    assert not [title for title in titles if HELD[:5] in title or len(title) > 200]
 
 
 def test_result_and_reason__held_value__is_masked_on_the_task(
@@ -122,6 +139,36 @@ def test_main__secrets_of_its_environment__are_registered_with_the_runner(
     lines = capsys.readouterr().out.splitlines()
     assert {"::add-mask::ab%25cd-1", "::add-mask::and-a-longer-third-one"} <= set(lines)
     assert "ab%cd-1" not in lines[-1] and "***" in lines[-1]
+
+
+def test_protect__errors_and_logs_of_libraries__are_masked() -> None:
+    """In a process of its own, which ends with the error."""
+    code = """
+import logging, os, sys, threading
+from clearml_ci.core import console
+library = logging.getLogger("library")
+library.addHandler(logging.StreamHandler())
+console.protect(os.environ)
+library.warning("upload with %s failed", os.environ["DB_PASSWORD"])
+library.warning("wrong number of arguments", os.environ["DB_PASSWORD"])
+def fail():
+    raise ValueError(os.environ["DB_PASSWORD"])
+try:
+    fail()
+except ValueError:
+    library.exception("again")
+thread = threading.Thread(target=fail)
+thread.start()
+thread.join()
+fail()
+"""
+    environment = {"PATH": os.environ["PATH"], "DB_PASSWORD": HELD}
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    printed = ended.stdout + ended.stderr
+    assert ended.returncode == 1
+    assert HELD not in printed
+    assert printed.count("ValueError: ***") == 3
+    assert "upload with *** failed" in printed
 
 
 def test_connect__secrets_of_clearml_conf__are_held(access: Access, tmp_path: Path) -> None:

@@ -19,7 +19,9 @@ from sandbox.runtime.clearml_access import Client
 
 def test_served__unknown_and_unwatched__are_different_errors(clearml: ClearML, client: Client, prefix: str) -> None:
     client.call("queues.create", name=f"{prefix}-idle")
-    with pytest.raises(UsageError, match=f"no queue '{prefix}-gpuu'$") as unknown:
+    with pytest.raises(
+        UsageError, match=f"no queue '{prefix}-gpuu': create it in ClearML, or correct the name$"
+    ) as unknown:
         worker_queues.served(clearml, [f"{prefix}-gpuu"])
     with pytest.raises(ClearMLError, match=f"no worker listens to the queue '{prefix}-idle'") as unwatched:
         worker_queues.served(clearml, [f"{prefix}-idle"])

@@ -145,7 +145,7 @@ def decision(job: dict[str, str]) -> str:
             "pull_request", {**pull(), "repository": None}, "the event names no repository", id="no repository"
         ),
         pytest.param("push", push(repository=None), "the event names no repository", id="push without repository"),
-        pytest.param("pull_request", pull(number=None), "names no number", id="no number"),
+        pytest.param("pull_request", pull(number=None), "start the job by an event of GitHub's", id="no number"),
         pytest.param("pull_request", pull(number=True), "names no number", id="number is true"),
         pytest.param("pull_request", pull(number=10**6000), "GITHUB_EVENT_PATH", id="number of 6,000 digits"),
         pytest.param("pull_request", pull(head=None), "pull_request.head.sha of the event is empty", id="no head"),

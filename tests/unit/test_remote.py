@@ -4,7 +4,7 @@ import pytest
 
 from clearml_ci.core import redaction
 from clearml_ci.core.errors import UsageError
-from clearml_ci.parameters import job_environment, remote_run
+from clearml_ci.parameters import job_environment, remote_run, texts
 from clearml_ci.parameters.remote_run import RemoteRun
 
 
@@ -220,3 +220,22 @@ def test_from_arguments__secret_in_a_parameter__is_refused_without_its_value(nam
 )
 def test_from_arguments__parameter_that_only_names_a_secret__is_taken(name: str, text: str) -> None:
     assert remote_run.from_arguments({"run_until": "completion", name: text}) is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "packages"),
+    [
+        ("", ()),
+        ("pytest numpy==2.2", ("pytest", "numpy==2.2")),
+        ("pytest, numpy==2.2,scipy", ("pytest", "numpy==2.2", "scipy")),
+        ("torch>=2,<3", ("torch>=2,<3",)),
+        ("torch >= 2, < 3, numpy", ("torch >= 2, < 3", "numpy")),
+        ("torch>=2,<3 numpy!=1.0,<2\nscipy", ("torch>=2,<3", "numpy!=1.0,<2", "scipy")),
+        ("ray[default, tune]>=2,<3 pytest", ("ray[default, tune]>=2,<3", "pytest")),
+        ('tomli; python_version < "3.11"\npytest', ('tomli; python_version < "3.11"', "pytest")),
+        ("mine @ git+https://github.com/o/n.git@v1 pytest", ("mine @ git+https://github.com/o/n.git@v1", "pytest")),
+        ("pytest git+https://github.com/o/n.git ./local", ("pytest", "git+https://github.com/o/n.git", "./local")),
+    ],
+)
+def test_requirements__text__is_split_only_before_another_package(text: str, packages: tuple[str, ...]) -> None:
+    assert texts.requirements(text) == packages

@@ -37,7 +37,11 @@ def test_for_check__no_candidate__is_no_evidence_whatever_compare_says() -> None
 @pytest.mark.parametrize(
     ("broken", "reason"),
     [
-        pytest.param({"find_task": {"status": "failed", "result": None}}, "step find_task left no result", id="failed"),
+        pytest.param(
+            {"find_task": {"status": "failed", "result": None}},
+            "step find_task left no result (status 'failed'): read its console in ClearML, and rerun",
+            id="failed",
+        ),
         pytest.param({"compare": {"status": "stopped", "result": None}}, "(status 'stopped')", id="aborted"),
         pytest.param({"compare": {}}, "(status 'never started')", id="never-started"),
         pytest.param(
@@ -109,8 +113,8 @@ def test_error__run_that_could_not_judge__keeps_the_reason() -> None:
     ("status", "changes", "reason"),
     [
         ("completed", {}, None),
-        ("stopped", {}, "the run was aborted in ClearML"),
-        ("failed", {}, "the run ended 'failed' without a verdict"),
+        ("stopped", {}, "the run was aborted in ClearML (report completed): rerun it"),
+        ("failed", {}, "the run ended 'failed' without a verdict (report completed): read the consoles"),
         ("completed", {"commit": "b" * 40}, f"the run reported about commit {'b' * 40}"),
         ("completed", {"pipeline": {"id": "another"}}, "the run reported about commit"),
     ],

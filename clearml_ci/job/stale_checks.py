@@ -1,0 +1,30 @@
+"""Finish the stale checks of commits for an audit whose steps' agent has no credentials for GitHub."""
+
+from clearml_ci.clearml_api import pipeline_runs
+from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.core.poll import Clock
+from clearml_ci.github_api.session import GitHubError
+from clearml_ci.job.reporter import Reporter
+from clearml_ci.operations import stale_checks
+from clearml_ci.operations.github_access import GitHubAccess
+from clearml_ci.operations.services import Services
+from clearml_ci.parameters import audit as audit_parameters
+
+
+def finish(clearml: ClearML, reporter: Reporter, run_id: str, clock: Clock) -> None:
+    """Finish the stale checks with the job's own token; each is a warning of the job."""
+    if reporter.github is None:
+        return
+    notes: list[str] = []
+    try:
+        run = pipeline_runs.read(clearml, run_id)
+        audit = audit_parameters.from_arguments(run.arguments)
+        services = Services(clearml, GitHubAccess(audit.home.github_api), clock)
+        look = stale_checks.find(services, reporter.github, run, audit)
+        for stale in look.stale:
+            finding = stale_checks.settle(services, reporter.github, stale, notes, clean_up=audit.clean_up)
+            reporter.warn(f"{finding.subject.name}: {finding.message}")
+    except (ClearMLError, GitHubError) as error:
+        notes.append(f"{stale_checks.UNREAD}: {error}")
+    for note in notes:
+        reporter.warn(note)
