@@ -70,7 +70,7 @@ def _of_evidence(check: Check, results: StepResults) -> Iterator[Reason]:
     if check.candidate == "none":
         return
     found, compared = results["find_task"], results["compare"]
-    if not found.get("candidate") and not results["remote_run"].get("candidate"):
+    if not step_results.candidate(results):
         if check.candidate not in TRAINING:  # a training that leaves no candidate has its own reason
             yield Outcome.NO_EVIDENCE, found["reason"]
         return

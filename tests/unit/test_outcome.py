@@ -6,6 +6,7 @@ import pytest
 
 from clearml_ci.core import outcome as outcomes
 from clearml_ci.core.outcome import HOLDS, Outcome
+from clearml_ci.report import comment
 
 SOURCE = Path(outcomes.__file__).read_text(encoding="utf-8")
 
@@ -20,3 +21,7 @@ def test_rank__outcomes_that_fail__come_before_those_that_hold_the_worst_first()
     failing = [Outcome.ERROR, Outcome.NO_EVIDENCE, Outcome.REGRESSED, Outcome.INCONCLUSIVE]
     assert sorted(Outcome, key=lambda outcome: outcome.rank)[: len(failing)] == failing
     assert {*failing} == {*Outcome} - HOLDS
+
+
+def test_headlines__of_the_comment__are_there_for_each() -> None:
+    assert comment.HEADLINES.keys() == {*Outcome}
