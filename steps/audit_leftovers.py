@@ -3,7 +3,6 @@
 from clearml_ci.agent import step
 from clearml_ci.clearml_api import pipeline_runs, pipeline_templates, project_lookup, worker_queues
 from clearml_ci.clearml_api.pipeline_runs import Run
-from clearml_ci.clearml_api.project_lookup import PIPELINES
 from clearml_ci.core.step_results import LeftoversResult
 from clearml_ci.decisions import audit_findings
 from clearml_ci.decisions.audit_findings import Subject
@@ -15,7 +14,7 @@ from clearml_ci.parameters import audit as audit_parameters
 def audit_leftovers(services: Services, run: Run) -> LeftoversResult:
     """The findings about leftovers, which are stopped if the run asks for it, about queues, and about templates."""
     clearml, audit = services.clearml, audit_parameters.from_arguments(run.arguments)
-    root, projects = run.project.split(PIPELINES)[0], project_lookup.all_projects(clearml)
+    root, projects = project_lookup.root_of(run.project), project_lookup.all_projects(clearml)
     url = next((project.url for project in projects if project.id == run.project_id), "")
     pipeline = Subject("project", run.project, url)
     templates = pipeline_templates.registered(clearml, projects, root=root)

@@ -10,13 +10,11 @@ from clearml_ci.operations.services import Services
 from clearml_ci.parameters import audit as audit_parameters
 from clearml_ci.parameters import remote_run
 
-TRAINING = {"run_until": remote_run.COMPLETION, "candidate": "train"}
-
 
 def audit_retrain(services: Services, run: Run) -> RetrainResult:
     """The trainings, which stay as runs of the default branch like any other, and the findings."""
     audit = audit_parameters.from_arguments(run.arguments)
-    launch = remote_run.from_arguments({**run.arguments, **TRAINING})
+    launch = remote_run.from_arguments({**run.arguments, **audit_parameters.RETRAINING})
     if launch is None or not audit.gates:
         raise UsageError("retrain is set, but gates is empty: name the metrics that the trainings are compared by")
     remote_run.refuse_shared_queue(run.arguments, code=launch.queue)

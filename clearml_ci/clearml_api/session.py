@@ -56,6 +56,9 @@ _ONCE = frozenset(
 _SECTIONS = ("api", "agent", "sdk", "environment", "files")  # of clearml.conf
 
 
+RUN_PAGES = "/pipelines/"  # in the address of a run's page, after that of the web server
+
+
 _SAME_CLOCK = 60.0  # seconds
 
 
@@ -135,7 +138,7 @@ class ClearML:
         """The page of a task in ClearML's web UI; of a controller, its run's page among the pipelines."""
         project = (task.get("project") or {}).get("id") or "*"
         if task.get("type") == "controller":
-            return f"{Session.get_app_server_host()}/pipelines/{project}/experiments/{task['id']}"
+            return f"{Session.get_app_server_host()}{RUN_PAGES}{project}/experiments/{task['id']}"
         return str(Task.get_task_output_log_web_page(task["id"], project, Session.get_app_server_host()))
 
 

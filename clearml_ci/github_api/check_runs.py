@@ -20,6 +20,9 @@ NAME = "{} / verdict"  # of the status's name
 _REPLACED = {"title": "replaced by a newer check of this commit", "summary": "Its own job ended without a verdict."}
 
 
+LONGEST_TITLE = 200  # characters that the page of a check run shows well
+
+
 _SUMMARY_LIMIT = 65_535  # bytes; documented as characters, https://github.com/github/docs/issues/35252
 
 

@@ -139,7 +139,7 @@ def _finish(
     if run is not None:
         conclusion = "neutral" if verdicts.is_let_pass(document) else CONCLUSIONS[document["state"]]
         end = markdown.warnings_block(warnings)
-        title = shorten(f"{document['outcome'].words}: {document['exit_reason']}", 200)
+        title = shorten(f"{document['outcome'].words}: {document['exit_reason']}", check_runs.LONGEST_TITLE)
         check_runs.finish(github, run, conclusion=conclusion, title=title, summary=body, url=url, end=end)
 
 

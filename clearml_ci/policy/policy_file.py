@@ -15,14 +15,12 @@ from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
 from clearml_ci.parameters import catalogue, check, forms
 from clearml_ci.parameters.check import Check
+from clearml_ci.parameters.forms import LONGEST_NAME
 from clearml_ci.parameters.parameter import Key
 from clearml_ci.policy import problems as policy_problems
 from clearml_ci.policy import schema, yaml_reader
 
 FILE = ".github/clearml-ci.yml"
-
-
-_LONGEST_NAME = 60  # characters, as of the key `name`
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,7 @@ def load(text: str, *, source: str, path: str = FILE) -> Policy:
 
 def name_of(path: str) -> str:
     """The name of a check by the policy at this path, if that has no `name`; empty for the usual path."""
-    return "" if path == FILE else " ".join(PurePosixPath(path).stem.split())[:_LONGEST_NAME]
+    return "" if path == FILE else " ".join(PurePosixPath(path).stem.split())[:LONGEST_NAME]
 
 
 def validate_file(path: str | Path) -> str:
