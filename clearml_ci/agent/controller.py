@@ -46,7 +46,8 @@ def run(name: str, *, parameters: Mapping[str, str], plan: Plan) -> None:
     # The reporting subprocess makes every close of a task wait for 11 seconds (sdk.development.report_use_subprocess).
     Task._report_subprocess_enabled = False
     DevWorker.report_period = 1.0  # seconds between two checks for an abort; the SDK has 30
-    clearml, clock = clearml_session.connect(), Clock()
+    clock = Clock()
+    clearml = clearml_session.connect(clock)
     pipeline_runs.restore_parameter_names(clearml, os.environ["CLEARML_TASK_ID"])  # before the SDK reads them
     # Not by add_parameter: the SDK stores its descriptions under names without their section, and never finds them.
     descriptions = catalogue.descriptions(parameters)
