@@ -9,6 +9,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.unit.test_entry_points import roots
+
 ROOT = Path(__file__).parents[2]
 LOCK = (ROOT / "requirements.lock").read_text()
 PINS = [Requirement(line) for line in (ROOT / "requirements.txt").read_text().splitlines() if not line.startswith("#")]
@@ -62,3 +64,12 @@ def test_action__packages_of_the_job__are_those_of_the_lock_file() -> None:
     assert '--require-hashes -r "$GITHUB_ACTION_PATH/requirements.lock"' in action
     assert '"$GITHUB_ACTION_PATH/requirements.lock")" >>' in action  # the key of the cache
     assert "requirements.txt" not in action.replace("run_requirements", "").partition("runs:")[2]
+
+
+def test_requirements__packages_that_the_product_imports__are_those_that_are_pinned() -> None:
+    """One that only comes with another package would go with it."""
+    files = [path for folder in ("clearml_ci", "pipelines", "steps") for path in (ROOT / folder).rglob("*.py")]
+    imported = {name for path in files for name in roots(path)} - sys.stdlib_module_names - {"clearml_ci"}
+    distributions = metadata.packages_distributions()
+    needed = {canonicalize_name(name) for package in imported for name in distributions[package]}
+    assert needed == {canonicalize_name(pin.name) for pin in PINS}
