@@ -48,5 +48,6 @@ def _register(clearml: ClearML, settings: Settings, when: Schedule, environ: Map
     audits = AuditSchedule(settings.pipeline_project, when, settings.queues.controllers, code, arguments)
     made = audit_schedules.register(clearml, audits, queue=queues[services])
     state = "registered" if made.new else "registered already"
-    console.log(f"{state}: the audit runs {when.text} UTC, started by {made.url}")
+    replaced = f"; it replaces the schedule {', '.join(made.ended)}" if made.ended else ""
+    console.log(f"{state}: the audit runs {when.text} UTC, started by {made.url}{replaced}")
     return 0

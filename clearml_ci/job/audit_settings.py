@@ -24,7 +24,9 @@ OFF = "off"
 def from_environment(
     environ: Mapping[str, str], home: Home, policy: Policy | None, *, lasting: bool = False
 ) -> Settings:
-    """Raises UsageError that names the variable. Queues of pull-request code are looked at, not required.
+    """Settings of an audit's job. Raises UsageError that names the variable.
+
+    Queues of pull-request code are looked at, not required.
 
     A `lasting` audit is started again and again: it does not carry the commits of today, and no job waits for it.
     """

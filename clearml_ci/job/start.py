@@ -216,7 +216,7 @@ def _queues(clearml: ClearML, settings: Settings, also: Sequence[str]) -> dict[s
 
 
 def _require_projects(clearml: ClearML, settings: Settings) -> None:
-    """Raises UsageError if a project that the settings name does not exist."""
+    """Refuse a project that does not exist. Raises UsageError that names it."""
     if settings.pipeline == audit.PIPELINE:
         project_lookup.named(project_lookup.all_projects(clearml), texts.names(settings.arguments["projects"]))
     elif settings.check.project and settings.check.candidate != "none":

@@ -226,12 +226,15 @@ def test_schedule__twice_and_off__there_is_one_and_then_none(
     environ: dict[str, str],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    codes = [audit_job.schedule(environ, text, fast_clock()) for text in ("daily 22:30", "daily 22:30", "off", "off")]
+    texts = ("daily 22:30", "daily 22:30", "weekly mon 06:00", "off", "off")
+    codes = [audit_job.schedule(environ, text, fast_clock()) for text in texts]
     output = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("registered the pipeline")]
-    assert codes == [0, 0, 0, 0]
-    assert [line.split(": ")[0].split(" the schedule")[0] for line in output[:3]] == [
+    assert codes == [0] * 5
+    assert [line.split(": ")[0].split(" the schedule")[0] for line in output[:4]] == [
         "registered",
         "registered already",
+        "registered",
         "ended",
     ]
-    assert output[3].startswith("there was no schedule")
+    assert ["it replaces the schedule" in line for line in output[:3]] == [False, False, True]
+    assert output[4].startswith("there was no schedule")

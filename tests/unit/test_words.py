@@ -37,6 +37,7 @@ def rules_broken(name: str, text: str) -> Counter[str]:
         ("def check(wanted): ...\n", "vague name"),
         ('"""What a step leaves."""\n', "question"),
         ('def carried():\n    """It is carried?"""\n', "question"),
+        ('def check():\n    """Raises UsageError."""\n', "error first"),
         ('"""Skip it where there is none."""\n', "where"),
     ],
 )
