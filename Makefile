@@ -7,7 +7,7 @@
 #     KEEP=1          servers and agents stay up at the end, until `make stop`
 #     SERVER=env      with the ClearML server of the CLEARML_* variables
 #   make test     ruff, mypy, import-linter, and every test; a part of the end-to-end tests on real agents
-#     FAST=1          no end-to-end tests: about two minutes
+#     FAST=1          no tests that start agents: about two minutes
 #     ALL=1           all end-to-end tests on real agents
 #     SERVER=env      as above
 #   make bench    requests and seconds at 10, 1,000 and 20,000 tasks, and of an audit of 200 projects
@@ -25,6 +25,7 @@ VENV := build/venv
 RUN := $(VENV)/bin/python
 FOR_DEMO := requirements.txt sandbox/requirements.txt
 FOR_TESTS := $(FOR_DEMO) tests/requirements.txt
+WITH_AGENTS := tests/agents sandbox/tests/test_agents.py
 WORKERS := 3# processes that run tests, on two cores: each of them waits for servers and agents a third of its time
 INSTALL := $(RUN) -m pip install --disable-pip-version-check --progress-bar off
 
@@ -52,7 +53,7 @@ test: $(VENV)/.installed-tests
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports --no-logo --no-cache
 	$(if $(filter 1,$(ALL)),AGENTS=real )$(RUN) -m pytest --numprocesses $(WORKERS) --dist loadfile --durations 10$(if \
-		$(filter 1,$(FAST)), --ignore tests/agents)
+		$(filter 1,$(FAST)),$(WITH_AGENTS:%= --ignore %))
 	@echo "make test took $$(( $$(date +%s) - $$(cat build/test-began) )) s"
 
 bench: $(VENV)/.installed

@@ -84,7 +84,7 @@ def _audit(job: Job) -> int:
 
 
 def _schedule(job: Job) -> int:
-    return audit.schedule(job.environ, " ".join(job.arguments.when))
+    return audit.schedule(job.environ, " ".join(job.arguments.when), job.stopwatch.clock)
 
 
 def _rerun(job: Job) -> int:
@@ -102,7 +102,7 @@ def _validate(job: Job) -> int:
 
 
 def _register(job: Job) -> int:
-    return start.register(job.environ)
+    return start.register(job.environ, job.stopwatch.clock)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from clearml_ci.agent import step
 from clearml_ci.clearml_api import promotion_ledger, task_records
 from clearml_ci.clearml_api.pipeline_runs import Run
-from clearml_ci.clearml_api.project_lookup import PIPELINES
+from clearml_ci.clearml_api.project_lookup import root_of
 from clearml_ci.core.step_results import BaselinesResult
 from clearml_ci.decisions import audit_findings, drift
 from clearml_ci.decisions.audit_findings import Subject
@@ -16,7 +16,7 @@ def audit_baselines(services: Services, run: Run) -> BaselinesResult:
     """The findings, how many projects and baselines were checked, and what could not be checked."""
     clearml, audit = services.clearml, audit_parameters.from_arguments(run.arguments)
     moves = promotion_ledger.moves(clearml, run.project)
-    projects = audit_scope.projects(clearml, audit, moves, root=run.project.split(PIPELINES)[0])
+    projects = audit_scope.projects(clearml, audit, moves, root=root_of(run.project))
     baselines = audit_scope.baselines(clearml, audit, projects)
     tagged = [task for task, _ in baselines]
     audited = {*(project.id for project in projects), *(task.project_id for task in tagged)}

@@ -22,7 +22,8 @@ def audit_report(services: Services, run: Run) -> ReportResult:
     run_report.require_own_repository(check.pull_request.repository, run)
     document = _verdict(services.clearml, run, request)
     github, refusal = github_access.for_report(services.github, check)
-    withheld = _issue_kept(request, document) or refusal
+    edited = bool(request.rerun and request.rerun.is_edited)
+    withheld = verdict.why_issue_stays(document, unchecked=bool(request.error), edited=edited) or refusal
     document = run_report.stamped(document, request.rerun, withheld="" if check.waited_for else withheld)
     body = audit_issue.issue(document)
     return run_report.finish(
@@ -38,16 +39,6 @@ def _verdict(clearml: ClearML, run: Run, request: Request[Audit]) -> AuditVerdic
     steps = {name: step.document for name, step in run_results.steps(clearml, run.id).items()}
     planned = audit_parameters.plan(run.arguments)
     return verdict.for_audit(request.parameters, run=identity, steps=steps, planned=planned)
-
-
-def _issue_kept(request: Request[Audit], document: AuditVerdict) -> str:
-    """Reason why the issue must stay as it is, or "": only an unedited audit may close it."""
-    if request.error:
-        return "nothing was checked, and the issue is left as it is"
-    edited = bool(request.rerun and request.rerun.is_edited)
-    if edited and document["exit_code"] == 0:
-        return "the parameters were edited, and there are no findings: the issue is left as it is"
-    return ""
 
 
 if __name__ == "__main__":

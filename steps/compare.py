@@ -3,6 +3,7 @@
 from clearml_ci.agent import step
 from clearml_ci.clearml_api import run_results
 from clearml_ci.clearml_api.pipeline_runs import Run
+from clearml_ci.core import step_results
 from clearml_ci.core.step_results import CompareResult
 from clearml_ci.operations import compare as comparison
 from clearml_ci.operations import github_access
@@ -14,7 +15,7 @@ def compare(services: Services, run: Run) -> CompareResult:
     """The gates' judgements, what differs, and warnings; the `outcome` is None without a candidate."""
     check = check_parameters.from_arguments(run.arguments)
     results = run_results.results(services.clearml, run.id)
-    candidate = results["find_task"].get("candidate") or results["remote_run"].get("candidate")
+    candidate = step_results.candidate(results)
     if not candidate or not check.gates:
         return {"outcome": None, "reason": "nothing to compare: there is no candidate"}
     github = github_access.connect_if_possible(services.github, check) if check.pull_request.base else None

@@ -1,13 +1,12 @@
 """After a merge, move the baseline's tag to the task that was judged for the pull request, if it is good enough."""
 
-from collections.abc import Collection
-
 from clearml_ci.agent import step
 from clearml_ci.clearml_api import best_tag, run_results, task_records
 from clearml_ci.clearml_api.pipeline_runs import Run
-from clearml_ci.core import recorded_task
-from clearml_ci.core.outcome import HOLDS, NOT_NEEDED, Outcome
-from clearml_ci.core.step_results import PromoteResult, StepResults
+from clearml_ci.core import recorded_task, step_results
+from clearml_ci.core.outcome import Outcome
+from clearml_ci.core.step_results import PromoteResult
+from clearml_ci.decisions import promotion as decisions
 from clearml_ci.decisions.promotion import STAYS
 from clearml_ci.github_api.session import GitHubError
 from clearml_ci.operations import continued_task, github_access, merged_pull_request, publish, rerun
@@ -49,8 +48,8 @@ def promote(services: Services, run: Run) -> PromoteResult:
 def _at_the_check(services: Services, run: Run, check: Check) -> PromoteResult:
     """Move the tag as soon as a pull request passes, merged or not, as the predecessor did."""
     results = run_results.results(services.clearml, run.id)
-    candidate = results["find_task"].get("candidate") or results["remote_run"].get("candidate")
-    if candidate is None or not _passes(check_parameters.plan(run.arguments), results):
+    candidate = step_results.candidate(results)
+    if candidate is None or not decisions.check_passes(check_parameters.plan(run.arguments), results):
         return {"outcome": Outcome.PASSED, "reason": f"{STAYS}: the check does not pass"}
     rerun_ = rerun.of(services.clearml, run, step=services.own_task)
     if rerun_ and (refusal := EDITED if rerun_.is_edited else _outdated(services, check)):
@@ -66,16 +65,6 @@ def _outdated(services: Services, check: Check) -> str:
         return publish.outdated(github_access.connect(services.github, check), check)
     except GitHubError as error:
         return str(error)
-
-
-def _passes(planned: Collection[str], results: StepResults) -> bool:
-    compared, launched = results["compare"].get("outcome"), results["remote_run"].get("outcome")
-    doubted = bool(results["find_task"].get("doubt"))
-    return (
-        not doubted
-        and ("compare" not in planned or compared in HOLDS)
-        and ("remote_run" not in planned or launched in (Outcome.PASSED, NOT_NEEDED))
-    )
 
 
 if __name__ == "__main__":

@@ -1,19 +1,16 @@
 """Report the verdict of a check, a promotion or a rollback: on the run, in one comment, as a commit status."""
 
-from dataclasses import replace
-
 from clearml_ci.agent import step
 from clearml_ci.clearml_api import run_results, task_metrics
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.documents import RunDocument, VerdictDocument
-from clearml_ci.core.step_results import PromoteResult, ReportResult
-from clearml_ci.decisions import verdict
+from clearml_ci.core.step_results import ReportResult
+from clearml_ci.decisions import promotion, verdict
 from clearml_ci.operations import chart_curves, github_access, publish, run_report
 from clearml_ci.operations.run_report import Request
 from clearml_ci.operations.services import Services
 from clearml_ci.parameters import check as check_parameters
-from clearml_ci.parameters import promotion_mode
 from clearml_ci.parameters.check import Check
 from clearml_ci.report import comment
 
@@ -42,18 +39,9 @@ def _verdict(clearml: ClearML, run: Run, request: Request[Check]) -> tuple[Check
     if request.error:
         return request.parameters, verdict.error(request.parameters, run=identity, reason=request.reason)
     steps = run_results.steps(clearml, run.id)
-    check = _subject(request.parameters, run_results.typed(steps)["promote"])
+    check = promotion.subject(request.parameters, run_results.typed(steps)["promote"])
     documents = {name: step.document for name, step in steps.items()}
     return check, verdict.for_check(check, run=identity, steps=documents)
-
-
-def _subject(check: Check, promoted: PromoteResult) -> Check:
-    """A rollback is about the pull request whose promotion it undid, whatever run it was started from."""
-    undone = promoted.get("promotion")
-    if check.action != promotion_mode.ROLLBACK or not undone:
-        return check
-    pull = replace(check.pull_request, number=undone["pull_request"])
-    return replace(check, pull_request=pull, commit=undone["commit"], merge_commit=undone["merge_commit"])
 
 
 if __name__ == "__main__":

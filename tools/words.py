@@ -50,10 +50,11 @@ NAME_RULES = {
     )
 }
 DOCSTRING_RULES = {
+    "error first": Rule(r"^Raises\b", "begin with what the function does or returns"),
     "question": Rule(
         r"^(what|who|whom|whose|which|where|when|whether|how|why|is|are|does|did|has|can)\b.*|.*\?$",
         "begin with what it does or returns: a verb or a noun phrase",
-    )
+    ),
 }
 RULES = {**TEXT_RULES, **NAME_RULES, **DOCSTRING_RULES}
 PYTHON = ("ci_trigger.py", "clearml_ci", "pipelines", "steps", "sandbox", "tools", "tests")

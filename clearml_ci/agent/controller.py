@@ -14,7 +14,7 @@ from clearml.backend_interface.task.development.worker import DevWorker
 
 from clearml_ci.clearml_api import ownership, pipeline_runs, run_cancellation, run_start, step_tasks
 from clearml_ci.clearml_api import session as clearml_session
-from clearml_ci.clearml_api.project_lookup import PIPELINES
+from clearml_ci.clearml_api.project_lookup import root_of
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core import console
 from clearml_ci.core.poll import Clock
@@ -46,7 +46,8 @@ def run(name: str, *, parameters: Mapping[str, str], plan: Plan) -> None:
     # The reporting subprocess makes every close of a task wait for 11 seconds (sdk.development.report_use_subprocess).
     Task._report_subprocess_enabled = False
     DevWorker.report_period = 1.0  # seconds between two checks for an abort; the SDK has 30
-    clearml, clock = clearml_session.connect(), Clock()
+    clock = Clock()
+    clearml = clearml_session.connect(clock)
     pipeline_runs.restore_parameter_names(clearml, os.environ["CLEARML_TASK_ID"])  # before the SDK reads them
     # Not by add_parameter: the SDK stores its descriptions under names without their section, and never finds them.
     descriptions = catalogue.descriptions(parameters)
@@ -65,9 +66,7 @@ def run(name: str, *, parameters: Mapping[str, str], plan: Plan) -> None:
     project = controller.get_project_name()
     # Connected before they are declared: defaults of add_parameter overwrite the arguments of a first run.
     arguments = controller.connect(dict(parameters), name="Args")
-    pipeline = PipelineController(
-        name=name, project=project.split(PIPELINES)[0], pool_frequency=1 / 60, target_project=project
-    )
+    pipeline = PipelineController(name=name, project=root_of(project), pool_frequency=1 / 60, target_project=project)
     pipeline._clearml_job_class = step_tasks.job_class(clearml, clock)
     for parameter in parameters:
         pipeline.add_parameter(parameter, arguments[parameter])

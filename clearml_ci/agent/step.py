@@ -36,7 +36,8 @@ def main(step: Step) -> None:
         sys.exit(f"usage: python {sys.argv[0]} <id of a pipeline run>")
     try:
         github = github_access.from_environment(os.environ)
-        services = Services(clearml_session.connect(), github, Clock(), own_task)
+        clock = Clock()
+        services = Services(clearml_session.connect(clock), github, clock, own_task)
         run_id = sys.argv[1] if len(sys.argv) == 2 else task_parameters.argument(services.clearml, own_task, "run")
         result = result_of(step, services, run_id)
         if own_task:

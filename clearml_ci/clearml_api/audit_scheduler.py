@@ -24,19 +24,19 @@ JOB = "audit"
 _CONFIGURATION = "schedule"  # the scheduler keeps its jobs in this object, and reads it again every 15 minutes
 
 
-def serve(*, log: Callable[[str], None]) -> None:
+def serve(*, clock: Clock, log: Callable[[str], None]) -> None:
     """Start audits on schedule, forever."""
     task = Task.init(auto_connect_arg_parser=False, auto_connect_frameworks=False, auto_resource_monitoring=False)
     audit_schedule = audit_schedules.from_arguments(
         task.connect(dict.fromkeys(audit_schedules.PARAMETERS, ""), name="Args")
     )
-    scheduler(task, audit_schedule.when, lambda: _start_and_log(audit_schedule, log)).start()
+    scheduler(task, audit_schedule.when, lambda: _start_and_log(audit_schedule, clock, log)).start()
 
 
-def _start_and_log(audit_schedule: AuditSchedule, log: Callable[[str], None]) -> None:
+def _start_and_log(audit_schedule: AuditSchedule, clock: Clock, log: Callable[[str], None]) -> None:
     """Start one audit; log why if that fails, and leave the next audit to the scheduler."""
     try:
-        clearml = clearml_session.connect()
+        clearml = clearml_session.connect(clock)
         log(f"started the audit {pipeline_runs.read(clearml, start_audit(clearml, audit_schedule)).url}")
     except (ClearMLError, UsageError) as error:
         log(f"the audit could not be started: {error}")
@@ -54,7 +54,7 @@ def start_audit(clearml: ClearML, audit_schedule: AuditSchedule) -> str:
     )
     arguments = {**audit_schedule.arguments, check.ORIGIN: secrets.token_hex(16)}
     code = PipelineCode(audit_schedule.source, audit.PIPELINE)
-    run = run_start.start(clearml, template=template, queue=queue, arguments=arguments, clock=Clock(), code=code)
+    run = run_start.start(clearml, template=template, queue=queue, arguments=arguments, clock=clearml.clock, code=code)
     run_start.acknowledge(clearml, run)
     return run
 

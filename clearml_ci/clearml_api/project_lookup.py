@@ -22,6 +22,11 @@ class Project:
     url: str
 
 
+def root_of(project: str) -> str:
+    """The project below which this one, of a pipeline, lies."""
+    return project.split(PIPELINES)[0]
+
+
 def id_of(clearml: ClearML, name: str) -> str | None:
     """The id of the project of exactly this name, hidden ones included; None if there is none."""
     found = paging.records(clearml, "projects", name=f"^{re.escape(name)}$", only_fields=["id", "name"])

@@ -1,7 +1,5 @@
 """Times as the server answers them."""
 
-import time
-
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core import moment
 
@@ -12,5 +10,5 @@ def age(clearml: ClearML, text: str, *, now: float | None = None) -> float:
     `now` is this machine's time, if that is not the present one.
     """
     then = moment.parse(text)
-    here = time.time() if now is None else now
+    here = clearml.clock.now() if now is None else now
     return max(0.0, here + clearml.ahead - then.timestamp()) if then else 0.0

@@ -6,7 +6,6 @@ do not go through it, because it sends each one again if the answer is lost: two
 """
 
 import contextlib
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -25,6 +24,7 @@ from requests.adapters import HTTPAdapter
 
 from clearml_ci.core import redaction
 from clearml_ci.core.errors import UsageError
+from clearml_ci.core.poll import Clock
 
 TIMEOUTS = (5.0, 15.0)  # seconds to connect, and to wait for an answer
 
@@ -54,6 +54,9 @@ _ONCE = frozenset(
 
 
 _SECTIONS = ("api", "agent", "sdk", "environment", "files")  # of clearml.conf
+
+
+RUN_PAGES = "/pipelines/"  # in the address of a run's page, after that of the web server
 
 
 _SAME_CLOCK = 60.0  # seconds
@@ -93,6 +96,7 @@ class ClearML:
     requests: int = field(default=1)  # the login
     http: HttpSession = field(default_factory=_http_session, repr=False)
     ahead: float = field(default=0.0)  # seconds by which the server's clock is ahead of this machine's
+    clock: Clock = field(default_factory=Clock, repr=False)
 
     def call(self, endpoint: str, **request: Any) -> dict[str, Any]:
         """The `data` of one endpoint's answer. Raises ClearMLError with the server's own message.
@@ -104,7 +108,7 @@ class ClearML:
         for pause in () if endpoint in _ONCE else _PAUSES:
             with contextlib.suppress(LostAnswerError):
                 return self._data(endpoint, request)
-            time.sleep(pause)
+            self.clock.sleep(pause)
         return self._data(endpoint, request)
 
     def _data(self, endpoint: str, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,14 +136,14 @@ class ClearML:
     def _read_clock(self, date: str) -> None:
         """Compare the clocks by the date of an answer; below a minute it may be the answer's way, and rounding."""
         with contextlib.suppress(ValueError):
-            ahead = parsedate_to_datetime(date).timestamp() - time.time()
+            ahead = parsedate_to_datetime(date).timestamp() - self.clock.now()
             self.ahead = ahead if abs(ahead) >= _SAME_CLOCK else 0.0
 
     def task_url(self, task: Mapping[str, Any]) -> str:
         """The page of a task in ClearML's web UI; of a controller, its run's page among the pipelines."""
         project = (task.get("project") or {}).get("id") or "*"
         if task.get("type") == "controller":
-            return f"{Session.get_app_server_host()}/pipelines/{project}/experiments/{task['id']}"
+            return f"{Session.get_app_server_host()}{RUN_PAGES}{project}/experiments/{task['id']}"
         return str(Task.get_task_output_log_web_page(task["id"], project, Session.get_app_server_host()))
 
 
@@ -172,7 +176,7 @@ def _is_unsent(error: requests.RequestException) -> bool:
     return isinstance(error, requests.ConnectTimeout) or isinstance(reason, urllib3.exceptions.NewConnectionError)
 
 
-def connect() -> ClearML:
+def connect(clock: Clock) -> ClearML:
     """A session with the server of the usual CLEARML_* variables or clearml.conf, whose secrets are masked from now on.
 
     Raises UsageError if something is not configured, and ClearMLError, within seconds, if no server answers.
@@ -186,7 +190,7 @@ def connect() -> ClearML:
     _require_web_host()
     host = Session.get_api_server_host().rstrip("/")
     _ping(host)
-    return _login(host)
+    return _login(host, clock)
 
 
 def _require_web_host() -> None:
@@ -216,10 +220,10 @@ def _verify() -> Any:
     return ENV_HOST_VERIFY_CERT.get(default=config_obj.get("api.verify_certificate", True))
 
 
-def _login(host: str) -> ClearML:
+def _login(host: str, clock: Clock) -> ClearML:
     Session._session_timeout = TIMEOUTS  # the SDK waits 300 s for each answer, and then tries again
     with _login_errors("auth.login", host):
-        return ClearML(Session(http_retries_config=dict(_RETRIES)))
+        return ClearML(Session(http_retries_config=dict(_RETRIES)), clock=clock)
 
 
 @contextlib.contextmanager

@@ -78,7 +78,7 @@ def _start_agent(queue: str) -> str:
 
 
 def refuse_deadlock(queues: Sequence[Queue]) -> None:
-    """Raises UsageError if fewer workers than queues serve some of the queues.
+    """Refuse queues some of which have fewer workers than they are. Raises UsageError.
 
     A controller occupies its worker until its steps have ended, and a step until what it launched has.
     """
@@ -99,7 +99,7 @@ def _deadlock(queues: Sequence[Queue], workers: int) -> str:
 
 
 def refuse_shared_workers(*, steps: Queue, code: Queue) -> None:
-    """Raises UsageError if one agent serves the trusted steps and pull-request code, whatever the queues' names."""
+    """Refuse one agent for the trusted steps and pull-request code, whatever the queues' names. Raises UsageError."""
     shared = sorted(steps.workers & code.workers)
     if shared:
         raise UsageError(

@@ -10,9 +10,7 @@ from packaging.utils import canonicalize_name
 from clearml_ci.core.documents import DifferenceDocument
 from clearml_ci.core.formatting import listed, shorten
 from clearml_ci.core.redaction import mask
-
-MASKED = "***"
-
+from clearml_ci.core.secret_spellings import MASKED
 
 MOST = 100  # differences that a result carries; those that matter come first
 

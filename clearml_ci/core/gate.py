@@ -119,9 +119,9 @@ def decide(judged: Judgements) -> tuple[Outcome, str]:
     """One outcome of many gates, and a reason that names the deciding ones. Advisory gates do not count."""
     required = [(gate, judgement) for gate, judgement in judged if gate.required]
     outcomes = {judgement.outcome for _, judgement in required}
-    for outcome in (Outcome.ERROR, Outcome.REGRESSED, Outcome.INCONCLUSIVE):
-        if outcome in outcomes:
-            return outcome, _reasons(required, outcome)
+    if failed := outcomes - HOLDS:
+        worst = min(failed, key=lambda outcome: outcome.rank)
+        return worst, _reasons(required, worst)
     if not required:
         return Outcome.PASSED, "no gate is required: the advisory gates are only shown"
     if outcomes == {Outcome.NO_BASELINE}:

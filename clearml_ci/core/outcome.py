@@ -44,6 +44,11 @@ class Outcome(str, Enum):
         """The sign at the head of a comment or an issue."""
         return _MEANINGS[self].sign
 
+    @property
+    def rank(self) -> int:
+        """The place among all outcomes, the worst of which has 0."""
+        return [*_MEANINGS].index(self)
+
 
 @dataclass(frozen=True)
 class _Meaning:
@@ -52,18 +57,19 @@ class _Meaning:
     sign: str
 
 
+# The worst stands first: if there are several, it counts.
 _MEANINGS = {
+    Outcome.ERROR: _Meaning(4, "error", "⚠️"),
+    Outcome.NO_EVIDENCE: _Meaning(1, "failure", "❌"),
+    Outcome.REGRESSED: _Meaning(1, "failure", "❌"),
+    Outcome.INCONCLUSIVE: _Meaning(3, "failure", "❓"),
     Outcome.PASSED: _Meaning(0, "success", "✅"),
     Outcome.IMPROVED: _Meaning(0, "success", "🏆"),
-    Outcome.REGRESSED: _Meaning(1, "failure", "❌"),
-    Outcome.NO_EVIDENCE: _Meaning(1, "failure", "❌"),
     Outcome.NO_BASELINE: _Meaning(0, "success", "🌱"),
-    Outcome.INCONCLUSIVE: _Meaning(3, "failure", "❓"),
-    Outcome.ERROR: _Meaning(4, "error", "⚠️"),
 }
 
 
-HOLDS: Final = frozenset({Outcome.PASSED, Outcome.IMPROVED, Outcome.NO_BASELINE})  # of a gate: it does not fail
+HOLDS: Final = frozenset(outcome for outcome in Outcome if _MEANINGS[outcome].exit_code == 0)  # of a gate: it holds
 
 
 NOT_NEEDED: Final = "not_needed"  # of a launch that did not have to be made

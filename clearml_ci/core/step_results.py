@@ -171,6 +171,11 @@ class StepDocument(TypedDict, total=False):
     result: StepResult | None
 
 
+def candidate(results: StepResults) -> TaskDocument | None:
+    """The task that a check judges: the one that was found, or else trained."""
+    return results["find_task"].get("candidate") or results["remote_run"].get("candidate")
+
+
 def by_name(results: Mapping[str, StepResult | None]) -> StepResults:
     """Results, as they were read, with their types.
 

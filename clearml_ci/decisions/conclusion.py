@@ -3,14 +3,10 @@
 from collections.abc import Iterator, Mapping
 
 from clearml_ci.core import step_results
-from clearml_ci.core.outcome import NOT_NEEDED, Outcome
+from clearml_ci.core.outcome import HOLDS, NOT_NEEDED, Outcome
 from clearml_ci.core.step_results import PromoteResult, RemoteRunResult, StepDocument, StepResult, StepResults
 from clearml_ci.parameters.check import Check, plan
 from clearml_ci.parameters.remote_run import TRAINING
-
-# The outcome that counts if the remote run and the evidence differ.
-_WORST_FIRST = (Outcome.ERROR, Outcome.NO_EVIDENCE, Outcome.REGRESSED, Outcome.INCONCLUSIVE)
-
 
 Reason = tuple[Outcome, str]
 
@@ -29,7 +25,7 @@ def of_check(check: Check, steps: Mapping[str, StepDocument]) -> Reason:
         *_of_remote_run(results["remote_run"]),
         *_of_evidence(check, results),
     ]
-    bad = [reason for worst in _WORST_FIRST for reason in reasons if reason[0] == worst]
+    bad = sorted((reason for reason in reasons if reason[0] not in HOLDS), key=lambda reason: reason[0].rank)
     if bad:
         return bad[0][0], "; ".join(dict.fromkeys(text for _, text in bad))
     nothing = (Outcome.ERROR, "nothing to check: set `candidate` or `remote_run`")
@@ -75,7 +71,7 @@ def _of_evidence(check: Check, results: StepResults) -> Iterator[Reason]:
     if check.candidate == "none":
         return
     found, compared = results["find_task"], results["compare"]
-    if not found.get("candidate") and not results["remote_run"].get("candidate"):
+    if not step_results.candidate(results):
         if check.candidate not in TRAINING:  # a training that leaves no candidate has its own reason
             yield Outcome.NO_EVIDENCE, found["reason"]
         return

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from clearml_ci.core import baseline, recorded_task
 from clearml_ci.core.formatting import apart, count
 from clearml_ci.core.gate import Gate, Judgement, Reported, Summary, can_be_trusted, judge, value_of
-from clearml_ci.core.outcome import Outcome
+from clearml_ci.core.outcome import HOLDS, Outcome
 from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.decisions.audit_findings import FINDING, NOTE, Finding, Key, Subject, Tasks, key_of, subject_of
 
@@ -105,7 +105,7 @@ def of_retraining(trainings: Tasks, recorded: Tasks, gates: Sequence[Gate]) -> l
 
 def _outside(gate: Gate, trainings: Tasks, earlier: Tasks, subject: Subject) -> Finding | None:
     judged = judge(gate, {task.id: values[gate] for task, values in trainings}, _worst(gate, earlier))
-    if judged.outcome not in (Outcome.REGRESSED, Outcome.INCONCLUSIVE, Outcome.NO_BASELINE):
+    if judged.outcome in (Outcome.PASSED, Outcome.IMPROVED):
         return None
     if judged.outcome == Outcome.NO_BASELINE:
         reason = f"none of the earlier runs has a finite {gate.name}"
@@ -129,7 +129,7 @@ def _worst(gate: Gate, tasks: Tasks) -> dict[str, Summary]:
 
 def _severity(gate: Gate, judged: Judgement) -> str:
     """A value that is missing or not finite is a finding like one that is worse."""
-    return FINDING if judged.outcome in (Outcome.REGRESSED, Outcome.INCONCLUSIVE) and gate.required else NOTE
+    return FINDING if judged.outcome not in HOLDS and gate.required else NOTE
 
 
 def _is_run(task: RecordedTask) -> bool:

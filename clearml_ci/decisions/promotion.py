@@ -6,7 +6,8 @@ from typing import cast
 
 from clearml_ci.core.documents import LedgerEntry, PromotionDocument
 from clearml_ci.core.gate import Gate
-from clearml_ci.core.outcome import HOLDS, Outcome
+from clearml_ci.core.outcome import HOLDS, NOT_NEEDED, Outcome
+from clearml_ci.core.step_results import PromoteResult, StepResults
 from clearml_ci.decisions.tag_ranking import RankingPolicy
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.promotion_mode import BETTER, PROMOTE, ROLLBACK
@@ -62,15 +63,37 @@ def gates_of(mode: str, gates: Sequence[Gate]) -> tuple[Gate, ...]:
 
 def decide(mode: str, *, outcome: Outcome | None, reason: str) -> Decision:
     """The decision after a comparison with the present baseline; `outcome` is None if no gate is required."""
-    if outcome is None:
-        return _without_gates(mode)
-    if outcome == Outcome.NO_BASELINE:
-        return Decision(True, Outcome.PASSED, "it is the first baseline")
-    if outcome in HOLDS:
-        return Decision(True, Outcome.PASSED, reason)
-    if outcome == Outcome.REGRESSED:
-        return Decision(False, Outcome.PASSED, f"{STAYS}: {reason}")
-    return Decision(False, outcome, f"{STAYS}: {reason}")
+    match outcome:
+        case None:
+            return _without_gates(mode)
+        case Outcome.NO_BASELINE:
+            return Decision(True, Outcome.PASSED, "it is the first baseline")
+        case Outcome.PASSED | Outcome.IMPROVED:
+            return Decision(True, Outcome.PASSED, reason)
+        case Outcome.REGRESSED:
+            return Decision(False, Outcome.PASSED, f"{STAYS}: {reason}")
+        case Outcome.NO_EVIDENCE | Outcome.INCONCLUSIVE | Outcome.ERROR:
+            return Decision(False, outcome, f"{STAYS}: {reason}")
+
+
+def check_passes(planned: Collection[str], results: StepResults) -> bool:
+    """True if the steps that a check planned let it pass, so that it may move the tag itself."""
+    compared, launched = results["compare"].get("outcome"), results["remote_run"].get("outcome")
+    doubted = bool(results["find_task"].get("doubt"))
+    return (
+        not doubted
+        and ("compare" not in planned or compared in HOLDS)
+        and ("remote_run" not in planned or launched in (Outcome.PASSED, NOT_NEEDED))
+    )
+
+
+def subject(check: Check, promoted: PromoteResult) -> Check:
+    """The check that a report is about; of a rollback the one whose promotion it undid."""
+    undone = promoted.get("promotion")
+    if check.action != ROLLBACK or not undone:
+        return check
+    pull = replace(check.pull_request, number=undone["pull_request"])
+    return replace(check, pull_request=pull, commit=undone["commit"], merge_commit=undone["merge_commit"])
 
 
 def _without_gates(mode: str) -> Decision:

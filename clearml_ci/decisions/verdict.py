@@ -161,6 +161,15 @@ def why_invalid(check: Check, *, run: RunDocument, status: str, states: str, rep
     return None
 
 
+def why_issue_stays(document: AuditVerdict, *, unchecked: bool, edited: bool) -> str:
+    """Reason why an audit leaves the issue as it is, or "": only one with unedited parameters may close it."""
+    if unchecked:
+        return "nothing was checked, and the issue is left as it is"
+    if edited and document["exit_code"] == 0:
+        return "the parameters were edited, and there are no findings: the issue is left as it is"
+    return ""
+
+
 def _remote_run(launch: LaunchDocument) -> RemoteRunDocument | None:
     """The launch as the verdict carries it; None if there was none."""
     outcome = launch.get("outcome", NOT_NEEDED)

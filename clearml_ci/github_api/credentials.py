@@ -19,6 +19,11 @@ KEY_FILE = "CLEARML_CI_APP_PRIVATE_KEY_FILE"
 TOKENS = ("GH_TOKEN", "GITHUB_TOKEN")  # a personal one is used instead of the workflow's own
 
 
+def api_url(environ: Mapping[str, str]) -> str:
+    """The address of GitHub's API; a runner sets it."""
+    return environ.get("GITHUB_API_URL", "").strip() or "https://api.github.com"
+
+
 @dataclass(frozen=True)
 class App:
     """A GitHub App: its id (or client id), and a private key of it as PEM text."""

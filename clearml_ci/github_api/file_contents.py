@@ -4,7 +4,7 @@ from github import UnknownObjectException
 from github.ContentFile import ContentFile
 
 from clearml_ci.core.errors import UsageError
-from clearml_ci.github_api.session import GitHub, GitHubError, call_github
+from clearml_ci.github_api.session import CONTENTS, GitHub, GitHubError, call_github
 
 LIMIT = 2**20  # bytes; GitHub sends larger files without their content
 
@@ -17,7 +17,7 @@ def read(github: GitHub, *, path: str, commit: str) -> str | None:
     """
     if not commit:
         raise ValueError(f"{path}: no commit is given, and GitHub would answer for the default branch")
-    found = call_github(github, f"{path} at {commit[:10]}", "`contents: read`", lambda: _content(github, path, commit))
+    found = call_github(github, f"{path} at {commit[:10]}", CONTENTS, lambda: _content(github, path, commit))
     return None if found is None else _text(found, f"{github.name}: {path} at {commit[:10]}")
 
 

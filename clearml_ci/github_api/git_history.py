@@ -6,17 +6,14 @@ from github import UnknownObjectException
 from github.Comparison import Comparison
 
 from clearml_ci.github_api import pull_requests
-from clearml_ci.github_api.session import GitHub, call_github
+from clearml_ci.github_api.session import CONTENTS, GitHub, call_github
 
 _COMPARED_LIMIT = 300  # files of a comparison; GitHub leaves out those beyond without a notice
 
 
-_CONTENTS = "`contents: read`"
-
-
 def branch_head(github: GitHub, name: str) -> str:
     """The hash of a branch's head commit. Raises GitHubError."""
-    return call_github(github, f"the branch '{name}'", _CONTENTS, lambda: github.repository.get_branch(name).commit.sha)
+    return call_github(github, f"the branch '{name}'", CONTENTS, lambda: github.repository.get_branch(name).commit.sha)
 
 
 def recent_commits(github: GitHub, branch: str) -> list[str]:
@@ -27,7 +24,7 @@ def recent_commits(github: GitHub, branch: str) -> list[str]:
     newest = call_github(
         github,
         f"the commits of '{branch}'",
-        _CONTENTS,
+        CONTENTS,
         lambda: [commit.sha for commit in github.repository.get_commits(sha=branch).get_page(0)],
     )
     return list(dict.fromkeys([*newest, *pull_requests.recently_merged_heads(github, branch)]))
@@ -40,7 +37,7 @@ def pushed_commits(github: GitHub, *, before: str, after: str) -> list[str]:
     return call_github(
         github,
         f"the commits from {before[:10]} to {after[:10]}",
-        _CONTENTS,
+        CONTENTS,
         lambda: [commit.sha for commit in github.repository.compare(before, after).commits],
     )
 
@@ -58,7 +55,7 @@ def exists(github: GitHub, commit: str) -> bool:
             return False
         return True
 
-    return call_github(github, f"the commit {commit[:10]}", _CONTENTS, request)
+    return call_github(github, f"the commit {commit[:10]}", CONTENTS, request)
 
 
 def committed(github: GitHub, commit: str) -> datetime:
@@ -66,7 +63,7 @@ def committed(github: GitHub, commit: str) -> datetime:
     return call_github(
         github,
         f"the date of the commit {commit[:10]}",
-        _CONTENTS,
+        CONTENTS,
         lambda: github.repository.get_git_commit(commit).committer.date,
     )
 
@@ -101,4 +98,4 @@ def changed_files(github: GitHub, *, base: str, head: str) -> list[str] | None:
 
 def _compare(github: GitHub, base: str, head: str) -> Comparison:
     action = f"the comparison of {base[:10]} with {head[:10]}"
-    return call_github(github, action, _CONTENTS, lambda: github.repository.compare(base, head).complete())
+    return call_github(github, action, CONTENTS, lambda: github.repository.compare(base, head).complete())

@@ -2,9 +2,7 @@
 
 from github import GithubException
 
-from clearml_ci.github_api.session import GitHub, call_github
-
-_CONTENTS = "`contents: read`"
+from clearml_ci.github_api.session import CONTENTS, GitHub, call_github
 
 
 def clone_url_and_default_branch(github: GitHub) -> tuple[str, str]:
@@ -12,7 +10,7 @@ def clone_url_and_default_branch(github: GitHub) -> tuple[str, str]:
     return call_github(
         github,
         "the repository",
-        _CONTENTS,
+        CONTENTS,
         lambda: (github.repository.clone_url, str(github.repository.default_branch)),
     )
 
@@ -22,7 +20,7 @@ def clone_url_and_commit(github: GitHub, *, ref: str) -> tuple[str, str]:
     return call_github(
         github,
         f"the commit of '{ref}'",
-        _CONTENTS,
+        CONTENTS,
         # `raw_data` sends a request; the `sha` of a lazy commit is the ref itself
         lambda: (github.repository.clone_url, str(github.repository.get_commit(ref).raw_data["sha"])),
     )

@@ -35,6 +35,9 @@ _LIMITED = (403, 429)  # GitHub has done nothing: any request may be sent again
 _LOGGED_WAIT = 5.0  # seconds
 
 
+CONTENTS = "`contents: read`"  # the permission for files, commits and branches
+
+
 _LONGEST_WAIT = 60.0  # seconds for which a request waits because GitHub's Retry-After asks for it
 
 

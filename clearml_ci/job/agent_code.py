@@ -64,8 +64,7 @@ def _of_action(environ: Mapping[str, str]) -> Source | None:
     if not token:
         raise UsageError(f"GITHUB_TOKEN is not set, and the commit of '{name}@{ref}' is read from GitHub: {advice}")
     try:
-        api = environ.get("GITHUB_API_URL") or "https://api.github.com"
-        github = github_session.connect(api_url=api, token=token, repository=name)
+        github = github_session.connect(api_url=credentials.api_url(environ), token=token, repository=name)
         return Source(*repository_info.clone_url_and_commit(github, ref=ref))
     except GitHubError as error:
         raise UsageError(f"the commit of '{name}@{ref}' is not known: {error}. If it stays so, {advice}") from error

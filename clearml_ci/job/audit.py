@@ -7,6 +7,7 @@ from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.audit_schedules import AuditSchedule
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core import console
+from clearml_ci.core.poll import Clock
 from clearml_ci.core.schedule import Schedule
 from clearml_ci.github_api import credentials
 from clearml_ci.job import agent_code, audit_settings, event_context, start
@@ -25,13 +26,13 @@ def read_settings(environ: Mapping[str, str], *, lasting: bool = False) -> Setti
     return audit_settings.from_environment(environ, home, policy, lasting=lasting)
 
 
-def schedule(environ: Mapping[str, str], text: str) -> int:
+def schedule(environ: Mapping[str, str], text: str, clock: Clock) -> int:
     """Schedule the audit in ClearML; `off` ends that. Raises ClearMLError, GitHubError and UsageError."""
     when = audit_settings.when(text)
     if when:
-        return _register(clearml_session.connect(), read_settings(environ, lasting=True), when, environ)
+        return _register(clearml_session.connect(clock), read_settings(environ, lasting=True), when, environ)
     project = f"{job_settings.pipeline_project(environ)}/{job_settings.github_repository(environ)}"
-    ended = audit_schedules.unregister(clearml_session.connect(), project, name=job_settings.name(environ))
+    ended = audit_schedules.unregister(clearml_session.connect(clock), project, name=job_settings.name(environ))
     console.log(f"ended the schedule {', '.join(ended)}" if ended else f"there was no schedule in '{project}'")
     return 0
 
@@ -47,5 +48,6 @@ def _register(clearml: ClearML, settings: Settings, when: Schedule, environ: Map
     audits = AuditSchedule(settings.pipeline_project, when, settings.queues.controllers, code, arguments)
     made = audit_schedules.register(clearml, audits, queue=queues[services])
     state = "registered" if made.new else "registered already"
-    console.log(f"{state}: the audit runs {when.text} UTC, started by {made.url}")
+    replaced = f"; it replaces the schedule {', '.join(made.ended)}" if made.ended else ""
+    console.log(f"{state}: the audit runs {when.text} UTC, started by {made.url}{replaced}")
     return 0

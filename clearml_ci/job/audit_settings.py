@@ -3,8 +3,6 @@
 Its gates limit how much worse than the baseline the default branch may be, and it probes the head of that branch.
 """
 
-import math
-import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -26,7 +24,9 @@ OFF = "off"
 def from_environment(
     environ: Mapping[str, str], home: Home, policy: Policy | None, *, lasting: bool = False
 ) -> Settings:
-    """Raises UsageError that names the variable. Queues of pull-request code are looked at, not required.
+    """Settings of an audit's job. Raises UsageError that names the variable.
+
+    Queues of pull-request code are looked at, not required.
 
     A `lasting` audit is started again and again: it does not carry the commits of today, and no job waits for it.
     """
@@ -42,19 +42,17 @@ def from_environment(
         **governed.to_arguments(),
         "run_until": _until(launch),
         "run_queue": names.code,
-        "_origin": secrets.token_hex(16),
-        "_steps_queue": names.steps,
         "_shared_queue": given.texts["_shared_queue"],
     }
-    arguments["_deadline"] = f"{math.ceil(deadline(environ, arguments))}"
+    seconds = deadline(environ, arguments)
     return Settings(
         pipeline=audit.PIPELINE,
         check=audit.as_check(governed),
         queues=names,
         remote_run=None,
-        arguments=arguments,
+        arguments=arguments | settings.own_arguments(names, seconds),
         pipeline_project=f"{given.value('pipeline_project')}/{home.repository}",
-        deadline=deadline(environ, arguments),
+        deadline=seconds,
         **settings.agents_code(environ),
         github_token=credentials.token(environ),
         notes=settings.overridden(
@@ -116,7 +114,7 @@ def _until(launch: RemoteRun | None) -> str:
 def deadline(environ: Mapping[str, str], arguments: Mapping[str, str]) -> float:
     """Seconds until an audit with these `Args` is stopped: a training takes longer than a probe. Raises UsageError."""
     times = audit.retrain(arguments)
-    trains = {"run_until": remote_run.COMPLETION, "candidate": "train"} if times else {}
+    trains = audit.RETRAINING if times else {}
     return settings.deadline(environ, remote_run.from_arguments({**arguments, **trains}), times=1 + times)
 
 

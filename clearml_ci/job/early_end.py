@@ -6,7 +6,7 @@ from dataclasses import replace
 from clearml_ci.core.errors import UsageError
 from clearml_ci.github_api import credentials, statuses
 from clearml_ci.github_api.session import GitHub, GitHubError
-from clearml_ci.job import events, pull_request_event, reporter, settings
+from clearml_ci.job import pull_request_event, reporter, settings
 from clearml_ci.job.events import Event
 from clearml_ci.parameters.check import CHECK_NAME, NOTHING, Check
 from clearml_ci.parameters.promotion_mode import PROMOTE
@@ -31,7 +31,7 @@ def set_error(environ: Mapping[str, str], event: Event, error: Exception, *, pro
 
 def _check(environ: Mapping[str, str], event: Event, *, promotes: bool) -> Check:
     """The check as far as the event and the inputs describe it. Raises UsageError if they name no commit."""
-    pull = pull_request_event.pull_request(event, github_api=events.api_url(environ))
+    pull = pull_request_event.pull_request(event, github_api=credentials.api_url(environ))
     commit = pull_request_event.head(event, expected="")
     name = settings.name(environ) or policy_file.name_of(settings.policy_file(environ) or policy_file.FILE)
     action, merge = (PROMOTE, pull_request_event.merge_commit(event)) if promotes else ("check", "")

@@ -45,7 +45,7 @@ def _connect(environ: Mapping[str, str], repository: str, *, reason: str) -> Git
     token = credentials.token(environ)
     if not token:
         raise UsageError(f"GITHUB_TOKEN is not set: {reason}; set it, in a workflow to ${{{{ github.token }}}}")
-    return github_session.connect(api_url=events.api_url(environ), token=token, repository=repository)
+    return github_session.connect(api_url=credentials.api_url(environ), token=token, repository=repository)
 
 
 def _commits(github: GitHub, push: Push) -> list[str]:
@@ -63,7 +63,7 @@ def home(environ: Mapping[str, str]) -> Home:
     return Home(
         repository=name,
         clone_url=url,
-        github_api=events.api_url(environ),
+        github_api=credentials.api_url(environ),
         base=base,
         repositories=(url,),
         recent=tuple(git_history.recent_commits(github, base)),

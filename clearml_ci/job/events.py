@@ -81,11 +81,6 @@ def text(event: object, *path: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def api_url(environ: Mapping[str, str]) -> str:
-    """The address of GitHub's API; a runner sets it."""
-    return environ.get("GITHUB_API_URL", "").strip() or "https://api.github.com"
-
-
 def pushed(environ: Mapping[str, str], event: Event) -> Push | None:
     """The push that the event is; None if it is none. Raises UsageError for a tag or a deleted branch."""
     if environ.get("GITHUB_EVENT_NAME", "").strip() != "push":

@@ -66,7 +66,7 @@ def from_environment(
     """
     given = job_environment.read(environ)
     event = event or events.pull_request(environ)
-    pull = pull_request_event.pull_request(event, github_api=events.api_url(environ))
+    pull = pull_request_event.pull_request(event, github_api=credentials.api_url(environ))
     policy = read_policy(pull, credentials.token(environ), given.value("policy"))
     launch, described = (None, {}) if promotes else remote_run(given, policy)
     own = _check(given, event, pull, launch, policy)
@@ -84,9 +84,7 @@ def from_environment(
         arguments={
             **(described if launch else {}),
             **governed.to_arguments(),
-            "_origin": secrets.token_hex(16),
-            "_deadline": f"{math.ceil(seconds)}",
-            "_steps_queue": names.steps,
+            **own_arguments(names, seconds),
             **({} if promotes else {"_shared_queue": given.texts["_shared_queue"]}),
         },
         pipeline_project=f"{given.value('pipeline_project')}/{event['repository']['full_name']}",
@@ -102,7 +100,7 @@ def for_rollback(environ: Mapping[str, str], last: Check, *, undoes: str) -> Set
 
     Any user of the ClearML server can edit what that run recorded, so the job's token goes to the GitHub of the job.
     """
-    home = replace(last.pull_request, repository=github_repository(environ), github_api=events.api_url(environ))
+    home = replace(last.pull_request, repository=github_repository(environ), github_api=credentials.api_url(environ))
     undone = replace(last, action="rollback", waited_for=True, pull_request=home)
     names = queues(job_environment.read(environ), None)
     return Settings(
@@ -112,9 +110,7 @@ def for_rollback(environ: Mapping[str, str], last: Check, *, undoes: str) -> Set
         remote_run=None,
         arguments={
             **undone.to_arguments(),
-            "_origin": secrets.token_hex(16),
-            "_deadline": f"{math.ceil(deadline(environ))}",
-            "_steps_queue": names.steps,
+            **own_arguments(names, deadline(environ)),
             promotion_mode.UNDOES: undoes,
         },
         pipeline_project=f"{pipeline_project(environ)}/{github_repository(environ)}",
@@ -123,6 +119,15 @@ def for_rollback(environ: Mapping[str, str], last: Check, *, undoes: str) -> Set
         github_token=credentials.token(environ),
         notes=(),
     )
+
+
+def own_arguments(names: Queues, seconds: float) -> dict[str, str]:
+    """The `Args` that a job adds to those of its check or audit; `seconds` are the run's deadline."""
+    return {
+        check.ORIGIN: secrets.token_hex(16),
+        "_deadline": f"{math.ceil(seconds)}",
+        "_steps_queue": names.steps,
+    }
 
 
 def github_repository(environ: Mapping[str, str]) -> str:

@@ -16,7 +16,7 @@ from clearml_ci.core import console, poll
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.git_source import Source
 from clearml_ci.core.outcome import Outcome
-from clearml_ci.core.poll import Stopwatch
+from clearml_ci.core.poll import Clock, Stopwatch
 from clearml_ci.decisions import promotion
 from clearml_ci.github_api.session import GitHubError
 from clearml_ci.job import (
@@ -68,7 +68,7 @@ def run(settings: Settings, environ: Mapping[str, str], stopwatch: Stopwatch) ->
         workflow_output.note(note)
     job_reporter = reporter.connect(settings.check, settings.github_token)
     try:
-        clearml = clearml_session.connect()
+        clearml = clearml_session.connect(stopwatch.clock)
         queues, draft, code = prepare(clearml, settings, environ)
     except Exception as error:  # whatever it is: an older success must not stand, nor an issue that an audit closed
         job_reporter.set_status(state="error", description=str(error), url="")
@@ -118,7 +118,7 @@ def _promote(environ: Mapping[str, str], event: Event, stopwatch: Stopwatch) -> 
 
 def rerun(run_id: str, changes: Sequence[str], environ: Mapping[str, str], stopwatch: Stopwatch) -> int:
     """Send the call of the web UI's New run, with `name=value` texts edited, and return the exit code. As run."""
-    clearml = clearml_session.connect()
+    clearml = clearml_session.connect(stopwatch.clock)
     earlier = pipeline_runs.read(clearml, run_id)
     edits = reruns.edits(earlier, changes)
     arguments = {**earlier.arguments, **edits}
@@ -158,7 +158,7 @@ def _is_audit(run: Run) -> bool:
 
 def rollback(environ: Mapping[str, str], stopwatch: Stopwatch) -> int:
     """Undo the last promotion of this GitHub repository, of the checks of one name if it is set. As run."""
-    clearml = clearml_session.connect()
+    clearml = clearml_session.connect(stopwatch.clock)
     repository = job_settings.github_repository(environ)
     project = (
         f"{job_settings.pipeline_project(environ)}/{repository}{project_lookup.PIPELINES}{promotion_mode.PIPELINE}"
@@ -173,9 +173,9 @@ def rollback(environ: Mapping[str, str], stopwatch: Stopwatch) -> int:
     return run(job_settings.for_rollback(environ, last_check, undoes=undo.move.run), environ, stopwatch)
 
 
-def register(environ: Mapping[str, str]) -> int:
+def register(environ: Mapping[str, str], clock: Clock) -> int:
     """Register the templates of this version, so that the first run of each pipeline finds its own. As run."""
-    clearml = clearml_session.connect()
+    clearml = clearml_session.connect(clock)
     project = f"{job_settings.pipeline_project(environ)}/{job_settings.github_repository(environ)}"
     code = job_settings.agents_code(environ)
     source = agent_code.of_agents(
@@ -216,7 +216,7 @@ def _queues(clearml: ClearML, settings: Settings, also: Sequence[str]) -> dict[s
 
 
 def _require_projects(clearml: ClearML, settings: Settings) -> None:
-    """Raises UsageError if a project that the settings name does not exist."""
+    """Refuse a project that does not exist. Raises UsageError that names it."""
     if settings.pipeline == audit.PIPELINE:
         project_lookup.named(project_lookup.all_projects(clearml), texts.names(settings.arguments["projects"]))
     elif settings.check.project and settings.check.candidate != "none":

@@ -26,7 +26,7 @@ class GitHubAccess:
 
 def from_environment(environ: Mapping[str, str]) -> GitHubAccess:
     """Return the access that an agent's environment gives."""
-    api_url = environ.get("GITHUB_API_URL", "https://api.github.com")
+    api_url = github_credentials.api_url(environ)
     try:
         return GitHubAccess(api_url, github_credentials.from_environment(environ))
     except UsageError as error:

@@ -39,7 +39,7 @@ def verify(services: Services, run: Run, check: Check) -> tuple[GitHub | None, l
 
 
 def _require_as_started(services: Services, run: Run, refusal: GitHubError) -> None:
-    """Raises UsageError if a rerun names another merge than the job did."""
+    """Refuse a rerun that names another merge than the job did. Raises UsageError."""
     rerun_ = rerun.of(services.clearml, run, step=services.own_task)
     before = (rerun_.before or {}) if rerun_ else run.arguments
     if edited := [name for name in _OF_THE_MERGE if before.get(name) != run.arguments.get(name)]:

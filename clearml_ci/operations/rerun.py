@@ -149,7 +149,7 @@ def edits(run: Run, changes: Sequence[str]) -> dict[str, str]:
     Raises UsageError for names that the run does not have, and for those that would change nothing.
     """
     known = [name for name in run.arguments if not name.startswith("_")]
-    if "_context" not in run.arguments:
+    if CONTEXT not in run.arguments:
         raise UsageError(f"{run.id} is no run of ClearML CI: give the id of a pipeline run (`ClearML run: .../<id>`)")
     edited = {}
     for text in changes:

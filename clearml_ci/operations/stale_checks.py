@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from clearml_ci.clearml_api import run_cancellation, run_signs
 from clearml_ci.clearml_api.pipeline_runs import Run
-from clearml_ci.clearml_api.project_lookup import PIPELINES
-from clearml_ci.clearml_api.session import ClearMLError
+from clearml_ci.clearml_api.project_lookup import root_of
+from clearml_ci.clearml_api.session import RUN_PAGES, ClearMLError
+from clearml_ci.clearml_api.task_status import LIVE
 from clearml_ci.core import console, formatting
 from clearml_ci.decisions import stale_checks
 from clearml_ci.decisions.audit_findings import Finding
@@ -23,9 +24,6 @@ SECOND_LOOK = 90  # seconds: a live controller pings its server every 30 s, and 
 
 
 UNREAD = "commits whose status stays pending were not looked for"
-
-
-PAGES = "/pipelines/"  # in the address of a run's page, after that of the server
 
 
 @dataclass(frozen=True)
@@ -67,10 +65,10 @@ def settle(services: Services, github: GitHub, stale: Stale, notes: list[str], *
 
 def _look(services: Services, github: GitHub, run: Run, audit: Audit) -> Look:
     clearml, clock = services.clearml, services.clock
-    runs = run_signs.newest(clearml, root=run.project.split(PIPELINES)[0], clock=clock)
+    runs = run_signs.newest(clearml, root=root_of(run.project), clock=clock)
     told_at = [known.commit for known in runs if known.commit]
     commits = list(dict.fromkeys([*pull_requests.open_heads(github), *told_at]))
-    server = run.url.partition(PAGES)[0] + PAGES
+    server = run.url.partition(RUN_PAGES)[0] + RUN_PAGES
     ours = [
         unfinished
         for commit in commits[:MOST_COMMITS]
@@ -86,7 +84,7 @@ def _look(services: Services, github: GitHub, run: Run, audit: Audit) -> Look:
 
 def _stop(services: Services, run: KnownRun) -> None:
     """Have a run that is not ended post nothing any more, and end it with its steps."""
-    if run.status in ("queued", "in_progress"):
+    if run.status in LIVE:
         reason = "ClearML CI: the audit found no sign of life"
         run_cancellation.give_up(services.clearml, run.id, reason=reason)
         run_cancellation.stop(services.clearml, run.id, reason=reason, clock=services.clock)

@@ -113,6 +113,9 @@ def from_arguments(arguments: Mapping[str, str]) -> Audit:
     )
 
 
+RETRAINING = {"run_until": remote_run.COMPLETION, "candidate": "train"}  # what a training has instead of the probe's
+
+
 def retrain(arguments: Mapping[str, str]) -> int:
     """The number of trainings in a run's `Args`. Raises UsageError."""
     return int(catalogue.parameter("retrain").value(arguments.get("retrain", ""), "retrain"))

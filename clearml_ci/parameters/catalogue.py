@@ -116,8 +116,8 @@ PARAMETERS = (
         key=Key(
             "name",
             absent="one check, without a name",
-            help="Name of the check, if a repository has several: each has its own status and comment. At most 60 "
-            "characters.",
+            help="Name of the check, if a repository has several: each has its own status and comment. At most "
+            f"{forms.LONGEST_NAME} characters.",
         ),
     ),
     Parameter(

@@ -95,11 +95,14 @@ COMMIT = Form(texts.optional_commit)
 TAG = Form(texts.tag, schema=json_schema.text("a tag that does not begin with - or __$", form=r"(?!-|__\$)"))
 
 
+LONGEST_NAME = 60  # characters of a check's name
+
+
 CHECK_NAME = strict_line(
-    "a name of at most 60 visible characters in one line that does not end with a branch in parentheses, as a status "
-    "does; a number or true goes into quotes",
+    f"a name of at most {LONGEST_NAME} visible characters in one line that does not end with a branch in parentheses, "
+    "as a status does; a number or true goes into quotes",
     form=json_schema.VISIBLE + r"(?!.* \(\S+\)$)",
-    maxLength=60,
+    maxLength=LONGEST_NAME,
 )
 
 

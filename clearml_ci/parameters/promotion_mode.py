@@ -5,7 +5,8 @@ from collections.abc import Mapping
 PIPELINE = "promote"
 
 
-BETTER, PASSING, ON_PASS = MODES = ("better", "passing", "on-pass")
+BETTER, ON_PASS = "better", "on-pass"
+MODES = (BETTER, "passing", ON_PASS)
 
 
 ACTIONS = PROMOTE, ROLLBACK = ("promote", "rollback")

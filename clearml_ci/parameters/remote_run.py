@@ -141,7 +141,7 @@ def from_arguments(arguments: Mapping[str, str], *, names: Mapping[str, str] | N
 
 
 def _refuse_secrets(arguments: Mapping[str, str], called: Mapping[str, str]) -> None:
-    """Raises UsageError: ClearML stores and shows the parameters of a run as plain text."""
+    """Refuse secrets: ClearML stores and shows the parameters of a run as plain text. Raises UsageError."""
     for name, given in called.items():
         text = arguments.get(name, "")
         if redaction.shows_secret(text) or secret_parameters.are_given(text):

@@ -16,14 +16,12 @@ from clearml_ci.core.gate import Gate
 from clearml_ci.core.redaction import excerpt
 from clearml_ci.parameters import catalogue, check, forms
 from clearml_ci.parameters.check import Check
+from clearml_ci.parameters.forms import LONGEST_NAME
 from clearml_ci.parameters.parameter import Key
 from clearml_ci.policy import problems as policy_problems
 from clearml_ci.policy import schema, yaml_reader
 
 FILE = ".github/clearml-ci.yml"
-
-
-_LONGEST_NAME = 60  # characters, as of the key `name`
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ def name_of(path: str) -> str:
     It does not end with a parenthesis: a status ends with one to name a branch.
     """
     stem = PurePosixPath(excerpt(path, len(path))).stem
-    return "" if path == FILE else " ".join(stem.split())[:_LONGEST_NAME].rstrip(")")
+    return "" if path == FILE else " ".join(stem.split())[:LONGEST_NAME].rstrip(")")
 
 
 def validate_file(path: str | Path) -> str:

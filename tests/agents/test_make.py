@@ -1,6 +1,8 @@
 """The commands of the Makefile, each at its smallest size, in a clone of this checkout's commit."""
 
 import json
+import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from sandbox import demo
 from sandbox.runtime import agents, state
 from sandbox.runtime.clearml_access import Client
 from sandbox.scenarios import catalogue
+from tests.agents import makefile
 from tests.agents.makefile import Make
 
 
@@ -63,13 +66,27 @@ def test_test__dry_run__is_every_linter_and_pytest(make: Make, command: str) -> 
     """These tests are run by it, so that its own run is not played here."""
     recipe = make(f"{command} --dry-run")
     assert all(program in recipe for program in ("ruff check", "ruff format --check", "mypy", "lint-imports", "pytest"))
+    left_out = {str(makefile.ROOT / path) for path in re.findall(r"--ignore (\S+)", recipe)}
+    assert left_out == (set(map(str, with_agents())) if "FAST=1" in command else set())
 
 
-def test_lock__dry_run__makes_the_lock_file_of_the_packages_of_the_job(make: Make) -> None:
-    """Its result is held by tests/unit/test_requirements_lock.py; a run asks the package index."""
-    recipe = make("make lock --dry-run")
-    assert "--generate-hashes" in recipe
-    assert "--output-file requirements.lock requirements.txt" in recipe
+def with_agents() -> list[Path]:
+    """The folder of the end-to-end tests, and the other tests that start agents."""
+    folder = makefile.ROOT / "tests" / "agents"
+    files = [path for name in ("tests", "sandbox/tests") for path in (makefile.ROOT / name).rglob("test_*.py")]
+    starting = [path for path in files if "agents.start(" in path.read_text() and folder not in path.parents]
+    return [folder, *starting]
+
+
+def test_lock__requirements_as_they_were__leaves_the_lock_file_as_it_is(clone: Path) -> None:
+    """It asks the package index, by the settings of this machine."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS")}
+    command = ["make", "lock", "-C", str(clone), f"VENV={makefile.VENV}", *makefile.INSTALLED]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if "Failed to fetch" in done.stderr:
+        pytest.skip("the package index is unreachable")
+    assert done.returncode == 0, done.stderr
+    assert (clone / "requirements.lock").read_text() == (makefile.ROOT / "requirements.lock").read_text()
 
 
 def test_clean__after_the_others__leaves_nothing_that_was_built(make: Make, clone: Path) -> None:

@@ -8,13 +8,14 @@ import pytest
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.session import ClearML
 from sandbox.runtime.clearml_access import Client
+from tests.clock import fast_clock
 
 COMMIT = "c" * 40
 
 
 @pytest.fixture
 def clearml(user_environment: dict[str, str]) -> ClearML:  # noqa: ARG001  the session reads it
-    return clearml_session.connect()
+    return clearml_session.connect(fast_clock())
 
 
 @dataclass(frozen=True)

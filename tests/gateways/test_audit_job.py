@@ -114,7 +114,7 @@ def test_run__audit_that_cannot_start__updates_the_issue(hub: Hub, environ: dict
 
 def test_schedule__no_schedule__is_refused_before_anything_is_asked() -> None:
     with pytest.raises(UsageError, match="expected 'daily 22:30'"):
-        audit_job.schedule({}, "hourly")
+        audit_job.schedule({}, "hourly", fast_clock())
 
 
 Listen = Callable[..., None]
@@ -184,18 +184,18 @@ def test_schedule__services_worker_is_the_only_one_for_code__is_refused(
     listen("STEPS")
     listen("SERVICES", "CODE")
     with pytest.raises(UsageError, match=r"one worker alone serves the queues '.*-services' and '.*-code'"):
-        audit_job.schedule({**environ, **PROBE}, "daily 22:30")
-    assert audit_job.schedule(environ, "daily 22:30") == 0  # nothing is run
-    audit_job.schedule(environ, "off")
+        audit_job.schedule({**environ, **PROBE}, "daily 22:30", fast_clock())
+    assert audit_job.schedule(environ, "daily 22:30", fast_clock()) == 0  # nothing is run
+    audit_job.schedule(environ, "off", fast_clock())
 
 
 @pytest.mark.usefixtures("agents")
 def test_schedule__registered__so_is_the_template_of_its_version(clearml: ClearML, environ: dict[str, str]) -> None:
-    audit_job.schedule(environ, "daily 22:30")
+    audit_job.schedule(environ, "daily 22:30", fast_clock())
     root = f"{environ['CLEARML_CI_PIPELINE_PROJECT']}/{FULL_NAME}"
     (template,) = pipeline_templates.registered(clearml, project_lookup.all_projects(clearml), root=root)
     assert template.commit == environ["CLEARML_CI_COMMIT"]
-    audit_job.schedule(environ, "off")
+    audit_job.schedule(environ, "off", fast_clock())
 
 
 @pytest.mark.usefixtures("agents")
@@ -212,12 +212,12 @@ def test_run__not_waited_for__starts_the_audit_and_says_who_tells_its_verdict(
 
 @pytest.mark.usefixtures("agents")
 def test_schedule__audits_that_it_starts__have_no_job_that_waits(clearml: ClearML, environ: dict[str, str]) -> None:
-    audit_job.schedule(environ, "daily 22:30")
+    audit_job.schedule(environ, "daily 22:30", fast_clock())
     project = project_lookup.id_of(clearml, f"{environ['CLEARML_CI_PIPELINE_PROJECT']}/{FULL_NAME}")
     (task,) = clearml.call("tasks.get_all", project=[project], type=["service"], only_fields=["id"])["tasks"]
     schedule = audit_schedules.from_arguments(pipeline_runs.read(clearml, task["id"]).arguments)
     assert audit.from_arguments(schedule.arguments).waited_for is False
-    audit_job.schedule(environ, "off")
+    audit_job.schedule(environ, "off", fast_clock())
 
 
 @pytest.mark.usefixtures("agents")
@@ -226,12 +226,15 @@ def test_schedule__twice_and_off__there_is_one_and_then_none(
     environ: dict[str, str],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    codes = [audit_job.schedule(environ, text) for text in ("daily 22:30", "daily 22:30", "off", "off")]
+    texts = ("daily 22:30", "daily 22:30", "weekly mon 06:00", "off", "off")
+    codes = [audit_job.schedule(environ, text, fast_clock()) for text in texts]
     output = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("registered the pipeline")]
-    assert codes == [0, 0, 0, 0]
-    assert [line.split(": ")[0].split(" the schedule")[0] for line in output[:3]] == [
+    assert codes == [0] * 5
+    assert [line.split(": ")[0].split(" the schedule")[0] for line in output[:4]] == [
         "registered",
         "registered already",
+        "registered",
         "ended",
     ]
-    assert output[3].startswith("there was no schedule")
+    assert ["it replaces the schedule" in line for line in output[:3]] == [False, False, True]
+    assert output[4].startswith("there was no schedule")

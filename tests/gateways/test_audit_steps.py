@@ -32,6 +32,7 @@ from clearml_ci.parameters.audit import Audit, Home
 from sandbox.runtime.clearml_access import Client
 from sandbox.testing.hub import FULL_NAME, JOB, Hub, fresh
 from steps import audit_baselines, audit_leftovers, audit_probe, audit_report, audit_retrain
+from tests.clock import fast_clock
 from tests.gateways import services
 from tests.unit.drawing import MOVE
 
@@ -111,7 +112,7 @@ def world(client: Client, prefix: str, user_environment: dict[str, str]) -> Worl
     pipelines = client.call("projects.create", name=f"{prefix} CI/{FULL_NAME}/.pipelines/audit")["id"]
     home = Home(FULL_NAME, CODE, "http://none", "main", (CODE,))
     audit = Audit(home, "", (f"{prefix} digits",), "", f"best {prefix}", (ACCURACY,), (f"{prefix} queue",))
-    return World(client, clearml_session.connect(), prefix, models, pipelines, audit)
+    return World(client, clearml_session.connect(fast_clock()), prefix, models, pipelines, audit)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from flask import Flask
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core.errors import UsageError
+from tests.clock import fast_clock
 from tests.gateways.between import served
 
 
@@ -22,7 +23,7 @@ def test_connect__wrong_keys__are_reported_without_showing_them(
 ) -> None:
     monkeypatch.setenv("CLEARML_API_SECRET_KEY", "not-the-secret")
     with pytest.raises(ClearMLError, match="refused the keys") as raised:
-        clearml_session.connect()
+        clearml_session.connect(fast_clock())
     assert "not-the-secret" not in str(raised.value)
     assert user_environment["CLEARML_API_ACCESS_KEY"] not in str(raised.value)
 
@@ -35,7 +36,7 @@ def test_connect__no_server__is_reported_within_seconds(monkeypatch: pytest.Monk
     monkeypatch.setenv("CLEARML_API_HOST", address)
     began = time.monotonic()
     with pytest.raises(ClearMLError, match=f"no ClearML server answers at {address}"):
-        clearml_session.connect()
+        clearml_session.connect(fast_clock())
     assert time.monotonic() - began < 20
 
 
@@ -44,7 +45,7 @@ def test_connect__no_server__is_reported_within_seconds(monkeypatch: pytest.Monk
 def test_connect__address_that_is_not_one__is_reported(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setenv("CLEARML_API_HOST", address)
     with pytest.raises(ClearMLError, match=f"no ClearML server answers at {address.rstrip('/')}"):
-        clearml_session.connect()
+        clearml_session.connect(fast_clock())
 
 
 @pytest.mark.usefixtures("user_environment")
@@ -58,7 +59,7 @@ def test_connect__server_that_cannot_log_in__is_reported(monkeypatch: pytest.Mon
     with served(app) as address:
         monkeypatch.setenv("CLEARML_API_HOST", address)
         with pytest.raises(ClearMLError, match=f"login to the ClearML server {address} failed"):
-            clearml_session.connect()
+            clearml_session.connect(fast_clock())
 
 
 def test_connect__another_web_server__is_no_clearml(
@@ -66,7 +67,7 @@ def test_connect__another_web_server__is_no_clearml(
 ) -> None:
     monkeypatch.setenv("CLEARML_API_HOST", user_environment["CLEARML_WEB_HOST"])
     with pytest.raises(ClearMLError, match=r"no ClearML server answers at \S+ \(HTTP \d+\)"):
-        clearml_session.connect()
+        clearml_session.connect(fast_clock())
 
 
 @pytest.mark.usefixtures("user_environment")
@@ -74,4 +75,4 @@ def test_connect__no_web_address_to_derive__names_the_variable(monkeypatch: pyte
     monkeypatch.delenv("CLEARML_WEB_HOST")
     monkeypatch.setenv("CLEARML_API_HOST", "http://clearml.example:9999")
     with pytest.raises(UsageError, match="set CLEARML_WEB_HOST"):
-        clearml_session.connect()
+        clearml_session.connect(fast_clock())

@@ -15,6 +15,7 @@ from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
 from sandbox.runtime.clearml_access import Client
 from steps import compare
+from tests.clock import fast_clock
 from tests.gateways import services
 
 REPOSITORY = "https://github.com/o/n.git"
@@ -81,7 +82,8 @@ def args(**values: str) -> dict[str, Any]:
 @pytest.fixture
 def world(client: Client, prefix: str, user_environment: dict[str, str]) -> World:  # noqa: ARG001  the session reads it
     name = f"{prefix} compare"
-    empty = World(client, clearml_session.connect(), client.call("projects.create", name=name)["id"], name, "")
+    project = client.call("projects.create", name=name)["id"]
+    empty = World(client, clearml_session.connect(fast_clock()), project, name, "")
     return replace(empty, candidate=empty.task([0.5, 0.9, 0.85], latency=25.0, hyperparams=args(dataset="a", seed="1")))
 
 

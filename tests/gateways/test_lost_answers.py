@@ -31,7 +31,7 @@ def lossy(losses: Losses, user_environment: dict[str, str], monkeypatch: pytest.
     """The product's session, through a proxy that harms answers."""
     with losses.proxy(user_environment["CLEARML_API_HOST"]) as address:
         monkeypatch.setenv("CLEARML_API_HOST", address)
-        yield clearml_session.connect()
+        yield clearml_session.connect(fast_clock())
 
 
 HARMS = ["lost", "cut", "502", "503", "html"]

@@ -179,8 +179,8 @@ def test_connect__secrets_of_clearml_conf__are_held(access: Access, tmp_path: Pa
         "agent": {"git_user": "a-user-name", "git_pass": "a-git-pass"},
     }
     (tmp_path / "clearml.conf").write_text(json.dumps(conf))
-    code = "from clearml_ci.clearml_api import session; from clearml_ci.core import redaction; import json; "
-    code += "session.connect(); print(json.dumps(redaction.held()))"
+    code = "from clearml_ci.clearml_api import session; from clearml_ci.core import poll, redaction; import json; "
+    code += "session.connect(poll.Clock()); print(json.dumps(redaction.held()))"
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),

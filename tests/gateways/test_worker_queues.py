@@ -1,19 +1,15 @@
 """Queues of a ClearML server and their workers, and the refusals of a run that would deadlock."""
 
 import time
-from types import SimpleNamespace
 
 import pytest
 
-from clearml_ci.clearml_api import (
-    paging,
-    server_time,
-    worker_queues,
-)
+from clearml_ci.clearml_api import paging, worker_queues
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.clearml_api.worker_queues import Queue
 from clearml_ci.core.errors import UsageError
+from clearml_ci.core.poll import Clock
 from sandbox.runtime.clearml_access import Client
 
 
@@ -65,15 +61,15 @@ def test_refuse_shared_workers__one_agent_for_steps_and_code__is_refused() -> No
 
 
 def test_backlog__server_whose_clock_is_ahead__waits_by_the_servers_clock(
-    clearml: ClearML, client: Client, prefix: str, monkeypatch: pytest.MonkeyPatch
+    client: Client,
+    prefix: str,
+    user_environment: dict[str, str],  # noqa: ARG001  the session reads it
 ) -> None:
     queue = client.call("queues.create", name=prefix)["id"]
     task = client.call("tasks.create", name="waits", type="testing")["id"]
     client.call("tasks.enqueue", task=task, queue=queue)
-    ahead = SimpleNamespace(time=lambda: time.time() + 4000)  # the agent's clock, by 67 minutes
-    monkeypatch.setattr(clearml_session, "time", ahead)
-    monkeypatch.setattr(server_time, "time", ahead)
-    (found,) = worker_queues.backlog(clearml, [prefix])
+    ahead = Clock(now=lambda: time.time() + 4000)  # the agent's, by 67 minutes
+    (found,) = worker_queues.backlog(clearml_session.connect(ahead), [prefix])
     assert found.waits < 60
     client.call("queues.remove_task", task=task, queue=queue)
 

@@ -42,7 +42,7 @@ RUN_BY = {
     r"make test( ALL=1| FAST=1)?": RunBy('["make test", "make test ALL=1", "make test FAST=1"]'),
     r"make bench( SMALL=1)?": RunBy('make("make bench SMALL=1")'),
     r"make faults": RunBy('"make faults N=10"'),
-    r"make lock": RunBy('make("make lock --dry-run")'),
+    r"make lock": RunBy('["make", "lock", "-C"'),
     r"make stop": RunBy('make("make stop")'),
     r"make clean": RunBy('make("make clean")'),
     r"python -m tools\.words( --list docs)?": RunBy('["python -m tools.words", "python -m tools.words --list docs"]'),

@@ -6,7 +6,7 @@ import pytest
 
 from clearml_ci.core import gate
 from clearml_ci.core.gate import Gate, Judgement, Summary
-from clearml_ci.core.outcome import Outcome
+from clearml_ci.core.outcome import HOLDS, Outcome
 from tests.unit.drawing import GATE
 
 TABLE = Path(__file__).parents[2] / "docs" / "gates.md"
@@ -224,3 +224,8 @@ def test_judge__zero_throughout__does_not_improve_on_what_is_not(goal: str, best
 def test_judge__minimum_missed_by_a_digit_that_six_do_not_show__is_told_with_it() -> None:
     judged = judge(0.8999999, 0.9, minimum=0.9)
     assert judged.reason == "accuracy/validation is 0.8999999, below the minimum of 0.9"
+
+
+@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome not in HOLDS])
+def test_decide__outcome_that_does_not_hold__is_never_green(outcome: Outcome) -> None:
+    assert gate.decide(judged_gates(f"improved {outcome} passed", ""))[0] == outcome

@@ -1,9 +1,12 @@
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
+from clearml_ci.core import step_results
 from clearml_ci.core.gate import Gate
 from clearml_ci.core.outcome import Outcome
+from clearml_ci.core.step_results import StepResult
 from clearml_ci.decisions import promotion
 from clearml_ci.decisions.promotion import Decision, Move
 from tests.unit.drawing import GATE
@@ -165,3 +168,31 @@ def test_moves_of_tag__moves_of_several__are_those_of_one_project_and_name() -> 
 )
 def test_from_entry__data__is_the_move_or_nothing(document: object, move: Move | None) -> None:
     assert promotion.from_entry(document) == move
+
+
+CHECKED = ("find_task", "remote_run", "compare")
+
+
+@pytest.mark.parametrize(
+    ("planned", "compared", "launched", "doubt", "passes"),
+    [
+        pytest.param(CHECKED, Outcome.PASSED, Outcome.PASSED, "", True, id="all hold"),
+        pytest.param(CHECKED, Outcome.NO_BASELINE, "not_needed", "", True, id="not launched"),
+        pytest.param(CHECKED, Outcome.PASSED, Outcome.PASSED, "continued", False, id="doubted"),
+        pytest.param(CHECKED, Outcome.REGRESSED, Outcome.PASSED, "", False, id="regressed"),
+        pytest.param(CHECKED, None, Outcome.PASSED, "", False, id="not compared"),
+        pytest.param(CHECKED, Outcome.PASSED, Outcome.NO_EVIDENCE, "", False, id="does not run"),
+        pytest.param(("find_task",), None, None, "", True, id="nothing else planned"),
+    ],
+)
+def test_check_passes__results_of_its_steps__each_planned_one_has_to_hold(
+    planned: tuple[str, ...], compared: Outcome | None, launched: str | None, doubt: str, passes: bool
+) -> None:
+    results = step_results.by_name(
+        {
+            "find_task": cast(StepResult, {"doubt": doubt}),
+            "compare": cast(StepResult, {"outcome": compared}),
+            "remote_run": cast(StepResult, {"outcome": launched} if launched else {}),
+        }
+    )
+    assert promotion.check_passes(planned, results) is passes

@@ -20,8 +20,12 @@ def test_generated__committed_file__is_up_to_date(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("page", "tables"),
-    [("inputs.md", {"inputs"}), ("policy.md", {"policy", "policy remote_run"})],
-    ids=["inputs", "policy"],
+    [
+        ("inputs.md", {"inputs"}),
+        ("policy.md", {"policy", "policy remote_run"}),
+        ("reruns.md", {"run parameters"}),
+    ],
+    ids=["inputs", "policy", "reruns"],
 )
 def test_generated__page__has_its_tables(page: str, tables: set[str]) -> None:
     text = (DOCS / page).read_text(encoding="utf-8")

@@ -10,6 +10,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.unit.test_entry_points import roots
+
 ROOT = Path(__file__).parents[2]
 LOCK = (ROOT / "requirements.lock").read_text()
 PINS = [Requirement(line) for line in (ROOT / "requirements.txt").read_text().splitlines() if not line.startswith("#")]
@@ -68,3 +70,12 @@ def test_action__packages_of_the_job__come_from_no_cache_that_another_job_wrote(
     steps = yaml.safe_load((ROOT / "action.yml").read_text())["runs"]["steps"]
     assert [step["name"] for step in steps if "cache" in step.get("uses", "") or "cache" in step.get("with", {})] == []
     assert [step["name"] for step in steps if "if" in step] == []
+
+
+def test_requirements__packages_that_the_product_imports__are_those_that_are_pinned() -> None:
+    """One that only comes with another package would go with it."""
+    files = [path for folder in ("clearml_ci", "pipelines", "steps") for path in (ROOT / folder).rglob("*.py")]
+    imported = {name for path in files for name in roots(path)} - sys.stdlib_module_names - {"clearml_ci"}
+    distributions = metadata.packages_distributions()
+    needed = {canonicalize_name(name) for package in imported for name in distributions[package]}
+    assert needed == {canonicalize_name(pin.name) for pin in PINS}

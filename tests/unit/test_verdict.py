@@ -14,7 +14,7 @@ def compose(found: dict[str, Any]) -> VerdictDocument:
     return verdict.for_check(CHECK, run=RUN, steps=found)
 
 
-@pytest.mark.parametrize("outcome", ["passed", "improved", "regressed", "no_baseline", "inconclusive", "error"])
+@pytest.mark.parametrize("outcome", [*Outcome])
 def test_for_check__gate_judged__its_outcome_is_the_verdict(outcome: str) -> None:
     document = compose(steps(outcome))
     assert (document["outcome"], document["exit_reason"]) == (outcome, "why")

@@ -8,19 +8,16 @@ from tools import words
 
 # How many are left in each folder. It only falls: lower a number with the change that removes the words.
 ALLOWED = {
-    ".github": 14,
-    "CHANGELOG.md": 8,
-    "README.md": 23,
-    "clearml_ci/core": 4,
+    "clearml_ci/core": 4,  # `said`, a key of the verdict document, which stays as it is
 }
 FOUND = [place for place in words.find([]) if place.rule != words.WHERE and place.folder.partition("/")[0] != "tests"]
 
 
 @pytest.mark.parametrize("folder", sorted({place.folder for place in FOUND} | ALLOWED.keys()))
-def test_words__forbidden__are_no_more_than_allowed_in_their_folder(folder: str) -> None:
+def test_words__forbidden__are_as_many_as_allowed_in_their_folder(folder: str) -> None:
     places = [f"{place.path}:{place.line}: {place.rule}: {place.text}" for place in FOUND if place.folder == folder]
     allowed = ALLOWED.get(folder, 0)
-    assert len(places) <= allowed, f"{len(places)} forbidden words, {allowed} allowed:\n" + "\n".join(places)
+    assert len(places) == allowed, f"{len(places)} forbidden words, {allowed} allowed:\n" + "\n".join(places)
 
 
 def rules_broken(name: str, text: str) -> Counter[str]:
@@ -40,6 +37,7 @@ def rules_broken(name: str, text: str) -> Counter[str]:
         ("def check(wanted): ...\n", "vague name"),
         ('"""What a step leaves."""\n', "question"),
         ('def carried():\n    """It is carried?"""\n', "question"),
+        ('def check():\n    """Raises UsageError."""\n', "error first"),
         ('"""Skip it where there is none."""\n', "where"),
     ],
 )
