@@ -10,7 +10,9 @@ from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.project_lookup import PIPELINES, Project
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.documents import TaskDocument
+from clearml_ci.parameters import run_arguments
 from clearml_ci.parameters.check import NAME, PIPELINE
+from clearml_ci.parameters.run_arguments import CONTEXT
 
 
 def judged_candidates(clearml: ClearML, run: Run, *, commit: str, name: str) -> Iterator[tuple[str, TaskDocument]]:
@@ -36,13 +38,21 @@ def _candidate(clearml: ClearML, check: str) -> TaskDocument | None:
 
 
 def checked_projects(clearml: ClearML, projects: Sequence[Project], *, root: str) -> list[Project]:
-    """Those of the projects that the newest 500 checks of the pipeline project `root` were about."""
+    """Those of the projects that the newest 500 checks of the pipeline project `root` were started for.
+
+    A rerun counts as its job started it; if that is unknown, as it stands.
+    """
     pipeline = next((project.id for project in projects if project.name == f"{root}{PIPELINES}{PIPELINE}"), None)
     if pipeline is None:
         return []
-    newest = islice(_checks(clearml, pipeline, "hyperparams.Args.project"), MOST)
-    names = {task_parameters.values(check, "Args").get("project", "") for check in newest}
+    newest = islice(_checks(clearml, pipeline, "hyperparams.Args.project", f"hyperparams.Args.{CONTEXT}"), MOST)
+    names = {_project_at_start(check) for check in newest}
     return [project for project in projects if project.name in names]
+
+
+def _project_at_start(check: Record) -> str:
+    arguments = task_parameters.values(check, "Args")
+    return (run_arguments.started_with(arguments) or arguments).get("project", "")
 
 
 def _checks(clearml: ClearML, project: str, *fields: str, **filters: Any) -> Iterator[Record]:

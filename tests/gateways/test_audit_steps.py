@@ -28,6 +28,7 @@ from clearml_ci.decisions.promotion import Move
 from clearml_ci.operations import main_branch
 from clearml_ci.operations.services import Services
 from clearml_ci.parameters import audit as audit_parameters
+from clearml_ci.parameters import run_arguments
 from clearml_ci.parameters.audit import Audit, Home
 from sandbox.runtime.clearml_access import Client
 from sandbox.testing.hub import FULL_NAME, JOB, Hub, fresh
@@ -305,6 +306,19 @@ def test_audit_baselines__no_list__takes_this_repositorys_bests_and_the_projects
     result = audit_baselines.audit_baselines(world.agent, world.run(projects=()))
     assert (kinds(result), result["projects"], result["bests"]) == ([("no_best", "note")], 2, 1)
     assert empty["id"] in result["findings"][0]["where"]["url"]
+
+
+def test_audit_baselines__edited_rerun_of_a_check__adds_no_project(world: World) -> None:
+    for name in ("asked", "edited"):
+        world.client.call("projects.create", name=f"{world.prefix} {name}")
+    checks = world.client.call("projects.create", name=f"{world.prefix} CI/{FULL_NAME}/.pipelines/pr_check")["id"]
+    started = run_arguments.with_start({"project": f"{world.prefix} asked", "_context": "{}"})
+    for arguments in (started, {**started, "project": f"{world.prefix} edited"}):
+        items = task_parameters.section_items("Args", arguments)
+        given = {"type": "controller", "project": checks, "hyperparams": {"Args": {i["name"]: i for i in items}}}
+        world.client.call("tasks.create", name="pr_check", **given)
+    result = audit_baselines.audit_baselines(world.agent, world.run(projects=()))
+    assert [finding["where"]["name"] for finding in result["findings"]] == [f"{world.prefix} asked"]
 
 
 def test_named__unknown_project__names_the_nearest(world: World) -> None:

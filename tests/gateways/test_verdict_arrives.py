@@ -96,7 +96,7 @@ def test_conclude__job_that_never_could_set_a_status__has_the_verdicts_code(hub:
 
 def test_conclude__run_aborted_after_its_report__comment_and_status_are_the_error(hub: Hub, check: Check) -> None:
     report, job = reported(hub, check, JOB), waiting(hub, check)
-    aborted = "was aborted in ClearML"
+    aborted = "aborted in ClearML"
     assert follow.conclude_unreported(job, RUN, aborted, commented=bool(report["comment_url"])) == 4
     (text,) = (post.body for post in hub.repository.get_issue(1).get_comments())
     assert seen(hub, check) == (1, "failure") and aborted in text  # GitHub combines an error to a failure
