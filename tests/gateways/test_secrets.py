@@ -12,13 +12,16 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+import requests
 from github.Issue import Issue
 
 from ci_trigger import main
 from clearml_ci.clearml_api import run_results, step_tasks, task_cancellation, task_creation
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import redaction
+from clearml_ci.core.gate import Summary
 from clearml_ci.core.git_source import Source
+from clearml_ci.core.outcome import Outcome
 from clearml_ci.decisions import verdict
 from clearml_ci.github_api import check_runs, credentials, issues, pull_request_comment, statuses
 from clearml_ci.job import workflow_output
@@ -32,6 +35,7 @@ from sandbox.testing.hub import FULL_NAME
 from tests.clock import fast_clock
 from tests.gateways.conftest import Project
 from tests.gateways.job_session import MARKER, signed_in
+from tests.unit.drawing import gate_row
 
 ROOT = Path(__file__).parents[2]
 HELD = "h3ld/by_this+process"
@@ -108,6 +112,76 @@ def test_result_and_reason__held_value__is_masked_on_the_task(
     assert stored["seconds"] == 1.5
     for text in (stored["reason"], *stored["log"], found["status_reason"]):
         assert_masked(text)
+
+
+def planted(check: Check, text: str) -> Any:
+    """A verdict with this text in every place that a task, a project, a metric, a console or a remote can fill."""
+    task = {"id": "1" * 32, "name": text, "url": "https://c/1"}
+    launch = {"outcome": Outcome.NO_EVIDENCE, "phase": "script", "reason": text, "log_tail": [text, text]}
+    differing = {"kind": "hyperparameter", "name": text, "candidate": text, "baseline": text, "matters": True}
+    return {
+        **verdict.error(check, run={"id": "r", "url": "https://c"}, reason=text),
+        "outcome": Outcome.NO_EVIDENCE,
+        "warnings": [text],
+        "candidate": task,
+        "baseline": task,
+        "rejected": [{**task, "reason": text}],
+        "gates": [{**gate_row(metric=text), "reason": text}],
+        "differences": [differing],
+        "differences_total": 1,
+        "remote_run": {**launch, "task": task, "until": None, "seconds": {}},
+        "rerun": {"of": "r", "said": text},
+    }
+
+
+@pytest.mark.parametrize(
+    "spelling", [HELD, f"{HELD[:6]}\x1b[31m{HELD[6:]}", quote(quote(HELD, safe=""), safe=""), "AKIAIOSFODNN7EXAMPLE"]
+)
+def test_exits__secret_in_every_text_of_others__is_in_none(
+    server: GitHubServer,
+    issue: Issue,
+    clearml: ClearML,
+    client: Client,
+    project: Project,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    spelling: str,
+) -> None:
+    github, commit = signed_in(server), issue.repository.get_pull(1).head.sha
+    for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    check = Check(commit, PullRequest(FULL_NAME, 1, (), server.api_url), "Digits", "", (), "Best")
+    document = planted(check, f"x {spelling} y")
+    body = comment.comment(document, [Summary(spelling, spelling, 1.0, 1.0, 1.0)])
+    publish.verdict(github, check, document, body)
+    publish.check_run(github, check, document, body, started=None, warnings=[spelling])
+    issues.upsert(github, marker="<!-- clearml-ci audit -->", title=spelling, body=body, open_=True)
+    workflow_output.conclude(document, title=spelling, comment_url="", body=body)
+    workflow_output.fault(ValueError(spelling))
+    run = project.run(pull_request="1")
+    run_results.store(clearml, run, {"verdict": document})
+    run_results.publish_verdict(clearml, run, document)
+    (posted,) = issue.get_comments()
+    (found,) = client.call("tasks.get_all", id=[run])["tasks"]
+    (artifact,) = found["execution"]["artifacts"]
+    (check_run,) = issue.repository.get_commit(commit).get_check_runs()
+    (status,) = issue.repository.get_commit(commit).get_combined_status().statuses
+    (made,) = [other for other in issue.repository.get_issues() if other.pull_request is None]
+    exits = {
+        "comment": posted.body,
+        "status": status.description,
+        "check run": f"{check_run.output.title} {check_run.output.summary}",
+        "issue": f"{made.title} {made.body}",
+        "log": "".join(capsys.readouterr()),
+        "outputs": (tmp_path / "GITHUB_OUTPUT").read_text(),
+        "summary": (tmp_path / "GITHUB_STEP_SUMMARY").read_text(),
+        "task": json.dumps(found),
+        "verdict": requests.get(artifact["uri"], timeout=9).text,
+    }
+    plain = {place: text.replace("\\", "").replace("\u2060", "") for place, text in exits.items()}
+    assert {place: "***" in text for place, text in plain.items()} == dict.fromkeys(exits, True)
+    assert [place for place, text in plain.items() if spelling[:6] in text or spelling[-6:] in text] == []
 
 
 def test_job__held_value__is_masked_in_log_outputs_and_summary(
