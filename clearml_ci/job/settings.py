@@ -171,14 +171,14 @@ def deadline(environ: Mapping[str, str], launch: RemoteRun | None = None, *, tim
 
 
 def queues(given: Given, launch: RemoteRun | None) -> Queues:
-    """The queues of a run. Raises UsageError if the launched code would run on the trusted steps' queue."""
+    """The queues of a run. Raises UsageError if the launched code would run on a trusted queue."""
     names = Queues(
         controllers=given.value("controller_queue"),
         steps=given.value("_steps_queue"),
         code=launch.queue if launch else given.value("run_queue"),
     )
     shared = {"_steps_queue": names.steps, "_shared_queue": given.texts["_shared_queue"]}
-    remote.refuse_shared_queue(shared, code=names.code)
+    remote.refuse_shared_queue(shared, code=names.code, controllers=names.controllers)
     return names
 
 
