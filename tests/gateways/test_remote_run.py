@@ -217,19 +217,25 @@ def test_remote_run__nobody_takes_the_task_in_time__is_told_and_leaves_nothing_i
     assert queue["entries"] == []
 
 
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ("busy", "the queue '{0}-busy' is the controllers' as well"),
+        ("other", "the agent {0}:busy serves '{0}-busy' and"),
+    ],
+    ids=["queue", "agent"],
+)
 def test_remote_run__edited_queue_of_the_controllers_or_their_agent__launches_nothing(
-    clearml: ClearML, tale: Story, tmp_path: Path, client: Client, busy_queue: str, prefix: str
+    clearml: ClearML, tale: Story, tmp_path: Path, client: Client, busy_queue: str, prefix: str, named: str, words: str
 ) -> None:
     """A rerun: the job itself refuses both before it starts anything."""
-    result = stepped(clearml, tale, tmp_path, controllers=busy_queue, run_queue=busy_queue)
-    assert (result["outcome"], result["task"]) == ("error", None)
-    assert f"the queue '{busy_queue}' is the controllers' as well" in result["reason"]
     other = client.call("queues.create", name=f"{prefix}-other")["id"]
     (busy,) = client.call("queues.get_all", name=f"^{busy_queue}$")["queues"]
     client.call("workers.register", worker=f"{prefix}:busy", queues=[busy["id"], other])
-    result = stepped(clearml, tale, tmp_path, controllers=busy_queue, run_queue=f"{prefix}-other")
-    assert (result["outcome"], result["task"]) == ("error", None)
-    assert f"the agent {prefix}:busy serves '{busy_queue}' and '{prefix}-other'" in result["reason"]
+    queue, limit = f"{prefix}-{named}", "1"
+    result = stepped(clearml, tale, tmp_path, controllers=busy_queue, run_queue=queue, run_queue_limit=limit)
+    assert (result["outcome"], result["phase"], result["task"]) == ("error", "queue", None)
+    assert words.format(prefix) in result["reason"]
 
 
 @pytest.mark.parametrize("exists", [True, False], ids=["no-worker", "unknown"])
