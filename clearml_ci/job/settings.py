@@ -93,7 +93,10 @@ def from_environment(
         deadline=seconds,
         **agents_code(environ),
         github_token=credentials.token(environ),
-        notes=overridden(policy, given, own=own, governed={**described, **governed.to_arguments()}),
+        notes=(
+            *overridden(policy, given, own=own, governed={**described, **governed.to_arguments()}),
+            *(_left_open(policy, given) if policy and environ.get("GITHUB_EVENT_NAME") == "pull_request" else ()),
+        ),
     )
 
 
@@ -202,6 +205,10 @@ def overridden(policy: Policy | None, given: Given, *, own: Check, governed: Map
         return ()
     arguments = own.to_arguments() | remote.arguments_of(given)
     return ignored_inputs.notes(given, policy=policy.source, own=arguments, governed=governed)
+
+
+def _left_open(policy: Policy, given: Given) -> tuple[str, ...]:
+    return ignored_inputs.left_open(given, policy=policy.source, decided=policy.check)
 
 
 def _called(given: Given, policy: Policy | None) -> dict[str, str]:
