@@ -8,7 +8,7 @@ from clearml.backend_api.session import Session
 
 from clearml_ci.clearml_api import paging
 from clearml_ci.clearml_api.session import ClearML
-from clearml_ci.core.errors import UsageError, did_you_mean, listing
+from clearml_ci.core.errors import UsageError, nearest
 
 PIPELINES = "/.pipelines/"  # below a project: its pipelines, one project each
 
@@ -29,7 +29,7 @@ def id_of(clearml: ClearML, name: str) -> str | None:
 
 
 def existing_id(clearml: ClearML, name: str) -> str:
-    """The id of the project of exactly this name. Raises UsageError; the log lists the projects there are."""
+    """The id of the project of exactly this name. Raises UsageError; the log names the nearest, or lists them."""
     found = id_of(clearml, name)
     if found is None:
         shown = paging.records(clearml, "projects", only_fields=["id", "name"], search_hidden=False)
@@ -61,6 +61,4 @@ def _matches(project: str, name: str) -> bool:
 
 
 def _unknown(name: str, known: Iterable[str]) -> UsageError:
-    names = list(known)
-    near = did_you_mean(name, names)
-    return UsageError(f"no ClearML project '{name}'{near}", log_only="" if near else listing(names, what="projects"))
+    return UsageError(f"no ClearML project '{name}'", log_only=nearest(name, known, what="projects"))
