@@ -105,6 +105,7 @@ def unregister(clearml: ClearML, project: str, *, name: str = "") -> tuple[str, 
 
 def _create(clearml: ClearML, audit_schedule: AuditSchedule, queue: Queue) -> str:
     task = task_creation.task(
+        clearml,
         project=audit_schedule.project,
         name=NAME,
         source=audit_schedule.source,

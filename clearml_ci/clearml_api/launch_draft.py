@@ -27,6 +27,7 @@ class Code:
 def create(clearml: ClearML, launch: RemoteRun, code: Code, *, run: str) -> str:
     """The id of a draft that an agent can run, marked as this run's and a child of it. Raises ClearMLError."""
     task = task_creation.task(
+        clearml,
         project=launch.project,
         name=launch.name,
         source=Source(code.repository, code.commit),

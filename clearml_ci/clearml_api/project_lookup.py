@@ -8,7 +8,7 @@ from clearml.backend_api.session import Session
 
 from clearml_ci.clearml_api import paging
 from clearml_ci.clearml_api.session import ClearML
-from clearml_ci.core.errors import UsageError, did_you_mean, listing
+from clearml_ci.core.errors import UsageError, nearest
 
 PIPELINES = "/.pipelines/"  # below a project: its pipelines, one project each
 
@@ -34,7 +34,7 @@ def id_of(clearml: ClearML, name: str) -> str | None:
 
 
 def existing_id(clearml: ClearML, name: str) -> str:
-    """The id of the project of exactly this name. Raises UsageError; the log lists the projects there are."""
+    """The id of the project of exactly this name. Raises UsageError; the log names the nearest, or lists them."""
     found = id_of(clearml, name)
     if found is None:
         shown = paging.records(clearml, "projects", only_fields=["id", "name"], search_hidden=False)
@@ -66,7 +66,5 @@ def _matches(project: str, name: str) -> bool:
 
 
 def _unknown(name: str, known: Iterable[str]) -> UsageError:
-    names = list(known)
-    near = did_you_mean(name, names)
-    advice = near or ": correct the name, or create it: a project begins with its first task"
-    return UsageError(f"no ClearML project '{name}'{advice}", log_only="" if near else listing(names, what="projects"))
+    advice = "correct the name, or create it: a project begins with its first task"
+    return UsageError(f"no ClearML project '{name}': {advice}", log_only=nearest(name, known, what="projects"))

@@ -5,9 +5,19 @@ from typing import Any
 from clearml import Task
 from clearml.automation.job import ClearmlJob
 
-from clearml_ci.clearml_api import ownership, patience, run_results, task_queue, worker_queues
+from clearml_ci.clearml_api import (
+    ownership,
+    patience,
+    run_results,
+    task_creation,
+    task_fields,
+    task_queue,
+    worker_queues,
+)
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.clearml_api.task_creation import TaskTypes
 from clearml_ci.core import console, redaction
+from clearml_ci.core.git_source import Source
 from clearml_ci.core.poll import Clock
 
 
@@ -15,28 +25,31 @@ def create(clearml: ClearML, controller: Task, *, project: str, step: str, clock
     """A step's task: its script at the controller's own repository and commit."""
     script = controller.data.script
 
-    def created() -> Task:
-        try:
-            return Task.create(
-                project_name=project,
-                task_name=step,
-                task_type=Task.TaskTypes.data_processing,
-                repo=script.repository,
-                commit=script.version_num,
-                script=f"steps/{step}.py",
-                working_directory=".",
-                add_task_init_call=False,  # the default leaves a diff on the task for ever
-            )
-        except Exception as error:  # the SDK raises whatever its layers raise
-            reason = redaction.mask(str(error))
-            raise ClearMLError(
-                f"the task of the step {step} could not be created: {reason}; rerun when the server works"
-            ) from error
+    def created() -> str:
+        return task_creation.task(
+            clearml,
+            project=project,
+            name=step,
+            source=Source(script.repository, script.version_num),
+            task_type=TaskTypes.data_processing,
+            script=f"steps/{step}.py",
+            working_directory=".",
+            add_task_init_call=False,  # the default leaves a diff on the task for ever
+        )
 
     task = patience.result(clock, created, report=console.log)
-    marked = lambda: ownership.mark(clearml, task.id, run=controller.id, purpose="step")  # noqa: E731
+    marked = lambda: ownership.mark(clearml, task, run=controller.id, purpose="step")  # noqa: E731
     patience.result(clock, marked, report=console.log)
-    return task
+    return patience.result(clock, lambda: _read(task), report=console.log)
+
+
+def _read(task: str) -> Task:
+    try:
+        return Task.get_task(task_id=task_fields.require_id(task))
+    except Exception as error:  # the SDK raises whatever its layers raise
+        raise ClearMLError(
+            f"the task {task} could not be read: {redaction.mask(str(error))}; rerun when the server works"
+        ) from error
 
 
 def enqueue(clearml: ClearML, task: str, *, queue: str, clock: Clock) -> None:

@@ -1,20 +1,40 @@
-"""Create draft tasks through the SDK, which knows how an agent wants a script described."""
+"""Create draft tasks through the SDK, which knows how an agent wants a script described.
 
+The SDK sends a request again if its answer is lost, and the first draft stays. A new draft therefore has a key in its
+name, until the others with that key are deleted.
+"""
+
+import contextlib
+import re
+import secrets
 from collections.abc import Callable
 from typing import Any
 
 from clearml import PipelineController, Task
 
-from clearml_ci.clearml_api.session import ClearMLError
+from clearml_ci.clearml_api import paging
+from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import redaction
 from clearml_ci.core.git_source import Source
 
 TaskTypes = Task.TaskTypes
 
 
-def task(*, project: str, name: str, source: Source, **options: Any) -> str:
-    """The id of a new draft of an agent's task; `options` are those of `Task.create`. Raises ClearMLError."""
-    return _create(Task.create, project, name, source, options)
+def task(clearml: ClearML, *, project: str, name: str, source: Source, **options: Any) -> str:
+    """The id of a new draft of an agent's task; `options` are those of `Task.create`. Raises ClearMLError.
+
+    No other draft is left, also after an error, if the server can be reached.
+    """
+    keyed = f"{name} {secrets.token_hex(16)}"
+    try:
+        draft = _create(Task.create, project, keyed, source, options)
+        clearml.call("tasks.edit", task=draft, name=name)
+        _delete(clearml, keyed)
+    except ClearMLError:
+        with contextlib.suppress(ClearMLError):
+            _delete(clearml, keyed)
+        raise
+    return draft
 
 
 def pipeline(*, project: str, name: str, source: Source, **options: Any) -> str:
@@ -38,3 +58,9 @@ def _create(create: Callable[..., Any], project: str, name: str, source: Source,
             f"ClearML could not create the task '{project}/{name}': {reason}; correct what it names, and rerun"
         ) from error
     return str(draft.id)
+
+
+def _delete(clearml: ClearML, name: str) -> None:
+    """Delete the drafts with this name."""
+    for draft in paging.records(clearml, "tasks", name=f"^{re.escape(name)}$", status=["created"], only_fields=["id"]):
+        clearml.call("tasks.delete", task=draft["id"])

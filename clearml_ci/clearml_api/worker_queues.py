@@ -8,7 +8,7 @@ from typing import Any
 
 from clearml.backend_api.session import Session
 
-from clearml_ci.clearml_api import paging, server_time
+from clearml_ci.clearml_api import paging, server_time, task_fields
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core.errors import UsageError, listing
 from clearml_ci.decisions import audit_findings
@@ -45,6 +45,13 @@ def id_of(clearml: ClearML, name: str) -> str:
     if not queue:
         raise ClearMLError(f"no queue '{name}': it was deleted or renamed; create it again, and rerun")
     return str(queue)
+
+
+def name_of(clearml: ClearML, task: str) -> str:
+    """The name of the queue that a task was enqueued on; empty if it was on none, or if that is gone."""
+    queue = (task_fields.read(clearml, task, ["execution.queue"]).get("execution") or {}).get("queue")
+    found = paging.records(clearml, "queues", only_fields=["id", "name"]) if queue else []
+    return next((record["name"] for record in found if record["id"] == queue), "")
 
 
 def served_ids(clearml: ClearML) -> frozenset[str]:
@@ -98,14 +105,14 @@ def _deadlock(queues: Sequence[Queue], workers: int) -> str:
     )
 
 
-def refuse_shared_workers(*, steps: Queue, code: Queue) -> None:
-    """Refuse one agent for the trusted steps and pull-request code, whatever the queues' names. Raises UsageError."""
-    shared = sorted(steps.workers & code.workers)
-    if shared:
-        raise UsageError(
-            f"the agent {shared[0]} serves '{steps.name}' and '{code.name}': pull-request code could read the "
-            "credentials of the trusted steps; start a separate agent for each of the two queues"
-        )
+def refuse_shared_workers(trusted: Iterable[Queue], *, code: Queue) -> None:
+    """Refuse one agent for a trusted queue and pull-request code, whatever the queues' names. Raises UsageError."""
+    for queue in trusted:
+        if shared := sorted(queue.workers & code.workers):
+            raise UsageError(
+                f"the agent {shared[0]} serves '{queue.name}' and '{code.name}': pull-request code could read the "
+                f"credentials of '{queue.name}'; start a separate agent for each of the two queues"
+            )
 
 
 def backlog(clearml: ClearML, names: Iterable[str]) -> list[audit_findings.Queue]:

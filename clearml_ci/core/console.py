@@ -25,7 +25,7 @@ def protect(environ: Mapping[str, str]) -> None:
 
 
 def log(line: str) -> None:
-    """Print a line immediately. Whatever it says, it is no command to the runner."""
+    """Print a line immediately; no text in it is a command to the runner."""
     log_command(_COMMAND.sub(rf"\g<0>{WORD_JOINER}", redaction.outgoing(line)))
 
 

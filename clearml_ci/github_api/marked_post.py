@@ -21,7 +21,7 @@ def is_ours(post: Issue | IssueComment, *, marker: str, authors: frozenset[str])
 
 
 def has(post: Issue | IssueComment, marker: str) -> bool:
-    """True if the post begins with the marker, whoever wrote it."""
+    """True if the post begins with the marker, of any author."""
     return (post.body or "").startswith(marker)
 
 

@@ -1,8 +1,9 @@
-"""The inputs that a policy overrides; the job names them, because they have no effect."""
+"""The inputs that a policy overrides, which have no effect, and those that it leaves open; the job names both."""
 
 from collections.abc import Mapping
 
 from clearml_ci.parameters import catalogue, check
+from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.job_environment import Given
 from clearml_ci.policy import schema
 
@@ -23,6 +24,22 @@ def notes(given: Given, *, policy: str, own: Mapping[str, str], governed: Mappin
         if variable in given.variables and _differs(parameter.name, own, governed)
     ]
     return (f"the policy {policy} decides, and these inputs are ignored: {', '.join(ignored)}",) if ignored else ()
+
+
+def left_open(given: Given, *, policy: str, decided: Check) -> tuple[str, ...]:
+    """A line for each input that decides, instead of the policy, where the baseline is looked for.
+
+    `decided` is the check as the policy has it. A pull request that changes its workflow chooses its own baseline.
+    """
+    return tuple(
+        f"the policy {policy} has no `{key.path}`: a pull request can change the input {given.names[name].lower()}, "
+        "and with it the baseline; write the key into the policy"
+        for name in _PLACES
+        if (key := catalogue.parameter(name).key) and given.texts[name] and not getattr(decided, name)
+    )
+
+
+_PLACES = ("project", "task_name")
 
 
 def _differs(argument: str, own: Mapping[str, str], governed: Mapping[str, str]) -> bool:

@@ -91,7 +91,10 @@ def from_environment(
         deadline=seconds,
         **agents_code(environ),
         github_token=credentials.token(environ),
-        notes=overridden(policy, given, own=own, governed={**described, **governed.to_arguments()}),
+        notes=(
+            *overridden(policy, given, own=own, governed={**described, **governed.to_arguments()}),
+            *(_left_open(policy, given) if policy and environ.get("GITHUB_EVENT_NAME") == "pull_request" else ()),
+        ),
     )
 
 
@@ -176,14 +179,14 @@ def deadline(environ: Mapping[str, str], launch: RemoteRun | None = None, *, tim
 
 
 def queues(given: Given, launch: RemoteRun | None) -> Queues:
-    """The queues of a run. Raises UsageError if the launched code would run on the trusted steps' queue."""
+    """The queues of a run. Raises UsageError if the launched code would run on a trusted queue."""
     names = Queues(
         controllers=given.value("controller_queue"),
         steps=given.value("_steps_queue"),
         code=launch.queue if launch else given.value("run_queue"),
     )
     shared = {"_steps_queue": names.steps, "_shared_queue": given.texts["_shared_queue"]}
-    remote.refuse_shared_queue(shared, code=names.code)
+    remote.refuse_shared_queue(shared, code=names.code, controllers=names.controllers)
     return names
 
 
@@ -207,6 +210,10 @@ def overridden(policy: Policy | None, given: Given, *, own: Check, governed: Map
         return ()
     arguments = own.to_arguments() | remote.arguments_of(given)
     return ignored_inputs.notes(given, policy=policy.source, own=arguments, governed=governed)
+
+
+def _left_open(policy: Policy, given: Given) -> tuple[str, ...]:
+    return ignored_inputs.left_open(given, policy=policy.source, decided=policy.check)
 
 
 def _called(given: Given, policy: Policy | None) -> dict[str, str]:

@@ -210,8 +210,9 @@ def _queues(clearml: ClearML, settings: Settings, also: Sequence[str]) -> dict[s
     queues = worker_queues.served(clearml, needed, if_any=[names.code] if audits else [])
     used = [*needed, *([names.code] if audits and names.code in queues else [])]
     worker_queues.refuse_deadlock([queues[name] for name in used])
-    if names.code in used and settings.arguments.get("_shared_queue", "") != remote_run.SHARED:
-        worker_queues.refuse_shared_workers(steps=queues[names.steps], code=queues[names.code])
+    if names.code in used and not remote_run.is_sharing_allowed(settings.arguments):
+        trusted = [queues[names.steps], queues[names.controllers]]
+        worker_queues.refuse_shared_workers(trusted, code=queues[names.code])
     return queues
 
 

@@ -83,7 +83,7 @@ def _annotate(level: str, text: str) -> None:
     """Log a command, which a runner shows on the run's page; a plain line outside a workflow."""
     text = redaction.outgoing(text)
     if _in_workflow():
-        console.log_command(f"::{level}::{_encode(text)}")
+        console.log_command(redaction.outgoing(f"::{level}::{_encode(text)}"))
     else:
         console.log(f"{level}: {text}")
 

@@ -2,7 +2,8 @@
 
 from clearml_ci.clearml_api import task_launch, worker_queues
 from clearml_ci.clearml_api.pipeline_runs import Run
-from clearml_ci.clearml_api.session import ClearMLError
+from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.clearml_api.worker_queues import Queue
 from clearml_ci.core import console, recorded_task
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.outcome import Outcome
@@ -11,6 +12,7 @@ from clearml_ci.decisions import launch_outcome
 from clearml_ci.github_api.session import GitHub, GitHubError
 from clearml_ci.operations import pull_request_code
 from clearml_ci.operations.services import Services
+from clearml_ci.parameters import remote_run as remote_run_parameters
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.remote_run import RemoteRun
 
@@ -27,7 +29,7 @@ def launch(
     except GitHubError as error:
         return launch_outcome.not_launched(Outcome.ERROR, phase="settings", reason=str(error))
     try:
-        queue = worker_queues.served(services.clearml, [remote_run.queue])[remote_run.queue]
+        queue = _queue(services.clearml, run, remote_run)
     except (UsageError, ClearMLError) as error:
         console.log(f"{error}{error.log_only}")
         return launch_outcome.not_launched(Outcome.ERROR, phase="queue", reason=str(error))
@@ -43,3 +45,18 @@ def launch(
     )
     task = recorded_task.as_document(launched.task)
     return launch_outcome.as_document(remote_run, launched.outcome, launched.snapshot, task=task, notes=notes)
+
+
+def _queue(clearml: ClearML, run: Run, launch: RemoteRun) -> Queue:
+    """The queue of the launched code. Raises UsageError if it, or one of its agents, is a trusted one: see the job's.
+
+    A rerun may name another queue than the job has looked at.
+    """
+    controllers = worker_queues.name_of(clearml, run.id)
+    remote_run_parameters.refuse_shared_queue(run.arguments, code=launch.queue, controllers=controllers)
+    trusted = [run.arguments.get("_steps_queue", ""), controllers]
+    queues = worker_queues.served(clearml, [launch.queue], if_any=trusted)
+    code = queues[launch.queue]
+    if not remote_run_parameters.is_sharing_allowed(run.arguments):
+        worker_queues.refuse_shared_workers([queues[name] for name in trusted if name in queues], code=code)
+    return code

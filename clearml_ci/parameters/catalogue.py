@@ -600,8 +600,8 @@ PARAMETERS = (
     ),
     Parameter(
         "_shared_queue",
-        "Allows one queue for steps and pull-request code, if it is exactly this text: `pull-request code may read the "
-        "steps' credentials`.",
+        "Allows pull-request code on the queue of steps or controllers, if it is exactly this text: `pull-request code "
+        "may read the steps' credentials`.",
         QUEUES,
         TEXT,
         pipelines=_RUNS_CODE,

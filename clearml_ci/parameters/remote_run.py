@@ -159,13 +159,22 @@ def _entry(script: str, module: str, called: Mapping[str, str]) -> dict[str, str
     return {"script": script or ("" if module else DEFAULT_SCRIPT), "module": module}
 
 
-def refuse_shared_queue(arguments: Mapping[str, str], *, code: str) -> None:
-    """Raise UsageError if pull-request code would run on the trusted steps' queue without the text that allows it."""
-    if code == arguments.get("_steps_queue", "") and arguments.get("_shared_queue", "") != SHARED:
+def refuse_shared_queue(arguments: Mapping[str, str], *, code: str, controllers: str = "") -> None:
+    """Raise UsageError if pull-request code would run on a trusted queue without the text that allows it.
+
+    `controllers` is the name of the controllers' queue, if it is known.
+    """
+    whose = {controllers: "controllers", arguments.get("_steps_queue", ""): "trusted steps"}.get(code)
+    if whose and not is_sharing_allowed(arguments):
         raise UsageError(
-            f"the queue '{code}' is the trusted steps' as well: pull-request code could read their credentials. "
+            f"the queue '{code}' is the {whose}' as well: pull-request code could read their credentials. "
             f"Give it a queue and an agent of its own, or set CLEARML_CI_SHARED_QUEUE to: {SHARED}"
         )
+
+
+def is_sharing_allowed(arguments: Mapping[str, str]) -> bool:
+    """True if these `Args` allow pull-request code on a trusted queue."""
+    return arguments.get("_shared_queue", "") == SHARED
 
 
 def refuse_out_of_reach(

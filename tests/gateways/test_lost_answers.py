@@ -3,16 +3,28 @@
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from clearml import PipelineController
 from clearml.automation.job import ClearmlJob
+from clearml.backend_interface.base import InterfaceBase
 
-from clearml_ci.clearml_api import best_tag, pipeline_runs, run_results, run_start, step_tasks, task_queue
+from clearml_ci.clearml_api import (
+    best_tag,
+    ownership,
+    pipeline_runs,
+    run_results,
+    run_start,
+    step_tasks,
+    task_creation,
+    task_queue,
+)
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.session import ClearML, ClearMLError, LostAnswerError
 from clearml_ci.clearml_api.worker_queues import Queue
+from clearml_ci.core.git_source import Source
 from clearml_ci.core.poll import Clock
 from clearml_ci.operations import rerun
 from sandbox.runtime.clearml_access import Client
@@ -238,6 +250,43 @@ def test_add_tag__answer_is_lost__is_read_back_and_requested_again_only_if_it_is
     best_tag.remove_tag(lossy, [old], "Best")
     assert requests == (2 if harm == "refused" else 1)
     assert best_tag.tags(lossy, [task, old]) == {task: ["Best", "mine"], old: ["mine"]}
+
+
+@pytest.fixture
+def sdk(lossy: ClearML, monkeypatch: pytest.MonkeyPatch) -> ClearML:
+    """The product's session; that of the SDK's own requests goes through the proxy, too."""
+    monkeypatch.setattr(InterfaceBase, "_default_session", None)
+    return lossy
+
+
+SOURCE = Source("https://github.com/o/n.git", "c" * 40)
+
+
+@pytest.mark.parametrize("harm", ["lost", "cut"])
+def test_create_task__answer_is_lost__leaves_no_other_draft(
+    sdk: ClearML, losses: Losses, client: Client, project: Project, harm: str
+) -> None:
+    """The SDK sends the request again."""
+    losses.harms = {"tasks.create": [harm]}
+    options: dict[str, Any] = {"script": "train.py", "packages": [], "add_task_init_call": False}
+    created = task_creation.task(sdk, project=project.name, name="train", source=SOURCE, **options)
+    found = client.call("tasks.get_all", project=[project.id], only_fields=["id", "name"])["tasks"]
+    assert found == [{"id": created, "name": "train"}]
+
+
+@pytest.mark.parametrize("harms", [{}, {"tasks.create": ["lost"]}])
+def test_create_step__answer_is_lost__is_one_task(
+    sdk: ClearML, losses: Losses, client: Client, project: Project, harms: dict[str, list[str]]
+) -> None:
+    run = project.run(pull_request="7")
+    controller = SimpleNamespace(
+        id=run, data=SimpleNamespace(script=SimpleNamespace(repository="r", version_num="c" * 40))
+    )
+    losses.harms = harms
+    step = step_tasks.create(sdk, controller, project=project.name, step="find_task", clock=fast_clock())
+    found = client.call("tasks.get_all", project=[project.id], only_fields=["id", "name", "runtime"])["tasks"]
+    assert [(task["id"], task["name"]) for task in found if task["id"] != run] == [(step.id, "find_task")]
+    assert (step.name, ownership.is_owned(sdk, step.id, run=run)) == ("find_task", True)
 
 
 @pytest.mark.parametrize("refusals", [4, 20])

@@ -177,8 +177,13 @@ def clearml(clearml: ClearML, tale: Story, monkeypatch: pytest.MonkeyPatch) -> C
     return clearml
 
 
-def stepped(clearml: ClearML, tale: Story, directory: Path, **changed: str) -> RemoteRunResult:
-    """The result of the step for a pull request of our own, with some of the run's arguments edited."""
+def stepped(
+    clearml: ClearML, tale: Story, directory: Path, *, controllers: str = "", **changed: str
+) -> RemoteRunResult:
+    """The result of the step for a pull request of our own, with some of the run's arguments edited.
+
+    `controllers` is the name of the queue that the run waits in.
+    """
     pull = story.propose(tale, "ours", "Ours", trained=False, epochs=3)
     arguments = {**of_event(tale, directory, pull, "opened").arguments, **changed}
     where = tale.clearml.call("projects.create", name=f"{tale.sandbox.prefix}/{tale.sandbox.repository}")["id"]
@@ -186,6 +191,8 @@ def stepped(clearml: ClearML, tale: Story, directory: Path, **changed: str) -> R
     run = tale.clearml.call(
         "tasks.create", name="pr_check #1", type="controller", project=where, hyperparams={"Args": section}
     )["id"]
+    if controllers:
+        tale.clearml.call("tasks.enqueue", task=run, queue_name=controllers)
     return remote_run.remote_run(services.of_agent(clearml), pipeline_runs.read(clearml, run))
 
 
@@ -208,6 +215,27 @@ def test_remote_run__nobody_takes_the_task_in_time__is_told_and_leaves_nothing_i
     assert (task["status"], "archived" in task["system_tags"]) == ("stopped", True)
     (queue,) = tale.clearml.call("queues.get_all", name=f"^{busy_queue}$")["queues"]
     assert queue["entries"] == []
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ("busy", "the queue '{0}-busy' is the controllers' as well"),
+        ("other", "the agent {0}:busy serves '{0}-busy' and"),
+    ],
+    ids=["queue", "agent"],
+)
+def test_remote_run__edited_queue_of_the_controllers_or_their_agent__launches_nothing(
+    clearml: ClearML, tale: Story, tmp_path: Path, client: Client, busy_queue: str, prefix: str, named: str, words: str
+) -> None:
+    """A rerun: the job itself refuses both before it starts anything."""
+    other = client.call("queues.create", name=f"{prefix}-other")["id"]
+    (busy,) = client.call("queues.get_all", name=f"^{busy_queue}$")["queues"]
+    client.call("workers.register", worker=f"{prefix}:busy", queues=[busy["id"], other])
+    queue, limit = f"{prefix}-{named}", "1"
+    result = stepped(clearml, tale, tmp_path, controllers=busy_queue, run_queue=queue, run_queue_limit=limit)
+    assert (result["outcome"], result["phase"], result["task"]) == ("error", "queue", None)
+    assert words.format(prefix) in result["reason"]
 
 
 @pytest.mark.parametrize("exists", [True, False], ids=["no-worker", "unknown"])

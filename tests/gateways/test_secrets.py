@@ -283,7 +283,7 @@ def test_create__text_of_the_sdk__is_masked(clearml: ClearML, prefix: str) -> No
     controller: Any = SimpleNamespace(id="r", data=SimpleNamespace(script=script))
     errors = []
     for create in (
-        lambda: task_creation.task(project=prefix, name="train", source=source, **options),
+        lambda: task_creation.task(clearml, project=prefix, name="train", source=source, **options),
         lambda: step_tasks.create(clearml, controller, project=prefix, step="no_such_step", clock=fast_clock()),
     ):
         with pytest.raises(ClearMLError) as raised:

@@ -54,10 +54,24 @@ def test_refuse_deadlock__a_worker_for_each__is_accepted() -> None:
     worker_queues.refuse_deadlock([named("c", "a", "b"), named("s", "a"), named("g", "c", "a")])
 
 
-def test_refuse_shared_workers__one_agent_for_steps_and_code__is_refused() -> None:
+def test_refuse_shared_workers__one_agent_for_code_and_others__is_refused() -> None:
+    code = named("g", "b", "d")
     with pytest.raises(UsageError, match="the agent b serves 's' and 'g'"):
-        worker_queues.refuse_shared_workers(steps=named("s", "a", "b"), code=named("g", "b"))
-    worker_queues.refuse_shared_workers(steps=named("s", "a"), code=named("g", "b"))
+        worker_queues.refuse_shared_workers([named("s", "a", "b"), named("c", "c")], code=code)
+    with pytest.raises(UsageError, match="the agent d serves 'c' and 'g'"):
+        worker_queues.refuse_shared_workers([named("s", "a"), named("c", "c", "d")], code=code)
+    worker_queues.refuse_shared_workers([named("s", "a"), named("c", "c")], code=code)
+
+
+def test_name_of__queue_of_a_run__is_that_which_it_was_enqueued_on(
+    clearml: ClearML, client: Client, prefix: str
+) -> None:
+    queue = client.call("queues.create", name=prefix)["id"]
+    task = client.call("tasks.create", name="a run", type="controller")["id"]
+    assert worker_queues.name_of(clearml, task) == ""
+    client.call("tasks.enqueue", task=task, queue=queue)
+    assert worker_queues.name_of(clearml, task) == prefix
+    client.call("tasks.dequeue", task=task)
 
 
 def test_backlog__server_whose_clock_is_ahead__waits_by_the_servers_clock(

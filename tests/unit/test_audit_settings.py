@@ -107,6 +107,11 @@ def test_from_environment__wait__is_carried_to_the_step_that_reports(text: str, 
             "the queue 'ci-steps' is the trusted steps' as well",
             id="shared queue",
         ),
+        pytest.param(
+            {"CLEARML_CI_REMOTE_RUN": "first-iteration", "CLEARML_CI_CODE_QUEUE": "ci-controllers"},
+            "the queue 'ci-controllers' is the controllers' as well",
+            id="the controllers' queue",
+        ),
     ],
 )
 def test_from_environment__nonsense__names_the_variable(environ: dict[str, Any], message: str) -> None:

@@ -118,11 +118,15 @@ def test_arguments_of__workflows__mean_what_they_meant_in_earlier_actions(
     assert (found["run_until"], found["candidate"]) == (until, candidate)
 
 
-def test_refuse_shared_queue__steps_and_code_on_one__needs_the_words() -> None:
-    with pytest.raises(UsageError, match="could read their credentials"):
-        remote_run.refuse_shared_queue({"_steps_queue": "one"}, code="one")
-    remote_run.refuse_shared_queue({"_steps_queue": "one", "_shared_queue": remote_run.SHARED}, code="one")
-    remote_run.refuse_shared_queue({"_steps_queue": "one"}, code="two")
+@pytest.mark.parametrize(
+    ("steps", "controllers", "whose"), [("one", "two", "trusted steps"), ("two", "one", "controllers")]
+)
+def test_refuse_shared_queue__code_on_a_trusted_one__needs_the_words(steps: str, controllers: str, whose: str) -> None:
+    given = {"_steps_queue": steps}
+    with pytest.raises(UsageError, match=f"the queue 'one' is the {whose}' as well: pull-request code could read "):
+        remote_run.refuse_shared_queue(given, code="one", controllers=controllers)
+    remote_run.refuse_shared_queue({**given, "_shared_queue": remote_run.SHARED}, code="one", controllers=controllers)
+    remote_run.refuse_shared_queue(given, code="three", controllers=controllers)
 
 
 @pytest.mark.parametrize(

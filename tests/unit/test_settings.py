@@ -222,11 +222,11 @@ remote_run: {script: train.py, args: [epochs=1, seed=2], queue_limit: 60}
     ("inputs", "ignored"),
     [
         pytest.param({}, "", id="none"),
-        pytest.param(SAME, "", id="the-same-and-what-the-policy-leaves-open"),
+        pytest.param({**SAME, "CLEARML_TASK_NAME": ""}, "", id="the-same"),
         pytest.param({"CLEARML_CI_COMMENT": "always", "CLEARML_CI_QUEUE_LIMIT": "600"}, "", id="the-defaults"),
         pytest.param({"CLEARML_CI_RUN_ARGS": "epochs=1 seed=2"}, "", id="the-same-in-another-form"),
         pytest.param({"CLEARML_CI_CODE_QUEUE": "gpu"}, "", id="a-queue-that-the-policy-leaves-open"),
-        pytest.param({**SAME, "CLEARML_SCALAR_THRESHOLD": "50"}, "clearml_scalar_threshold", id="threshold"),
+        pytest.param({**METRIC, "CLEARML_SCALAR_THRESHOLD": "50"}, "clearml_scalar_threshold", id="threshold"),
         pytest.param({"CLEARML_PROJECT": "Other"}, "clearml_project", id="project"),
         pytest.param({"CLEARML_CI_COMMENT": "on-failure", "CLEARML_CI_NAME": "a"}, "name, comment", id="words"),
         pytest.param({"CLEARML_CI_CANDIDATE": "find-or-train"}, "candidate", id="candidate"),
@@ -240,6 +240,23 @@ def test_notes__input_that_the_policy_overrides__is_named(
     line = "the policy .github/clearml-ci.yml of main decides, and these inputs are ignored: "
     names = [set(note.removeprefix(line).split(", ")) for note in governed({**environ, **inputs}, POLICY).notes]
     assert names == ([set(ignored.split(", "))] if ignored else [])
+
+
+@pytest.mark.parametrize(
+    ("event_name", "inputs", "noted"),
+    [
+        pytest.param("pull_request", {"CLEARML_TASK_NAME": "mine"}, ["task_name"], id="task-name"),
+        pytest.param("pull_request", {"CLEARML_PROJECT": "Digits"}, [], id="that-the-policy-has"),
+        pytest.param("pull_request", {}, [], id="none"),
+        pytest.param("pull_request_target", {"CLEARML_TASK_NAME": "mine"}, [], id="workflow-of-the-base"),
+    ],
+)
+def test_notes__place_of_the_baseline_that_the_policy_lacks__is_named_if_the_pull_request_can_change_it(
+    environ: dict[str, str], event_name: str, inputs: dict[str, str], noted: list[str]
+) -> None:
+    notes = governed({**environ, **inputs, "GITHUB_EVENT_NAME": event_name}, POLICY).notes
+    line = "the policy .github/clearml-ci.yml of main has no `{0}`: a pull request can change the input clearml_{0}"
+    assert [note.partition(",")[0] for note in notes] == [line.format(key) for key in noted]
 
 
 def test_notes__no_policy__are_none(environ: dict[str, str]) -> None:
