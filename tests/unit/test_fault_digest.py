@@ -67,4 +67,4 @@ def test_matrix__every_phase__has_a_column() -> None:
 def test_matrix__records__a_cell_for_kind_and_part() -> None:
     record = {"kind": "answer lost", "phase": "job starts the run", "harmed": True, "view": "error", "violations": [1]}
     (row,) = [row for row in matrix.table([record, record]).splitlines() if row.startswith("| answer lost ")]
-    assert row.split(" | ")[matrix.PARTS.index(matrix.START_AND_WAIT) + 1] == "error **!** (2)"
+    assert row.split("|")[matrix.PARTS.index(matrix.START_AND_WAIT) + 2] == " error **!** (2) "

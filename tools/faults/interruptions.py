@@ -21,7 +21,7 @@ def run(directory: Path, record: Path, *, only: str, most: int | None, at_once: 
         print(f"{ended.cut.subject}: {ended.requests} requests {ended.fault}", flush=True)
     if broken:
         return 1
-    cuts = _spread(list(_cuts(clean)), most)
+    cuts = spread(list(_cuts(clean)), most)
     documents = []
     for number, ended in enumerate(workers.play_cuts(cuts, at_once, directory), start=1):
         found = [ended.fault] if ended.fault else list(every_request.differences(clean[ended.cut.subject], ended))
@@ -40,7 +40,8 @@ def _cuts(clean: Mapping[str, Ended]) -> Iterator[Cut]:
             yield from (Cut(name, number, when) for when in (BEFORE, AFTER))
 
 
-def _spread(cuts: Sequence[Cut], most: int | None) -> list[Cut]:
+def spread(cuts: Sequence[Cut], most: int | None) -> list[Cut]:
+    """So many of the cuts, evenly; all if that is None."""
     if most is None or most >= len(cuts):
         return list(cuts)
     return [cuts[number * len(cuts) // most] for number in range(most)]

@@ -40,8 +40,8 @@ class ManualAgent:
             stage.client.call("workers.register", worker=f"manual:{role}", queues=[queue], timeout=600)
         own = {"GITHUB_TOKEN": stages.token(stage, "personal", STEPS), "GITHUB_API_URL": stage.api_url}
         self._variables = {**stages.clearml_variables(stage, STEPS), **own}
-        if "remote_run" in self.subject.plan:
-            stages.start_agents(stage, {CODE: {"FAULTS_TRAINING": scenarios.training("probe")}}, real=False)
+        if plays := self.subject.training:
+            stages.start_agents(stage, {CODE: {"FAULTS_TRAINING": scenarios.training(plays)}}, real=False)
 
     def play(self, cut: Cut) -> int:
         """Play all orders, the last one interrupted by the cut; the number of requests that its subject sent."""
@@ -56,6 +56,8 @@ class ManualAgent:
         else:
             self._start(last)
             sent = self._play_runs(killer)
+            if not sent:
+                raise RuntimeError(f"no request of {self.subject.step} was seen: nothing could be interrupted")
         for job in self.stage.jobs:
             job.done.wait(DEADLINE)
         return sent
@@ -71,6 +73,8 @@ class ManualAgent:
             self.truth.green.add(order.commit)
         if order.command != ("rollback",):
             job.done.wait()
+        elif program is None:
+            self._await_start(job)
         return job
 
     def _interrupted_job(self, order: Order, killer: _Killer) -> int:

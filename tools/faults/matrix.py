@@ -1,26 +1,63 @@
-"""`python -m tools.faults.matrix [FILE ...]`: kinds of harm by parts of the work, with the users' view, as Markdown."""
+"""`python -m tools.faults.matrix [FILE ...]`: kinds of harm by parts of the work, with the users' view, as Markdown.
+
+The files are records of `make faults`, by default that of the last run. `--write` puts the table into
+docs/reliability.md.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tools.faults import catalogue
 from tools.faults.catalogue import CODE, CONTROLLERS, GITHUB, JOB, KINDS, PHASES, START, Phase
+from tools.faults.plan import REAL
 
-RECORD = Path(__file__).parents[2] / "build/faults.json"
+ROOT = Path(__file__).parents[2]
+RECORD, PAGE = ROOT / "build/faults.json", ROOT / "docs/reliability.md"
 BEFORE, START_AND_WAIT, JOBS_REPORT = "job, before the start", "job, start and wait", "job, its report"
 CONTROLLER, STEPS, REPORT, LAUNCHED = "controller", "steps", "report on GitHub", "launched code"
 PARTS = (BEFORE, START_AND_WAIT, JOBS_REPORT, CONTROLLER, STEPS, REPORT, LAUNCHED)
+IMPOSSIBLE = "-"
 _FIRST = {"job reads the policy", "job reads the pull request", "job sets pending"}
+_WRITTEN = re.compile(r"(?<=<!-- faults -->\n).*?(?=<!-- /faults -->)", re.DOTALL)
+_SHORT = {
+    "the verdict": "verdict",
+    "the verdict, with a warning": "verdict, warning",
+    "status success": "verdict",
+    "status failure": "verdict",
+    "status error": "error",
+}
 
 
 def main() -> None:
-    files = [Path(name) for name in sys.argv[1:]] or [RECORD]
-    print(table([record for file in files for record in json.loads(file.read_text())]))
+    parser = argparse.ArgumentParser(prog="python -m tools.faults.matrix", description=__doc__)
+    parser.add_argument("files", nargs="*", type=Path, default=[RECORD])
+    parser.add_argument("--write", action="store_true", help="rewrite docs/reliability.md")
+    options = parser.parse_args()
+    records = [record for file in options.files for record in json.loads(file.read_text(encoding="utf-8"))]
+    text = f"{figures(records)}\n\n{table(records)}\n"
+    if options.write:
+        PAGE.write_text(_WRITTEN.sub(lambda _: text, PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    print(text)
+
+
+def figures(records: Sequence[Mapping[str, Any]]) -> str:
+    """One line: cases, violations, real agents, seconds."""
+    violations = sum(len(record["violations"]) for record in records)
+    real = sum(record["agents"] == REAL for record in records)
+    needless = sum(record["needless_error"] for record in records)
+    seeds = f"seeds {min(record['seed'] for record in records)} to {max(record['seed'] for record in records)}"
+    average = sum(record["seconds"] for record in records) / len(records)
+    return (
+        f"{len(records)} cases ({seeds}), {violations} violations; {real} of them on real agents; "
+        f"{needless} ended in an error although a repetition would have passed; {average:.0f} s on average."
+    )
 
 
 def table(records: Sequence[Mapping[str, Any]]) -> str:
@@ -28,13 +65,21 @@ def table(records: Sequence[Mapping[str, Any]]) -> str:
     rows = [["kind", *PARTS], ["---"] * (len(PARTS) + 1)]
     for kind in (kind for kind in KINDS if kind != "none"):
         own = [record for record in records if record["kind"] == kind and record["harmed"]]
-        rows.append([kind, *(_cell(record for record in own if part(record["phase"]) == name) for name in PARTS)])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+        views = {name: _cell(record for record in own if part(record["phase"]) == name) for name in parts(kind)}
+        rows.append([kind, *(views.get(name, IMPOSSIBLE) for name in PARTS)])
+    return "\n".join(f"|{'|'.join(f' {cell} ' if cell else ' ' for cell in row)}|" for row in rows)
 
 
 def _cell(records: Iterable[Mapping[str, Any]]) -> str:
-    views = Counter(record["view"] + (" **!**" if record["violations"] else "") for record in records)
+    views = Counter(
+        _SHORT.get(record["view"], record["view"]) + (" **!**" if record["violations"] else "") for record in records
+    )
     return "<br>".join(f"{view}{f' ({number})' if number > 1 else ''}" for view, number in views.most_common())
+
+
+def parts(kind: str) -> set[str]:
+    """The parts of the work that a kind of harm can befall."""
+    return {part(phase) for phase in catalogue.phases(kind)}
 
 
 def part(phase: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tools.faults import scenarios
+from tools.faults import jobs, scenarios
 from tools.faults import stage as stages
 from tools.faults.jobs import Order
 from tools.faults.scenarios import BETTER, WORSE
@@ -14,16 +14,21 @@ from tools.faults.stage import Stage
 BEFORE, AFTER = "before", "after"
 THE_JOB = "job"
 _FIND, _PROMOTE = ("find_task", "compare", "report"), ("promote", "report")
-_AUDIT = ("audit_baselines", "audit_leftovers", "audit_report")
+_LOOKS = ("audit_baselines", "audit_leftovers", "audit_stale_checks")
+_AUDIT = (*_LOOKS, "audit_report")
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A job, or a step of the run that the last of these orders starts. `plan` are the steps of each run."""
+    """A job, or a step of the run that the last of these orders starts. `plan` are the steps of each run.
+
+    `training`: what the agent of launched code plays, as a scenario is called; empty if nothing is launched.
+    """
 
     step: str
     orders: Callable[[Stage], Sequence[Order]]
     plan: tuple[str, ...]
+    training: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,9 +58,24 @@ def _rollback(stage: Stage) -> list[Order]:
     return [first, second, Order("rollback", {}, "workflow_dispatch", ("rollback",))]
 
 
-def _audit(stage: Stage) -> list[Order]:
+def _audit(stage: Stage, **settings: str | None) -> list[Order]:
     stage.client.call("queues.create", name=scenarios.IDLE_QUEUE)
-    return [scenarios.audit_order(CLEARML_CI_AUDIT_QUEUES=scenarios.IDLE_QUEUE)]
+    return [scenarios.audit_order(CLEARML_CI_AUDIT_QUEUES=scenarios.IDLE_QUEUE, **settings)]
+
+
+def _audit_of_stale(stage: Stage) -> list[Order]:
+    """A commit's status is pending without a run, and an audit looks for it."""
+    head = stages.propose(stage, "change", value=WORSE).head.sha
+    stage.repository.get_commit(head).create_status("pending", context="ClearML CI", description="runs in ClearML")
+    return _audit(stage)
+
+
+def _audit_probing(stage: Stage) -> list[Order]:
+    return _audit(stage, **{name: value for name, value in scenarios.PROBE.items() if name not in jobs.METRIC})
+
+
+def _audit_training(stage: Stage) -> list[Order]:
+    return _audit(stage, CLEARML_CI_AUDIT_RETRAIN="1", CLEARML_CI_REMOTE_RUN="off", EXECUTION_ENTRYPOINT="train.py")
 
 
 _ON_PASS = _check(BETTER, CLEARML_CI_PROMOTE="on-pass")
@@ -63,13 +83,16 @@ SUBJECTS = {
     "find_task": Subject("find_task", _check(BETTER), _FIND),
     "compare": Subject("compare", _check(WORSE), _FIND),
     "report": Subject("report", _check(WORSE), _FIND),
-    "remote_run": Subject("remote_run", _check(None, **scenarios.PROBE), ("remote_run", "report")),
+    "remote_run": Subject("remote_run", _check(None, **scenarios.PROBE), ("remote_run", "report"), "probe"),
     "promote": Subject("promote", _merge, _PROMOTE),
     "promote, on pass": Subject("promote", _ON_PASS, ("find_task", "compare", "promote", "report")),
     "promote, rollback": Subject("promote", _rollback, _PROMOTE),
     "report of a merge": Subject("report", _merge, _PROMOTE),
     "audit_baselines": Subject("audit_baselines", _audit, _AUDIT),
     "audit_leftovers": Subject("audit_leftovers", _audit, _AUDIT),
+    "audit_stale_checks": Subject("audit_stale_checks", _audit_of_stale, _AUDIT),
+    "audit_probe": Subject("audit_probe", _audit_probing, (*_LOOKS, "audit_probe", "audit_report"), "probe"),
+    "audit_retrain": Subject("audit_retrain", _audit_training, (*_LOOKS, "audit_retrain", "audit_report"), "training"),
     "audit_report": Subject("audit_report", _audit, _AUDIT),
     "job of a check": Subject(THE_JOB, _check(WORSE), _FIND),
     "job of a merge": Subject(THE_JOB, _merge, _PROMOTE),
