@@ -11,7 +11,7 @@ _COMMAND = re.compile(r"^\s*:(?=:)|##(?=\[)", re.MULTILINE)
 
 
 def log(line: str) -> None:
-    """Print a line immediately. Whatever it says, it is no command to the runner."""
+    """Print a line immediately. Whatever it holds, it is no command to the runner."""
     log_command(_COMMAND.sub(rf"\g<0>{WORD_JOINER}", redaction.outgoing(line)))
 
 

@@ -1,4 +1,4 @@
-"""Tags that were copied: a clone has the tags of its source, and nobody decided that it is as good.
+"""Tags that were copied: a clone has the tags of its source, though no user and no promotion gave it one.
 
 The server does not record who set a tag. A tag counts as copied if the task is a clone of one that carries it, and was
 not created before a promotion gave it to that one. A user who wants the clone removes the tag from the source.
