@@ -149,12 +149,13 @@ def agents(listen: Listen) -> None:
 @pytest.mark.parametrize(
     ("also", "message"),
     [
-        pytest.param(("STEPS", "CODE"), "could read the credentials of the trusted steps", id="steps and code"),
+        pytest.param(("STEPS", "CODE"), "could read the credentials of '.*-steps'", id="steps and code"),
+        pytest.param(("CONTROLLER", "CODE"), "could read the credentials of '", id="controllers and code"),
         pytest.param((), None, id="no worker runs code"),
         pytest.param(("CODE",), None, id="one of its own"),
     ],
 )
-def test_run__worker_of_the_code_queue__is_none_of_the_steps(
+def test_run__worker_of_the_code_queue__serves_neither_steps_nor_controllers(
     environ: dict[str, str], listen: Listen, also: tuple[str, ...], message: str | None
 ) -> None:
     if also:
