@@ -24,6 +24,6 @@ def test_faults__of_a_fresh_seed__violate_nothing(make: Make, clone: Path) -> No
     assert len(set(seeds)) == 10
 
 
-def test_faults__some_requests_of_every_step__interrupted_end_as_if_run_once(make: Make) -> None:
-    printed = make("make faults ONLY=every-request N=18")
+def test_faults__some_requests_of_steps__interrupted_end_as_if_run_once(make: Make) -> None:
+    printed = make("make faults ONLY=every-request:report N=18")
     assert printed.splitlines()[-1] == "faults: 18 cases, 0 violations"
