@@ -1,4 +1,4 @@
-"""`make faults`, in small: 40 cases that are always the same, and 10 that nobody has played yet."""
+"""`make faults`, in small: 40 cases that are always the same, 10 that nobody has played yet, and some interruptions."""
 
 import json
 from pathlib import Path
@@ -22,3 +22,8 @@ def test_faults__of_a_fresh_seed__violate_nothing(make: Make, clone: Path) -> No
     last, seeds = played(make, clone, "make faults N=10")
     assert last == "faults: 10 cases, 0 violations"
     assert len(set(seeds)) == 10
+
+
+def test_faults__some_requests_of_steps__interrupted_end_as_if_run_once(make: Make) -> None:
+    printed = make("make faults ONLY=every-request:report N=18")
+    assert printed.splitlines()[-1] == "faults: 18 cases, 0 violations"

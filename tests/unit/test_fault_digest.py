@@ -3,8 +3,7 @@ from typing import Any
 
 import pytest
 
-from tools.faults import digest, matrix
-from tools.faults.catalogue import PHASES
+from tools.faults import digest
 from tools.faults.truth import World
 
 TASK = {"id": "a" * 32, "type": "training", "name": "train", "status": "completed", "files": {}}
@@ -58,13 +57,3 @@ def test_digest__another_state__differs_in_one_part(other: World, part: str) -> 
 def test_digest__of_jobs__tasks_are_not_compared() -> None:
     other = digest.of(world(task={"tags": ["x"]}))
     assert list(digest.differences(digest.of(world()), other, digest.OF_JOBS)) == []
-
-
-def test_matrix__every_phase__has_a_column() -> None:
-    assert {matrix.part(phase) for phase in PHASES} == set(matrix.PARTS)
-
-
-def test_matrix__records__a_cell_for_kind_and_part() -> None:
-    record = {"kind": "answer lost", "phase": "job starts the run", "harmed": True, "view": "error", "violations": [1]}
-    (row,) = [row for row in matrix.table([record, record]).splitlines() if row.startswith("| answer lost ")]
-    assert row.split("|")[matrix.PARTS.index(matrix.START_AND_WAIT) + 2] == " error **!** (2) "

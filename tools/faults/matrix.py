@@ -1,7 +1,7 @@
 """`python -m tools.faults.matrix [FILE ...]`: kinds of harm by parts of the work, with the users' view, as Markdown.
 
-The files are records of `make faults`, by default that of the last run. `--write` puts the table into
-docs/reliability.md.
+The files are records of `make faults`, by default that of the last run. `--write PAGE` puts the table into a page,
+between `<!-- faults -->` and `<!-- /faults -->`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tools.faults.catalogue import CODE, CONTROLLERS, GITHUB, JOB, KINDS, PHASES
 from tools.faults.plan import REAL
 
 ROOT = Path(__file__).parents[2]
-RECORD, PAGE = ROOT / "build/faults.json", ROOT / "docs/reliability.md"
+RECORD = ROOT / "build/faults.json"
 BEFORE, START_AND_WAIT, JOBS_REPORT = "job, before the start", "job, start and wait", "job, its report"
 CONTROLLER, STEPS, REPORT, LAUNCHED = "controller", "steps", "report on GitHub", "launched code"
 PARTS = (BEFORE, START_AND_WAIT, JOBS_REPORT, CONTROLLER, STEPS, REPORT, LAUNCHED)
@@ -38,12 +38,13 @@ _SHORT = {
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.faults.matrix", description=__doc__)
     parser.add_argument("files", nargs="*", type=Path, default=[RECORD])
-    parser.add_argument("--write", action="store_true", help="rewrite docs/reliability.md")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="the page to write into: docs/reliability.md")
     options = parser.parse_args()
     records = [record for file in options.files for record in json.loads(file.read_text(encoding="utf-8"))]
     text = f"{figures(records)}\n\n{table(records)}\n"
     if options.write:
-        PAGE.write_text(_WRITTEN.sub(lambda _: text, PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+        page = options.write.read_text(encoding="utf-8")
+        options.write.write_text(_WRITTEN.sub(lambda _: text, page), encoding="utf-8")
     print(text)
 
 
