@@ -18,9 +18,9 @@ from clearml_ci.parameters.remote_run import RemoteRun
 
 
 def launch(
-    services: Services, run: Run, check: Check, remote_run: RemoteRun, *, github: GitHub | None
+    services: Services, run: Run, check: Check, remote_run: RemoteRun, *, github: GitHub | None, number: int = 0
 ) -> LaunchDocument:
-    """Launch the check's commit and return what came of it.
+    """Launch the check's commit and return what came of it; `number` counts the launches of a step.
 
     What a user has to correct is an outcome with the phase in which it failed. Raises ClearMLError for the rest.
     """
@@ -42,6 +42,7 @@ def launch(
         own_task=services.own_task,
         clock=services.clock,
         report=console.log,
+        number=number,
     )
     task = recorded_task.as_document(launched.task)
     return launch_outcome.as_document(remote_run, launched.outcome, launched.snapshot, task=task, notes=notes)
