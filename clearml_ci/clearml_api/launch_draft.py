@@ -57,7 +57,8 @@ def made_by(clearml: ClearML, launch: RemoteRun, *, run: str, step: str) -> list
 
     Incomplete ones are deleted. A task that another ClearML user made is not the step's.
     """
-    drafts = paging.records(clearml, "tasks", name=f"^{_incomplete(step)}$", status=["created"], only_fields=["user"])
+    keyed = f"^{_incomplete(step)}( [0-9a-f]+)?$"  # `task_creation` adds a key
+    drafts = paging.records(clearml, "tasks", name=keyed, status=["created"], only_fields=["user"])
     user = clearml.call("users.get_current_user")["user"]["id"]
     for draft in drafts:
         if task_fields.reference_id(draft.get("user")) == user:

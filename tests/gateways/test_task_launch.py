@@ -107,7 +107,7 @@ def test_run__step_that_was_interrupted__goes_on_with_the_task_that_it_launched(
     task_fields.add_runtime(clearml, step, {"_abort_callback_timeout": "15"})  # as its first execution left it
     made = launch_draft.create(clearml, remote, CODE, run=run, step=step)
     if moment == "incomplete":
-        client.call("tasks.edit", task=made, name=f"ClearML CI draft of {step}", runtime={}, parent="")
+        client.call("tasks.edit", task=made, name=f"ClearML CI draft of {step} {step}", runtime={}, parent="")
     if moment in ("queued", "reported", "over"):
         task_queue.enqueue(clearml, made, queue=queue)
     if moment in ("reported", "over"):
