@@ -1,6 +1,7 @@
 """Start a pipeline in ClearML, wait for it, and exit with its verdict. No decision is made here."""
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, NoReturn
 
+from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.session import ClearMLError
 from clearml_ci.core import console, poll, schedule
 from clearml_ci.core.errors import UsageError
@@ -52,8 +54,10 @@ def main() -> int:
     """Run one command and return its exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
     console.protect(os.environ)
-    workflow_output.register_secrets()
     try:
+        with contextlib.suppress(UsageError):  # a command that needs ClearML raises it
+            clearml_session.hold_secrets()
+        workflow_output.register_secrets()
         job = Job(arguments=_arguments(), environ=os.environ, stopwatch=poll.started(Clock()))
         name = job.arguments.command or events.command(job.environ)
         if name not in COMMANDS:
