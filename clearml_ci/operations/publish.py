@@ -54,7 +54,7 @@ def comment_alone(github: GitHub, check: Check, document: VerdictDocument, body:
 def correct_comment(github: GitHub, check: Check, document: VerdictDocument, body: str) -> str:
     """Replace what the run of this verdict commented before it failed. Returns a warning, or "".
 
-    A run can be killed after it has commented, and before it has stored that it did: the comment itself links to the run.
+    A run can be killed after it has commented and before it has stored that: the comment itself links to the run.
     """
     pull, url = check.pull_request, document["pipeline"]["url"]
     if not check.has_status or check.comment == "off" or not url:
