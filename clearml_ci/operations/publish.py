@@ -51,6 +51,27 @@ def comment_alone(github: GitHub, check: Check, document: VerdictDocument, body:
     return Posted(url, not refusal, status_set=False, warnings=tuple(text for text in (outdated, refusal) if text))
 
 
+def correct_comment(github: GitHub, check: Check, document: VerdictDocument, body: str) -> str:
+    """Replace what the run of this verdict commented before it failed. Returns a warning, or "".
+
+    A run can be killed after it has commented, and before it has stored that it did: the link in the comment shows it.
+    """
+    pull, url = check.pull_request, document["pipeline"]["url"]
+    if not check.has_status or check.comment == "off" or not url:
+        return ""
+    _, refusal = _attempt(
+        lambda: pull_request_comment.correct(
+            github,
+            pull_request=pull.number,
+            marker=comment.marker(pull.repository, pull.number, check.name),
+            url=url,
+            change=lambda earlier: body if check.action == "check" else comment.with_line(earlier, document),
+        ),
+        "",
+    )
+    return refusal
+
+
 def _audit(github: GitHub, check: Check, document: AuditVerdict, body: str) -> Posted:
     """Update the repository's one issue, and close it if there are no findings. An audit has no status to set."""
     url, refusal = _attempt(
