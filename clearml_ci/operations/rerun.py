@@ -35,6 +35,9 @@ _ONE_GATE = ("scalar_title", "scalar_series", "goal", "threshold_percent")  # ig
 _KEPT = (CONTEXT, NAME, UNDOES, "run_approval_label")
 
 
+_KEPT_BY_CHECKS = ("pull_request",)  # a promotion may name another merge, which GitHub has to confirm
+
+
 @dataclass(frozen=True)
 class Rerun:
     """A rerun by a ClearML user. `original` is the id of the job's run, "" if it is gone.
@@ -78,7 +81,7 @@ def of(clearml: ClearML, run: Run, *, step: str) -> Rerun | None:
     if run.started_with is not None and not has_reported and not changes(run.started_with, run.recorded):
         return None
     original, before = _original(clearml, run)
-    kept = {name: before[name] for name in _KEPT if before and name in before}
+    kept = {name: before[name] for name in _kept(before or {}) if before and name in before}
     is_own = (
         run.started_with is not None or has_reported
     )  # of the task's user, who is the job, not of who started it again
@@ -95,6 +98,10 @@ def judged(clearml: ClearML, run: Run, *, step: str) -> Run:
     """The run with the `Args` that it is judged by."""
     rerun = of(clearml, run, step=step)
     return replace(run, arguments=dict(rerun.arguments)) if rerun else run
+
+
+def _kept(before: Mapping[str, str]) -> tuple[str, ...]:
+    return _KEPT if before.get("action") else (*_KEPT, *_KEPT_BY_CHECKS)
 
 
 def _original(clearml: ClearML, run: Run) -> tuple[str, Mapping[str, str] | None]:
@@ -159,6 +166,8 @@ def edits(run: Run, changes: Sequence[str]) -> dict[str, str]:
         if name.strip() not in known:
             raise UsageError(f"no parameter '{name.strip()}'{nearest(name.strip(), known, what='parameters')}")
         edited[name.strip()] = value
+        if name.strip() in _kept(run.arguments):
+            raise UsageError(f"{name.strip()} has no effect: a rerun has that of its first run; leave it out")
     _refuse_without_effect({**run.arguments, **edited}, edited=edited)
     return edited
 

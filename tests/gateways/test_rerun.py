@@ -213,6 +213,19 @@ def test_report__hidden_parameters_edited__sets_no_other_checks_status(world: Wo
     assert "_name (empty) → other" in world.statuses()[0][1]
 
 
+def test_report__pull_request_edited__writes_to_no_other_one(world: World) -> None:
+    first = world.original(world.check.to_arguments())
+    world.hub.commit("second", text="second\n")
+    other = world.hub.pull("second")
+    edits = {"pull_request": str(other.number), "commit": other.head.sha}
+    done = world.report(world.new_run(first, **edits))
+    assert done["posted"] is False
+    assert "pull request #1 has moved on" in done["warnings"][0]
+    assert any(change == f"pull_request 1 → {other.number}" for change in done["verdict"]["rerun"]["changes"])
+    statuses = world.hub.repository.get_commit(other.head.sha).get_statuses()
+    assert (other.get_issue_comments().totalCount, statuses.totalCount) == (0, 0)
+
+
 def test_report__original_run__is_not_stamped_and_the_next_execution_is(world: World) -> None:
     first = world.original(world.check.to_arguments())
     assert world.report(first)["verdict"]["rerun"] is None
@@ -266,8 +279,8 @@ def test_report__rerun_of_a_pull_request_that_went_on__says_so_and_writes_nothin
 
 @pytest.mark.parametrize(
     ("edits", "words"),
-    [({"commit": " "}, "commit is empty"), ({"pull_request": "abc"}, "pull_request is 'abc'")],
-    ids=["commit", "number"],
+    [({"commit": " "}, "commit is empty"), ({"threshold_percent": "abc"}, "threshold_percent is 'abc'")],
+    ids=["commit", "tolerance"],
 )
 def test_report__rerun_whose_parameters_cannot_be_read__is_told_in_clearml_alone(
     world: World, edits: dict[str, str], words: str
