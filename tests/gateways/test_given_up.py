@@ -61,10 +61,12 @@ def test_report__run_that_its_job_gave_up__posts_nothing(hub_world: World) -> No
     assert posted(hub_world, run) == ([], [])
 
 
-def test_report__job_that_reached_only_github__posts_nothing(hub_world: World) -> None:
+@pytest.mark.parametrize("linked", [True, False], ids=["linked", "before it knew the run's address"])
+def test_report__job_that_reached_only_github__posts_nothing(hub_world: World, linked: bool) -> None:
     run = hub_world.original(hub_world.check.to_arguments())
     commit = hub_world.hub.repository.get_commit(hub_world.check.commit)
-    commit.create_status("error", target_url=run.url, description="no answer", context=hub_world.check.check_name)
+    link = {"target_url": run.url} if linked else {}
+    commit.create_status("error", **link, description="no answer", context=hub_world.check.check_name)
     assert posted(hub_world, run) == ([], ["error"])
 
 
