@@ -7,7 +7,7 @@ from typing import cast
 
 from clearml_ci.clearml_api import patience, pipeline_runs, run_cancellation, run_start
 from clearml_ci.clearml_api.pipeline_code import PipelineCode
-from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.clearml_api.session import ClearML, ClearMLError, TaskGoneError
 from clearml_ci.clearml_api.worker_queues import Queue
 from clearml_ci.core import console
 from clearml_ci.core.documents import RunDocument, VerdictDocument
@@ -128,9 +128,7 @@ def _wait(clearml: ClearML, reporter: Reporter, run: RunDocument, *, clock: Cloc
     for warning in report.get("warnings", []):
         reporter.warn(warning)
     if ended.superseded_by:
-        reason = f"superseded by the newer run {ended.superseded_by}"
-        reporter.pending = False  # the newer run's job sets it
-        return _conclude(reporter, verdict.error(reporter.check, run=run, reason=reason))
+        return _conclude_superseded(clearml, reporter, run, ended.superseded_by, clock)
     states = ", ".join(f"{step.name} {step.status}" for step in steps.values()) or f"no step: {ended.message}"
     fault = verdict.why_invalid(reporter.check, run=run, status=ended.status, states=states, report=report)
     if fault:
@@ -139,6 +137,27 @@ def _wait(clearml: ClearML, reporter: Reporter, run: RunDocument, *, clock: Cloc
     if verdict.is_audit(report["verdict"]) and not report["posted"]:
         stale_checks.finish(clearml, reporter, run["id"], clock)
     return exit_code
+
+
+def _conclude_superseded(clearml: ClearML, reporter: Reporter, run: RunDocument, newer: str, clock: Clock) -> int:
+    """The error of a superseded run; the status of the same commit is left to the newer run's job."""
+    document = verdict.error(reporter.check, run=run, reason=f"superseded by the newer run {newer}")
+    if newer != run["id"] and _commit_of(clearml, newer, clock) == reporter.check.commit:
+        reporter.pending = False
+    else:
+        reporter.set_status(state="error", description=document["exit_reason"], url=run["url"])
+    return _conclude(reporter, document)
+
+
+def _commit_of(clearml: ClearML, run: str, clock: Clock) -> str:
+    """The commit that a run checks; empty if the run does not exist."""
+    try:
+        found = patience.result(
+            clock, lambda: pipeline_runs.read(clearml, run), final=(TaskGoneError,), report=console.log
+        )
+    except TaskGoneError:
+        return ""
+    return found.arguments.get("commit", "")
 
 
 def conclude_reported(reporter: Reporter, report: ReportResult) -> int:

@@ -55,7 +55,8 @@ def _queue(clearml: ClearML, run: Run, launch: RemoteRun) -> Queue:
     """
     controllers = worker_queues.name_of(clearml, run.id)
     remote_run_parameters.refuse_shared_queue(run.arguments, code=launch.queue, controllers=controllers)
-    trusted = [run.arguments.get("_steps_queue", ""), controllers]
+    # The steps' queue as the job named it, and the one on which the controller of an edited rerun starts them.
+    trusted = [*(arguments.get("_steps_queue", "") for arguments in (run.arguments, run.recorded)), controllers]
     queues = worker_queues.served(clearml, [launch.queue], if_any=trusted)
     code = queues[launch.queue]
     if not remote_run_parameters.is_sharing_allowed(run.arguments):

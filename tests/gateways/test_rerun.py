@@ -16,9 +16,10 @@ from clearml_ci.operations import rerun
 from clearml_ci.parameters import check, run_arguments
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
+from clearml_ci.parameters.remote_run import SHARED
 from sandbox.runtime.clearml_access import Client
 from sandbox.testing.hub import FULL_NAME, JOB, Hub, git, proposed
-from steps import report
+from steps import remote_run, report
 from tests.gateways import services
 
 NONCE = "0123456789abcdef" * 2
@@ -202,6 +203,22 @@ def test_judged__label_of_approval_edited__is_that_of_the_original(world: World)
     edited = world.new_run(first, run_approval_label="bug")
     assert rerun.judged(world.clearml, edited, step="s").arguments["run_approval_label"] == "run-remote"
     assert world.stamp(edited) == "run_approval_label run-remote → bug"
+
+
+@pytest.mark.parametrize(
+    "edits",
+    [{"_steps_queue": "code"}, {"_shared_queue": SHARED}, {"_steps_queue": "code", "_shared_queue": SHARED}],
+    ids=["queues swapped", "words added", "both"],
+)
+def test_remote_run__hidden_queues_edited__sends_no_code_to_the_trusted_steps(
+    world: World, edits: dict[str, str]
+) -> None:
+    launch = {"candidate": "none", "run_until": "first-iteration", "run_queue": "code", "run_project": "digits"}
+    first = world.original({**world.check.to_arguments(), **launch, "_steps_queue": "steps"})
+    edited = world.new_run(first, run_queue="steps", **edits)
+    result = remote_run.remote_run(services.of_agent(world.clearml), rerun.judged(world.clearml, edited, step="a step"))
+    assert (result["outcome"], result["phase"]) == ("error", "settings")
+    assert "the queue 'steps' is the trusted steps' as well" in result["reason"]
 
 
 def test_report__hidden_parameters_edited__sets_no_other_checks_status(world: World) -> None:

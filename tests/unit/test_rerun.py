@@ -105,7 +105,7 @@ def test_edits__of_one_gate_where_the_run_has_a_list__are_refused(name: str) -> 
 def test_edits__of_what_a_rerun_keeps__are_refused() -> None:
     check = replace(RUN, arguments={"pull_request": "1", "_context": "{}"})
     with pytest.raises(
-        UsageError, match="^pull_request has no effect: a rerun has that of its first run; leave it out$"
+        UsageError, match=r"^pull_request has no effect: a rerun has that of its first run; leave it out$"
     ):
         rerun.edits(check, ["pull_request=2"])
     promotion = replace(check, arguments={**check.arguments, "action": "promote"})
