@@ -79,9 +79,17 @@ def _require_served(name: str, *, existing: Iterable[str], with_workers: Iterabl
         )
 
 
-def _start_agent(queue: str) -> str:
-    # A detached agent leaves a readable copy of its keys in the temporary folder (clearml-agent 3.0.3).
-    return f"TMPDIR=$(mktemp -d) clearml-agent daemon --detached --queue {shlex.quote(queue)}"
+def _start_agent(queue: str, *, number: int = 1) -> str:
+    """The command that starts the agent of this number of a queue.
+
+    A detached agent leaves a readable copy of its keys in the temporary folder, and looks there for the names that
+    other agents of the machine have taken (clearml-agent 3.0.3).
+    """
+    name = shlex.quote(queue if number == 1 else f"{queue}-{number}")
+    return (
+        f"CLEARML_WORKER_ID=$(hostname):{name} TMPDIR=$(mktemp -d) clearml-agent daemon --detached "
+        f"--queue {shlex.quote(queue)}"
+    )
 
 
 def refuse_deadlock(queues: Sequence[Queue]) -> None:
@@ -99,9 +107,10 @@ def refuse_deadlock(queues: Sequence[Queue]) -> None:
 def _deadlock(queues: Sequence[Queue], workers: int) -> str:
     names = " and ".join(f"'{queue.name}'" for queue in queues)
     number = "one worker alone serves" if workers == 1 else f"only {workers} workers serve"
+    command = _start_agent(queues[-1].name, number=len(queues[-1].workers) + 1)
     return (
         f"{number} the queues {names}: deadlock, because a task on one of them occupies its worker until a task on "
-        f"another has ended; start another clearml-agent, one for each queue: {_start_agent(queues[-1].name)}"
+        f"another has ended; start another clearml-agent, one for each queue: {command}"
     )
 
 
