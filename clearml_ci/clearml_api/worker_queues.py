@@ -1,7 +1,6 @@
 """Queues and the workers that serve them: which are served, whether a run would deadlock, how long tasks wait."""
 
 import itertools
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from clearml.backend_api.session import Session
 
 from clearml_ci.clearml_api import paging, server_time, task_fields
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.core import agent_command
 from clearml_ci.core.errors import UsageError, listing
 from clearml_ci.decisions import audit_findings
 
@@ -75,21 +75,8 @@ def _require_served(name: str, *, existing: Iterable[str], with_workers: Iterabl
         raise UsageError(f"no queue '{name}': create it in ClearML, or correct the name", log_only=alive)
     if name not in with_workers:
         raise ClearMLError(
-            f"no worker listens to the queue '{name}': start one with: {_start_agent(name)}", log_only=alive
+            f"no worker listens to the queue '{name}': start one with: {agent_command.start(name)}", log_only=alive
         )
-
-
-def _start_agent(queue: str, *, number: int = 1) -> str:
-    """The command that starts the agent of this number of a queue.
-
-    A detached agent leaves a readable copy of its keys in the temporary folder, and looks there for the names that
-    other agents of the machine have taken (clearml-agent 3.0.3).
-    """
-    name = shlex.quote(queue if number == 1 else f"{queue}-{number}")
-    return (
-        f"CLEARML_WORKER_ID=$(hostname):{name} TMPDIR=$(mktemp -d) clearml-agent daemon --detached "
-        f"--queue {shlex.quote(queue)}"
-    )
 
 
 def refuse_deadlock(queues: Sequence[Queue]) -> None:
@@ -107,7 +94,7 @@ def refuse_deadlock(queues: Sequence[Queue]) -> None:
 def _deadlock(queues: Sequence[Queue], workers: int) -> str:
     names = " and ".join(f"'{queue.name}'" for queue in queues)
     number = "one worker alone serves" if workers == 1 else f"only {workers} workers serve"
-    command = _start_agent(queues[-1].name, number=len(queues[-1].workers) + 1)
+    command = agent_command.start(queues[-1].name, number=len(queues[-1].workers) + 1)
     return (
         f"{number} the queues {names}: deadlock, because a task on one of them occupies its worker until a task on "
         f"another has ended; start another clearml-agent, one for each queue: {command}"
