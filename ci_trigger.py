@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, NoReturn
@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.session import ClearMLError
 from clearml_ci.core import console, poll, schedule
-from clearml_ci.core.errors import UsageError
+from clearml_ci.core.errors import UsageError, nearest
 from clearml_ci.core.poll import Clock, Stopwatch
 from clearml_ci.github_api.session import GitHubError
 from clearml_ci.job import audit, events, settings, start, workflow_output
@@ -132,7 +132,7 @@ COMMANDS = {
         _rerun,
         {
             "run": {"metavar": "RUN", "help": "the id of a pipeline run"},
-            "changes": {"nargs": "*", "metavar": "NAME=VALUE", "help": "parameters to change"},
+            "changes": {"nargs": "*", "default": [], "metavar": "NAME=VALUE", "help": "parameters to change"},
         },
     ),
     "rollback": Command("undo the last promotion: the tag goes back to the baseline before it", _rollback),
@@ -149,7 +149,7 @@ class _Parser(argparse.ArgumentParser):
     """A wrong argument is wrong usage like any other: it reaches the job's outputs."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; {self.prog} --help describes the commands")
+        raise UsageError(f"{message}; see {self.prog} --help")
 
 
 def _arguments() -> argparse.Namespace:
@@ -160,7 +160,13 @@ def _arguments() -> argparse.Namespace:
         subparser = commands.add_parser(name, help=command.help, description=command.help)
         for argument, options in command.arguments.items():
             subparser.add_argument(argument, **options)
+    _refuse_unknown(sys.argv[1:])
     return parser.parse_args()
+
+
+def _refuse_unknown(words: Sequence[str]) -> None:
+    if words and not words[0].startswith("-") and words[0] not in COMMANDS:
+        raise UsageError(f"no command '{words[0]}'{nearest(words[0], COMMANDS, what='commands')}")
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001  the signature is Python's

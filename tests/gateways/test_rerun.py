@@ -10,8 +10,10 @@ import pytest
 from clearml_ci.clearml_api import ownership, pipeline_runs, run_results, started_runs
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.core import poll
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
+from clearml_ci.job import start
 from clearml_ci.operations import rerun
 from clearml_ci.parameters import check, run_arguments
 from clearml_ci.parameters.check import Check
@@ -20,6 +22,7 @@ from clearml_ci.parameters.remote_run import SHARED
 from sandbox.runtime.clearml_access import Client
 from sandbox.testing.hub import FULL_NAME, JOB, Hub, git, proposed
 from steps import remote_run, report
+from tests.clock import fast_clock
 from tests.gateways import services
 
 NONCE = "0123456789abcdef" * 2
@@ -341,3 +344,9 @@ def test_report__rerun_in_another_project__must_not_write(world: World, client: 
     elsewhere = replace(world, project=client.call("projects.create", name=f"{prefix}/other")["id"])
     with pytest.raises(UsageError, match=r"must not report to the repository .*: start it from the workflow"):
         elsewhere.report(elsewhere.rerun())
+
+
+@pytest.mark.usefixtures("user_environment")
+def test_rerun__id_of_no_task__is_wrong_usage_that_names_it() -> None:
+    with pytest.raises(UsageError, match="no run 0123: give the id of a pipeline run"):
+        start.rerun("0123", [], {}, poll.started(fast_clock()))
