@@ -264,8 +264,11 @@ def rollback(services: Services, run: Run, check: Check) -> PromoteResult:
     named = run.arguments.get(promotion_mode.UNDOES, "").strip()
     if earlier := _rollback_of(services.clearml, run, named):
         context = _Context(services, run, _check_of(check, earlier))
+        back = task_records.read(services.clearml, earlier.to)
+        if earlier.run == run.id:  # by this step, which was interrupted
+            return _moved_back(context, back, earlier, earlier.previous)
         reason = f"{STAYS}: {earlier.reason} already, by run {earlier.run}"
-        return _result(context, task_records.read(services.clearml, earlier.to), _NOT_JUDGED, Outcome.PASSED, reason)
+        return _result(context, back, _NOT_JUDGED, Outcome.PASSED, reason)
     undo = to_undo(services.clearml, run.project, check, named=named)
     undone, target = undo.move, undo.target
     context = _Context(services, run, _check_of(check, undone))
@@ -273,12 +276,16 @@ def rollback(services: Services, run: Run, check: Check) -> PromoteResult:
     move = _entry(context, to=target, previous=[undone.to], reason=reason, undoes=undone.run)
     winner, untagged = _transfer(context, move, target, undo.tagged)
     if winner == target.id:
-        moved = f"the tag '{move.tag}' is back on {target.name} ({target.id[:8]}): {reason}"
-        return _result(context, target, _NOT_JUDGED, Outcome.PASSED, moved, previous=untagged)
+        return _moved_back(context, target, move, untagged)
     lost = (
         f"nothing was rolled back: the task {winner} became the baseline concurrently; look at it, and run this again"
     )
     return _result(context, target, _NOT_JUDGED, Outcome.ERROR, lost)
+
+
+def _moved_back(context: _Context, target: RecordedTask, move: Move, previous: Sequence[str]) -> PromoteResult:
+    reason = f"the tag '{move.tag}' is back on {target.name} ({target.id[:8]}): {move.reason}"
+    return _result(context, target, _NOT_JUDGED, Outcome.PASSED, reason, previous=previous)
 
 
 def _check_of(check: Check, move: Move) -> Check:
