@@ -15,7 +15,7 @@ from tools.faults.jobs import Order
 from tools.faults.launcher import Program
 from tools.faults.proxy import Exchange, Harm, Request, untouched
 from tools.faults.stage import Stage
-from tools.faults.subjects import AFTER, THE_JOB, Cut, Subject
+from tools.faults.subjects import AFTER, THE_JOB, TWICE, Cut, Subject
 from tools.faults.truth import Truth
 
 STEP_SECONDS = 90.0
@@ -86,7 +86,7 @@ class ManualAgent:
             self._await_start(job)
         self.stage.proxy.rule = untouched
         sent = _sent(self.stage, JOB) - before
-        if killer.acted:
+        if killer.acted or killer.cut.when == TWICE:
             job.done.wait(DEADLINE)
             second = self._start(order)
             if order.command == ("rollback",):

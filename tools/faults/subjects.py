@@ -12,6 +12,7 @@ from tools.faults.scenarios import BETTER, WORSE
 from tools.faults.stage import Stage
 
 BEFORE, AFTER = "before", "after"
+TWICE = "twice"  # nothing is killed, and a job is run again
 THE_JOB = "job"
 _FIND, _PROMOTE = ("find_task", "compare", "report"), ("promote", "report")
 _LOOKS = ("audit_baselines", "audit_leftovers", "audit_stale_checks")
@@ -42,6 +43,7 @@ class Cut:
     @property
     def title(self) -> str:
         moment = f"killed {self.when} request {self.number}" if self.number else "clean"
+        moment = TWICE if self.when == TWICE else moment
         return f"{self.subject} | {moment}"
 
 
