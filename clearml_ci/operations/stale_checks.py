@@ -57,7 +57,7 @@ def remember(services: Services, stale: Sequence[Stale]) -> list[FindingDocument
         return []
     own = task_fields.read(services.clearml, services.own_task, [f"runtime.{_SETTLES}"])
     before: list[FindingDocument] = json.loads((own.get("runtime") or {}).get(_SETTLES) or "[]")
-    found = audit_findings.as_documents([stale_checks.finding(one, settled=True) for one in stale])
+    found = audit_findings.as_documents([stale_checks.finding(check_, settled=True) for check_ in stale])
     settled = [finding for finding in before if _about(finding) not in map(_about, found)]
     if found:
         task_fields.add_runtime(services.clearml, services.own_task, {_SETTLES: json.dumps([*settled, *found])})

@@ -51,7 +51,8 @@ def play(cut: Cut, directory: Path, launcher: Launcher) -> Ended:
 
 def differences(clean: Ended, interrupted: Ended) -> list[str]:
     """In what an interrupted subject ended differently, one sentence each."""
-    parts = OF_JOBS if SUBJECTS[clean.cut.subject].step == THE_JOB else ()
+    subject = SUBJECTS[clean.cut.subject]
+    parts = OF_JOBS if subject.step == THE_JOB and subject.plan else ()
     new = [text for text in interrupted.violations if _rule(text) not in map(_rule, clean.violations)]
     return [*digest.differences(clean.digest, interrupted.digest, parts), *new]
 

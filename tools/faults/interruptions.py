@@ -37,7 +37,7 @@ def run(directory: Path, record: Path, *, only: str, most: int | None, at_once: 
 
 
 def _has_run_twice(ended: Ended, directory: Path) -> bool:
-    """True if it ended as a job that nobody kills and that is run again: it had handed over its run before."""
+    """True if it ended as a job that is run twice and never killed: it had handed over its run before."""
     if ended.fault or SUBJECTS[ended.cut.subject].step != THE_JOB:
         return False
     (twice,) = workers.play_cuts([Cut(ended.cut.subject, when=TWICE)], 1, directory / "twice")

@@ -117,8 +117,8 @@ class ManualAgent:
     def _is_followed(self, run: str) -> bool:
         """False for a run whose job was killed before it learned of it: its controller ends that run."""
         sections = self.stage.client.call("tasks.get_by_id", task=run)["task"]["hyperparams"]
-        asked, learned = (sections.get(name, {}) for name in ("Args", "properties"))
-        return bool(asked["_start"]["value"] == learned.get("start_key", {}).get("value"))
+        sent, learned = (sections.get(name, {}) for name in ("Args", "properties"))
+        return bool(sent["_start"]["value"] == learned.get("start_key", {}).get("value"))
 
     def _queued(self) -> Iterator[str]:
         """The runs of the controllers' queue, as an agent takes them."""

@@ -80,6 +80,10 @@ def _audit_training(stage: Stage) -> list[Order]:
     return _audit(stage, CLEARML_CI_AUDIT_RETRAIN="1", CLEARML_CI_REMOTE_RUN="off", EXECUTION_ENTRYPOINT="train.py")
 
 
+def _register(_: Stage) -> list[Order]:
+    return [Order("register", {}, "", ("register",))]
+
+
 _ON_PASS = _check(BETTER, CLEARML_CI_PROMOTE="on-pass")
 SUBJECTS = {
     "find_task": Subject("find_task", _check(BETTER), _FIND),
@@ -100,4 +104,5 @@ SUBJECTS = {
     "job of a merge": Subject(THE_JOB, _merge, _PROMOTE),
     "job of a rollback": Subject(THE_JOB, _rollback, _PROMOTE),
     "job of an audit": Subject(THE_JOB, _audit, _AUDIT),
+    "register": Subject(THE_JOB, _register, ()),
 }
