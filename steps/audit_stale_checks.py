@@ -26,8 +26,9 @@ def audit_stale_checks(services: Services, run: Run) -> StaleChecksResult:
     except GitHubError as error:
         return {"findings": [], "notes": [], "unseen": [f"{stale_checks.UNREAD}: {error}"]}
     notes = [*look.notes]
+    before = stale_checks.remember(services, look.stale)
     findings = [stale_checks.settle(services, github, stale, notes, clean_up=audit.clean_up) for stale in look.stale]
-    return {"findings": audit_findings.as_documents(findings), "notes": notes, "unseen": []}
+    return {"findings": [*before, *audit_findings.as_documents(findings)], "notes": notes, "unseen": []}
 
 
 if __name__ == "__main__":

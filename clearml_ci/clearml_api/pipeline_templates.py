@@ -3,11 +3,14 @@
 Clones copy tags, script and Args, but not `runtime`: the mark in it names the draft that it was written for.
 """
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from clearml_ci import __version__
 from clearml_ci.clearml_api import (
+    ownership,
     paging,
     pipeline_code,
     project_lookup,
@@ -16,6 +19,7 @@ from clearml_ci.clearml_api import (
     task_parameters,
 )
 from clearml_ci.clearml_api.pipeline_code import PipelineCode
+from clearml_ci.clearml_api.pipeline_runs import START_ARGUMENT
 from clearml_ci.clearml_api.project_lookup import PIPELINES, Project
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core.git_source import Source
@@ -37,13 +41,16 @@ def find_or_register(
 ) -> tuple[str, bool]:
     """The id of the template of this version, and whether it was registered just now. Raises ClearMLError.
 
-    Jobs that register concurrently agree: the oldest template counts. A template that was edited does not.
+    Jobs that register concurrently agree: the oldest template counts. A template that was edited does not. Drafts of
+    jobs that were killed while they registered are deleted.
     """
     code = PipelineCode(source, name)
     found = _find(clearml, f"{project}{PIPELINES}{name}", code)
     if found:
         return found, False
-    _register(clearml, project=project, name=name, source=source, arguments=arguments)
+    with _despite_another_job(clearml, f"{project}{PIPELINES}{name}", code):
+        _register(clearml, project=project, name=name, source=source, arguments=arguments)
+    _delete_unfinished(clearml, f"{project}{PIPELINES}{name}", name)
     registered = _find(clearml, f"{project}{PIPELINES}{name}", code)
     if registered is None:
         raise ClearMLError(
@@ -91,6 +98,35 @@ def _register(clearml: ClearML, *, project: str, name: str, source: Source, argu
         items = task_parameters.section_items("Args", arguments)
         clearml.call("tasks.edit_hyper_params", task=draft, hyperparams=items)
     clearml.call("tasks.edit", task=draft, runtime={TEMPLATE_MARK: draft})
+
+
+@contextlib.contextmanager
+def _despite_another_job(clearml: ClearML, project: str, code: PipelineCode) -> Iterator[None]:
+    """Ignore an error if there is a template: the job that registered it took the draft for that of a killed job."""
+    try:
+        yield
+    except ClearMLError:
+        if _find(clearml, project, code) is None:
+            raise
+
+
+def _delete_unfinished(clearml: ClearML, project: str, name: str) -> None:
+    """Delete the drafts that were created but not marked as templates. A run has the key of its request."""
+    fields = ["hyperparams.Args", f"runtime.{TEMPLATE_MARK}", *ownership.FIELDS]
+    pattern = f"^{re.escape(name)}$"
+    drafts = paging.records(
+        clearml,
+        "tasks",
+        project=[project_lookup.existing_id(clearml, project)],
+        name=pattern,
+        only_fields=fields,
+        **_DRAFTS,
+    )
+    for draft in drafts:
+        is_run = START_ARGUMENT in task_parameters.values(draft, "Args") or ownership.is_marked(draft, draft["id"])
+        if not is_run and not _is_template(draft):
+            with contextlib.suppress(ClearMLError):  # another job has deleted it
+                clearml.call("tasks.delete", task=draft["id"])
 
 
 def registered(clearml: ClearML, projects: Sequence[Project], *, root: str) -> list[Template]:

@@ -39,15 +39,17 @@ def with_baseline(
     *,
     main_task: str | None = None,
     doubt: str = "",
+    against: Sequence[str] = (),
 ) -> CompareResult:
     """Compare the candidate with the tagged tasks of its project, or of the policy's.
 
     `main_task`: the id of the task that the merge base was judged by, if it was found. A candidate that carries the tag
     itself is compared with the others that do. Without `github` the baseline's commit is not looked up. With a `doubt`
-    about the candidate's values no gate holds.
+    about the candidate's values no gate holds. `against`: the ids of the tasks that had the tag, if it has moved since.
     """
     _, reported = task_records.with_metrics(clearml, [candidate["id"]], check.gates)[candidate["id"]]
-    every = baselines(clearml, check, candidate["project_id"])
+    earlier = task_records.with_metrics(clearml, against, check.gates).values()
+    every = list(earlier) or baselines(clearml, check, candidate["project_id"])
     tagged = [(task, metrics) for task, metrics in every if task.id != candidate["id"]]
     unusable = baseline.why_unusable([task for task, _ in tagged], tag=check.best_tag)
     unusable = unusable or _missing(clearml, run, check, candidate, every)

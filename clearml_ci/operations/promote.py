@@ -77,7 +77,10 @@ def promote(
     carriers = _of_model(services.clearml, run.project, check, every, candidate)
     tagged = [task.id for task in carriers]
     if tagged == [candidate.id] and not carriers[0].copied_from:
-        _complete(context, moves, candidate)
+        move = _complete(context, moves, candidate)
+        if move and move.run == run.id:  # by this step, which was interrupted
+            judged = judged or _judge(context, candidate, github, against=move.previous)
+            return _moved(context, candidate, _with_kept(check, judged, every, carriers), move, move.previous)
         return _result(context, candidate, _NOT_JUDGED, Outcome.PASSED, "it carries the tag already")
     if candidate.id not in tagged and (refusal := promotion.already_promoted(moves, candidate.id)):
         return _result(context, candidate, _NOT_JUDGED, Outcome.PASSED, f"{STAYS}: {refusal}")
@@ -85,8 +88,7 @@ def promote(
     outcome = judged["outcome"] if any(gate.required for gate in check.gates) else None
     decision = promotion.decide(check.promote, outcome=outcome, reason=judged["reason"])
     if decision.moves:
-        judged = {**judged, "warnings": [*judged["warnings"], *_kept(check, every, carriers)]}
-        return _move(context, candidate, judged, tagged, decision.reason)
+        return _move(context, candidate, _with_kept(check, judged, every, carriers), tagged, decision.reason)
     if candidate.id in tagged:
         abandoned = _entry(context, to=candidate, previous=(), reason=decision.reason)
         tag_transfer.abandon(services.clearml, abandoned, _rule(check), read_tagged=lambda: _tagged(context, candidate))
@@ -131,20 +133,25 @@ def _of_model(
     return [task for task in tagged if not own.isdisjoint((task.id, task.copied_from))]
 
 
-def _kept(check: Check, tagged: Sequence[RecordedTask], own: Sequence[RecordedTask]) -> list[str]:
-    """A warning if baselines of other models keep the tag."""
+def _with_kept(
+    check: Check, judged: CompareResult, tagged: Sequence[RecordedTask], own: Sequence[RecordedTask]
+) -> CompareResult:
+    """The comparison, with a warning if baselines of other models keep the tag."""
     others = [task for task in tagged if task not in own and baseline.usable(task)]
     tasks = count(len(others), "task")
     remedy = "write `task_name` into the policy, so that each model is compared with its own baseline"
-    return [f"the tag '{check.best_tag}' stays on {tasks} with another name: {remedy}"] if others else []
+    kept = [f"the tag '{check.best_tag}' stays on {tasks} with another name: {remedy}"] if others else []
+    return {**judged, "warnings": [*judged["warnings"], *kept]}
 
 
-def _judge(context: _Context, candidate: RecordedTask, github: GitHub | None) -> CompareResult:
+def _judge(
+    context: _Context, candidate: RecordedTask, github: GitHub | None, *, against: Sequence[str] = ()
+) -> CompareResult:
     if not context.check.gates:
         return _NOT_JUDGED
     task = recorded_task.as_document(candidate)
     clearml = context.services.clearml
-    return compare.with_baseline(clearml, github, context.run, context.check, task)
+    return compare.with_baseline(clearml, github, context.run, context.check, task, against=against)
 
 
 def _move(
@@ -155,10 +162,16 @@ def _move(
     move = _entry(context, to=candidate, previous=previous, reason=reason)
     winner, untagged = _transfer(context, move, candidate, tagged)
     if winner == candidate.id:
-        moved = f"the tag '{move.tag}' moved to this commit's task ({candidate.name}, {candidate.id[:8]}): {reason}"
-        return _result(context, candidate, judged, Outcome.PASSED, moved, previous=untagged)
+        return _moved(context, candidate, judged, move, untagged)
     how = "has it, and is as good" if winner in tagged else "became the baseline concurrently"
     return _result(context, candidate, judged, Outcome.PASSED, f"{STAYS}: the task {winner} {how}")
+
+
+def _moved(
+    context: _Context, candidate: RecordedTask, judged: CompareResult, move: Move, previous: Sequence[str]
+) -> PromoteResult:
+    reason = f"the tag '{move.tag}' moved to this commit's task ({candidate.name}, {candidate.id[:8]}): {move.reason}"
+    return _result(context, candidate, judged, Outcome.PASSED, reason, previous=previous)
 
 
 def _transfer(context: _Context, move: Move, to: RecordedTask, tagged: Sequence[str]) -> tuple[str, tuple[str, ...]]:
@@ -200,11 +213,12 @@ def _entry(context: _Context, *, to: RecordedTask, previous: Sequence[str], reas
     )
 
 
-def _complete(context: _Context, moves: Sequence[Move], candidate: RecordedTask) -> None:
-    """Record a move that was interrupted after its last change of a tag."""
+def _complete(context: _Context, moves: Sequence[Move], candidate: RecordedTask) -> Move | None:
+    """The newest promotion of the candidate; if it was interrupted after its last change of a tag, it is recorded."""
     begun = next((move for move in moves if (move.to, move.action) == (candidate.id, promotion_mode.PROMOTE)), None)
     if begun and begun.state in promotion.UNFINISHED:
         tag_transfer.complete(context.services.clearml, begun)
+    return begun
 
 
 def last_undoable(clearml: ClearML, moves: Sequence[Move]) -> Move | None:
@@ -250,8 +264,11 @@ def rollback(services: Services, run: Run, check: Check) -> PromoteResult:
     named = run.arguments.get(promotion_mode.UNDOES, "").strip()
     if earlier := _rollback_of(services.clearml, run, named):
         context = _Context(services, run, _check_of(check, earlier))
+        back = task_records.read(services.clearml, earlier.to)
+        if earlier.run == run.id:  # by this step, which was interrupted
+            return _moved_back(context, back, earlier, earlier.previous)
         reason = f"{STAYS}: {earlier.reason} already, by run {earlier.run}"
-        return _result(context, task_records.read(services.clearml, earlier.to), _NOT_JUDGED, Outcome.PASSED, reason)
+        return _result(context, back, _NOT_JUDGED, Outcome.PASSED, reason)
     undo = to_undo(services.clearml, run.project, check, named=named)
     undone, target = undo.move, undo.target
     context = _Context(services, run, _check_of(check, undone))
@@ -259,12 +276,16 @@ def rollback(services: Services, run: Run, check: Check) -> PromoteResult:
     move = _entry(context, to=target, previous=[undone.to], reason=reason, undoes=undone.run)
     winner, untagged = _transfer(context, move, target, undo.tagged)
     if winner == target.id:
-        moved = f"the tag '{move.tag}' is back on {target.name} ({target.id[:8]}): {reason}"
-        return _result(context, target, _NOT_JUDGED, Outcome.PASSED, moved, previous=untagged)
+        return _moved_back(context, target, move, untagged)
     lost = (
         f"nothing was rolled back: the task {winner} became the baseline concurrently; look at it, and run this again"
     )
     return _result(context, target, _NOT_JUDGED, Outcome.ERROR, lost)
+
+
+def _moved_back(context: _Context, target: RecordedTask, move: Move, previous: Sequence[str]) -> PromoteResult:
+    reason = f"the tag '{move.tag}' is back on {target.name} ({target.id[:8]}): {move.reason}"
+    return _result(context, target, _NOT_JUDGED, Outcome.PASSED, reason, previous=previous)
 
 
 def _check_of(check: Check, move: Move) -> Check:

@@ -1,14 +1,17 @@
 """Find the commits whose check no live run will finish, and finish it as an error that links to the run."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clearml_ci.clearml_api import run_cancellation, run_signs
+from clearml_ci.clearml_api import run_cancellation, run_signs, task_fields
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.project_lookup import root_of
 from clearml_ci.clearml_api.session import RUN_PAGES, ClearMLError
 from clearml_ci.clearml_api.task_status import LIVE
 from clearml_ci.core import console, formatting
-from clearml_ci.decisions import stale_checks
+from clearml_ci.core.documents import FindingDocument, SubjectDocument
+from clearml_ci.decisions import audit_findings, stale_checks
 from clearml_ci.decisions.audit_findings import Finding
 from clearml_ci.decisions.stale_checks import KnownRun, Stale
 from clearml_ci.github_api import check_runs, pull_requests, statuses, unfinished_checks
@@ -24,6 +27,9 @@ SECOND_LOOK = 90  # seconds: a live controller pings its server every 30 s, and 
 
 
 UNREAD = "commits whose status stays pending were not looked for"
+
+
+_SETTLES = "clearml_ci_settles"  # in `runtime`, which clones do not copy, and which Reset clears
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,24 @@ def find(services: Services, github: GitHub, run: Run, audit: Audit) -> Look:
     services.clock.sleep(SECOND_LOOK)
     second = _look(services, github, run, audit)
     return Look(stale_checks.confirmed(first.stale, second.stale), second.notes)
+
+
+def remember(services: Services, stale: Sequence[Stale]) -> list[FindingDocument]:
+    """Record on the step's task what it settles next; the findings of a try that settled them and was killed."""
+    if not services.own_task:
+        return []
+    own = task_fields.read(services.clearml, services.own_task, [f"runtime.{_SETTLES}"])
+    before: list[FindingDocument] = json.loads((own.get("runtime") or {}).get(_SETTLES) or "[]")
+    found = audit_findings.as_documents([stale_checks.finding(check_, settled=True) for check_ in stale])
+    settled = [finding for finding in before if _about(finding) not in map(_about, found)]
+    if found:
+        task_fields.add_runtime(services.clearml, services.own_task, {_SETTLES: json.dumps([*settled, *found])})
+    return settled
+
+
+def _about(finding: FindingDocument) -> tuple[SubjectDocument, str]:
+    """The commit, and whether its status or its check run is stale."""
+    return finding["where"], finding["said"].partition(", although")[0]
 
 
 def settle(services: Services, github: GitHub, stale: Stale, notes: list[str], *, clean_up: bool) -> Finding:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from tests.agents.makefile import Make
+from tools.faults.subjects import SUBJECTS
 
 
 def played(make: Make, clone: Path, command: str) -> tuple[str, list[int]]:
@@ -24,6 +25,8 @@ def test_faults__of_a_fresh_seed__violate_nothing(make: Make, clone: Path) -> No
     assert len(set(seeds)) == 10
 
 
-def test_faults__some_requests_of_steps__interrupted_end_as_if_run_once(make: Make) -> None:
-    printed = make("make faults ONLY=every-request:report N=18")
-    assert printed.splitlines()[-1] == "faults: 18 cases, 0 violations"
+def test_faults__some_requests_of_every_step_and_job__interrupted_end_as_if_run_once(make: Make, clone: Path) -> None:
+    printed = make("make faults ONLY=every-request N=45")
+    assert printed.splitlines()[-1] == "faults: 45 cases, 0 violations"
+    records = json.loads((clone / "build/faults.json").read_text())
+    assert {record["subject"] for record in records} == {*SUBJECTS}

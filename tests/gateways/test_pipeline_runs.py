@@ -1,5 +1,6 @@
 """Templates, runs and their results on a ClearML server."""
 
+from dataclasses import dataclass
 from typing import Any, cast
 
 import pytest
@@ -99,6 +100,58 @@ def test_start__template_that_was_edited_since__is_stopped(
     states = {found["id"]: pipeline_runs.read(clearml, found["id"]).status for found in ids}
     assert sorted(states.values()) == ["created", "queued", "stopped"] and states[run] == "queued"
     client.call("tasks.dequeue", task=run)
+
+
+@dataclass
+class Killed(ClearML):
+    """The session of a job that is killed before its first request of this endpoint."""
+
+    at: str = ""
+
+    def call(self, endpoint: str, **request: Any) -> Any:
+        if endpoint == self.at:
+            raise KeyboardInterrupt
+        return super().call(endpoint, **request)
+
+
+@pytest.mark.parametrize("at", ["tasks.edit_hyper_params", "tasks.edit"])
+def test_find_or_register__after_a_job_that_was_killed_meanwhile__leaves_one_template_and_each_run(
+    clearml: ClearML, client: Client, prefix: str, at: str
+) -> None:
+    where: dict[str, Any] = {"project": f"{prefix} CI", "name": "pr_check", "arguments": {"commit": ""}}
+    with pytest.raises(KeyboardInterrupt):
+        pipeline_templates.find_or_register(Killed(clearml.session, at=at), source=SOURCE, **where)
+    project = client.call("projects.get_all", name=f"{prefix} CI/.pipelines/pr_check", search_hidden=True)["projects"]
+    key = {"Args": {"_start": {"section": "Args", "name": "_start", "value": "1"}}}
+    place: dict[str, Any] = {"project": project[0]["id"], "type": "controller"}
+    kept = [client.call("tasks.create", name="Clone Of pr_check", **place)["id"]]
+    kept.append(client.call("tasks.create", name="pr_check", hyperparams=key, **place)["id"])
+    template, registered = pipeline_templates.find_or_register(clearml, source=SOURCE, **where)
+    found = client.call("tasks.get_all", project=[project[0]["id"]], only_fields=["id"], search_hidden=True)["tasks"]
+    assert registered
+    assert {task["id"] for task in found} == {template, *kept}
+
+
+def test_find_or_register__other_job_deletes_the_draft_and_registers__uses_that_one(
+    clearml: ClearML, prefix: str
+) -> None:
+    where: dict[str, Any] = {
+        "project": f"{prefix} CI",
+        "name": "pr_check",
+        "source": SOURCE,
+        "arguments": {"commit": ""},
+    }
+    others: list[str] = []
+
+    @dataclass
+    class Slow(ClearML):
+        def call(self, endpoint: str, **request: Any) -> Any:
+            if endpoint == "tasks.edit_hyper_params":
+                others.append(pipeline_templates.find_or_register(clearml, **where)[0])
+            return super().call(endpoint, **request)
+
+    found, _ = pipeline_templates.find_or_register(Slow(clearml.session), **where)
+    assert [found] == others
 
 
 def test_find_or_register__other_commit_of_this_project__is_another_template(clearml: ClearML, prefix: str) -> None:

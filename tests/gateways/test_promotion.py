@@ -612,8 +612,9 @@ def test_rollback__started_twice_for_one_move__undoes_no_other(world: World) -> 
     runs = [named(world, last), named(world, last)]
     results = [promote_step.promote(_services(world.clearml), run) for run in [*runs, runs[0]]]
     assert [(result["outcome"], result["promotion"]["moved"]) for result in results] == [
-        *(("passed", True), ("passed", False), ("passed", False)),
+        *(("passed", True), ("passed", False), ("passed", True)),  # the last one repeats the first: it reports its own
     ]
+    assert results[2] == results[0]
     assert f"was undone already, by run {runs[0].id}" in results[1]["reason"]
     assert results[1]["promotion"]["pull_request"] == last.pull_request
     assert world.tagged() == [tasks[1]]
@@ -775,6 +776,40 @@ def _interrupted_at(world: World, number: int, action: str) -> bool:
         assert world.ledger()[0] == done
     assert {old, new} & {*world.tagged()} == {new if action == "promote" else old}
     return died
+
+
+def test_promote__interrupted_at_any_request_and_repeated__reports_as_if_it_had_run_once(world: World) -> None:
+    reports: list[Any] = []
+    number, died = 0, True
+    while died:
+        died, result, old = _promoted_by_one_run(world, number)
+        moved = result["promotion"]["moved"], result["promotion"]["from"] == [old]
+        gates = [(gate["value"], gate["baseline"], gate["reason"]) for gate in result["gates"]]
+        judged = result["baseline"] and result["baseline"]["id"] == old, gates, result["warnings"]
+        reports.append((result["outcome"], result["reason"].partition(" (")[0], judged, moved))
+        number += 1
+    assert number > 8
+    assert reports == reports[-1:] * number
+    assert reports[0][3] == (True, True)
+
+
+def _promoted_by_one_run(world: World, number: int) -> tuple[bool, Any, str]:
+    """What a run reports that died at its request of this number, and was started again; the old best."""
+    name = f"train {number}"
+    check = replace(CHECK, task_name=name, project=world.project.name)
+    old = world.trained(0.8, name=name, commit=OLD_COMMIT, tags=(TAG,))
+    run, candidate = world.run(check), task_records.read(world.clearml, world.trained(0.9, name=name))
+
+    def die(at: int) -> None:
+        if at == number:
+            raise DiedError
+
+    died = False
+    with contextlib.suppress(DiedError):
+        died = True
+        promotions.promote(_services(world.watched(die)), run, check, candidate)
+        died = False
+    return died, promotions.promote(_services(world.clearml), run, check, candidate), old
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,9 @@ from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.poll import Clock
 from clearml_ci.core.step_results import StaleChecksResult
+from clearml_ci.github_api import statuses
 from clearml_ci.job import reporter, stale_checks
+from clearml_ci.operations.services import Services
 from clearml_ci.parameters import audit as audit_parameters
 from clearml_ci.parameters.audit import Audit, Home
 from clearml_ci.parameters.check import Check
@@ -111,6 +113,12 @@ class World:
         agent = services.of_agent(self.clearml, clock=clock(later=later, between=between))
         return audit_stale_checks.audit_stale_checks(agent, self.audit_run(**changes))
 
+    def step(self, run: Run) -> Services:
+        """What an agent gives to the step of an audit."""
+        named = {"name": "audit_stale_checks", "type": "data_processing", "project": self.projects["audit"]}
+        task = self.client.call("tasks.create", parent=run.id, **named)["id"]
+        return replace(services.of_agent(self.clearml, clock=clock()), own_task=task)
+
 
 @pytest.fixture
 def world(
@@ -143,6 +151,29 @@ def test_audit_stale_checks__run_that_ended_without_a_verdict__is_an_error_that_
     state, url, description = world.status()
     assert (state, url) == ("error", world.url(run)) and description.startswith(f"no verdict: its run {run} has ended")
     assert told(world.audit()) == []
+
+
+@pytest.mark.parametrize("settled", [False, True], ids=["before", "after"])
+def test_audit_stale_checks__killed_when_it_finishes_one_and_started_again__finds_what_it_found(
+    world: World, settled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.pending(world.run(end="failed"))
+    audit = world.audit_run()
+    agent, create = world.step(audit), statuses.create
+
+    def killed(*given: Any, **named: Any) -> None:
+        if settled:
+            create(*given, **named)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as power, pytest.raises(KeyboardInterrupt):
+        power.setattr(statuses, "create", killed)
+        audit_stale_checks.audit_stale_checks(agent, audit)
+    assert world.status()[0] == ("error" if settled else "pending")
+    again = [told(audit_stale_checks.audit_stale_checks(agent, audit)) for _ in range(2)]
+    assert again == [again[0], again[0]] and len(again[0]) == 1
+    assert again[0][0].endswith("has ended (failed); the audit set it to an error")
+    assert world.status()[0] == "error"
 
 
 def test_finish__agent_without_credentials__is_done_by_the_job_that_waits(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,11 +49,12 @@ def play(cut: Cut, directory: Path, launcher: Launcher) -> Ended:
     return Ended(cut, digest.of(world), requests, texts, time.monotonic() - began)
 
 
-def differences(clean: Ended, interrupted: Ended) -> Iterator[str]:
+def differences(clean: Ended, interrupted: Ended) -> list[str]:
     """In what an interrupted subject ended differently, one sentence each."""
-    parts = OF_JOBS if SUBJECTS[clean.cut.subject].step == THE_JOB else ()
-    yield from digest.differences(clean.digest, interrupted.digest, parts)
-    yield from (text for text in interrupted.violations if _rule(text) not in map(_rule, clean.violations))
+    subject = SUBJECTS[clean.cut.subject]
+    parts = OF_JOBS if subject.step == THE_JOB and subject.plan else ()
+    new = [text for text in interrupted.violations if _rule(text) not in map(_rule, clean.violations)]
+    return [*digest.differences(clean.digest, interrupted.digest, parts), *new]
 
 
 def _rule(violation: str) -> str:

@@ -15,7 +15,7 @@ from tools.faults.jobs import Order
 from tools.faults.launcher import Program
 from tools.faults.proxy import Exchange, Harm, Request, untouched
 from tools.faults.stage import Stage
-from tools.faults.subjects import AFTER, THE_JOB, Cut, Subject
+from tools.faults.subjects import AFTER, THE_JOB, TWICE, Cut, Subject
 from tools.faults.truth import Truth
 
 STEP_SECONDS = 90.0
@@ -86,7 +86,7 @@ class ManualAgent:
             self._await_start(job)
         self.stage.proxy.rule = untouched
         sent = _sent(self.stage, JOB) - before
-        if killer.acted:
+        if killer.acted or killer.cut.when == TWICE:
             job.done.wait(DEADLINE)
             second = self._start(order)
             if order.command == ("rollback",):
@@ -103,6 +103,9 @@ class ManualAgent:
         """Play every run in the queue; the number of requests that the interrupted step sent."""
         sent = 0
         for run in self._queued():
+            if not self._is_followed(run):
+                self.stage.client.call("tasks.stopped", task=run)
+                continue
             for step in self.subject.plan:
                 if killer and step == self.subject.step:
                     sent = self._interrupted_step(run, step, killer)
@@ -110,6 +113,12 @@ class ManualAgent:
                     self._run(self._task(run, step), step, [])
             self.stage.client.call("tasks.completed", task=run)
         return sent
+
+    def _is_followed(self, run: str) -> bool:
+        """False for a run whose job was killed before it learned of it: its controller ends that run."""
+        sections = self.stage.client.call("tasks.get_by_id", task=run)["task"]["hyperparams"]
+        sent, learned = (sections.get(name, {}) for name in ("Args", "properties"))
+        return bool(sent["_start"]["value"] == learned.get("start_key", {}).get("value"))
 
     def _queued(self) -> Iterator[str]:
         """The runs of the controllers' queue, as an agent takes them."""

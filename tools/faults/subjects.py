@@ -12,6 +12,7 @@ from tools.faults.scenarios import BETTER, WORSE
 from tools.faults.stage import Stage
 
 BEFORE, AFTER = "before", "after"
+TWICE = "twice"  # nothing is killed, and a job is run again
 THE_JOB = "job"
 _FIND, _PROMOTE = ("find_task", "compare", "report"), ("promote", "report")
 _LOOKS = ("audit_baselines", "audit_leftovers", "audit_stale_checks")
@@ -42,6 +43,7 @@ class Cut:
     @property
     def title(self) -> str:
         moment = f"killed {self.when} request {self.number}" if self.number else "clean"
+        moment = TWICE if self.when == TWICE else moment
         return f"{self.subject} | {moment}"
 
 
@@ -78,6 +80,10 @@ def _audit_training(stage: Stage) -> list[Order]:
     return _audit(stage, CLEARML_CI_AUDIT_RETRAIN="1", CLEARML_CI_REMOTE_RUN="off", EXECUTION_ENTRYPOINT="train.py")
 
 
+def _register(_: Stage) -> list[Order]:
+    return [Order("register", {}, "", ("register",))]
+
+
 _ON_PASS = _check(BETTER, CLEARML_CI_PROMOTE="on-pass")
 SUBJECTS = {
     "find_task": Subject("find_task", _check(BETTER), _FIND),
@@ -98,4 +104,5 @@ SUBJECTS = {
     "job of a merge": Subject(THE_JOB, _merge, _PROMOTE),
     "job of a rollback": Subject(THE_JOB, _rollback, _PROMOTE),
     "job of an audit": Subject(THE_JOB, _audit, _AUDIT),
+    "register": Subject(THE_JOB, _register, ()),
 }
