@@ -19,7 +19,7 @@ def test_subjects__every_interrupted_step__is_one_of_its_plan() -> None:
 
 @pytest.mark.parametrize(
     ("most", "numbers"),
-    [(None, [1, 1, 2, 2, 1, 1]), (2, [1, 2]), (9, [1, 1, 2, 2, 1, 1])],
+    [(None, [1, 1, 2, 2, 1, 1]), (2, [2, 1]), (9, [1, 1, 2, 2, 1, 1])],
     ids=["all", "some", "more-than-there-are"],
 )
 def test_spread__so_many_cuts__evenly(most: int | None, numbers: list[int]) -> None:

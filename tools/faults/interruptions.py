@@ -13,7 +13,7 @@ from tools.faults.subjects import AFTER, BEFORE, SUBJECTS, THE_JOB, TWICE, Cut
 
 
 def run(directory: Path, record: Path, *, only: str, most: int | None, at_once: int) -> int:
-    """The exit code: 1 if an interrupted step ended differently. `most`: so many cuts, spread evenly."""
+    """The exit code: 1 if an interrupted step ended differently. `most`: so many cuts, as many of each."""
     names = [name for name in SUBJECTS if only.lower() in name.lower()]
     clean = {ended.cut.subject: ended for ended in workers.play_cuts([Cut(name) for name in names], at_once, directory)}
     broken = [ended for ended in clean.values() if ended.fault]
@@ -51,10 +51,19 @@ def _cuts(clean: Sequence[Ended]) -> Iterator[Cut]:
 
 
 def spread(cuts: Sequence[Cut], most: int | None) -> list[Cut]:
-    """So many of the cuts, evenly; all if that is None."""
-    if most is None or most >= len(cuts):
+    """So many of the cuts, as many of each subject, and evenly among its own; all if that is None."""
+    if most is None:
         return list(cuts)
-    return [cuts[number * len(cuts) // most] for number in range(most)]
+    subjects = list(dict.fromkeys(cut.subject for cut in cuts))
+    each, more = divmod(most, len(subjects))
+    counts = {subject: each + (position < more) for position, subject in enumerate(subjects)}
+    own = {subject: [cut for cut in cuts if cut.subject == subject] for subject in subjects}
+    return [cut for subject, count in counts.items() for cut in _evenly(own[subject], count)]
+
+
+def _evenly(cuts: Sequence[Cut], most: int) -> list[Cut]:
+    count = min(most, len(cuts))
+    return [cuts[(2 * number + 1) * len(cuts) // (2 * count)] for number in range(count)]
 
 
 def _document(ended: Ended, found: Sequence[str]) -> dict[str, Any]:
