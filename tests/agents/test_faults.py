@@ -26,7 +26,7 @@ def test_faults__of_a_fresh_seed__violate_nothing(make: Make, clone: Path) -> No
 
 
 def test_faults__some_requests_of_every_step_and_job__interrupted_end_as_if_run_once(make: Make, clone: Path) -> None:
-    printed = make("make faults ONLY=every-request N=38")
-    assert printed.splitlines()[-1] == "faults: 38 cases, 0 violations"
+    printed = make("make faults ONLY=every-request N=19")
+    assert printed.splitlines()[-1] == "faults: 19 cases, 0 violations"
     records = json.loads((clone / "build/faults.json").read_text())
     assert {record["subject"] for record in records} == {*SUBJECTS}
