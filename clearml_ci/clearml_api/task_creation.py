@@ -12,7 +12,7 @@ from typing import Any
 
 from clearml import PipelineController, Task
 
-from clearml_ci.clearml_api import paging, task_fields
+from clearml_ci.clearml_api import paging, patience, task_fields
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import redaction
 from clearml_ci.core.git_source import Source
@@ -23,16 +23,16 @@ TaskTypes = Task.TaskTypes
 def task(clearml: ClearML, *, project: str, name: str, source: Source, **options: Any) -> str:
     """The id of a new draft of an agent's task; `options` are those of `Task.create`. Raises ClearMLError.
 
-    No other draft is left, also after an error, if the server can be reached.
+    No other draft is left, also after an error or an abort: a server that does not answer is waited for.
     """
     keyed = f"{name} {secrets.token_hex(16)}"
     try:
         draft = _create(Task.create, project, keyed, source, options)
         _delete(clearml, keyed, but=draft)
         clearml.call("tasks.edit", task=draft, name=name)
-    except ClearMLError:
+    except BaseException:  # also the exit of a step that its agent ends
         with contextlib.suppress(ClearMLError):
-            _delete(clearml, keyed)
+            patience.result(clearml.clock, lambda: _delete(clearml, keyed))
         raise
     return draft
 

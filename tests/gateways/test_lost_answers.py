@@ -1,13 +1,14 @@
 """Requests to a ClearML server whose answers are lost, cut or no JSON: nothing is done twice, nothing is left."""
 
 import inspect
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from clearml import PipelineController
+from clearml import PipelineController, Task
 from clearml.automation.job import ClearmlJob
 from clearml.backend_interface.base import InterfaceBase
 
@@ -280,6 +281,21 @@ def test_create_task__answer_is_lost__leaves_no_other_draft(
     created = task_creation.task(sdk, project=project.name, name="train", source=SOURCE, **options)
     found = client.call("tasks.get_all", project=[project.id], only_fields=["id", "name"])["tasks"]
     assert found == [{"id": created, "name": "train"}]
+
+
+@pytest.mark.parametrize("end", ["server", "agent"])
+def test_create_task__ends_before_its_draft_is_complete__leaves_none(
+    sdk: ClearML, losses: Losses, client: Client, project: Project, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server is away for a while after it has created the draft; or the agent ends the step then."""
+    losses.harms = {"tasks.edit": ["refused"] * 9, "tasks.get_all_ex": ["", *["refused"] * 40]} if end == "server" else {}
+    if end == "agent":
+        real = Task.create
+        monkeypatch.setattr(Task, "create", lambda **options: (real(**options), sys.exit("ended by its agent")))
+    options: dict[str, Any] = {"script": "train.py", "packages": [], "add_task_init_call": False}
+    with pytest.raises((ClearMLError, SystemExit)):
+        task_creation.task(sdk, project=project.name, name="train", source=SOURCE, **options)
+    assert client.call("tasks.get_all", project=[project.id], only_fields=["id"])["tasks"] == []
 
 
 @pytest.mark.parametrize("harms", [{}, {"tasks.create": ["lost"]}])
