@@ -288,8 +288,9 @@ def test_create_task__ends_before_its_draft_is_complete__leaves_none(
     sdk: ClearML, losses: Losses, client: Client, project: Project, end: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server is away for a while after it has created the draft; or the agent ends the step then."""
-    losses.harms = {"tasks.edit": ["refused"] * 9, "tasks.get_all_ex": ["", *["refused"] * 40]} if end == "server" else {}
-    if end == "agent":
+    if end == "server":
+        losses.harms = {"tasks.edit": ["refused"] * 9, "tasks.get_all_ex": ["", *["refused"] * 40]}
+    else:
         real = Task.create
         monkeypatch.setattr(Task, "create", lambda **options: (real(**options), sys.exit("ended by its agent")))
     options: dict[str, Any] = {"script": "train.py", "packages": [], "add_task_init_call": False}
