@@ -8,6 +8,7 @@ console, is masked by patterns as well.
 import re
 from collections.abc import Iterable, Sequence
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 from clearml_ci.core import secret_names, secret_patterns, secret_spellings, secret_values
@@ -23,6 +24,9 @@ _READ_LINES = 300_000  # characters of a console that are read
 
 
 _MARGIN = 20_000  # characters beyond these, for a secret that reaches over the end
+
+
+_SHORT = 4_000  # characters of a text whose masked form is kept
 
 
 _MOST = 500  # lines
@@ -46,6 +50,7 @@ def hold(secrets: Iterable[str]) -> None:
         for part in (secret, *secret_values.lines(secret)):
             if secret_names.is_worth_holding(part):
                 _HELD[part] = secret_spellings.spellings(part)
+    _short.cache_clear()
 
 
 def held() -> list[str]:
@@ -56,6 +61,7 @@ def held() -> list[str]:
 def forget() -> None:
     """Mask no value any more."""
     _HELD.clear()
+    _short.cache_clear()
 
 
 def mask(text: str, *, read: int = _READ) -> str:
@@ -106,10 +112,18 @@ def outgoing_document(value: Any) -> Any:
 
 def _masked(text: str, patterns: Patterns, *, start: int = 0, stop: int | None = None) -> str:
     """The text from `start` to `stop` without secrets, also without those that reach over one of these places."""
+    if not start and len(text) <= min(_SHORT, len(text) if stop is None else stop):
+        return _short(text, patterns)
     first = max(start - _MARGIN, 0)
     stop = len(text) if stop is None else min(stop, len(text))
     read = text[first : stop + _MARGIN]
     return secret_spellings.masked(read, _spans(read, patterns), start=start - first, stop=stop - first)
+
+
+@lru_cache(maxsize=4_096)
+def _short(text: str, patterns: Patterns) -> str:
+    """A short text without secrets. A report is made several times of the same names, until it fits."""
+    return secret_spellings.masked(text, _spans(text, patterns), start=0, stop=len(text))
 
 
 def _spans(text: str, patterns: Patterns) -> list[secret_spellings.Span]:
