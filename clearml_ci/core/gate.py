@@ -237,7 +237,7 @@ def _untrusted_baseline(gate: Gate, baseline: Mapping[str, Summary | None]) -> s
 def _outcome(gate: Gate, value: float, baseline: float) -> tuple[Outcome, str]:
     if _better(gate, value, baseline):
         return Outcome.IMPROVED, f"{gate.name} is better than the baseline"
-    if _holds(gate, value, baseline):
+    if holds(gate, value, baseline):
         within = f"is within {tolerance_text(gate)} of" if gate.tolerance else "is as good as"
         return Outcome.PASSED, f"{gate.name} {within} the baseline"
     by = f" by more than {tolerance_text(gate)}" if gate.tolerance else ""
@@ -248,7 +248,7 @@ def _better(gate: Gate, value: float, than: float) -> bool:
     return value > than if gate.goal == "maximize" else value < than
 
 
-def _holds(gate: Gate, value: float, baseline: float) -> bool:
+def holds(gate: Gate, value: float, baseline: float) -> bool:
     """True if the value is not worse than the limit, up to rounding."""
     allowed = limit(gate, baseline)
     return not _better(gate, allowed, value) or _same(value, allowed, scale=baseline)
@@ -273,9 +273,7 @@ def _ended_worse(gate: Gate, judged: Judgement) -> str:
         return ""
     if judged.outcome not in HOLDS:
         return ""
-    misses = bool(_missed_bound(gate, last)) or (
-        judged.baseline is not None and not _holds(gate, last, judged.baseline)
-    )
+    misses = bool(_missed_bound(gate, last)) or (judged.baseline is not None and not holds(gate, last, judged.baseline))
     if math.isfinite(last) and not misses:
         return ""
     best, end = apart(value, last)
