@@ -23,13 +23,10 @@ from tools.noise_simulation import Draw, Repository
 MERGES = (0, 5, 10, 50)
 
 
-LOSSES = (0, 1, 2, 3, 4)
-
-
 FULL, SMALLEST = 2000, 50  # repositories that are simulated
 
 
-_CHECKS = 2  # of each repository, for each number of merges and each loss
+CHECKS = {0: 10, 1: 2, 2: 2, 3: 2, 4: 2}  # of each repository, for each number of merges, by the loss
 
 
 @dataclass(frozen=True)
@@ -88,23 +85,23 @@ def measure(repositories: int) -> list[Row]:
 
 
 def _plain(source: Source, name: str, rule: Callable[..., bool], repositories: int) -> Iterator[Row]:
-    checks = repositories * _CHECKS
     for merges in MERGES:
-        for loss in LOSSES:
+        for loss, of_each in CHECKS.items():
+            checks = repositories * of_each
             red = sum(rule(draw=source.draw, merges=merges, loss=loss * source.sigma) for _ in range(checks))
             yield Row(name, source.name, merges, loss, red / checks)
 
 
 def _ours(source: Source, name: str, rule: Rule, repositories: int) -> Iterator[Row]:
-    checks: dict[tuple[int, int], list[tuple[bool, int]]] = {(merges, loss): [] for merges in MERGES for loss in LOSSES}
+    checks: dict[tuple[int, int], list[tuple[bool, int]]] = {(merges, loss): [] for merges in MERGES for loss in CHECKS}
     for _ in range(repositories):
         repository = Repository(source.draw, rule)
         for merges in range(max(MERGES) + 1):
             if merges:
                 repository.merge()
             if merges in MERGES:
-                for loss in LOSSES:
-                    checks[merges, loss] += [_check(repository, loss * source.sigma) for _ in range(_CHECKS)]
+                for loss, of_each in CHECKS.items():
+                    checks[merges, loss] += [_check(repository, loss * source.sigma) for _ in range(of_each)]
     for (merges, loss), found in checks.items():
         red, trainings = (statistics.fmean(column) for column in zip(*found, strict=True))
         yield Row(name, source.name, merges, loss, red, trainings)

@@ -21,18 +21,14 @@ from clearml_ci.decisions.difference import Difference
 MOST_RUNS = 5  # of one commit that the rule asks for; all that there are count
 
 
-# One-sided levels. A loss is credible below the level of its look:
-_ALONE = 0.01  # no repeats are allowed, so there is one look
-_EARLY = 0.0005  # more runs may follow
-_LAST = 0.007  # no more follow
+# One-sided levels, by the number of runs. A loss is credible below the first, and suspicious below the second: it
+# passes above, and between them more runs are asked for. Most suspicions end with one of them.
+_LOOKS = {1: (0.0001, 0.35), 2: (0.0002, 0.13), 3: (0.0005, 0.06), 4: (0.0005, 0.06)}
+_MORE = {1: 1, 2: 1, 3: 2, 4: 1}
 
 
-# A loss is suspicious below the level for so many runs; above, it passes without another training.
-_SUSPICIOUS = {1: 0.35, 2: 0.13}
-_SUSPICIOUS_LATER = 0.06
-
-
-_TOGETHER = {3: 2}  # runs that are asked for after so many; else one, with which most suspicions end
+_LAST = 0.0075  # a loss is credible if no more runs may follow
+_ALONE = 0.01  # the same if no repeats are allowed, so that there is one look
 
 
 _GAIN = 0.05  # a gain is credible
@@ -56,7 +52,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The judgement of one gate; `difference` is None if the plain tolerance decided.
+    """The judgement of one gate; `difference` and `visible` are None if the plain tolerance decided.
 
     `more`: so many more trainings of the same commit, with other seeds, are needed for a decision; until then the
     outcome is `inconclusive`. `visible`: the smallest loss, in the metric's unit, that is found in 80 % of cases.
@@ -65,13 +61,20 @@ class Judgement:
 
     outcome: Outcome
     reason: str
-    words: str = ""
     difference: Difference | None = None
     visible: float | None = None
     more: int = 0
     better: bool = False
     renews: bool = False
     caveat: str = ""
+    branch: str = ""
+
+    @property
+    def words(self) -> str:
+        """The difference in one sentence, or ""."""
+        if self.difference is None or self.visible is None:
+            return ""
+        return self.difference.words(visible=self.visible, of=self.branch)
 
 
 Correction = Callable[[Sequence[float]], Sequence[float]]
@@ -95,7 +98,7 @@ class Rule:
         """The level below which a loss is credible after so many runs."""
         if not self.repeats:
             return _ALONE
-        return _EARLY if runs < self.most else _LAST
+        return _LOOKS[runs][0] if runs < self.most else _LAST
 
     @property
     def most(self) -> int:
@@ -113,7 +116,7 @@ def judge(cases: Sequence[Case], rule: Rule) -> list[Judgement]:
     }
     corrected = dict(zip(tested, rule.correction([*tested.values()]), strict=True))
     return [
-        _judge(case, found, of, corrected.get(index, found.probability), tests=len(tested))
+        _judge(case, found, of, corrected.get(index, found.probability), tests=len(tested) if index in tested else 1)
         if found
         else _by_tolerance(case, of)
         for index, (case, found, of) in enumerate(zip(cases, differences, rules, strict=True))
@@ -138,18 +141,18 @@ def _difference(case: Case) -> Difference | None:
 def _judge(case: Case, found: Difference, rule: Rule, probability: float, *, tests: int) -> Judgement:
     """The judgement, where `probability` is corrected for so many tests."""
     outcome, reason = _outcome(case, found, rule, probability, tests)
-    visible = found.visible(most=rule.most, level=rule.level(max(rule.most, found.runs)))
+    visible = found.visible(most=rule.most, level=rule.level(max(rule.most, found.runs)), tests=tests)
     waits = outcome == Outcome.INCONCLUSIVE and found.runs < rule.most and len(case.values) == found.runs
     return Judgement(
         outcome,
         reason,
-        found.words(visible=visible, of=rule.branch),
         found,
         visible,
-        more=min(_TOGETHER.get(found.runs, 1), rule.most - found.runs) if waits else 0,
+        more=min(_MORE[found.runs], rule.most - found.runs) if waits else 0,
         better=found.gain >= 0,
         renews=1 - found.probability < _RENEWAL,
         caveat=_caveat(case),
+        branch=rule.branch,
     )
 
 
@@ -180,7 +183,8 @@ def _is_suspicious(found: Difference, tests: int) -> bool:
 
     Of many gates, one is suspicious almost always: each of n has a limit 1/sqrt(n) as high.
     """
-    limit = _SUSPICIOUS.get(found.runs, _SUSPICIOUS_LATER) / math.sqrt(tests or 1)
+    _, level = _LOOKS[min(found.runs, 4)]
+    limit = level / math.sqrt(tests)
     return found.probability < limit and found.probability_if_allowed > limit
 
 

@@ -7,8 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from clearml_ci.core import comparability, recorded_task
+from clearml_ci.core import gate as plain
 from clearml_ci.core.comparability import MatchRules
-from clearml_ci.decisions.noise_rule import Judgement
+from clearml_ci.core.gate import Gate
+from clearml_ci.decisions import samples
+from clearml_ci.decisions.noise_rule import Case, Judgement
 from clearml_ci.decisions.samples import Run
 
 FULL = 10  # runs
@@ -37,7 +40,7 @@ class Reference:
 
 def of_tagged(runs: Iterable[Run], showed: Iterable[Run] = (), earlier: Iterable[Run] = ()) -> Reference:
     """The reference that the tagged runs make, each in merge order: people edit tags, and clones copy them."""
-    return Reference(*(tuple(run for run in tagged if _counts(run))[:FULL] for tagged in (runs, showed, earlier)))
+    return Reference(*(tuple(filter(_counts, tagged))[:FULL] for tagged in (runs, showed, earlier)))
 
 
 def after(
@@ -59,9 +62,29 @@ def after(
     if accepted:
         return _with(Reference(), merged), "its loss was accepted"
     began = in_force == reference.runs  # else the gain is the one that began it
-    if began and (gain := next((judgement.words for judgement in judged if judgement.renews), "")):
+    if began and (gain := next((judgement.reason for judgement in judged if judgement.renews), "")):
         return Reference(showed=tuple(filter(_counts, merged)), earlier=in_force), gain
     return _with(reference, merged), ""
+
+
+def case(
+    gate: Gate,
+    by_tolerance: plain.Judgement,
+    sample: Sequence[Run],
+    reference: Reference,
+    calibrated: Iterable[Sequence[Run]] = (),
+    *,
+    seed: str = "",
+) -> Case:
+    """The case of a gate, from the runs of the candidate, of the reference and of commits that were calibrated."""
+    groups = [reference.runs, reference.earlier, *calibrated]
+    return Case(
+        gate,
+        by_tolerance,
+        samples.values(gate, sample, seed=seed),
+        samples.values(gate, reference.in_force, seed=seed),
+        samples.noise_of(gate, groups, seed=seed),
+    )
 
 
 def _with(reference: Reference, merged: Iterable[Run]) -> Reference:

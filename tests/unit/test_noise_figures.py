@@ -23,7 +23,7 @@ def is_reached(goal: Goal) -> bool:
 def test_bench__at_its_smallest__has_each_rule_source_merges_and_loss_once() -> None:
     rows = bench_noise.measure(1)
     keys = {(row.rule, row.source, row.merges, row.loss_sigma) for row in rows}
-    assert len(keys) == len(rows) == 5 * 2 * len(bench_noise.MERGES) * len(bench_noise.LOSSES)
+    assert len(keys) == len(rows) == 5 * 2 * len(bench_noise.MERGES) * len(bench_noise.CHECKS)
     assert all(0 <= row.red <= 1 and 0 <= row.trainings <= 4 for row in rows)
 
 

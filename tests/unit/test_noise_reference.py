@@ -13,7 +13,7 @@ from tests.unit.test_samples import run
 RUNS = tuple(run(number) for number in range(1, 21))
 PASSED = Judgement(Outcome.PASSED, "as good")
 LUCKY = Judgement(Outcome.IMPROVED, "better")
-GAIN = Judgement(Outcome.IMPROVED, "better", "Better by 3 %.", renews=True)
+GAIN = Judgement(Outcome.IMPROVED, "better beyond its noise", renews=True)
 DATA_RULES = MatchRules(hyperparameters=("Args/data",))
 OLD, NEW = run(1, Args__data="old"), run(30, Args__data="new")
 
@@ -57,7 +57,7 @@ def test_after__merge_that_cannot_be_compared__begins_anew_with_it() -> None:
     [
         pytest.param(PASSED, False, "", id="nothing happened"),
         pytest.param(LUCKY, False, "", id="a gain that may be luck"),
-        pytest.param(GAIN, False, "Better by 3 %.", id="a credible gain"),
+        pytest.param(GAIN, False, "better beyond its noise", id="a credible gain"),
         pytest.param(PASSED, True, "its loss was accepted", id="an accepted loss"),
     ],
 )
