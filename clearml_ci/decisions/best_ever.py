@@ -1,4 +1,4 @@
-"""What noise makes of the plain tolerance: how often a gate around the best run so far is red for nothing."""
+"""False alarms of the plain tolerance, which a gate allows around the best run so far."""
 
 import statistics
 from collections.abc import Sequence
