@@ -62,6 +62,6 @@ def _fraction(a: float, b: float, x: float) -> float:
         denominator = 1 / ((1 + factor * denominator) or _TINY)
         numerator = (1 + factor / numerator) or _TINY
         value *= numerator * denominator
-        if abs(numerator * denominator - 1) < 1e-15:
+        if abs(numerator * denominator - 1) < 1e-14:
             break
     return value

@@ -79,16 +79,16 @@ class Difference:
         runs = max(most, self.runs)
         error = self.noise.standard_error(runs, self.reference_runs)
         credible = student.quantile(1 - level / tests, self.noise.df + runs - self.runs) * error
-        power = SEEN if runs == 1 else SEEN + self._lost(min(runs, 5), tests)
+        power = SEEN if runs == 1 else SEEN + self._lost(min(runs, 5))
         return max(credible, self.allowed) + student.quantile(power, self.noise.df) * error
 
-    def _lost(self, runs: int, tests: int) -> float:
+    def _lost(self, runs: int) -> float:
         """The share of losses that early looks let pass, fitted to simulation: 2 to 5 runs, 1 to 10 of the reference.
 
-        With one test, the fit holds within two points; with ten, within three from 6 degrees of freedom on.
+        The fit holds within two points from 6 degrees of freedom on, and within three from 4 on.
         """
         independent = self.reference_runs / (runs + self.reference_runs)
-        return (0.08 + 0.025 * math.log(tests)) * independent * (runs / 5) ** 2 + 0.7 / self.noise.df**2
+        return 0.08 * independent * (runs / 5) ** 2 + 0.7 / self.noise.df**2
 
     def words(self, *, visible: float, of: str = "main") -> str:
         """`Worse by 1.2 % (99 %: 0.4 to 2.0), with 4 runs against 10 of main; a loss of 0.9 % or more would be seen.`

@@ -27,8 +27,8 @@ _LOOKS = {1: (0.0001, 0.35), 2: (0.0002, 0.13), 3: (0.0005, 0.06), 4: (0.0005, 0
 _MORE = {1: 1, 2: 1, 3: 2, 4: 1}
 
 
-_LAST = 0.0075  # a loss is credible if no more runs may follow
-_ALONE = 0.01  # the same if no repeats are allowed, so that there is one look
+_LAST = 0.007  # a loss is credible if no more runs may follow
+_ALONE = 0.008  # the same if no repeats are allowed, so that there is one look
 
 
 _GAIN = 0.05  # a gain is credible
