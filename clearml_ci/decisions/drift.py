@@ -95,9 +95,8 @@ def of_retraining(trainings: Tasks, recorded: Tasks, gates: Sequence[Gate]) -> l
     worst of the earlier ones by more than a gate allows.
     """
     ids = {task.id for task, _ in trainings}
-    earlier = [(task, values) for task, values in recorded if task.id not in ids and recorded_task.is_clean_run(task)][
-        :_EARLIER_RUNS
-    ]
+    others = [(task, values) for task, values in recorded if task.id not in ids and recorded_task.is_clean_run(task)]
+    earlier = others[:_EARLIER_RUNS]
     subject = subject_of(trainings[0][0])
     if not earlier:
         message = "the default branch was trained again, but has no earlier runs to compare with"

@@ -24,11 +24,11 @@ MOST_RUNS = 5  # of one commit that the rule asks for; all that there are count
 
 # One-sided levels, by the number of runs. A loss is credible below the first, and suspicious below the second: it
 # passes above, and between them more runs are asked for. Most suspicions end with one of them.
-_LOOKS = {1: (0.0001, 0.35), 2: (0.0002, 0.13), 3: (0.0005, 0.06), 4: (0.0005, 0.06)}
+_LOOKS = {1: (0.0001, 0.35), 2: (0.0002, 0.14), 3: (0.0005, 0.06), 4: (0.0005, 0.06)}
 _MORE = {1: 1, 2: 1, 3: 2, 4: 1}
 
 
-_LAST = 0.007  # a loss is credible if no more runs may follow
+_LAST = 0.0065  # a loss is credible if no more runs may follow
 _ALONE = 0.008  # the same if no repeats are allowed, so that there is one look
 
 
