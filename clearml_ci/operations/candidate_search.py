@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from clearml_ci.clearml_api import project_lookup, task_records
 from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.core.step_results import OtherRun
 from clearml_ci.decisions import evidence
 from clearml_ci.decisions.evidence import Choice
 from clearml_ci.github_api.session import GitHub, GitHubError
@@ -27,13 +28,16 @@ def search(clearml: ClearML, github: GitHub | None, check: Check) -> Search:
     """Choose the candidate. The base branch's own commit, and earlier ones that still count, are read from GitHub."""
     project = project_lookup.existing_id(clearml, check.project) if check.project else None
 
-    def choose(commit: str) -> Choice:
-        return _choose(clearml, github, replace(check, commit=commit), project)
+    def choose(commit: str, most: int = 1) -> Choice:
+        return _choose(clearml, github, replace(check, commit=commit), project, most=most)
 
-    choice, main, notes = choose(check.commit), None, []
+    def choose_sample(commit: str) -> Choice:
+        return choose(commit, evidence.MOST_RUNS if check.gates else 1)
+
+    choice, main, notes = choose_sample(check.commit), None, []
     try:
         if not choice.candidate:
-            reused = map(choose, commit_history.reusable_commits(github, check))
+            reused = map(choose_sample, commit_history.reusable_commits(github, check))
             choice = next((earlier for earlier in reused if earlier.candidate), choice)
         if choice.candidate and check.gates and check.baseline_main:
             of_main = map(choose, commit_history.merge_base_commits(github, check))
@@ -45,8 +49,18 @@ def search(clearml: ClearML, github: GitHub | None, check: Check) -> Search:
     return Search(choice, main, notes)
 
 
-def _choose(clearml: ClearML, github: GitHub | None, check: Check, project: str | None) -> Choice:
+def others(clearml: ClearML, github: GitHub | None, check: Check, candidate: str) -> list[OtherRun]:
+    """The clean runs of the check's commit but for the candidate, newest first: of one that no step has looked for."""
+    project = project_lookup.existing_id(clearml, check.project) if check.project else None
+    choice = _choose(clearml, github, replace(check, candidate="find"), project, most=evidence.MOST_RUNS)
+    found = [(choice.candidate, choice.doubt), *choice.others] if choice.candidate else []
+    return [{"id": task.id, "doubt": doubt} for task, doubt in found if task.id != candidate]
+
+
+def _choose(clearml: ClearML, github: GitHub | None, check: Check, project: str | None, *, most: int) -> Choice:
     """Choose among the tasks of the check's commit."""
     tasks = task_records.of_commit(clearml, commit=check.commit, project=project, task_name=check.task_name)
-    choice = evidence.choose(check, tasks, doubt=lambda task: continued_task.doubt(clearml, github, check, task))
+    choice = evidence.choose(
+        check, tasks, doubt=lambda task: continued_task.doubt(clearml, github, check, task), most=most
+    )
     return evidence.without_doubtful(choice) if check.candidate in TRAINING else choice
