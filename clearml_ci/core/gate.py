@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from clearml_ci.core.documents import GateRow
+from clearml_ci.core.documents import GateRow, NoiseDocument
 from clearml_ci.core.formatting import apart, listed
 from clearml_ci.core.outcome import HOLDS, Outcome
 
@@ -135,7 +135,14 @@ def decide(judged: Judgements) -> tuple[Outcome, str]:
     return Outcome.PASSED, f"all {len(required)} required gates hold: {listed(names, separator=', ')}"
 
 
-def as_row(gate: Gate, judged: Judgement, *, main: float | None = None) -> GateRow:
+def as_row(
+    gate: Gate,
+    judged: Judgement,
+    *,
+    main: float | None = None,
+    noise: NoiseDocument | None = None,
+    note: str = "",
+) -> GateRow:
     """The gate and its judgement as results and verdicts carry them; `main` is the value of the base branch's own task.
 
     JSON has no NaN: such a number becomes None.
@@ -159,6 +166,8 @@ def as_row(gate: Gate, judged: Judgement, *, main: float | None = None) -> GateR
         "limit": _finite(judged.limit),
         "last": _finite(judged.last),
         "main": _finite(main),
+        "noise": noise,
+        "note": note,
     }
 
 

@@ -144,7 +144,7 @@ def _judge(context: _Context, candidate: RecordedTask, github: GitHub | None) ->
         return _NOT_JUDGED
     task = recorded_task.as_document(candidate)
     clearml = context.services.clearml
-    return compare.with_baseline(clearml, github, context.run, context.check, task)
+    return compare.with_baseline(clearml, github, context.run, context.check, task).result
 
 
 def _move(
