@@ -120,17 +120,17 @@ def by_tag(
 
 def newest_tagged(
     clearml: ClearML,
-    tag: str,
+    tags: Sequence[str],
     *,
     projects: Sequence[str] | None,
     task_name: str,
     gates: Sequence[Gate],
     most: int,
 ) -> list[Measured]:
-    """As `tagged`, but only the `most` that started last, at most 500: one request, however many there are."""
+    """The `most` tasks with one of these tags that started last, at most 500: one request, however many there are."""
     if projects is not None and not projects:
         return []
-    filters = {"tags": [tag], **_named(task_name), **_in_projects(projects)}
+    filters = {"tags": list(tags), **_named(task_name), **_in_projects(projects)}
     found = list(islice(_records(clearml, gates, [], page_size=most, **filters), most))
     reported = [task_metrics.reported(task, gates) for task in found]
     return _with_sources([_recorded(clearml, task) for task in found], {}, reported)

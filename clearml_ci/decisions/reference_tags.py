@@ -24,12 +24,16 @@ class Carriers:
 
 @dataclass(frozen=True)
 class Change:
-    """One change of a reference, as the run that makes it records it; `renewed` is the reason why it began anew."""
+    """One change of a reference, as the run that makes it records it.
+
+    `renewed` is the reason why it began anew, or "". `undone`: a rollback took it back.
+    """
 
     run: str
     before: Carriers
     after: Carriers
     renewed: str = ""
+    undone: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ def in_merge_order(tagged: Iterable[RecordedTask]) -> list[RecordedTask]:
     return sorted(filter(baseline.usable, tagged), key=lambda task: (_since(task), task.id))
 
 
-def undone(change: Change, present: Carriers) -> Carriers:
+def without(change: Change, present: Carriers) -> Carriers:
     """The reference without this change. One that began anew gives way to the earlier one, with what came since."""
     if change.renewed:
         return change.before
@@ -74,7 +78,8 @@ def from_entry(entry: object) -> Change | None:
     """The change of a JSON document; None if it is none, or a user edited it."""
     try:
         read: Mapping[str, Any] = entry if isinstance(entry, dict) else {}
-        return Change(str(read["run"]), _carriers(read["before"]), _carriers(read["after"]), str(read["renewed"]))
+        before, after = _carriers(read["before"]), _carriers(read["after"])
+        return Change(str(read["run"]), before, after, str(read["renewed"]), read["undone"] is True)
     except (KeyError, TypeError):
         return None
 

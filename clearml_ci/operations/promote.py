@@ -20,7 +20,8 @@ from clearml_ci.decisions import promotion
 from clearml_ci.decisions.promotion import STAYS, Move
 from clearml_ci.decisions.tag_ranking import RankingPolicy
 from clearml_ci.github_api.session import GitHub
-from clearml_ci.operations import compare, tag_transfer
+from clearml_ci.operations import candidate_search, compare, reference_change, tag_transfer
+from clearml_ci.operations.compare import Comparison
 from clearml_ci.operations.services import Services
 from clearml_ci.parameters import promotion_mode
 from clearml_ci.parameters.check import Check
@@ -30,11 +31,12 @@ _NOT_JUDGED: CompareResult = {"outcome": None, "reason": "", "baseline": None, "
 
 @dataclass(frozen=True)
 class _Context:
-    """The context of one move. `check` has the gates that a promotion asks for."""
+    """The context of one move. `check` has the gates that a promotion asks for; `by_noise`: they were judged by it."""
 
     services: Services
     run: Run
     check: Check
+    by_noise: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,13 +85,17 @@ def promote(
         return _result(context, candidate, _NOT_JUDGED, Outcome.PASSED, f"{STAYS}: {refusal}")
     judged = judged or _judge(context, candidate, github)
     outcome = judged["outcome"] if any(gate.required for gate in check.gates) else None
-    decision = promotion.decide(check.promote, outcome=outcome, reason=judged["reason"])
+    lower = promotion.why_lower(check.promote, judged["gates"])
+    decision = promotion.decide(check.promote, outcome=outcome, reason=judged["reason"], lower=lower)
+    context = replace(context, by_noise=promotion.is_by_noise(judged["gates"]))
     if decision.moves:
         judged = {**judged, "warnings": [*judged["warnings"], *_kept(check, every, carriers)]}
         return _move(context, candidate, judged, tagged, decision.reason)
     if candidate.id in tagged:
         abandoned = _entry(context, to=candidate, previous=(), reason=decision.reason)
-        tag_transfer.abandon(services.clearml, abandoned, _rule(check), read_tagged=lambda: _tagged(context, candidate))
+        tag_transfer.abandon(
+            services.clearml, abandoned, _rule(context), read_tagged=lambda: _tagged(context, candidate)
+        )
     return _result(context, candidate, judged, decision.outcome, decision.reason)
 
 
@@ -142,9 +148,17 @@ def _kept(check: Check, tagged: Sequence[RecordedTask], own: Sequence[RecordedTa
 def _judge(context: _Context, candidate: RecordedTask, github: GitHub | None) -> CompareResult:
     if not context.check.gates:
         return _NOT_JUDGED
-    task = recorded_task.as_document(candidate)
-    clearml = context.services.clearml
-    return compare.with_baseline(clearml, github, context.run, context.check, task).result
+    return compare_merged(context.services, context.run, context.check, candidate, github=github).result
+
+
+def compare_merged(
+    services: Services, run: Run, check: Check, candidate: RecordedTask, *, github: GitHub | None
+) -> Comparison:
+    """Compare a merged model, with all runs of its commit, by the gates that a promotion asks for."""
+    check = replace(check, gates=promotion.gates_of(check.promote, check.gates))
+    task, of_candidate = recorded_task.as_document(candidate), replace(check, commit=candidate.commit)
+    others = candidate_search.others(services.clearml, github, of_candidate, candidate.id)
+    return compare.with_baseline(services.clearml, github, run, check, task, others=others)
 
 
 def _move(
@@ -167,16 +181,18 @@ def _transfer(context: _Context, move: Move, to: RecordedTask, tagged: Sequence[
         services.clearml,
         context.run.project,
         move,
-        _rule(context.check),
+        _rule(context),
         tagged=tagged,
         read_tagged=lambda: _tagged(context, to),
         clock=services.clock,
     )
 
 
-def _rule(check: Check) -> RankingPolicy:
+def _rule(context: _Context) -> RankingPolicy:
+    """The order of tagged tasks: by noise the last one counts, and not the luckiest."""
+    check = context.check
     mode = promotion_mode.ROLLBACK if check.action == promotion_mode.ROLLBACK else check.promote
-    return promotion.ranking_policy(mode, check.gates)
+    return promotion.ranking_policy(mode, () if context.by_noise else check.gates)
 
 
 def _entry(context: _Context, *, to: RecordedTask, previous: Sequence[str], reason: str, undoes: str = "") -> Move:
@@ -249,9 +265,11 @@ def rollback(services: Services, run: Run, check: Check) -> PromoteResult:
     """
     named = run.arguments.get(promotion_mode.UNDOES, "").strip()
     if earlier := _rollback_of(services.clearml, run, named):
+        to = task_records.read(services.clearml, earlier.to)
+        reference_change.undo(services, check, run=earlier.undoes, candidate=to)
         context = _Context(services, run, _check_of(check, earlier))
         reason = f"{STAYS}: {earlier.reason} already, by run {earlier.run}"
-        return _result(context, task_records.read(services.clearml, earlier.to), _NOT_JUDGED, Outcome.PASSED, reason)
+        return _result(context, to, _NOT_JUDGED, Outcome.PASSED, reason)
     undo = to_undo(services.clearml, run.project, check, named=named)
     undone, target = undo.move, undo.target
     context = _Context(services, run, _check_of(check, undone))
@@ -259,6 +277,7 @@ def rollback(services: Services, run: Run, check: Check) -> PromoteResult:
     move = _entry(context, to=target, previous=[undone.to], reason=reason, undoes=undone.run)
     winner, untagged = _transfer(context, move, target, undo.tagged)
     if winner == target.id:
+        reference_change.undo(services, check, run=undone.run, candidate=target)
         moved = f"the tag '{move.tag}' is back on {target.name} ({target.id[:8]}): {reason}"
         return _result(context, target, _NOT_JUDGED, Outcome.PASSED, moved, previous=untagged)
     lost = (

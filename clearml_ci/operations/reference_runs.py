@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from clearml_ci.clearml_api import best_tag, task_records
+from clearml_ci.clearml_api import best_tag, task_inputs, task_records
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.clearml_api.task_records import Measured
 from clearml_ci.core import comparability
@@ -11,6 +11,7 @@ from clearml_ci.core.comparability import Inputs
 from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.decisions import reference, reference_tags
 from clearml_ci.decisions.reference import Reference
+from clearml_ci.decisions.reference_tags import Carriers
 from clearml_ci.decisions.samples import Run
 from clearml_ci.parameters.check import Check
 
@@ -33,9 +34,11 @@ class Tagged:
     def reference(self, inputs: Mapping[str, Inputs]) -> Reference:
         """The reference that they make; a task without inputs was deleted meanwhile."""
         kinds = (self.runs, self.showed, self.earlier)
-        return reference.of_tagged(
-            *([Run(task, inputs[task.id], values) for task, values in kind if task.id in inputs] for kind in kinds)
-        )
+        return reference.of_tagged(*(_as_runs(kind, inputs) for kind in kinds))
+
+
+def _as_runs(tagged: Iterable[Measured], inputs: Mapping[str, Inputs]) -> list[Run]:
+    return [Run(task, inputs[task.id], values) for task, values in tagged if task.id in inputs]
 
 
 def tags(best: str) -> dict[str, str]:
@@ -59,27 +62,30 @@ def of_default_branch(
     *,
     project: str | None,
     in_scope: Callable[[RecordedTask], bool],
-) -> Tagged:
-    """The newest runs that promotions tagged as those of the default branch: one request, however many there are.
+) -> list[Run]:
+    """The last ten runs, in merge order, of those that promotions tagged, and of the baseline: two requests.
 
-    A reference begins with them.
+    A reference begins with them. Only those count that can be compared with the last one.
     """
     newest = task_records.newest_tagged(
         clearml,
-        best_tag.MAIN_TAG,
+        [best_tag.MAIN_TAG, check.best_tag],
         projects=None if project is None else [project],
         task_name=check.task_name or candidate.name,
         gates=check.gates,
         most=_READ,
     )
     own = _of_model([(task, values) for task, values in newest if in_scope(task)], candidate)
-    return Tagged(tuple(_ordered(own)))
-
-
-def newest_alike(runs: Sequence[Run], check: Check) -> list[Run]:
-    """The last ten of these runs, in their order, that can be compared with the last one."""
+    runs = _as_runs(_ordered(own), task_inputs.existing(clearml, [task.id for task, _ in own]))
     alike = [run for run in runs if not comparability.violation(_differences(check, run, runs[-1]))]
     return alike[-reference.FULL :]
+
+
+def carriers(tagged: Mapping[str, Sequence[Measured]], best: str, name: str) -> Carriers:
+    """All tasks of this name that carry the tags of the reference."""
+    names = reference_tags.names(best)
+    kinds = (names.runs, names.showed, names.earlier)
+    return Carriers(*(tuple(task.id for task, _ in tagged[tag] if task.name == name) for tag in kinds))
 
 
 def _differences(check: Check, run: Run, newest: Run) -> list[comparability.Difference]:
