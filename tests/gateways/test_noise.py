@@ -9,6 +9,7 @@ from clearml_ci.clearml_api import pipeline_runs
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.comparability import MatchRules
 from clearml_ci.core.gate import Gate
+from clearml_ci.operations import main_history
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import Facts, PullRequest
 from steps import compare, find_task
@@ -169,3 +170,25 @@ def test_check__commit_that_an_agent_trained_again__counts_with_all_its_runs(wor
     services.leave_result(world.clearml, world.project.step(run.id, "remote_run"), {"candidate": candidate})
     result: Any = compare.compare(services.of_agent(world.clearml), run)
     assert (result["outcome"], result["gates"][0]["noise"]["runs"]) == ("regressed", 3)
+
+
+def test_history__runs_of_the_default_branch__are_its_last_20_clean_ones_oldest_first(world: World) -> None:
+    world.reference(*SPREAD, tags=(REFERENCE, "main_branch"))
+    values = [0.9 + number / 1000 for number in range(12)]
+    for number, value in enumerate(values):
+        world.trained(value, commit=f"{100 + number:040x}", tags=["main_branch"])
+    world.trained(0.1, commit="e" * 40, tags=["main_branch"], end="failed")
+    candidate = world.trained(0.95)
+    result = world.check()
+    check = replace(CHECK, project=world.project.name)
+    before = world.clearml.requests
+    document: Any = {
+        "gates": result["gates"],
+        "candidate": {"id": candidate, "name": "train", "project_id": world.project.id, "commit": COMMIT},
+    }
+    history = main_history.read(world.clearml, check, document)[0]
+    assert world.clearml.requests == before + 2  # the project's name, and all runs
+    assert (history.values, history.candidate) == ((*SPREAD[2:], *values), 0.95)
+    assert history.low < 0.95 < history.high
+    document["gates"][0]["noise"] = None
+    assert main_history.read(world.clearml, check, document) == {}
