@@ -22,7 +22,7 @@ def read_all(clearml: ClearML, tasks: Iterable[str], fields: Sequence[str]) -> l
 
 
 def require(found: Mapping[str, object], tasks: Iterable[str]) -> None:
-    """Raises TaskGoneError if one of these tasks was not found."""
+    """Refuse to go on if one of these tasks was not found. Raises TaskGoneError."""
     for task in tasks:
         if task not in found:
             raise TaskGoneError(f"no ClearML task {task}: it does not exist, or was deleted; start a new run")

@@ -38,12 +38,14 @@ class Judged:
 def judge(check: Check, judged: plain.Judgements, sample: Sample, known: Reference) -> list[Judged]:
     """The judgements of the gates of one commit, of which `judged` are those by the tolerance around the baseline."""
     comparable = Reference() if _differs(check, sample, known) else known
-    cases = [reference.case(gate, one, sample.runs, comparable, seed=check.seed) for gate, one in judged]
+    cases = [
+        reference.case(gate, by_tolerance, sample.runs, comparable, seed=check.seed) for gate, by_tolerance in judged
+    ]
     if check.rule == BEST_EVER:
         return [Judged(case.gate, case.by_tolerance, note=_note_best_ever(case)) for case in cases]
     branch = check.pull_request.base or check.pull_request.default_branch or "main"
     found = noise_rule.judge(cases, Rule(branch=branch))
-    return [_judged(case, one, branch) for case, one in zip(cases, found, strict=True)]
+    return [_judged(case, judgement, branch) for case, judgement in zip(cases, found, strict=True)]
 
 
 def _differs(check: Check, sample: Sample, known: Reference) -> bool:
@@ -56,7 +58,7 @@ def _differs(check: Check, sample: Sample, known: Reference) -> bool:
 
 def warnings(judged: Iterable[Judged], sample: Sample) -> list[str]:
     """A warning if the noise decided, and clean runs of the commit do not count."""
-    if not sample.others or not any(one.by_noise for one in judged):
+    if not sample.others or not any(judgement.by_noise for judgement in judged):
         return []
     why = listed(list(dict.fromkeys(reason for _, reason in sample.others)))
     others = "run of this commit does" if len(sample.others) == 1 else "runs of this commit do"

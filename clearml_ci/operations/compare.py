@@ -78,7 +78,7 @@ def with_baseline(
     compared = _compared(by_tolerance, tagged)
     known = reference_runs.of_model(tags, check.best_tag, subject)
     inputs = _inputs(clearml, [subject.id, *(task.id for task in compared)], [*measured, *known.ids])
-    doubts = {subject.id: doubt, **{one["id"]: one["doubt"] for one in others}}
+    doubts = {subject.id: doubt, **{other["id"]: other["doubt"] for other in others}}
     runs = [
         Run(task, inputs[task.id], values, doubts[task.id]) for task, values in measured.values() if task.id in inputs
     ]
@@ -87,7 +87,7 @@ def with_baseline(
     differences = {
         task.id: comparability.differences(check.alike, inputs[subject.id], inputs[task.id]) for task in compared
     }
-    judged, violations = _like_for_like(check, [(one.gate, one.judgement) for one in by_noise], differences)
+    judged, violations = _like_for_like(check, [(found.gate, found.judgement) for found in by_noise], differences)
     judged = _with_names(clearml, subject.id, judged)
     judged = [(gate, gates.doubted(judgement, doubt)) for gate, judgement in judged]
     outcome, reason = gates.decide(judged)
@@ -98,8 +98,8 @@ def with_baseline(
         "baseline": recorded_task.as_document(compared[0]) if compared else None,
         "main_baseline": recorded_task.as_document(main) if main else None,
         "gates": [
-            gates.as_row(gate, judgement, main=_value(gate, of_main), noise=one.document, note=one.note)
-            for (gate, judgement), one in zip(judged, by_noise, strict=True)
+            gates.as_row(gate, judgement, main=_value(gate, of_main), noise=found.document, note=found.note)
+            for (gate, judgement), found in zip(judged, by_noise, strict=True)
         ],
         "differences": comparability.as_documents(differences[compared[0].id]) if compared else [],
         "differences_total": len(differences[compared[0].id]) if compared else 0,

@@ -36,7 +36,7 @@ def read(clearml: ClearML, check: Check, document: VerdictDocument) -> dict[int,
 
 
 def _runs(clearml: ClearML, check: Check, document: VerdictDocument) -> list[Reported]:
-    """What the last runs of the default branch reported, oldest first."""
+    """The reported values of the last runs of the default branch, oldest first."""
     candidate = document["candidate"]
     if candidate is None:
         return []

@@ -41,7 +41,7 @@ def after_merge(
         return []
     present = comparison.reference
     before = present if present.runs or present.showed else _begun(clearml, check, candidate)
-    judged = [one.by_noise for one in comparison.gates if one.by_noise and one.gate.required]
+    judged = [found.by_noise for found in comparison.gates if found.by_noise and found.gate.required]
     after, renewed = reference.after(before, merged, judged, check.alike)
     change = Change(run.id, reference_tags.carriers(present), reference_tags.carriers(after), renewed)
     if change.before == change.after:
@@ -65,7 +65,8 @@ def undo(services: Services, check: Check, *, run: str, candidate: RecordedTask)
 def _is_worse(comparison: Comparison) -> bool:
     """True if the merged model is credibly worse than the reference."""
     return any(
-        one.by_noise and one.gate.required and one.by_noise.outcome == Outcome.REGRESSED for one in comparison.gates
+        judged.by_noise and judged.gate.required and judged.by_noise.outcome == Outcome.REGRESSED
+        for judged in comparison.gates
     )
 
 

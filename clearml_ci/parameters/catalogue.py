@@ -287,7 +287,7 @@ PARAMETERS = (
         absent="the hyperparameters `seed`, `random_seed` and `random_state` of any section",
         pipelines=_JUDGES,
         variables=("CLEARML_CI_SEED",),
-        key=Key("seed"),
+        key=Key("seed", absent="`seed`, `random_seed` or `random_state` of any section"),
     ),
     # --- The code on an agent
     Parameter(

@@ -19,7 +19,7 @@ def gate_table(verdict: VerdictDocument, room: int) -> str:
     def render(kept: Sequence[GateRow]) -> str:
         align = ("center", "left", *["right"] * (len(headers) - 2))
         left_out = [f"{len(gates) - len(kept)} more gates are in the verdict."] if len(kept) < len(gates) else []
-        rows = [[cells[header] for header in headers] for cells in map(_gate, kept)]
+        rows = [[row_texts[header] for header in headers] for row_texts in map(_gate, kept)]
         return "\n\n".join([table(rows, headers, align=align), *left_out, *noise_lines.lines(kept)])
 
     whole = render(gates) if gates else ""
@@ -47,9 +47,9 @@ def _headers(verdict: VerdictDocument) -> list[str]:
 
 
 def _gate(gate: GateRow) -> dict[str, str]:
-    """The cells, by the headers of their columns."""
+    """The texts of a row, by the headers of their columns."""
     texts = _texts(gate)
-    cells = {
+    row_texts = {
         "": gate["outcome"].sign,
         "metric": _metric(gate),
         "this commit": texts[gate["value"]],
@@ -61,7 +61,7 @@ def _gate(gate: GateRow) -> dict[str, str]:
         "runs": "-",
     }
     noise = gate.get("noise")
-    return cells | _by_noise(gate, noise) if noise else cells
+    return row_texts | _by_noise(gate, noise) if noise else row_texts
 
 
 def _by_noise(gate: GateRow, noise: NoiseDocument) -> dict[str, str]:

@@ -42,9 +42,9 @@ def difference(noise: NoiseDocument) -> str:
     places = _places(noise["high"] - noise["low"])
     numbers = (noise["difference"], noise["low"], noise["high"])
     if places is None:
-        value, low, high = (f"{one:.3g}" for one in numbers)
+        value, low, high = (f"{figure:.3g}" for figure in numbers)
     else:
-        value, low, high = (f"{round(one, places) + 0.0:.{places}f}" for one in numbers)  # + 0.0: never -0
+        value, low, high = (f"{round(figure, places) + 0.0:.{places}f}" for figure in numbers)  # + 0.0: never -0
     return f"{value if value.startswith('-') else f'+{value}'} ({low} to {high})"
 
 
