@@ -37,7 +37,7 @@ def _others(services: Services, check: Check, results: StepResults, candidate: T
     if results["find_task"].get("candidate"):
         return results["find_task"].get("runs", [])
     github = github_access.connect_if_possible(services.github, check)
-    return candidate_search.others(services.clearml, github, check, candidate["id"])
+    return candidate_search.others(services.clearml, github, check, candidate)
 
 
 if __name__ == "__main__":

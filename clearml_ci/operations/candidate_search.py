@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 
 from clearml_ci.clearml_api import project_lookup, task_records
 from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.core.documents import TaskDocument
+from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.core.step_results import OtherRun
 from clearml_ci.decisions import evidence
 from clearml_ci.decisions.evidence import Choice
@@ -49,12 +51,17 @@ def search(clearml: ClearML, github: GitHub | None, check: Check) -> Search:
     return Search(choice, main, notes)
 
 
-def others(clearml: ClearML, github: GitHub | None, check: Check, candidate: str) -> list[OtherRun]:
-    """The clean runs of the check's commit but for the candidate, newest first: of one that no step has looked for."""
-    project = project_lookup.existing_id(clearml, check.project) if check.project else None
-    choice = _choose(clearml, github, replace(check, candidate="find"), project, most=evidence.MOST_RUNS)
-    found = [(choice.candidate, choice.doubt), *choice.others] if choice.candidate else []
-    return [{"id": task.id, "doubt": doubt} for task, doubt in found if task.id != candidate]
+def others(clearml: ClearML, github: GitHub | None, check: Check, candidate: TaskDocument) -> list[OtherRun]:
+    """The clean runs of the check's commit in the candidate's project but for the candidate itself, newest first."""
+
+    def doubt(task: RecordedTask) -> str:
+        return "" if task.id == candidate["id"] else continued_task.doubt(clearml, github, check, task)
+
+    project = candidate["project_id"] if check.project else None
+    tasks = task_records.of_commit(clearml, commit=check.commit, project=project, task_name=check.task_name)
+    choice = evidence.choose(check, tasks, doubt=doubt, most=evidence.MOST_RUNS)
+    runs = [(choice.candidate, choice.doubt), *choice.others] if choice.candidate else []
+    return [{"id": task.id, "doubt": why} for task, why in runs if task.id != candidate["id"]]
 
 
 def _choose(clearml: ClearML, github: GitHub | None, check: Check, project: str | None, *, most: int) -> Choice:

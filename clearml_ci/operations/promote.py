@@ -157,7 +157,7 @@ def compare_merged(
     """Compare a merged model, with all runs of its commit, by the gates that a promotion asks for."""
     check = replace(check, gates=promotion.gates_of(check.promote, check.gates))
     task, of_candidate = recorded_task.as_document(candidate), replace(check, commit=candidate.commit)
-    others = candidate_search.others(services.clearml, github, of_candidate, candidate.id)
+    others = candidate_search.others(services.clearml, github, of_candidate, task)
     return compare.with_baseline(services.clearml, github, run, check, task, others=others)
 
 
