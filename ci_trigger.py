@@ -1,17 +1,19 @@
 """Start a pipeline in ClearML, wait for it, and exit with its verdict. No decision is made here."""
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, NoReturn
 
+from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.session import ClearMLError
 from clearml_ci.core import console, poll, schedule
-from clearml_ci.core.errors import UsageError
+from clearml_ci.core.errors import UsageError, nearest
 from clearml_ci.core.poll import Clock, Stopwatch
 from clearml_ci.github_api.session import GitHubError
 from clearml_ci.job import audit, events, settings, start, workflow_output
@@ -52,8 +54,10 @@ def main() -> int:
     """Run one command and return its exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
     console.protect(os.environ)
-    workflow_output.register_secrets()
     try:
+        with contextlib.suppress(UsageError):  # a command that needs ClearML raises it
+            clearml_session.hold_secrets()
+        workflow_output.register_secrets()
         job = Job(arguments=_arguments(), environ=os.environ, stopwatch=poll.started(Clock()))
         name = job.arguments.command or events.command(job.environ)
         if name not in COMMANDS:
@@ -128,7 +132,7 @@ COMMANDS = {
         _rerun,
         {
             "run": {"metavar": "RUN", "help": "the id of a pipeline run"},
-            "changes": {"nargs": "*", "metavar": "NAME=VALUE", "help": "parameters to change"},
+            "changes": {"nargs": "*", "default": [], "metavar": "NAME=VALUE", "help": "parameters to change"},
         },
     ),
     "rollback": Command("undo the last promotion: the tag goes back to the baseline before it", _rollback),
@@ -145,7 +149,7 @@ class _Parser(argparse.ArgumentParser):
     """A wrong argument is wrong usage like any other: it reaches the job's outputs."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; {self.prog} --help describes the commands")
+        raise UsageError(f"{message}; see {self.prog} --help")
 
 
 def _arguments() -> argparse.Namespace:
@@ -156,7 +160,13 @@ def _arguments() -> argparse.Namespace:
         subparser = commands.add_parser(name, help=command.help, description=command.help)
         for argument, options in command.arguments.items():
             subparser.add_argument(argument, **options)
+    _refuse_unknown(sys.argv[1:])
     return parser.parse_args()
+
+
+def _refuse_unknown(words: Sequence[str]) -> None:
+    if words and not words[0].startswith("-") and words[0] not in COMMANDS:
+        raise UsageError(f"no command '{words[0]}'{nearest(words[0], COMMANDS, what='commands')}")
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001  the signature is Python's

@@ -5,7 +5,7 @@ from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.core.step_results import StaleChecksResult
 from clearml_ci.decisions import audit_findings
 from clearml_ci.github_api.session import GitHubError, NoCredentialsError
-from clearml_ci.operations import github_access, stale_checks
+from clearml_ci.operations import github_access, run_report, stale_checks
 from clearml_ci.operations.services import Services
 from clearml_ci.parameters import audit as audit_parameters
 
@@ -16,6 +16,7 @@ def audit_stale_checks(services: Services, run: Run) -> StaleChecksResult:
     If this agent has no credentials for GitHub, the job that waits for the audit finishes them.
     """
     audit = audit_parameters.from_arguments(run.arguments)
+    run_report.require_own_repository(audit.home.repository, run)
     try:
         github = github_access.connect(services.github, audit_parameters.as_check(audit))
         look = stale_checks.find(services, github, run, audit)

@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 
-from clearml_ci.clearml_api import ownership, task_creation
+from clearml_ci.clearml_api import ownership, paging, pipeline_runs, task_creation, task_fields
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.clearml_api.task_creation import TaskTypes
 from clearml_ci.core.git_source import Source
 from clearml_ci.parameters.remote_run import RemoteRun
+
+_STEP = "clearml_ci_step"  # beside the marks of ownership: the step that made the task
+
 
 _TASK_TYPES = {"probe": TaskTypes.testing, "tests": TaskTypes.testing, "training": TaskTypes.training}
 
@@ -24,12 +27,15 @@ class Code:
     inject_task_init: bool
 
 
-def create(clearml: ClearML, launch: RemoteRun, code: Code, *, run: str) -> str:
-    """The id of a draft that an agent can run, marked as this run's and a child of it. Raises ClearMLError."""
+def create(clearml: ClearML, launch: RemoteRun, code: Code, *, run: str, step: str = "") -> str:
+    """The id of a draft that an agent can run, marked as this run's and a child of it. Raises ClearMLError.
+
+    It has its own name once it is complete; before, its name is made of the id of the `step`.
+    """
     task = task_creation.task(
         clearml,
         project=launch.project,
-        name=launch.name,
+        name=_incomplete(step or run),
         source=Source(code.repository, code.commit),
         task_type=_TASK_TYPES[launch.purpose],
         script=launch.script or None,
@@ -41,6 +47,31 @@ def create(clearml: ClearML, launch: RemoteRun, code: Code, *, run: str) -> str:
         argparse_args=list(launch.args) or None,
         add_task_init_call=code.inject_task_init,
     )
-    clearml.call("tasks.edit", task=task, parent=run)
-    ownership.mark(clearml, task, run=run, purpose=launch.purpose)
+    made = {**ownership.marks(task, run=run, purpose=launch.purpose), _STEP: step}
+    task_fields.add_runtime(clearml, task, made, parent=run, name=launch.name)
     return task
+
+
+def made_by(clearml: ClearML, launch: RemoteRun, *, run: str, step: str) -> list[str]:
+    """The complete tasks that an interrupted execution of a step has made for this purpose, oldest first.
+
+    Incomplete ones are deleted. A task that another ClearML user made is not the step's.
+    """
+    keyed = f"^{_incomplete(step)}( [0-9a-f]+)?$"  # `task_creation` adds a key
+    drafts = paging.records(clearml, "tasks", name=keyed, status=["created"], only_fields=["user"])
+    user = clearml.call("users.get_current_user")["user"]["id"]
+    for draft in drafts:
+        if task_fields.reference_id(draft.get("user")) == user:
+            clearml.call("tasks.delete", task=draft["id"])
+    found = pipeline_runs.own_tasks(clearml, run, ["user", f"runtime.{_STEP}"])
+    return [
+        task["id"]
+        for task in found
+        if ownership.purpose_of(task) == launch.purpose
+        and task["runtime"].get(_STEP) == step
+        and task_fields.reference_id(task.get("user")) == user
+    ]
+
+
+def _incomplete(step: str) -> str:
+    return f"ClearML CI draft of {step}"

@@ -17,7 +17,12 @@ FIELDS = [f"runtime.{mark}" for mark in (OWN_MARK, RUN_MARK, PURPOSE_MARK)]  # w
 
 def mark(clearml: ClearML, task: str, *, run: str, purpose: str) -> None:
     """Mark a task as made by a run. `purpose` is `run`, `step`, `schedule`, `probe`, `tests` or `training`."""
-    task_fields.add_runtime(clearml, task, {OWN_MARK: task, RUN_MARK: run, PURPOSE_MARK: purpose})
+    task_fields.add_runtime(clearml, task, marks(task, run=run, purpose=purpose))
+
+
+def marks(task: str, *, run: str, purpose: str) -> dict[str, str]:
+    """The runtime properties of a marked task."""
+    return {OWN_MARK: task, RUN_MARK: run, PURPOSE_MARK: purpose}
 
 
 def is_owned(clearml: ClearML, task: str, *, run: str) -> bool:

@@ -24,7 +24,16 @@ _REPORTING = (check.PIPELINE, promotion_mode.PIPELINE)
 
 
 _FIELDS = [
-    *("type", "status", "status_changed", "last_update", "last_worker_report", "execution.queue", "project.id"),
+    *(
+        "type",
+        "status",
+        "status_changed",
+        "last_update",
+        "last_worker_report",
+        "execution.queue",
+        "project.id",
+        "project.name",
+    ),
     *("hyperparams.Args", *ownership.FIELDS),
 ]
 
@@ -33,21 +42,21 @@ def newest(clearml: ClearML, *, root: str, clock: Clock) -> list[KnownRun]:
     """The newest 100 checks and promotions, each newest first, of the pipeline project `root`, and its drafts."""
     projects = [project_lookup.id_of(clearml, f"{root}{PIPELINES}{pipeline}") for pipeline in _REPORTING]
     found = [run for project in projects if project for run in pipeline_runs.newest(clearml, project, _FIELDS)]
-    return _known(clearml, found, clock)
+    return _known(clearml, found, root, clock)
 
 
-def of_ids(clearml: ClearML, ids: Sequence[str], *, clock: Clock) -> list[KnownRun]:
-    """Those of these runs that exist."""
-    return _known(clearml, list(task_fields.read_existing(clearml, ids, _FIELDS).values()), clock)
+def of_ids(clearml: ClearML, ids: Sequence[str], *, root: str, clock: Clock) -> list[KnownRun]:
+    """Those of these runs that exist, also below another pipeline project than `root`."""
+    return _known(clearml, list(task_fields.read_existing(clearml, ids, _FIELDS).values()), root, clock)
 
 
-def _known(clearml: ClearML, runs: Sequence[Record], clock: Clock) -> list[KnownRun]:
+def _known(clearml: ClearML, runs: Sequence[Record], root: str, clock: Clock) -> list[KnownRun]:
     waits = any(run["status"] == "queued" for run in runs)
     served = worker_queues.served_ids(clearml) if waits else frozenset()
-    return [_signs(clearml, run, served, clock.now()) for run in runs]
+    return [_signs(clearml, run, root, served, clock.now()) for run in runs]
 
 
-def _signs(clearml: ClearML, run: Mapping[str, Any], served: frozenset[str], now: float) -> KnownRun:
+def _signs(clearml: ClearML, run: Mapping[str, Any], root: str, served: frozenset[str], now: float) -> KnownRun:
     # While a run waits, it gives no sign of life: it counts how long it has been in its queue.
     fields = ("status_changed",) if run["status"] == "queued" else ("last_update", "last_worker_report")
     sign = max(str(run.get(field) or "") for field in fields)
@@ -61,7 +70,7 @@ def _signs(clearml: ClearML, run: Mapping[str, Any], served: frozenset[str], now
         sign=sign,
         silent=server_time.age(clearml, sign, now=now),
         served=task_fields.reference_id((run.get("execution") or {}).get("queue")) in served,
-        marked=ownership.is_marked(run, run["id"]),
+        ours=ownership.is_marked(run, run["id"]) and run["project"]["name"].startswith(f"{root}{PIPELINES}"),
     )
 
 

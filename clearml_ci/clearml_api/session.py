@@ -17,6 +17,7 @@ from clearml import Task
 from clearml.backend_api.session import Session
 from clearml.backend_api.session.defs import ENV_ACCESS_KEY, ENV_HOST_VERIFY_CERT
 from clearml.backend_api.session.session import LoginError
+from clearml.backend_config.errors import ConfigurationError
 from clearml.config import config_obj
 from requests import Response
 from requests import Session as HttpSession
@@ -176,12 +177,21 @@ def _is_unsent(error: requests.RequestException) -> bool:
     return isinstance(error, requests.ConnectTimeout) or isinstance(reason, urllib3.exceptions.NewConnectionError)
 
 
+def hold_secrets() -> None:
+    """Mask the secrets of clearml.conf from now on. Raises UsageError if it cannot be parsed."""
+    try:
+        sections = {name: config_obj.get(name, None) for name in _SECTIONS}
+    except ConfigurationError as error:
+        raise UsageError(f"clearml.conf: {redaction.mask(str(error))}; correct it, or run `clearml-init`") from error
+    redaction.hold(redaction.secrets_of(sections))
+
+
 def connect(clock: Clock) -> ClearML:
     """A session with the server of the usual CLEARML_* variables or clearml.conf, whose secrets are masked from now on.
 
     Raises UsageError if something is not configured, and ClearMLError, within seconds, if no server answers.
     """
-    redaction.hold(redaction.secrets_of({name: config_obj.get(name, None) for name in _SECTIONS}))
+    hold_secrets()
     if not (ENV_ACCESS_KEY.get() or config_obj.get("api.credentials.access_key", None)):
         raise UsageError(
             "no ClearML keys are configured: set CLEARML_API_HOST, CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY "

@@ -12,7 +12,7 @@ from typing import Any
 
 from clearml import PipelineController, Task
 
-from clearml_ci.clearml_api import paging
+from clearml_ci.clearml_api import paging, task_fields
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import redaction
 from clearml_ci.core.git_source import Source
@@ -28,8 +28,8 @@ def task(clearml: ClearML, *, project: str, name: str, source: Source, **options
     keyed = f"{name} {secrets.token_hex(16)}"
     try:
         draft = _create(Task.create, project, keyed, source, options)
+        _delete(clearml, keyed, but=draft)
         clearml.call("tasks.edit", task=draft, name=name)
-        _delete(clearml, keyed)
     except ClearMLError:
         with contextlib.suppress(ClearMLError):
             _delete(clearml, keyed)
@@ -60,7 +60,16 @@ def _create(create: Callable[..., Any], project: str, name: str, source: Source,
     return str(draft.id)
 
 
-def _delete(clearml: ClearML, name: str) -> None:
-    """Delete the drafts with this name."""
-    for draft in paging.records(clearml, "tasks", name=f"^{re.escape(name)}$", status=["created"], only_fields=["id"]):
-        clearml.call("tasks.delete", task=draft["id"])
+def _delete(clearml: ClearML, name: str, *, but: str = "") -> None:
+    """Delete the drafts with this name, except one."""
+    drafts = paging.records(clearml, "tasks", name=f"^{re.escape(name)}$", status=["created"], only_fields=["id"])
+    for draft in [draft["id"] for draft in drafts if draft["id"] != but]:
+        _delete_one(clearml, draft)
+
+
+def _delete_one(clearml: ClearML, draft: str) -> None:
+    try:
+        clearml.call("tasks.delete", task=draft)
+    except ClearMLError:  # a request whose answer was lost may have deleted it
+        if task_fields.read_existing(clearml, [draft], ["id"]):
+            raise

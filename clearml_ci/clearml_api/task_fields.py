@@ -1,6 +1,7 @@
 """Read chosen fields of tasks by their ids, and write runtime properties."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from clearml_ci.clearml_api import paging
 from clearml_ci.clearml_api.paging import Record
@@ -48,7 +49,11 @@ def reference_id(reference: object) -> str:
     return str(reference.get("id") or "") if isinstance(reference, dict) else str(reference or "")
 
 
-def add_runtime(clearml: ClearML, task: str, properties: Mapping[str, str]) -> None:
-    """Set runtime properties. `tasks.edit` replaces all of them, so the present ones are read and kept."""
-    present = read(clearml, task, ["runtime"]).get("runtime") or {}
-    clearml.call("tasks.edit", task=task, runtime={**present, **properties}, force=True)
+def add_runtime(clearml: ClearML, task: str, properties: Mapping[str, str], **fields: str) -> dict[str, Any]:
+    """Set runtime properties, and fields in the same request; the properties that were there before.
+
+    `tasks.edit` replaces all of them, so the present ones are read and kept.
+    """
+    present: dict[str, Any] = read(clearml, task, ["runtime"]).get("runtime") or {}
+    clearml.call("tasks.edit", task=task, runtime={**present, **properties}, force=True, **fields)
+    return present

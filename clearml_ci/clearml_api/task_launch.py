@@ -2,9 +2,17 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from clearml_ci.clearml_api import launch_draft, patience, task_cancellation, task_fields, task_queue, task_records
+from clearml_ci.clearml_api import (
+    launch_draft,
+    patience,
+    task_cancellation,
+    task_fields,
+    task_queue,
+    task_records,
+    task_status,
+)
 from clearml_ci.clearml_api.launch_draft import Code
 from clearml_ci.clearml_api.session import PATIENCE, ClearML, ClearMLError, TaskGoneError
 from clearml_ci.clearml_api.task_cancellation import ForeignTaskError
@@ -43,18 +51,23 @@ def run(
     own_task: str,
     clock: Clock,
     report: Callable[[str], None],
+    number: int = 0,
 ) -> LaunchResult:
     """Launch, follow to the end, and leave nothing running: a probe is stopped and archived, whatever happened.
 
     `queue` is an id, `run` the pipeline run's, and `own_task` that of the step's own task, empty if no agent runs it.
-    Raises ClearMLError.
+    A step that was interrupted and is executed again goes on with the task that it launched; `number` counts the
+    launches of a step. Raises ClearMLError.
     """
-    with _cleaning_up_before_an_abort(clearml, own_task):
-        task = launch_draft.create(clearml, launch, code, run=run)
+    with _cleaning_up_before_an_abort(clearml, own_task) as is_repeated:
+        made = launch_draft.made_by(clearml, launch, run=run, step=own_task)[number:] if is_repeated else []
+        task = made[0] if made else launch_draft.create(clearml, launch, code, run=run, step=own_task)
         try:
-            task_queue.enqueue(clearml, task, queue=queue)
+            if not made or task_status.read(clearml, task) == "created":
+                task_queue.enqueue(clearml, task, queue=queue)
             watch = Watch(clearml, task, own_task=own_task, run=run, clock=clock)
-            outcome, snapshot = _follow(watch, launch, clock, report)
+            ended = _probe_ended_before(watch, launch) if made else None
+            outcome, snapshot = ended or _follow(watch, launch, clock, report)
         finally:
             over = f"ClearML CI: the {launch.purpose} of run {run} is over"
             _end_patiently(clearml, task, run=run, archive=launch.until == PROBE, reason=over, clock=clock)
@@ -64,14 +77,18 @@ def run(
 
 
 @contextlib.contextmanager
-def _cleaning_up_before_an_abort(clearml: ClearML, own_task: str) -> Iterator[None]:
-    """Let the agent wait, after an abort of this step, until the step has cleaned up."""
+def _cleaning_up_before_an_abort(clearml: ClearML, own_task: str) -> Iterator[bool]:
+    """Let the agent wait, after an abort of this step, until the step has cleaned up.
+
+    True if the step has launched before: Reset clears what this leaves on its task.
+    """
     if not own_task:
-        yield
+        yield False
         return
-    task_fields.add_runtime(clearml, own_task, {_ABORT_TIMEOUT: "15", _ABORT_POLL: "1", _ABORT_DONE: ""})
+    waits = {_ABORT_TIMEOUT: "15", _ABORT_POLL: "1", _ABORT_DONE: ""}
+    present = task_fields.add_runtime(clearml, own_task, waits)
     try:
-        yield
+        yield _ABORT_TIMEOUT in present
     finally:
         task_fields.add_runtime(clearml, own_task, {_ABORT_DONE: "1"})
 
@@ -96,6 +113,15 @@ def _follow(
 
     look = poll.tolerant(clock, ended, error=ClearMLError, patience=PATIENCE, final=(TaskGoneError,), report=report)
     return poll.until(clock, look, pace=PACE)
+
+
+def _probe_ended_before(watch: Watch, launch: RemoteRun) -> tuple[LaunchOutcome, TaskSnapshot] | None:
+    """The outcome of a probe that reported progress, and was stopped before its step was interrupted; else None."""
+    snapshot, aborted = watch.look()
+    if aborted or snapshot.status != "stopped" or not snapshot.progress:
+        return None
+    outcome = launch_outcome.outcome_of(launch, replace(snapshot, status="in_progress"))
+    return (outcome, snapshot) if outcome and launch.until == PROBE else None
 
 
 def _described(snapshot: TaskSnapshot) -> str:

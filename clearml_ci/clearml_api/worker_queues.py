@@ -1,7 +1,6 @@
 """Queues and the workers that serve them: which are served, whether a run would deadlock, how long tasks wait."""
 
 import itertools
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from clearml.backend_api.session import Session
 
 from clearml_ci.clearml_api import paging, server_time, task_fields
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.core import agent_command
 from clearml_ci.core.errors import UsageError, listing
 from clearml_ci.decisions import audit_findings
 
@@ -75,13 +75,8 @@ def _require_served(name: str, *, existing: Iterable[str], with_workers: Iterabl
         raise UsageError(f"no queue '{name}': create it in ClearML, or correct the name", log_only=alive)
     if name not in with_workers:
         raise ClearMLError(
-            f"no worker listens to the queue '{name}': start one with: {_start_agent(name)}", log_only=alive
+            f"no worker listens to the queue '{name}': start one with: {agent_command.start(name)}", log_only=alive
         )
-
-
-def _start_agent(queue: str) -> str:
-    # A detached agent leaves a readable copy of its keys in the temporary folder (clearml-agent 3.0.3).
-    return f"TMPDIR=$(mktemp -d) clearml-agent daemon --detached --queue {shlex.quote(queue)}"
 
 
 def refuse_deadlock(queues: Sequence[Queue]) -> None:
@@ -99,9 +94,10 @@ def refuse_deadlock(queues: Sequence[Queue]) -> None:
 def _deadlock(queues: Sequence[Queue], workers: int) -> str:
     names = " and ".join(f"'{queue.name}'" for queue in queues)
     number = "one worker alone serves" if workers == 1 else f"only {workers} workers serve"
+    command = agent_command.start(queues[-1].name, number=len(queues[-1].workers) + 1)
     return (
         f"{number} the queues {names}: deadlock, because a task on one of them occupies its worker until a task on "
-        f"another has ended; start another clearml-agent, one for each queue: {_start_agent(queues[-1].name)}"
+        f"another has ended; start another clearml-agent, one for each queue: {command}"
     )
 
 

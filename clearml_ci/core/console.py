@@ -26,7 +26,7 @@ def protect(environ: Mapping[str, str]) -> None:
 
 def log(line: str) -> None:
     """Print a line immediately; no text in it is a command to the runner."""
-    log_command(_COMMAND.sub(rf"\g<0>{WORD_JOINER}", redaction.outgoing(line)))
+    log_command(_without_commands(redaction.outgoing(line)))
 
 
 def log_error(error: BaseException) -> None:
@@ -53,7 +53,11 @@ def _traceback(error: BaseException) -> str:
 
 
 def _masked(text: str) -> str:
-    return "\n".join(redaction.mask_lines(text.splitlines()))
+    return _without_commands("\n".join(redaction.mask_lines(text.splitlines())))
+
+
+def _without_commands(text: str) -> str:
+    return _COMMAND.sub(rf"\g<0>{WORD_JOINER}", text)
 
 
 def _record(*arguments: Any, **named: Any) -> logging.LogRecord:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from clearml_ci.core import baseline, recorded_task
+from clearml_ci.core import agent_command, baseline, recorded_task
 from clearml_ci.core.documents import FindingDocument
 from clearml_ci.core.formatting import count, duration
 from clearml_ci.core.gate import Reported
@@ -140,7 +140,7 @@ def check_queues(queues: Iterable[Queue], *, longest_wait: float) -> list[Findin
 
 def _check_queue(queue: Queue, longest_wait: float) -> Finding | None:
     subject = Subject("queue", queue.name, queue.url)
-    start = f"start an agent: clearml-agent daemon --detached --queue '{queue.name}'"
+    start = f"start an agent: {agent_command.start(queue.name)}"
     if not queue.exists:
         return Finding("no_queue", FINDING, subject, "the queue does not exist", f"{start} --create-queue")
     waiting = f"{queue.entries} waiting, the oldest for {duration(queue.waits)}" if queue.entries else "it is empty"

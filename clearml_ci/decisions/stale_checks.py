@@ -37,7 +37,7 @@ class KnownRun:
     """A run that reports, or did, to a commit's status of this `name`; both are empty if it reports to none.
 
     `sign` is the time of its last sign of life, and `silent` the seconds since then; `served` is true if a worker
-    serves the queue in which it waits. `marked`: it carries our mark.
+    serves the queue in which it waits. `ours`: it carries our mark, and is a run of this repository.
     """
 
     id: str
@@ -48,7 +48,7 @@ class KnownRun:
     sign: str
     silent: float
     served: bool
-    marked: bool
+    ours: bool
 
 
 @dataclass(frozen=True)

@@ -158,6 +158,8 @@ def why_invalid(check: Check, *, run: RunDocument, status: str, states: str, rep
         return f"the run ended '{status}' without a verdict ({states}): read the consoles of its tasks, and rerun it"
     if (document["commit"], document["pipeline"]["id"]) != (check.commit, run["id"]):
         return f"the run reported about commit {document['commit']}, not about {check.commit}: start a new run"
+    if check.has_status and document["told_at"] != check.status_commit:  # GitHub shows the verdict there
+        return f"the run reported about commit {document['told_at']}, not about {check.status_commit}: start a new run"
     return None
 
 

@@ -33,8 +33,9 @@ class _Conversation:
     def ours(self, authors: frozenset[str]) -> list[IssueComment]:
         """Our comments on every page, oldest first."""
         marked = [post for post in self.issue.get_comments() if marked_post.has(post, self.marker)]
-        trusted = {author: author in authors or self._may_write(author) for author in map(marked_post.author, marked)}
-        return [post for post in marked if trusted[marked_post.author(post)]]
+        writers = {marked_post.author(post) for post in marked}  # each is asked about once, however much they wrote
+        trusted = {author for author in writers if author in authors or self._may_write(author)}
+        return [post for post in marked if marked_post.author(post) in trusted]
 
     def _may_write(self, author: str) -> bool:
         try:
@@ -98,6 +99,22 @@ def edit(
         if keeps:
             return ours[0].html_url if ours else ""
         return _write(conversation, ours, change(ours[0].body if ours else None))
+
+    return _call(github, pull_request, request)
+
+
+def correct(github: GitHub, *, pull_request: int, marker: str, url: str, change: Callable[[str], str]) -> str:
+    """Replace the text of the comment, if it links to `url`, with `change` of it; its address or "".
+
+    Raises GitHubError.
+    """
+
+    def request() -> str:
+        conversation = _Conversation(github, github.repository.get_pull(pull_request).as_issue(), marker)
+        ours = conversation.ours(github.trusted)
+        if not ours or f"({url})" not in ours[0].body:
+            return ""
+        return _write(conversation, ours, change(ours[0].body))
 
     return _call(github, pull_request, request)
 

@@ -2,6 +2,7 @@
 
 from github.CommitStatus import CommitStatus
 from github.GithubObject import NotSet
+from github.PaginatedList import PaginatedList
 
 from clearml_ci.core import redaction
 from clearml_ci.core.formatting import shorten
@@ -12,23 +13,25 @@ _DESCRIPTION_LIMIT = 140  # characters, https://docs.github.com/rest/commits/sta
 
 def latest(github: GitHub, *, commit: str, name: str) -> tuple[str, str] | None:
     """State and link of the commit status of this name; None if there is none. Raises GitHubError."""
-    found = _newest(github, commit)
+    found = _read(github, commit)
     return next(((status.state, status.target_url or "") for status in found if status.context == name), None)
-
-
-def _newest(github: GitHub, commit: str) -> list[CommitStatus]:
-    """The newest status of each name."""
-    return call_github(
-        github,
-        f"the commit statuses of {commit[:10]}",
-        "`statuses: read`",
-        lambda: list(github.repository.get_commit(commit).get_combined_status().statuses),
-    )
 
 
 def names(github: GitHub, *, commit: str) -> list[str]:
     """The names of the commit's statuses. Raises GitHubError."""
-    return [status.context for status in _newest(github, commit)]
+    return [status.context for status in _read(github, commit)]
+
+
+def _read(github: GitHub, commit: str) -> list[CommitStatus]:
+    action = f"the commit statuses of {commit[:10]}"
+    return call_github(github, action, "`statuses: read`", lambda: list(newest(github, commit)))
+
+
+def newest(github: GitHub, commit: str) -> PaginatedList[CommitStatus]:
+    """The newest status of each name. Raises what PyGithub raises, whose own method reads the first page alone."""
+    repository = github.repository
+    url = f"{repository.url}/commits/{commit}/status"
+    return PaginatedList(CommitStatus, repository.requester, url, None, list_item="statuses")
 
 
 def create(

@@ -3,7 +3,7 @@
 from github import GithubException, RateLimitExceededException
 
 from clearml_ci.decisions.stale_checks import Unfinished
-from clearml_ci.github_api import check_runs
+from clearml_ci.github_api import check_runs, statuses
 from clearml_ci.github_api.session import GitHub, call_github
 
 _NO_COMMIT = 422  # "No commit found for SHA"
@@ -31,14 +31,14 @@ def _is_named(name: str, named: str) -> bool:
 
 def _read(github: GitHub, commit: str) -> list[Unfinished]:
     try:
-        statuses = github.repository.get_commit(commit).get_combined_status().statuses
+        found = list(statuses.newest(github, commit))
     except GithubException as error:
         if error.status == _NO_COMMIT:
             return []
         raise
     pending = [
         Unfinished(commit, status.context, status.target_url or "", status.updated_at.isoformat())
-        for status in statuses
+        for status in found
         if status.state == "pending"
     ]
     return [*pending, *_in_progress(github, commit)]

@@ -49,6 +49,11 @@ def of_agents(
 def _clonable(address: str, commit: str) -> Source:
     if "://" not in address and Path(address).exists():
         address = Path(address).resolve().as_uri()  # Task.create fails on a bare local path
+    if ":" not in address:
+        raise UsageError(
+            f"'{address}' is no address of a git repository: set CLEARML_CI_REPOSITORY to that of ClearML CI, such as "
+            "https://github.com/owner/clearml-ci.git"
+        )
     return Source(repository_url.without_credentials(address), commit)
 
 

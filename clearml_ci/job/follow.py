@@ -7,7 +7,7 @@ from typing import cast
 
 from clearml_ci.clearml_api import patience, pipeline_runs, run_cancellation, run_start
 from clearml_ci.clearml_api.pipeline_code import PipelineCode
-from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.clearml_api.session import ClearML, ClearMLError, TaskGoneError
 from clearml_ci.clearml_api.worker_queues import Queue
 from clearml_ci.core import console
 from clearml_ci.core.documents import RunDocument, VerdictDocument
@@ -128,17 +128,36 @@ def _wait(clearml: ClearML, reporter: Reporter, run: RunDocument, *, clock: Cloc
     for warning in report.get("warnings", []):
         reporter.warn(warning)
     if ended.superseded_by:
-        reason = f"superseded by the newer run {ended.superseded_by}"
-        reporter.pending = False  # the newer run's job sets it
-        return _conclude(reporter, verdict.error(reporter.check, run=run, reason=reason))
+        return _conclude_superseded(clearml, reporter, run, ended.superseded_by, clock)
     states = ", ".join(f"{step.name} {step.status}" for step in steps.values()) or f"no step: {ended.message}"
     fault = verdict.why_invalid(reporter.check, run=run, status=ended.status, states=states, report=report)
     if fault:
-        return conclude_unreported(reporter, run, fault, commented=bool(report.get("comment_url")))
+        return conclude_unreported(reporter, run, fault, reported=bool(report.get("comment_url")))
     exit_code = conclude_reported(reporter, report)
     if verdict.is_audit(report["verdict"]) and not report["posted"]:
         stale_checks.finish(clearml, reporter, run["id"], clock)
     return exit_code
+
+
+def _conclude_superseded(clearml: ClearML, reporter: Reporter, run: RunDocument, newer: str, clock: Clock) -> int:
+    """The error of a superseded run; the status of the same commit is left to the newer run's job."""
+    document = verdict.error(reporter.check, run=run, reason=f"superseded by the newer run {newer}")
+    if newer != run["id"] and _commit_of(clearml, newer, clock) == reporter.check.commit:
+        reporter.pending = False
+    else:
+        reporter.set_status(state="error", description=document["exit_reason"], url=run["url"])
+    return _conclude(reporter, document)
+
+
+def _commit_of(clearml: ClearML, run: str, clock: Clock) -> str:
+    """The commit that a run checks; empty if the run does not exist."""
+    try:
+        found = patience.result(
+            clock, lambda: pipeline_runs.read(clearml, run), final=(TaskGoneError,), report=console.log
+        )
+    except TaskGoneError:
+        return ""
+    return found.arguments.get("commit", "")
 
 
 def conclude_reported(reporter: Reporter, report: ReportResult) -> int:
@@ -162,7 +181,7 @@ def _cancel(clearml: ClearML, reporter: Reporter, run: RunDocument, reason: str,
         ending = f"{reason}; the run may still be there: {error}"
     exit_code = conclude_unreported(reporter, run, ending)
     _stop_patiently(clearml, run, status_reason, clock)
-    reporter.set_status(state="error", description=ending, url=run["url"])  # its report may have come in between
+    _set_error(reporter, verdict.error(reporter.check, run=run, reason=ending))  # its report may have come in between
     return exit_code
 
 
@@ -179,14 +198,24 @@ def _stop_patiently(clearml: ClearML, run: RunDocument, reason: str, clock: Cloc
         workflow_output.warn(f"the run {run['id']} could not be stopped: {error}; abort it in ClearML")
 
 
-def conclude_unreported(reporter: Reporter, run: RunDocument, reason: str, *, commented: bool = False) -> int:
-    """The verdict of a run that could not report one itself, or was aborted after it had `commented`."""
+def conclude_unreported(reporter: Reporter, run: RunDocument, reason: str, *, reported: bool = False) -> int:
+    """The verdict of a run that could not report one itself, or ended otherwise after it had.
+
+    `reported`: it has written the issue of an audit.
+    """
     document = verdict.error(reporter.check, run=run, reason=reason)
-    if commented and reporter.github:
-        reporter.post_verdict(document, comment.comment(document, []))
+    if verdict.is_audit(document):
+        if reported:
+            reporter.post_verdict(document, audit_issue.issue(document))
     else:
-        reporter.set_status(state="error", description=reason, url=run["url"])
+        _set_error(reporter, document)
     return _conclude(reporter, document)
+
+
+def _set_error(reporter: Reporter, document: VerdictDocument) -> None:
+    """Set the status, and the comment that the run may have written, to the error."""
+    reporter.set_status(state="error", description=document["exit_reason"], url=document["pipeline"]["url"])
+    reporter.correct_comment(document, comment.comment(document, []))
 
 
 def _conclude(reporter: Reporter, document: VerdictDocument, *, comment_url: str = "", body: str = "") -> int:

@@ -132,6 +132,11 @@ class Reporter:
         self.pending = self.pending and not posted.status_set
         return self._seen(posted)
 
+    def correct_comment(self, document: VerdictDocument, body: str) -> None:
+        """Replace what the run of this verdict commented before it failed."""
+        if self.github is not None and (warning := publish.correct_comment(self.github, self.check, document, body)):
+            self.warn(warning)
+
     def post_rest(self, document: VerdictDocument, report: ReportResult) -> str:
         """Post what GitHub refused to the steps' agent; the address of the comment or issue."""
         if not report["posted"]:

@@ -136,6 +136,8 @@ def own_arguments(names: Queues, seconds: float) -> dict[str, str]:
 def github_repository(environ: Mapping[str, str]) -> str:
     """owner/name of a job without an event that has it. Raises UsageError."""
     name = environ.get("GITHUB_REPOSITORY", "").strip()
+    if not name:
+        raise UsageError("GITHUB_REPOSITORY is not set: set it to owner/name of the GitHub repository")
     if name.count("/") != 1:
         raise UsageError(f"GITHUB_REPOSITORY is {name!r}: expected owner/name of the GitHub repository")
     return name

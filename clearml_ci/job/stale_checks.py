@@ -2,6 +2,7 @@
 
 from clearml_ci.clearml_api import pipeline_runs
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.core.errors import UsageError
 from clearml_ci.core.poll import Clock
 from clearml_ci.github_api.session import GitHubError
 from clearml_ci.job.reporter import Reporter
@@ -24,7 +25,7 @@ def finish(clearml: ClearML, reporter: Reporter, run_id: str, clock: Clock) -> N
         for stale in look.stale:
             finding = stale_checks.settle(services, reporter.github, stale, notes, clean_up=audit.clean_up)
             reporter.warn(f"{finding.subject.name}: {finding.message}")
-    except (ClearMLError, GitHubError) as error:
+    except (ClearMLError, GitHubError, UsageError) as error:
         notes.append(f"{stale_checks.UNREAD}: {error}")
     for note in notes:
         reporter.warn(note)

@@ -10,7 +10,7 @@ from clearml_ci.clearml_api import pipeline_runs, pipeline_templates, project_lo
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.pipeline_code import PipelineCode
 from clearml_ci.clearml_api.pipeline_runs import Run
-from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.clearml_api.session import ClearML, TaskGoneError
 from clearml_ci.clearml_api.worker_queues import Queue
 from clearml_ci.core import console, poll
 from clearml_ci.core.errors import UsageError
@@ -119,7 +119,7 @@ def _promote(environ: Mapping[str, str], event: Event, stopwatch: Stopwatch) -> 
 def rerun(run_id: str, changes: Sequence[str], environ: Mapping[str, str], stopwatch: Stopwatch) -> int:
     """Send the call of the web UI's New run, with `name=value` texts edited, and return the exit code. As run."""
     clearml = clearml_session.connect(stopwatch.clock)
-    earlier = pipeline_runs.read(clearml, run_id)
+    earlier = _run(clearml, run_id)
     edits = reruns.edits(earlier, changes)
     arguments = {**earlier.arguments, **edits}
     check = replace(_check(earlier, arguments), waited_for=True)
@@ -134,6 +134,14 @@ def rerun(run_id: str, changes: Sequence[str], environ: Mapping[str, str], stopw
     )
     # The run's own agent posts, as after New run.
     return follow.run_to_verdict(clearml, Reporter(None, check), launch, stopwatch)
+
+
+def _run(clearml: ClearML, run_id: str) -> Run:
+    """The run of this id. Raises UsageError if there is none."""
+    try:
+        return pipeline_runs.read(clearml, run_id)
+    except TaskGoneError as error:
+        raise UsageError(f"no run {run_id}: give the id of a pipeline run (`ClearML run: .../<id>`)") from error
 
 
 def _check(run: Run, arguments: Mapping[str, str]) -> Check:

@@ -96,11 +96,18 @@ def head_commit(github: GitHub | None, audit: Audit) -> str:
 
 
 def launch(
-    services: Services, run: Run, audit: Audit, remote_run: RemoteRun, *, github: GitHub | None, commit: str
+    services: Services,
+    run: Run,
+    audit: Audit,
+    remote_run: RemoteRun,
+    *,
+    github: GitHub | None,
+    commit: str,
+    number: int = 0,
 ) -> MainLaunchDocument:
     """Launch a commit of the default branch, as remote_launch.launch. Raises ClearMLError also if the run was ended."""
     check = audit_parameters.as_check(audit, commit=commit)
-    document = remote_launch.launch(services, run, check, remote_run, github=github)
+    document = remote_launch.launch(services, run, check, remote_run, github=github, number=number)
     if document["outcome"] == Outcome.ERROR and not document["phase"]:
         raise ClearMLError(document["reason"])
     return {**document, "commit": commit}

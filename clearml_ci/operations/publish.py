@@ -51,6 +51,27 @@ def comment_alone(github: GitHub, check: Check, document: VerdictDocument, body:
     return Posted(url, not refusal, status_set=False, warnings=tuple(text for text in (outdated, refusal) if text))
 
 
+def correct_comment(github: GitHub, check: Check, document: VerdictDocument, body: str) -> str:
+    """Replace what the run of this verdict commented before it failed. Returns a warning, or "".
+
+    A run can be killed after it has commented and before it has stored that: the comment itself links to the run.
+    """
+    pull, url = check.pull_request, document["pipeline"]["url"]
+    if not check.has_status or check.comment == "off" or not url:
+        return ""
+    _, refusal = _attempt(
+        lambda: pull_request_comment.correct(
+            github,
+            pull_request=pull.number,
+            marker=comment.marker(pull.repository, pull.number, check.name),
+            url=url,
+            change=lambda earlier: body if check.action == "check" else comment.with_line(earlier, document),
+        ),
+        "",
+    )
+    return refusal
+
+
 def _audit(github: GitHub, check: Check, document: AuditVerdict, body: str) -> Posted:
     """Update the repository's one issue, and close it if there are no findings. An audit has no status to set."""
     url, refusal = _attempt(
@@ -97,11 +118,14 @@ def merge_mismatch(pull: PullRequestState, check: Check) -> str:
 
 
 def is_given_up(github: GitHub, check: Check, url: str) -> bool:
-    """True if the commit's status is an error that links to the run at `url`: its job has given it up."""
+    """True if the commit's status is an error that links to the run at `url`, or to none: its job has given it up.
+
+    A job that reaches no ClearML does not know the address of its run.
+    """
     if not check.has_status:
         return False
     found, _ = _attempt(lambda: statuses.latest(github, commit=check.status_commit, name=check.check_name), None)
-    return found == ("error", url)
+    return found in (("error", url), ("error", ""))
 
 
 def check_run(

@@ -18,9 +18,9 @@ from clearml_ci.parameters.remote_run import RemoteRun
 
 
 def launch(
-    services: Services, run: Run, check: Check, remote_run: RemoteRun, *, github: GitHub | None
+    services: Services, run: Run, check: Check, remote_run: RemoteRun, *, github: GitHub | None, number: int = 0
 ) -> LaunchDocument:
-    """Launch the check's commit and return what came of it.
+    """Launch the check's commit and return what came of it; `number` counts the launches of a step.
 
     What a user has to correct is an outcome with the phase in which it failed. Raises ClearMLError for the rest.
     """
@@ -42,6 +42,7 @@ def launch(
         own_task=services.own_task,
         clock=services.clock,
         report=console.log,
+        number=number,
     )
     task = recorded_task.as_document(launched.task)
     return launch_outcome.as_document(remote_run, launched.outcome, launched.snapshot, task=task, notes=notes)
@@ -54,7 +55,8 @@ def _queue(clearml: ClearML, run: Run, launch: RemoteRun) -> Queue:
     """
     controllers = worker_queues.name_of(clearml, run.id)
     remote_run_parameters.refuse_shared_queue(run.arguments, code=launch.queue, controllers=controllers)
-    trusted = [run.arguments.get("_steps_queue", ""), controllers]
+    # The steps' queue as the job named it, and the one on which the controller of an edited rerun starts them.
+    trusted = [*(arguments.get("_steps_queue", "") for arguments in (run.arguments, run.recorded)), controllers]
     queues = worker_queues.served(clearml, [launch.queue], if_any=trusted)
     code = queues[launch.queue]
     if not remote_run_parameters.is_sharing_allowed(run.arguments):

@@ -30,9 +30,12 @@ _MOST = 5  # changes that are named
 _ONE_GATE = ("scalar_title", "scalar_series", "goal", "threshold_percent")  # ignored if `gates` is set
 
 
-# They name repository, status, comment, promotion and the label that lets a fork's code run: a rerun has those of its
-# original.
-_KEPT = (CONTEXT, NAME, UNDOES, "run_approval_label")
+# They name repository, status, comment, promotion, the label that lets a fork's code run, and the queue that no
+# pull-request code may use: a rerun has those of its original.
+_KEPT = (CONTEXT, NAME, UNDOES, "run_approval_label", "_steps_queue", "_shared_queue")
+
+
+_KEPT_BY_CHECKS = ("pull_request",)  # a promotion may name another merge, which GitHub has to confirm
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,6 @@ def of(clearml: ClearML, run: Run, *, step: str) -> Rerun | None:
     if run.started_with is not None and not has_reported and not changes(run.started_with, run.recorded):
         return None
     original, before = _original(clearml, run)
-    kept = {name: before[name] for name in _KEPT if before and name in before}
     is_own = (
         run.started_with is not None or has_reported
     )  # of the task's user, who is the job, not of who started it again
@@ -87,7 +89,7 @@ def of(clearml: ClearML, run: Run, *, step: str) -> Rerun | None:
         by="" if is_own else run.user,
         changes=tuple(changes(before or {}, run.recorded)) if before else (),
         before=before,
-        arguments={**run.recorded, **kept},
+        arguments=_judged_by(before, run.recorded),
     )
 
 
@@ -95,6 +97,17 @@ def judged(clearml: ClearML, run: Run, *, step: str) -> Run:
     """The run with the `Args` that it is judged by."""
     rerun = of(clearml, run, step=step)
     return replace(run, arguments=dict(rerun.arguments)) if rerun else run
+
+
+def _judged_by(before: Mapping[str, str] | None, recorded: Mapping[str, str]) -> dict[str, str]:
+    """The recorded `Args`, but those that a rerun keeps as they were, also if the original lacked them."""
+    kept = _kept(before) if before else ()
+    edited = {name: text for name, text in recorded.items() if name not in kept}
+    return {**edited, **{name: before[name] for name in kept if before and name in before}}
+
+
+def _kept(before: Mapping[str, str]) -> tuple[str, ...]:
+    return _KEPT if before.get("action") else (*_KEPT, *_KEPT_BY_CHECKS)
 
 
 def _original(clearml: ClearML, run: Run) -> tuple[str, Mapping[str, str] | None]:
@@ -159,6 +172,8 @@ def edits(run: Run, changes: Sequence[str]) -> dict[str, str]:
         if name.strip() not in known:
             raise UsageError(f"no parameter '{name.strip()}'{nearest(name.strip(), known, what='parameters')}")
         edited[name.strip()] = value
+        if name.strip() in _kept(run.arguments):
+            raise UsageError(f"{name.strip()} has no effect: a rerun has that of its first run; leave it out")
     _refuse_without_effect({**run.arguments, **edited}, edited=edited)
     return edited
 

@@ -32,8 +32,8 @@ def retrain(services: Services, run: Run, audit: Audit, launch: RemoteRun) -> Re
     github = github_access.connect_if_possible(services.github, audit_parameters.as_check(audit))
     commit = main_branch.head_commit(github, audit)
     trainings: list[TaskDocument] = []
-    for _ in range(audit.retrain):
-        document = main_branch.launch(services, run, audit, launch, github=github, commit=commit)
+    for number in range(audit.retrain):
+        document = main_branch.launch(services, run, audit, launch, github=github, commit=commit, number=number)
         if document["outcome"] != Outcome.PASSED or document["task"] is None:
             repository = Subject("project", audit.home.repository, "")
             return Retraining(trainings, audit_findings.check_probe(document, repository))

@@ -51,7 +51,7 @@ def settle(services: Services, github: GitHub, stale: Stale, notes: list[str], *
     What ClearML or GitHub refuses is added to the notes.
     """
     try:
-        if clean_up and stale.run and stale.run.marked:
+        if clean_up and stale.run and stale.run.ours:
             _stop(services, stale.run)
     except ClearMLError as error:
         notes.append(str(error))
@@ -64,8 +64,8 @@ def settle(services: Services, github: GitHub, stale: Stale, notes: list[str], *
 
 
 def _look(services: Services, github: GitHub, run: Run, audit: Audit) -> Look:
-    clearml, clock = services.clearml, services.clock
-    runs = run_signs.newest(clearml, root=root_of(run.project), clock=clock)
+    clearml, clock, root = services.clearml, services.clock, root_of(run.project)
+    runs = run_signs.newest(clearml, root=root, clock=clock)
     told_at = [known.commit for known in runs if known.commit]
     commits = list(dict.fromkeys([*pull_requests.open_heads(github), *told_at]))
     server = run.url.partition(RUN_PAGES)[0] + RUN_PAGES
@@ -76,7 +76,7 @@ def _look(services: Services, github: GitHub, run: Run, audit: Audit) -> Look:
         if not unfinished.url or unfinished.url.startswith(server)  # otherwise that of another tool
     ]
     older = {unfinished.run for unfinished in ours if unfinished.url} - {known.id for known in runs}
-    runs += run_signs.of_ids(clearml, sorted(older), clock=clock)
+    runs += run_signs.of_ids(clearml, sorted(older), root=root, clock=clock)
     note = f"{MOST_COMMITS} of {len(commits)} commits with checks were looked at for stale ones"
     stale = stale_checks.find(ours, runs, longest_wait=audit.longest_wait)
     return Look(stale, (note,) if len(commits) > MOST_COMMITS else ())

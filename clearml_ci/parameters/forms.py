@@ -1,7 +1,7 @@
 """The kinds of values that parameters have: how each is read from a text, written as one, and described in a policy."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -98,12 +98,15 @@ TAG = Form(texts.tag, schema=json_schema.text("a tag that does not begin with - 
 LONGEST_NAME = 60  # characters of a check's name
 
 
-CHECK_NAME = strict_line(
+_CHECK_NAME = strict_line(
     f"a name of at most {LONGEST_NAME} visible characters in one line that does not end with a branch in parentheses, "
     "as a status does; a number or true goes into quotes",
     form=json_schema.VISIBLE + r"(?!.* \(\S+\)$)",
     maxLength=LONGEST_NAME,
 )
+
+
+CHECK_NAME = replace(_CHECK_NAME, read=lambda text, name: texts.without_secret(_CHECK_NAME.read(text, name), name))
 
 
 POLICY_FILE = strict_line(json_schema.A_PATH + ".github/clearml-ci/digits.yml", form=json_schema.INSIDE)

@@ -12,6 +12,7 @@ from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from clearml_ci.core import redaction
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.redaction import excerpt
 
@@ -24,6 +25,13 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 def line(text: str, name: str = "") -> str:  # noqa: ARG001  any text is one
     """The text without spaces at its ends."""
     return text.strip()
+
+
+def without_secret(text: str, name: str) -> str:
+    """The text, if it holds no secret: GitHub shows it as it is."""
+    if redaction.shows_secret(text):
+        raise UsageError(f"{name} holds a token or a password, and GitHub shows it: write another text")
+    return text
 
 
 def choice(text: str, name: str, known: Mapping[str, Any], *, expected: str = "") -> Any:

@@ -14,7 +14,7 @@ from clearml_ci.core.comparability import MatchRules
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
 from clearml_ci.core.redaction import excerpt
-from clearml_ci.parameters import catalogue, check, forms
+from clearml_ci.parameters import catalogue, check, forms, texts
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.forms import LONGEST_NAME
 from clearml_ci.parameters.parameter import Key
@@ -67,6 +67,7 @@ def load(text: str, *, source: str, path: str = FILE) -> Policy:
     if problems:
         raise UsageError(policy_problems.report(problems, source=source))
     policy = _policy(read.data, source)
+    texts.without_secret(policy.check.name, f"{source}: name")
     if path == FILE or policy.check.name:
         return policy
     return replace(policy, check=replace(policy.check, name=name_of(path)))

@@ -18,9 +18,11 @@ from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core import poll
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.poll import Stopwatch
+from clearml_ci.decisions import verdict
 from clearml_ci.job import audit as audit_job
-from clearml_ci.job import reporter, start
+from clearml_ci.job import follow, reporter, start
 from clearml_ci.parameters import audit
+from clearml_ci.report import audit_issue
 from sandbox.runtime.clearml_access import Client
 from sandbox.testing.hub import FULL_NAME, JOB, Hub, fresh, git
 from tests.clock import fast_clock
@@ -98,6 +100,19 @@ def test_verdict__agents_without_credentials__the_job_opens_and_closes_the_issue
     passed: Any = {**document, "outcome": "passed", "exit_code": 0}
     job.post_verdict(passed, f"<!-- clearml-ci audit: {FULL_NAME} -->\nwell")
     assert hub.repository.get_issue(issue.number).state == "closed"
+
+
+def test_conclude__audit_aborted_after_its_report__keeps_the_one_issue(hub: Hub, environ: dict[str, str]) -> None:
+    settings = audit_job.read_settings(environ)
+    job = reporter.connect(settings.check, settings.github_token)
+    run: Any = {"id": "r", "url": "https://clearml/pipelines/p/experiments/r"}
+    found: Any = verdict.error(settings.check, run=run, reason="found")
+    job.post_verdict(found, audit_issue.issue(found))
+    assert follow.conclude_unreported(job, run, "aborted in ClearML", reported=True) == 4
+    later: Any = verdict.error(settings.check, run=run, reason="found again")
+    job.post_verdict(later, audit_issue.issue(later))
+    (issue,) = hub.repository.get_issues(state="all")
+    assert "ound again" in issue.body
 
 
 @pytest.mark.usefixtures("agents", "clearml")

@@ -21,6 +21,7 @@ from clearml_ci.github_api import (
     pull_request_comment,
     pull_requests,
     statuses,
+    unfinished_checks,
 )
 from clearml_ci.github_api import session as github_session
 from clearml_ci.github_api.credentials import App, Credentials
@@ -119,6 +120,17 @@ def test_create_status__response_lost__is_set(server: GitHubServer) -> None:
     job = signed_in(server)
     statuses.create(job, name="lost", commit=sha, state="success", description="", url="https://run")
     assert statuses.latest(job, commit=sha, name="lost") == ("success", "https://run")
+
+
+def test_statuses__more_than_a_page__are_all_read(server: GitHubServer) -> None:
+    sha, job = head(server), signed_in(server)
+    for number in range(101):
+        statuses.create(job, name=f"check {number}", commit=sha, state="success", description="", url="https://run")
+    statuses.create(job, name="ClearML CI", commit=sha, state="pending", description="", url="https://run")
+    assert statuses.latest(job, commit=sha, name="ClearML CI") == ("pending", "https://run")
+    assert len(statuses.names(job, commit=sha)) == 102
+    (pending,) = unfinished_checks.read(job, sha, named="ClearML CI")
+    assert pending.name == "ClearML CI"
 
 
 @pytest.mark.usefixtures("no_pauses")

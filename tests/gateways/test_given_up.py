@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from clearml_ci.agent import step
-from clearml_ci.clearml_api import pipeline_runs, run_cancellation
-from clearml_ci.clearml_api.pipeline_runs import Run
+from clearml_ci.clearml_api import pipeline_runs, run_cancellation, task_parameters
+from clearml_ci.clearml_api.pipeline_runs import SUPERSEDED, Run
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.clearml_api.worker_queues import Queue
 from clearml_ci.core import poll
@@ -23,7 +23,7 @@ from clearml_ci.parameters.pull_request import PullRequest
 from sandbox.runtime.clearml_access import Client
 from sandbox.testing.hub import FULL_NAME, JOB, proposed
 from tests.clock import fast_clock
-from tests.gateways import services
+from tests.gateways import job_session, services
 from tests.gateways.conftest import Project
 from tests.gateways.test_rerun import World
 
@@ -61,10 +61,12 @@ def test_report__run_that_its_job_gave_up__posts_nothing(hub_world: World) -> No
     assert posted(hub_world, run) == ([], [])
 
 
-def test_report__job_that_reached_only_github__posts_nothing(hub_world: World) -> None:
+@pytest.mark.parametrize("linked", [True, False], ids=["linked", "before it knew the run's address"])
+def test_report__job_that_reached_only_github__posts_nothing(hub_world: World, linked: bool) -> None:
     run = hub_world.original(hub_world.check.to_arguments())
     commit = hub_world.hub.repository.get_commit(hub_world.check.commit)
-    commit.create_status("error", target_url=run.url, description="no answer", context=hub_world.check.check_name)
+    link = {"target_url": run.url} if linked else {}
+    commit.create_status("error", **link, description="no answer", context=hub_world.check.check_name)
     assert posted(hub_world, run) == ([], ["error"])
 
 
@@ -136,6 +138,29 @@ def test_run_to_verdict__run_that_was_given_up_and_is_reset__runs_again(
     again = rerun.of(clearml, pipeline_runs.read(clearml, run["id"]), step="s")
     assert again
     assert again.stamp.endswith("with nothing changed")
+
+
+@pytest.mark.usefixtures("restored_signals")
+@pytest.mark.parametrize(
+    ("newer", "state"), [("a" * 40, "error"), ("", "pending"), (None, "error")], ids=["newer", "same", "gone"]
+)
+def test_run_to_verdict__superseded__leaves_the_status_pending_only_to_a_run_of_the_same_commit(
+    clearml: ClearML, client: Client, project: Project, launch: Launch, hub_world: World, newer: str | None, state: str
+) -> None:
+    """The newer run's job can be killed before it sets the status of an older commit."""
+    check = replace(hub_world.check, gates=())
+    by = "f" * 32 if newer is None else project.run(pull_request="1", commit=newer or check.commit)
+
+    def supersede() -> None:
+        for run in started(client, launch):
+            if run["id"] != by and run["status"] in ("queued", "in_progress"):
+                task_parameters.set_properties(clearml, run["id"], {SUPERSEDED: f"{by} instead of {run['id']}"})
+                client.call("tasks.stopped", task=run["id"], force=True)
+
+    job = Reporter(job_session.signed_in(hub_world.hub.server), check)
+    clock = fast_clock(on_sleep=supersede)
+    assert follow.run_to_verdict(clearml, job, replace(launch, deadline=1000.0), poll.started(clock)) == 4
+    assert hub_world.statuses()[0][0] == state
 
 
 @dataclass

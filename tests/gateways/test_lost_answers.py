@@ -262,12 +262,20 @@ def sdk(lossy: ClearML, monkeypatch: pytest.MonkeyPatch) -> ClearML:
 SOURCE = Source("https://github.com/o/n.git", "c" * 40)
 
 
-@pytest.mark.parametrize("harm", ["lost", "cut"])
+@pytest.mark.parametrize(
+    "harms",
+    [
+        {"tasks.create": ["lost"]},
+        {"tasks.create": ["cut"]},
+        {"tasks.create": ["lost"], "tasks.delete": ["lost"]},
+        {"tasks.create": ["lost"], "tasks.edit": ["lost"]},
+    ],
+)
 def test_create_task__answer_is_lost__leaves_no_other_draft(
-    sdk: ClearML, losses: Losses, client: Client, project: Project, harm: str
+    sdk: ClearML, losses: Losses, client: Client, project: Project, harms: dict[str, list[str]]
 ) -> None:
     """The SDK sends the request again."""
-    losses.harms = {"tasks.create": [harm]}
+    losses.harms = harms
     options: dict[str, Any] = {"script": "train.py", "packages": [], "add_task_init_call": False}
     created = task_creation.task(sdk, project=project.name, name="train", source=SOURCE, **options)
     found = client.call("tasks.get_all", project=[project.id], only_fields=["id", "name"])["tasks"]

@@ -14,7 +14,8 @@ def test_existing_id__misspelt__offers_the_nearest_in_the_log_alone(clearml: Cle
     assert project_lookup.existing_id(clearml, project.name) == project.id
     with pytest.raises(UsageError) as raised:
         project_lookup.existing_id(clearml, project.name + "s")
-    assert str(raised.value) == f"no ClearML project '{project.name}s'"  # the nearest may be another team's
+    advice = "correct the name, or create it: a project begins with its first task"
+    assert str(raised.value) == f"no ClearML project '{project.name}s': {advice}"  # the nearest may be another team's
     assert raised.value.log_only == f"; did you mean '{project.name}'?"
 
 

@@ -450,7 +450,7 @@ def test_promote__archived_best__is_an_error_and_moves_nothing(world: World) -> 
 def test_promote__project_that_does_not_exist__is_refused_and_moves_nothing(world: World) -> None:
     old = world.trained(0.8, commit=OLD_COMMIT, tags=(TAG,))
     world.trained(0.9)
-    with pytest.raises(UsageError, match=f"no ClearML project '{world.project.name}x'$"):
+    with pytest.raises(UsageError, match=f"no ClearML project '{world.project.name}x': "):
         world.promote(replace(CHECK, project=f"{world.project.name}x"))
     assert (world.tagged(), world.tagged("main_branch")) == ([old], [])
 

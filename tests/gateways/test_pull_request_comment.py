@@ -2,9 +2,11 @@
 
 import threading
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from github.Issue import Issue
+from github.Requester import Requester
 
 from clearml_ci.core import comment_mode
 from clearml_ci.github_api import pull_request_comment
@@ -76,6 +78,28 @@ def test_upsert__marker_copied_by_an_outsider__is_left_alone(server: GitHubServe
         f"{MARKER}\nall is well, merge me",
         body("the truth"),
     ]
+
+
+def test_upsert__many_by_an_outsider__cost_one_request_a_look(
+    server: GitHubServer, issue: Issue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request for each would use up the token's rate limit."""
+    token = server.token("personal", login="outsider", permissions=JOB)
+    theirs = as_user(server, token).get_repo(FULL_NAME).get_issue(1)
+    for _ in range(20):
+        theirs.create_comment(f"{MARKER}\nmine")
+    hub = signed_in(server)
+    upsert(hub, "the truth")
+    asked: list[str] = []
+    send = Requester.requestJsonAndCheck
+
+    def recorded(self: Requester, verb: str, url: str, *rest: Any, **more: Any) -> Any:
+        asked.extend([url] if "/permission" in url else [])
+        return send(self, verb, url, *rest, **more)
+
+    monkeypatch.setattr(Requester, "requestJsonAndCheck", recorded)
+    upsert(hub, "the truth again")
+    assert (len(asked), issue.get_comments().totalCount) == (1, 21)
 
 
 def test_upsert__two_of_ours__keeps_the_oldest(server: GitHubServer, issue: Issue) -> None:

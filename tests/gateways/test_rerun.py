@@ -10,15 +10,19 @@ import pytest
 from clearml_ci.clearml_api import ownership, pipeline_runs, run_results, started_runs
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.core import poll
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
+from clearml_ci.job import start
 from clearml_ci.operations import rerun
 from clearml_ci.parameters import check, run_arguments
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
+from clearml_ci.parameters.remote_run import SHARED
 from sandbox.runtime.clearml_access import Client
 from sandbox.testing.hub import FULL_NAME, JOB, Hub, git, proposed
-from steps import report
+from steps import remote_run, report
+from tests.clock import fast_clock
 from tests.gateways import services
 
 NONCE = "0123456789abcdef" * 2
@@ -204,6 +208,22 @@ def test_judged__label_of_approval_edited__is_that_of_the_original(world: World)
     assert world.stamp(edited) == "run_approval_label run-remote → bug"
 
 
+@pytest.mark.parametrize(
+    "edits",
+    [{"_steps_queue": "code"}, {"_shared_queue": SHARED}, {"_steps_queue": "code", "_shared_queue": SHARED}],
+    ids=["queues swapped", "words added", "both"],
+)
+def test_remote_run__hidden_queues_edited__sends_no_code_to_the_trusted_steps(
+    world: World, edits: dict[str, str]
+) -> None:
+    launch = {"candidate": "none", "run_until": "first-iteration", "run_queue": "code", "run_project": "digits"}
+    first = world.original({**world.check.to_arguments(), **launch, "_steps_queue": "steps"})
+    edited = world.new_run(first, run_queue="steps", **edits)
+    result = remote_run.remote_run(services.of_agent(world.clearml), rerun.judged(world.clearml, edited, step="a step"))
+    assert (result["outcome"], result["phase"]) == ("error", "settings")
+    assert "the queue 'steps' is the trusted steps' as well" in result["reason"]
+
+
 def test_report__hidden_parameters_edited__sets_no_other_checks_status(world: World) -> None:
     first = world.original(world.check.to_arguments())
     other = replace(world.check, name="other")
@@ -211,6 +231,19 @@ def test_report__hidden_parameters_edited__sets_no_other_checks_status(world: Wo
     found = world.hub.repository.get_commit(world.check.commit).get_statuses()
     assert [status.context for status in found] == ["ClearML CI"]
     assert "_name (empty) → other" in world.statuses()[0][1]
+
+
+def test_report__pull_request_edited__writes_to_no_other_one(world: World) -> None:
+    first = world.original(world.check.to_arguments())
+    world.hub.commit("second", text="second\n")
+    other = world.hub.pull("second")
+    edits = {"pull_request": str(other.number), "commit": other.head.sha}
+    done = world.report(world.new_run(first, **edits))
+    assert done["posted"] is False
+    assert "pull request #1 has moved on" in done["warnings"][0]
+    assert any(change == f"pull_request 1 → {other.number}" for change in done["verdict"]["rerun"]["changes"])
+    statuses = world.hub.repository.get_commit(other.head.sha).get_statuses()
+    assert (other.get_issue_comments().totalCount, statuses.totalCount) == (0, 0)
 
 
 def test_report__original_run__is_not_stamped_and_the_next_execution_is(world: World) -> None:
@@ -266,8 +299,8 @@ def test_report__rerun_of_a_pull_request_that_went_on__says_so_and_writes_nothin
 
 @pytest.mark.parametrize(
     ("edits", "words"),
-    [({"commit": " "}, "commit is empty"), ({"pull_request": "abc"}, "pull_request is 'abc'")],
-    ids=["commit", "number"],
+    [({"commit": " "}, "commit is empty"), ({"threshold_percent": "abc"}, "threshold_percent is 'abc'")],
+    ids=["commit", "tolerance"],
 )
 def test_report__rerun_whose_parameters_cannot_be_read__is_told_in_clearml_alone(
     world: World, edits: dict[str, str], words: str
@@ -311,3 +344,9 @@ def test_report__rerun_in_another_project__must_not_write(world: World, client: 
     elsewhere = replace(world, project=client.call("projects.create", name=f"{prefix}/other")["id"])
     with pytest.raises(UsageError, match=r"must not report to the repository .*: start it from the workflow"):
         elsewhere.report(elsewhere.rerun())
+
+
+@pytest.mark.usefixtures("user_environment")
+def test_rerun__id_of_no_task__is_wrong_usage_that_names_it() -> None:
+    with pytest.raises(UsageError, match="no run 0123: give the id of a pipeline run"):
+        start.rerun("0123", [], {}, poll.started(fast_clock()))

@@ -245,6 +245,43 @@ fail()
     assert "upload with *** failed" in printed
 
 
+def test_main__secrets_of_clearml_conf__are_registered_with_the_runner(tmp_path: Path) -> None:
+    """In a process of its own, as below."""
+    (tmp_path / "clearml.conf").write_text(json.dumps({"agent": {"git_pass": "a-git-pass"}}))
+    environment = {
+        "PATH": os.environ["PATH"],
+        "GITHUB_ACTIONS": "true",
+        "CLEARML_CONFIG_FILE": str(tmp_path / "clearml.conf"),
+    }
+    command = [sys.executable, "ci_trigger.py", "validate", "none.yml"]
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert "::add-mask::a-git-pass" in ended.stdout.splitlines()
+
+
+def test_register__clearml_conf_that_cannot_be_parsed__is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "clearml.conf").write_text("api { secret_key: 'a-secret-key', a = [ ")
+    environment = {"PATH": os.environ["PATH"], "CLEARML_CONFIG_FILE": str(tmp_path / "clearml.conf")}
+    command = [sys.executable, "ci_trigger.py", "register"]
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    (line,) = (ended.stdout + ended.stderr).splitlines()
+    assert ended.returncode == 2
+    assert line.startswith("error: ClearML CI: clearml.conf: Failed parsing ")
+    assert "a-secret-key" not in line
+
+
+def test_protect__log_of_a_library_with_commands_for_the_runner__is_a_text() -> None:
+    code = """
+import logging, os
+from clearml_ci.core import console
+logging.getLogger("library").addHandler(logging.StreamHandler())
+console.protect(os.environ)
+logging.getLogger("library").warning("refused:\\n::stop-commands::x ##[group]y")
+"""
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "stop-commands" in ended.stderr
+    assert not [line for line in ended.stderr.splitlines() if line.startswith("::") or "##[" in line]
+
+
 def test_connect__secrets_of_clearml_conf__are_held(access: Access, tmp_path: Path) -> None:
     """In a process of its own: the SDK reads its configuration once."""
     keys = {"access_key": access.access_key, "secret_key": access.secret_key}

@@ -13,6 +13,7 @@ from github.CheckRun import CheckRun
 from clearml_ci.clearml_api import ownership, pipeline_runs
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.core.errors import UsageError
 from clearml_ci.core.poll import Clock
 from clearml_ci.core.step_results import StaleChecksResult
 from clearml_ci.job import reporter, stale_checks
@@ -58,6 +59,12 @@ class World:
         pull = PullRequest(FULL_NAME, 1, (), self.hub.server.api_url)
         arguments = Check(commit or self.head, pull, "", "", (), "best").to_arguments()
         return self._controller("pr_check", arguments, started=started, end=end)
+
+    def stranger(self) -> str:
+        """A run of another repository's check."""
+        root = f"{self.prefix} CI/octo-owner/other/.pipelines/pr_check"
+        project = self.client.call("projects.create", name=root)["id"]
+        return replace(self, projects={"pr_check": project}).run()
 
     def _controller(self, pipeline: str, arguments: dict[str, str], *, started: bool = True, end: str = "") -> str:
         items = {name: {"section": "Args", "name": name, "value": value} for name, value in arguments.items()}
@@ -177,6 +184,23 @@ def test_audit_stale_checks__controller_that_died__is_an_error_and_is_ended(worl
     assert world.status()[:2] == ("error", world.url(run))
     assert world.state(run) == ("stopped" if clean_up else "in_progress")
     assert bool(pipeline_runs.read(world.clearml, run).unwanted) is clean_up
+
+
+def test_audit_stale_checks__status_that_links_to_a_run_of_another_repository__leaves_that_run(world: World) -> None:
+    """Whoever may set a status chooses its link."""
+    run = world.stranger()
+    world.pending(run)
+    assert len(told(world.audit(clean_up=True))) == 1
+    assert (world.status()[0], world.state(run)) == ("error", "in_progress")
+    assert not pipeline_runs.read(world.clearml, run).unwanted
+
+
+def test_audit_stale_checks__repository_edited__sets_no_status_there(world: World) -> None:
+    world.pending(world.run(end="stopped"))
+    run = replace(world.audit_run(), project=f"{world.prefix} CI/octo-owner/other/.pipelines/audit")
+    with pytest.raises(UsageError, match="must not report to the repository"):
+        audit_stale_checks.audit_stale_checks(services.of_agent(world.clearml, clock=clock()), run)
+    assert world.status()[0] == "pending"
 
 
 def test_audit_stale_checks__controller_that_gives_signs__stays_pending_whatever_the_clocks_say(world: World) -> None:

@@ -13,6 +13,7 @@ from clearml_ci.clearml_api import (
     ownership,
     run_cancellation,
     task_cancellation,
+    task_fields,
     task_launch,
     task_queue,
 )
@@ -96,6 +97,33 @@ def test_is_owned__clone_of_a_launched_task__is_not_ours(
     assert not ownership.is_owned(clearml, clone, run=run)
     assert not ownership.is_owned(clearml, created, run=project.task())
     assert not ownership.is_owned(clearml, created, run="")
+
+
+@pytest.mark.parametrize("moment", ["incomplete", "draft", "queued", "reported", "over"])
+def test_run__step_that_was_interrupted__goes_on_with_the_task_that_it_launched(
+    clearml: ClearML, client: Client, project: Project, run: str, queue: str, moment: str
+) -> None:
+    step, remote = project.step(run, "remote_run"), launch(project, run_queue_limit="60")
+    task_fields.add_runtime(clearml, step, {"_abort_callback_timeout": "15"})  # as its first execution left it
+    made = launch_draft.create(clearml, remote, CODE, run=run, step=step)
+    if moment == "incomplete":
+        client.call("tasks.edit", task=made, name=f"ClearML CI draft of {step} {step}", runtime={}, parent="")
+    if moment in ("queued", "reported", "over"):
+        task_queue.enqueue(clearml, made, queue=queue)
+    if moment in ("reported", "over"):
+        client.call("queues.get_next_task", queue=queue)
+        client.call("tasks.started", task=made)
+        point = {"type": "training_stats_scalar", "task": made, "metric": "loss", "variant": "a", "iter": 0}
+        client.events([{**point, "value": 1.0}])
+    if moment == "over":
+        task_cancellation.end(clearml, made, run=run, archive=True, reason="over", clock=fast_clock())
+    launched = task_launch.run(
+        clearml, remote, CODE, queue=queue, run=run, own_task=step, clock=fast_clock(), report=lambda _: None
+    )
+    tasks = client.call("tasks.get_all", project=[project.id], type=["testing"], search_hidden=True)["tasks"]
+    assert [task["name"] for task in tasks] == ["train"]
+    assert (launched.task.id == made) is (moment != "incomplete")
+    assert (launched.outcome.outcome == "passed") is (moment in ("reported", "over"))
 
 
 @pytest.mark.parametrize("status", ["queued", "in_progress"])

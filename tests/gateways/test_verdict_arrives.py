@@ -95,11 +95,20 @@ def test_conclude__job_that_never_could_set_a_status__has_the_verdicts_code(hub:
 
 
 def test_conclude__run_aborted_after_its_report__comment_and_status_are_the_error(hub: Hub, check: Check) -> None:
-    report, job = reported(hub, check, JOB), waiting(hub, check)
-    aborted = "aborted in ClearML"
-    assert follow.conclude_unreported(job, RUN, aborted, commented=bool(report["comment_url"])) == 4
+    """Also if it was killed before it stored that it had commented."""
+    reported(hub, check, JOB)
+    aborted = "the run was aborted in ClearML"
+    assert follow.conclude_unreported(waiting(hub, check), RUN, aborted) == 4
     (text,) = (post.body for post in hub.repository.get_issue(1).get_comments())
-    assert seen(hub, check) == (1, "failure") and aborted in text  # GitHub combines an error to a failure
+    assert seen(hub, check) == (1, "failure") and aborted[1:] in text  # GitHub combines an error to a failure
+
+
+def test_conclude__run_that_failed__leaves_the_comment_of_another_run(hub: Hub, check: Check) -> None:
+    report = reported(hub, check, JOB)
+    other: Any = {"id": "other", "url": "https://clearml/other"}
+    assert follow.conclude_unreported(waiting(hub, check), other, "aborted in ClearML") == 4
+    (text,) = (post.body for post in hub.repository.get_issue(1).get_comments())
+    assert text == report["markdown"]
 
 
 def test_is_of_head__older_commit__is_not(hub: Hub, check: Check) -> None:
@@ -158,7 +167,7 @@ def test_trigger__unknown_command__is_an_error_of_the_job(tmp_path: Path) -> Non
         [sys.executable, "ci_trigger.py", "chekc"], cwd=ROOT, env=variables, capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (2, "")
-    assert "outcome=error\nexit_reason=argument COMMAND: invalid choice: 'chekc' (choose from" in output.read_text()
+    assert "outcome=error\nexit_reason=no command 'chekc'; commands: audit, pr, promote," in output.read_text()
 
 
 class Nameless(ClearML):

@@ -50,6 +50,13 @@ def test_refuse_deadlock__fewer_workers_than_queues__is_refused(queues: list[Que
     assert message in str(raised.value)
 
 
+def test_refuse_deadlock__advises_an_agent_with_a_name_that_is_not_taken() -> None:
+    with pytest.raises(UsageError) as raised:
+        worker_queues.refuse_deadlock([named("c", "vm:s"), named("s", "vm:s")])
+    command = "CLEARML_WORKER_ID=$(hostname):s-2 TMPDIR=$(mktemp -d) clearml-agent daemon --detached --queue s"
+    assert str(raised.value).endswith(command)
+
+
 def test_refuse_deadlock__a_worker_for_each__is_accepted() -> None:
     worker_queues.refuse_deadlock([named("c", "a", "b"), named("s", "a"), named("g", "c", "a")])
 

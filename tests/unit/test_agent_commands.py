@@ -1,4 +1,8 @@
-"""The documents' commands that start agents: a detached agent leaves readable keys in its temporary folder."""
+"""The documents' commands that start agents.
+
+A detached agent leaves readable keys in its temporary folder. There it also looks for the names that are taken: agents
+with folders of their own would have the same name, and ClearML would take them for one.
+"""
 
 import re
 from pathlib import Path
@@ -17,7 +21,15 @@ BLOCKS = {
 @pytest.mark.parametrize("place", BLOCKS)
 def test_block__that_starts_agents__gives_them_a_private_temporary_folder(place: str) -> None:
     before = BLOCKS[place].partition("daemon --detached")[0]
-    assert re.search(r"TMPDIR=(\$\(mktemp -d\)|\$PWD/steps-tmp)", before)
+    assert "TMPDIR=~/clearml-agents" in before
+    assert "install -d -m 700 ~/clearml-agents" in before
+
+
+@pytest.mark.parametrize("place", BLOCKS)
+def test_block__that_starts_agents__names_each_as_its_queue(place: str) -> None:
+    for command in re.findall(r".*daemon --detached.*", BLOCKS[place]):
+        (queue,) = re.findall(r"--queue ([\w-]+)", command)
+        assert f"CLEARML_WORKER_ID=$(hostname):{queue} " in command
 
 
 @pytest.mark.parametrize("place", BLOCKS)

@@ -147,6 +147,12 @@ def test_check_queues__queue__is_served_in_time(changes: dict[str, Any], expecte
     assert [finding.kind for finding in found] == expected
 
 
+def test_check_queues__without_a_worker__has_the_command_that_starts_one_in_a_closed_folder() -> None:
+    (found,) = audit_findings.check_queues([replace(QUEUE, workers=0, name="ci steps")], longest_wait=3600.0)
+    command = "TMPDIR=$(mktemp -d) clearml-agent daemon --detached --queue 'ci steps'"
+    assert found.remedy == f"start an agent: CLEARML_WORKER_ID=$(hostname):'ci steps' {command}"
+
+
 DAY = 86_400.0
 
 

@@ -28,6 +28,22 @@ def test_validate__policy_in_order__is_summed_up(command: str, tmp_path: Path) -
     assert "accuracy/validation" in run(command, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("valdate", "no command 'valdate'; did you mean 'validate'?"),
+        ("x", "no command 'x'; commands: audit, pr, promote, register, rerun, rollback, schedule, validate"),
+        ("rerun", "the following arguments are required: RUN; see ci_trigger.py rerun --help"),
+        ("rollback --now", "unrecognized arguments: --now; see ci_trigger.py --help"),
+        ("audit", "GITHUB_REPOSITORY is not set: set it to owner/name of the GitHub repository"),
+    ],
+)
+def test_command__mistyped__is_one_line_with_what_is_known(command: str, message: str, tmp_path: Path) -> None:
+    arguments = [sys.executable, str(ROOT / "ci_trigger.py"), *command.split()]
+    done = subprocess.run(arguments, cwd=tmp_path, env={}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (2, f"error: ClearML CI: {message}\n", "")
+
+
 @pytest.mark.parametrize("command", ["python -m tools.words", "python -m tools.words --list docs"])
 def test_words__of_this_project__are_counted(command: str) -> None:
     assert run(command, ROOT).splitlines()[-1].endswith("in all")

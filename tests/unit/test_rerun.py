@@ -100,3 +100,13 @@ def test_edits__of_one_gate_where_the_run_has_a_list__are_refused(name: str) -> 
     with pytest.raises(UsageError, match=f"^{name} has no effect: this run's gates are in `gates`; edit that$"):
         rerun.edits(listed, [f"{name}=5"])
     assert rerun.edits(listed, [f"{name}=5", "gates="]) == {name: "5", "gates": ""}
+
+
+def test_edits__of_what_a_rerun_keeps__are_refused() -> None:
+    check = replace(RUN, arguments={"pull_request": "1", "_context": "{}"})
+    with pytest.raises(
+        UsageError, match=r"^pull_request has no effect: a rerun has that of its first run; leave it out$"
+    ):
+        rerun.edits(check, ["pull_request=2"])
+    promotion = replace(check, arguments={**check.arguments, "action": "promote"})
+    assert rerun.edits(promotion, ["pull_request=2"]) == {"pull_request": "2"}

@@ -1,10 +1,12 @@
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from clearml_ci.core import redaction
 from clearml_ci.core.errors import UsageError
 from clearml_ci.job import settings
 from clearml_ci.policy import policy_file
@@ -206,6 +208,28 @@ def test_from_environment__name_that_ends_like_a_branch__is_refused(environ: dic
         settings.from_environment({**environ, "CLEARML_CI_NAME": "fraud (dev)"})
     with pytest.raises(UsageError, match=r"2: name: found 'fraud \(dev\)'; allowed: a name "):
         governed(environ, "name: fraud (dev)")
+
+
+@pytest.fixture
+def held() -> Iterator[str]:
+    redaction.hold(["two-words-9"])
+    yield "two-words-9"
+    redaction.forget()
+
+
+def test_from_environment__name_that_holds_a_secret__is_refused_and_not_shown(
+    environ: dict[str, str], held: str
+) -> None:
+    """Statuses and check runs have the name as it is."""
+    for secret in (held, "ghp_" + "a1" * 18):
+        with pytest.raises(UsageError, match=r"^CLEARML_CI_NAME holds a token") as refused:
+            settings.from_environment({**environ, "CLEARML_CI_NAME": f"model {secret}"})
+        assert secret not in str(refused.value)
+        with pytest.raises(
+            UsageError, match=r"^\.github/clearml-ci\.yml of main: name holds a token or a pass"
+        ) as refused:
+            governed(environ, f"name: model {secret}")
+        assert secret not in str(refused.value)
 
 
 METRIC = {"CLEARML_SCALAR_TITLE": "accuracy", "CLEARML_SCALAR_SERIES": "validation"}

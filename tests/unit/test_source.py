@@ -106,3 +106,9 @@ def test_of_agents__neither_action_nor_checkout__says_what_to_set(
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     with pytest.raises(UsageError, match=r"git remote get-url origin failed.*set CLEARML_CI_REPOSITORY"):
         found(tmp_path, {})
+
+
+@pytest.mark.parametrize("address", ["owner/clearml-ci", "nowhere"])
+def test_of_agents__what_is_no_address__is_refused_with_an_example(address: str) -> None:
+    with pytest.raises(UsageError, match=f"'{address}' is no address of a git repository: set CLEARML_CI_REPOSITORY"):
+        agent_code.of_agents(configured_repository=address, configured_commit="f" * 40, environ={})

@@ -117,6 +117,7 @@ def test_error__run_that_could_not_judge__keeps_the_reason() -> None:
         ("failed", {}, "the run ended 'failed' without a verdict (report completed): read the consoles"),
         ("completed", {"commit": "b" * 40}, f"the run reported about commit {'b' * 40}"),
         ("completed", {"pipeline": {"id": "another"}}, "the run reported about commit"),
+        ("completed", {"told_at": "b" * 40}, f"the run reported about commit {'b' * 40}"),
     ],
 )
 def test_why_invalid__report_of_a_run__counts_only_for_this_commit_and_a_completed_run(

@@ -1,5 +1,6 @@
 """Commit statuses and check runs."""
 
+import json
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
@@ -70,17 +71,21 @@ def combined_status(owner: str, name: str, sha: str) -> Answer:
     access.need_read(repo, "statuses")
     commit = access.commit(repo, sha)
     newest = latest_statuses(repo, commit)
-    return jsonify(
-        {
-            "state": combined(newest),
-            "sha": commit,
-            "total_count": len(newest),
-            "statuses": [shapes.status(repo, status) for status in newest],
-            "repository": shapes.repository(repo),
-            "commit_url": shapes.link(repo, commit)["url"],
-            "url": f"{shapes.link(repo, commit)['url']}/status",
-        }
+    url = shapes.link(repo, commit)["url"]
+    response = request_parsing.page(newest, lambda status: shapes.status(repo, status), key="statuses")
+    response.set_data(
+        json.dumps(
+            {
+                **response.get_json(),
+                "state": combined(newest),
+                "sha": commit,
+                "repository": shapes.repository(repo),
+                "commit_url": url,
+                "url": f"{url}/status",
+            }
+        )
     )
+    return response
 
 
 def combined(newest: list[Status]) -> str:
