@@ -30,7 +30,7 @@ def upsert(github: GitHub, *, marker: str, title: str, body: str, open_: bool) -
 
 def _upsert(github: GitHub, marker: str, title: str, body: str, *, open_: bool) -> str:
     title, body = redaction.outgoing(title), redaction.outgoing_body(body)
-    ours = _ours(github, marker, github.trusted)
+    ours = _ours(github, marker, github.trusted) or _by_writers(github, marker)
     if not ours and not open_:
         return ""
     kept, *spare = ours or marked_post.create(
@@ -52,6 +52,13 @@ def _ours(github: GitHub, marker: str, authors: frozenset[str]) -> list[Issue]:
     return marked_post.oldest_first(
         issue for author in sorted(authors) for issue in _by_author(github, author, marker, authors)
     )
+
+
+def _by_writers(github: GitHub, marker: str) -> list[Issue]:
+    """Those of other users that are ours, oldest first, among the 100 issues and pull requests that changed last."""
+    newest = github.repository.get_issues(state="all", sort="updated", direction="desc").get_page(0)
+    found = marked_post.by_writers(github, newest, marker=marker, authors=github.trusted)
+    return marked_post.oldest_first(issue for issue in found if issue.pull_request is None)
 
 
 def _by_author(github: GitHub, author: str, marker: str, authors: frozenset[str]) -> list[Issue]:

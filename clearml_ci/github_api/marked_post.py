@@ -7,10 +7,13 @@ create can be lost, so the caller looks again after it, keeps the oldest, and re
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from github import GithubException, RateLimitExceededException
 from github.Issue import Issue
 from github.IssueComment import IssueComment
 
+from clearml_ci.decisions.fork_approval import WRITERS
 from clearml_ci.github_api import lost_responses
+from clearml_ci.github_api.session import GitHub
 
 Post = TypeVar("Post", bound=Issue | IssueComment)
 
@@ -23,6 +26,28 @@ def is_ours(post: Issue | IssueComment, *, marker: str, authors: frozenset[str])
 def has(post: Issue | IssueComment, marker: str) -> bool:
     """True if the post begins with the marker, of any author."""
     return (post.body or "").startswith(marker)
+
+
+def by_writers(github: GitHub, posts: Iterable[Post], *, marker: str, authors: frozenset[str]) -> list[Post]:
+    """The posts with the marker by these authors, or by users who may write to the repository, and so could edit ours.
+
+    The token of the steps' agent may be any such user's. Each author is asked about once, however much they wrote.
+    """
+    marked = [post for post in posts if has(post, marker)]
+    logins = {author(post) for post in marked}
+    trusted = {login for login in logins if login in authors or _may_write(github, login)}
+    return [post for post in marked if author(post) in trusted]
+
+
+def _may_write(github: GitHub, login: str) -> bool:
+    try:
+        return github.repository.get_collaborator_permission(login) in WRITERS
+    except RateLimitExceededException:  # also a 403
+        raise
+    except GithubException as error:
+        if error.status >= 500:
+            raise
+        return False  # no user, such as an App; or the token may not read permissions
 
 
 def create(

@@ -8,23 +8,18 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from github import GithubException, RateLimitExceededException, UnknownObjectException
+from github import UnknownObjectException
 from github.Issue import Issue
 from github.IssueComment import IssueComment
 
 from clearml_ci.core import comment_mode, redaction
-from clearml_ci.decisions.fork_approval import WRITERS
 from clearml_ci.github_api import marked_post
 from clearml_ci.github_api.session import GitHub, call_github, require
 
 
 @dataclass(frozen=True)
 class _Conversation:
-    """The comments of a pull request.
-
-    Ours are those with the marker by a trusted login, or by a user who may write to the repository, and so could edit
-    ours: the token of the steps' agent may be any such user's.
-    """
+    """The comments of a pull request, of which those that `marked_post.by_writers` finds are ours."""
 
     github: GitHub
     issue: Issue
@@ -32,20 +27,8 @@ class _Conversation:
 
     def ours(self, authors: frozenset[str]) -> list[IssueComment]:
         """Our comments on every page, oldest first."""
-        marked = [post for post in self.issue.get_comments() if marked_post.has(post, self.marker)]
-        writers = {marked_post.author(post) for post in marked}  # each is asked about once, however much they wrote
-        trusted = {author for author in writers if author in authors or self._may_write(author)}
-        return [post for post in marked if marked_post.author(post) in trusted]
-
-    def _may_write(self, author: str) -> bool:
-        try:
-            return self.github.repository.get_collaborator_permission(author) in WRITERS
-        except RateLimitExceededException:  # also a 403
-            raise
-        except GithubException as error:
-            if error.status >= 500:
-                raise
-            return False  # no user, such as an App; or the token may not read permissions
+        comments = self.issue.get_comments()
+        return marked_post.by_writers(self.github, comments, marker=self.marker, authors=authors)
 
 
 def upsert(

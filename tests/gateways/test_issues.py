@@ -62,6 +62,18 @@ def test_upsert__page_instead_of_an_answer__is_written_once(hub: Hub, method: st
     assert reported(hub) == [("Audit: two", "open")]
 
 
+@pytest.mark.parametrize(("permission", "expected"), [("push", ["two"]), ("triage", ["one", "two"])])
+def test_upsert__by_another_user__is_ours_if_that_user_may_write(
+    hub: Hub, permission: str, expected: list[str]
+) -> None:
+    """The steps' agent has written the issue with the token of a person, and the job writes as the workflow."""
+    theirs = as_user(hub.server, hub.server.token("personal", login="machine"))
+    hub.repository.add_to_collaborators("machine", permission)
+    theirs.get_repo(FULL_NAME).create_issue("Audit: one", f"{MARKER}\none")
+    upsert(signed_in(hub.server), "two")
+    assert reported(hub) == [(f"Audit: {text}", "open") for text in expected]
+
+
 def test_upsert__no_findings_and_no_issue__opens_nothing(hub: Hub) -> None:
     assert upsert(signed_in(hub.server), "well", open_=False) == ""
     assert issues(hub) == []
@@ -124,7 +136,7 @@ def test_upsert__more_pages_than_the_limit__are_not_all_requested(
     fill(hub, 21)
     sent_methods.clear()
     assert upsert(with_pages_of_10(signed_in(server)), "well", open_=False) == ""
-    assert sent_methods.count("GET") == 2
+    assert sent_methods.count("GET") == 2 + 1  # pages of the bot's issues, and one of everybody's
 
 
 def with_pages_of_10(github: GitHub) -> GitHub:
