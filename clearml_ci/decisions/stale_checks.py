@@ -13,6 +13,9 @@ from clearml_ci.decisions.audit_findings import FINDING, Finding, Subject
 SILENT_FOR = 600.0  # seconds, after which servers, too, take a task's worker for gone: workers.task_update_timeout
 
 
+STALE = "stale_check"  # the kind of finding
+
+
 _REMEDY = "run its workflow again, or use New run in ClearML"
 
 
@@ -105,7 +108,7 @@ def finding(stale: Stale, *, settled: bool) -> Finding:
     state = "a check run in progress" if check.check_run is not None else "the status pending"
     action = "the audit set it to an error" if settled else "the audit could not change it"
     subject = Subject("commit", f"{check.name} at {check.commit[:10]}", stale.url)
-    return Finding("stale_check", FINDING, subject, f"{state}, although {stale.why}; {action}", _REMEDY)
+    return Finding(STALE, FINDING, subject, f"{state}, although {stale.why}; {action}", _REMEDY)
 
 
 def described(stale: Stale) -> str:

@@ -134,7 +134,7 @@ def _wait(clearml: ClearML, reporter: Reporter, run: RunDocument, *, clock: Cloc
     if fault:
         return conclude_unreported(reporter, run, fault, reported=bool(report.get("comment_url")))
     exit_code = conclude_reported(reporter, report)
-    if verdict.is_audit(report["verdict"]) and not report["posted"]:
+    if stale_checks.are_left(report):
         stale_checks.finish(clearml, reporter, run["id"], clock)
     return exit_code
 

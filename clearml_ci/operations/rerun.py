@@ -81,9 +81,8 @@ def of(clearml: ClearML, run: Run, *, step: str) -> Rerun | None:
     if run.started_with is not None and not has_reported and not changes(run.started_with, run.recorded):
         return None
     original, before = _original(clearml, run)
-    is_own = (
-        run.started_with is not None or has_reported
-    )  # of the task's user, who is the job, not of who started it again
+    # Of a run that was reset or continued, the task's user is the job, not who started it again.
+    is_own = run.started_with is not None or has_reported
     return Rerun(
         original=original,
         by="" if is_own else run.user,

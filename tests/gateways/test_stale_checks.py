@@ -195,6 +195,26 @@ def test_finish__agent_without_credentials__is_done_by_the_job_that_waits(
     assert f"its run {run} has ended (stopped); the audit set it to an error" in capsys.readouterr().out
 
 
+def test_finish__check_run_that_the_agent_may_not_end__is_ended_by_the_job(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No person's token can write a check run."""
+    run = world.run(end="stopped")
+    opened = world.as_job.create_check_run(
+        f"{NAME} / verdict", world.head, status="in_progress", details_url=world.url(run)
+    )
+    token = os.environ["GITHUB_TOKEN"]
+    monkeypatch.setenv("GITHUB_TOKEN", world.hub.server.owner_token)
+    findings = world.audit()["findings"]
+    assert ["the audit could not change it" in finding["said"] for finding in findings] == [True]
+    audit = world.audit_run()
+    job = reporter.connect(audit_parameters.as_check(audit_parameters.from_arguments(audit.arguments)), token)
+    report: Any = {"posted": True, "verdict": {"findings": findings}}
+    assert stale_checks.are_left(report) and not stale_checks.are_left({**report, "verdict": {"findings": []}})
+    stale_checks.finish(world.clearml, job, audit.id, clock())
+    assert world.hub.repository.get_check_run(opened.id).conclusion == "failure"
+
+
 def test_audit_stale_checks__check_run_of_a_job_that_was_killed__is_finished(world: World) -> None:
     run = world.run(end="stopped")
     opened: CheckRun = world.as_job.create_check_run(

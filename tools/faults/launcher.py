@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -98,9 +97,3 @@ class Launcher:
             elif "pid" in report:
                 self._programs[report["pid"]] = Program(report["pid"])
                 self._started.put(self._programs[report["pid"]])
-
-
-def wait_all(programs: Sequence[Program], seconds: float) -> bool:
-    """True if all have ended within this time."""
-    deadline = time.monotonic() + seconds
-    return all(program.wait(max(0.0, deadline - time.monotonic())) for program in programs)
