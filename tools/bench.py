@@ -23,8 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     check = bench_check.measure(bench_check.SMALLEST if options.small else bench_check.SIZES, progress=_print)
     audit = bench_audit.measure(bench_audit.SMALLEST if options.small else bench_audit.SIZES, progress=_print)
-    _print_table(bench_check.STEPS, check)
-    _print_table(bench_audit.STEPS, audit)
+    _print(table(bench_check.STEPS, check))
+    _print(table(bench_audit.STEPS, audit))
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(_document(check, audit), indent=2) + "\n")
     _print(f"\nwritten to {options.output}")
@@ -40,9 +40,12 @@ def _document(check: Sequence[bench_check.Measurement], audit: Sequence[bench_au
     }
 
 
-def _print_table(steps: Sequence[str], measured: Sequence[Measurement]) -> None:
+def table(steps: Sequence[str], measured: Sequence[Measurement]) -> str:
+    """Return one row for each size; each figure keeps its decimals, 3.0 too."""
     rows = [{name: f"{value:,}" for name, value in asdict(row).items()} for row in measured]
-    _print(f"\n{' and '.join(steps)}, together\n{tabulate(rows, headers='keys', tablefmt='github')}")
+    aligned = ["right"] * len(rows[0])
+    figures = tabulate(rows, headers="keys", tablefmt="github", colalign=aligned, disable_numparse=True)
+    return f"\n{' and '.join(steps)}, together\n{figures}"
 
 
 def _print(line: str) -> None:
