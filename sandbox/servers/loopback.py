@@ -25,7 +25,14 @@ class Listener:
     def stop(self) -> None:
         # The workers first: one that has just answered still pulls the trigger, which `_close` closes too.
         self._server.task_dispatcher.shutdown()
-        self._server.trigger.pull_trigger(self._close)  # waitress closes sockets only from within its own loop
+        pulled = threading.Event()
+
+        def close() -> None:  # the loop may be awake already, and run this before the trigger is pulled
+            pulled.wait(STOP_SECONDS)
+            self._close()
+
+        self._server.trigger.pull_trigger(close)  # waitress closes sockets only from within its own loop
+        pulled.set()
         self._thread.join(STOP_SECONDS)
 
     def _close(self) -> None:
