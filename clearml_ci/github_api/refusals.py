@@ -25,8 +25,16 @@ def message(action: str, error: GithubException, advice: str) -> str:
 
 def repeated(action: str, error: requests.exceptions.RetryError) -> str:
     """As message, of a request that GitHub refused each time: because of a limit (403 or 429), or it failed itself."""
-    reason = str(getattr(error.args[0], "reason", error))  # of urllib3: "too many 502 error responses"
-    return f"GitHub refused {action}: {reason}; {_LIMIT if ' 4' in reason else _OUTAGE}"
+    return f"GitHub refused {action}: {_reason(error)}; {_LIMIT if is_limit(error) else _OUTAGE}"
+
+
+def is_limit(error: requests.exceptions.RetryError) -> bool:
+    """Whether GitHub refused all attempts because of a limit (403 or 429), and did not fail itself."""
+    return " 4" in _reason(error)
+
+
+def _reason(error: requests.exceptions.RetryError) -> str:
+    return str(getattr(error.args[0], "reason", error))  # of urllib3: "too many 502 error responses"
 
 
 def _own_message(error: GithubException) -> str:

@@ -66,6 +66,10 @@ class GitHubError(Exception):
     """GitHub refused a request or is unreachable; the message names the repository, the request, and what to do."""
 
 
+class UnansweredError(GitHubError):
+    """GitHub gave no answer, or one of its servers failed: the same request may be answered soon."""
+
+
 class NoCredentialsError(GitHubError):
     """This agent has no credentials for GitHub. Not an error while a waiting job can post instead."""
 
@@ -179,16 +183,19 @@ def call_github(github: GitHub, action: str, required_permission: str, request: 
     try:
         return _readable(request)
     except GithubException as error:
-        raise GitHubError(refusals.message(action, error, refusals.advice(error, required_permission))) from error
+        raised = UnansweredError if error.status >= 500 else GitHubError
+        raise raised(refusals.message(action, error, refusals.advice(error, required_permission))) from error
     except UNREADABLE as error:
         raise GitHubError(
             f"unexpected response from GitHub for {action}: {redaction.mask(str(error))}; "
             "check GITHUB_API_URL, and rerun"
         ) from error
     except requests.exceptions.RetryError as error:
-        raise GitHubError(refusals.repeated(action, error)) from error
+        raise (GitHubError if refusals.is_limit(error) else UnansweredError)(
+            refusals.repeated(action, error)
+        ) from error
     except requests.RequestException as error:
-        raise GitHubError(
+        raise UnansweredError(
             f"no response from GitHub for {action} ({type(error).__name__}): rerun when GitHub is reachable"
         ) from error
 
@@ -198,6 +205,16 @@ def _readable(request: Callable[[], T]) -> T:
         with contextlib.suppress(*UNREADABLE):
             return request()
     return request()
+
+
+def answers(github: GitHub) -> bool:
+    """Send a request that changes nothing; whether GitHub answers it, if only with a refusal."""
+    requester = github.repository.requester
+    try:
+        call_github(github, "the rate limit", CONTENTS, lambda: requester.requestJsonAndCheck("GET", "/rate_limit"))
+    except GitHubError as error:
+        return not isinstance(error, UnansweredError)
+    return True
 
 
 def require(taken: bool) -> None:

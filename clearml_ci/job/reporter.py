@@ -1,9 +1,12 @@
 """The job's own posts on GitHub: before the run, and for agents without credentials."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from clearml_ci.core import console, poll
 from clearml_ci.core.documents import VerdictDocument
+from clearml_ci.core.poll import Clock, Pace
 from clearml_ci.core.step_results import ReportResult
 from clearml_ci.decisions import verdict
 from clearml_ci.github_api import check_runs, git_history, pull_requests, statuses
@@ -16,6 +19,8 @@ from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import Facts
 from clearml_ci.parameters.remote_run import RemoteRun
 from clearml_ci.report import audit_issue
+
+PATIENCE = 60.0  # seconds for which a job that has a verdict waits for GitHub
 
 
 @dataclass
@@ -37,6 +42,15 @@ class Reporter:
         if text not in self.warnings:
             self.warnings.append(text)
             workflow_output.warn(text)
+
+    def wait_for_github(self, clock: Clock) -> None:
+        """Wait while GitHub does not answer, at most PATIENCE: nobody else makes a job's last posts."""
+        if self.github is None or github_session.answers(self.github):
+            return
+        console.log(f"GitHub does not answer: the verdict is posted as soon as it does, or after {PATIENCE:.0f} s")
+        github = self.github
+        with contextlib.suppress(poll.TimedOutError):
+            poll.until(clock, lambda: github_session.answers(github) or None, pace=Pace(2), timeout=PATIENCE)
 
     def set_status(
         self, *, state: str, description: str, url: str, commit: str = "", name: str = "", repeated: bool = True
@@ -122,6 +136,8 @@ class Reporter:
             )
             if warning:
                 self.warn(warning)
+            else:
+                self.check_run = None
 
     def post_verdict(self, document: VerdictDocument, body: str) -> str:
         """Post comment and status, or an audit's issue, for steps whose agent has no credentials; the address."""

@@ -16,13 +16,15 @@ IN_MEMORY = 64 * 2**20  # bytes; above this waitress makes a temporary file, and
 
 @dataclass(frozen=True)
 class Listener:
-    """A listening application. `stop` closes its port and all its connections."""
+    """A listening application. `stop` closes its port and all its connections; a second one does nothing."""
 
     url: str
     _server: Any = field(repr=False)
     _thread: threading.Thread = field(repr=False)
 
     def stop(self) -> None:
+        if not self._thread.is_alive():
+            return
         # The workers first: one that has just answered still pulls the trigger, which `_close` closes too.
         self._server.task_dispatcher.shutdown()
         pulled = threading.Event()

@@ -73,3 +73,9 @@ class Project:
 def project(client: Client, prefix: str) -> Project:
     name = f"{prefix} digits"
     return Project(client, client.call("projects.create", name=name)["id"], name)
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let urllib3 repeat a request at once."""
+    monkeypatch.setattr("urllib3.util.retry.time.sleep", lambda _: None)

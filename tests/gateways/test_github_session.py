@@ -252,11 +252,6 @@ def test_github__connection_refused__is_no_github_exception() -> None:
 JSON = {"Content-Type": "application/json"}
 
 
-@pytest.fixture
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("urllib3.util.retry.time.sleep", lambda _: None)
-
-
 def answering(*answers: Response) -> served:
     """A server that gives these answers in turn, and the last one again."""
     app, left = Flask("answers"), list(answers)

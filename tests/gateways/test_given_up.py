@@ -21,6 +21,7 @@ from clearml_ci.operations import rerun
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
 from sandbox.runtime.clearml_access import Client
+from sandbox.servers.github_server import GitHubServer
 from sandbox.testing.hub import FULL_NAME, JOB, proposed
 from tests.clock import fast_clock
 from tests.gateways import job_session, services
@@ -161,6 +162,35 @@ def test_run_to_verdict__superseded__leaves_the_status_pending_only_to_a_run_of_
     clock = fast_clock(on_sleep=supersede)
     assert follow.run_to_verdict(clearml, job, replace(launch, deadline=1000.0), poll.started(clock)) == 4
     assert hub_world.statuses()[0][0] == state
+
+
+@pytest.mark.usefixtures("restored_signals", "no_pauses")
+@pytest.mark.parametrize("ends", ["superseded", "no verdict in time"])
+def test_run_to_verdict__github_away_when_it_ends__sets_the_status_once_it_is_back(
+    clearml: ClearML, client: Client, launch: Launch, hub_world: World, ends: str
+) -> None:
+    server = hub_world.hub.server
+    back: list[GitHubServer] = []
+    job = Reporter(job_session.signed_in(server), replace(hub_world.check, gates=()))
+    deadline = 10.0 if ends == "no verdict in time" else 1000.0
+
+    def happen() -> None:
+        if back or clock.monotonic() < 5:
+            return
+        server.stop()
+        if ends == "superseded":
+            for run in started(client, launch):
+                task_parameters.set_properties(clearml, run["id"], {SUPERSEDED: f"{'f' * 32} instead of {run['id']}"})
+                client.call("tasks.stopped", task=run["id"], force=True)
+        if clock.monotonic() > 30:
+            back.append(server.restart())
+
+    clock = fast_clock(on_sleep=happen)
+    assert follow.run_to_verdict(clearml, job, replace(launch, deadline=deadline), poll.started(clock)) == 4
+    assert back and hub_world.statuses()[0][0] == "error"
+    (run,) = hub_world.hub.repository.get_commit(hub_world.check.commit).get_check_runs()
+    assert (run.status, run.conclusion) == ("completed", "failure")
+    back[0].stop()
 
 
 @dataclass

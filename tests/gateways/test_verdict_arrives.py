@@ -24,6 +24,7 @@ from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
 from clearml_ci.report import comment
 from sandbox.runtime.clearml_access import Client
+from sandbox.servers.github_server import GitHubServer
 from sandbox.testing.hub import FULL_NAME, JOB, Hub, proposed
 from tests.clock import fast_clock
 from tests.gateways import services
@@ -77,6 +78,33 @@ def test_conclude__whatever_the_agent_could_post__comment_and_status_arrive(
     job = waiting(hub, check)
     assert follow.conclude_reported(job, reported(hub, check, permissions)) == 0
     assert seen(hub, check) == (1, "success")
+
+
+@pytest.mark.usefixtures("no_pauses")
+@pytest.mark.parametrize("seconds", [30, 300])
+def test_wait_for_github__away_when_the_verdict_comes__posts_all_that_is_left_once_it_is_back(
+    hub: Hub, check: Check, capsys: pytest.CaptureFixture[str], seconds: int
+) -> None:
+    job = waiting(hub, check)
+    job.start_check_run("https://run")
+    report = reported(hub, check, {"contents": "read"})
+    hub.server.stop()
+    back: list[GitHubServer] = []
+
+    def come_back() -> None:
+        if not back and clock.monotonic() >= seconds:
+            back.append(hub.server.restart())
+
+    clock = fast_clock(on_sleep=come_back)
+    job.wait_for_github(clock)
+    assert clock.monotonic() == pytest.approx(min(seconds, reporter.PATIENCE), abs=4)
+    assert "GitHub does not answer" in capsys.readouterr().out
+    assert follow.conclude_reported(job, report) == (0 if back else 4)
+    server = back[0] if back else hub.server.restart()
+    assert seen(hub, check) == ((1, "success") if back else (0, "pending"))
+    (run,) = hub.repository.get_commit(check.commit).get_check_runs()
+    assert run.status == ("completed" if back else "in_progress")
+    server.stop()
 
 
 def test_conclude__final_status_refused_to_both__is_an_error_that_names_the_commit(

@@ -110,6 +110,10 @@ class GitHubServer:
     def stop(self) -> None:
         self._listener.stop()
 
+    def restart(self) -> GitHubServer:
+        """Serve again, at the same address, what this server had when it was stopped."""
+        return _serve(self._store, self.owner_token, port=int(self.url.rpartition(":")[2]))
+
 
 def start(directory: Path, *, port: int = 0) -> GitHubServer:
     """Serve on loopback until `stop`; bare repositories go below `directory`. Port 0 takes a free one."""
