@@ -29,7 +29,7 @@ def repeated(action: str, error: requests.exceptions.RetryError) -> str:
 
 
 def is_limit(error: requests.exceptions.RetryError) -> bool:
-    """Whether GitHub refused all attempts because of a limit (403 or 429), and did not fail itself."""
+    """True if GitHub refused all attempts because of a limit (403 or 429); False if it failed itself."""
     return " 4" in _reason(error)
 
 

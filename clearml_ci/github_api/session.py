@@ -208,7 +208,7 @@ def _readable(request: Callable[[], T]) -> T:
 
 
 def answers(github: GitHub) -> bool:
-    """Send a request that changes nothing; whether GitHub answers it, if only with a refusal."""
+    """Send a request that changes nothing. True if GitHub answers it, also with a refusal."""
     requester = github.repository.requester
     try:
         call_github(github, "the rate limit", CONTENTS, lambda: requester.requestJsonAndCheck("GET", "/rate_limit"))

@@ -44,7 +44,7 @@ class Reporter:
             workflow_output.warn(text)
 
     def wait_for_github(self, clock: Clock) -> None:
-        """Wait while GitHub does not answer, at most PATIENCE: nobody else makes a job's last posts."""
+        """Wait while GitHub does not answer, at most PATIENCE: only the job itself makes its last posts."""
         if self.github is None or github_session.answers(self.github):
             return
         console.log(f"GitHub does not answer: the verdict is posted as soon as it does, or after {PATIENCE:.0f} s")

@@ -1,8 +1,9 @@
 """One sandbox for the whole test run; a file of tests has its own repository, project, queues and agents there.
 
 A file plays each of the demo's scenarios that it needs once. Most of them run on light agents (light_agent.py). What is
-about agents, and a share of everything else, runs on real ones. Jobs and trainings are programs of fork_server.py.
-With AGENTS=real all agents are real, and each program has a new interpreter.
+about agents, and a share of everything else, runs on real ones, which take six times the processor's time: a check,
+a rerun, a probe, a merge, an audit. Jobs and trainings are programs of fork_server.py. With AGENTS=real all agents are
+real, and each program has a new interpreter.
 """
 
 import os
@@ -25,7 +26,7 @@ Play = Callable[[str], Checked]
 BUILD = Path(__file__).parents[2] / "build"
 LIGHT_AGENT = str(Path(__file__).with_name("light_agent.py"))
 # The scenarios that are played on real agents in any case.
-ON_REAL_AGENTS = {*catalogue.SHORT_STORY, "probe-ok", "probe-broken", "cancelled", "rollback"}
+ON_REAL_AGENTS = {"better", "worse", "probe-ok", "cancelled", "merge-promotes"}
 
 
 @pytest.fixture(scope="session")

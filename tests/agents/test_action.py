@@ -19,8 +19,8 @@ PREDECESSORS = Path(__file__).parent / "predecessors"
 
 
 @pytest.fixture(scope="module")
-def act(tale_on_real_agents: Story, tmp_path_factory: pytest.TempPathFactory) -> Act:
-    return act_runner.begin(tale_on_real_agents, tmp_path_factory.mktemp("act"))
+def act(tale: Story, tmp_path_factory: pytest.TempPathFactory) -> Act:
+    return act_runner.begin(tale, tmp_path_factory.mktemp("act"))
 
 
 @pytest.fixture(scope="module")

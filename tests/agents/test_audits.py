@@ -1,6 +1,6 @@
 """Audits: without findings, with one of each kind in one issue, with marked leftovers cleaned up, and again.
 
-Those that run code of the default branch, and the one with findings, run on real agents.
+The first one, which runs code of the default branch, runs on real agents.
 """
 
 from typing import Any
@@ -19,8 +19,8 @@ def green(tale_on_real_agents: Story) -> Audited:
 
 
 @pytest.fixture(scope="module")
-def found(tale_on_real_agents: Story, green: Audited) -> tuple[Planted, Audited]:  # noqa: ARG001  comes first
-    return audits.findings(tale_on_real_agents)
+def found(tale: Story, green: Audited) -> tuple[Planted, Audited]:  # noqa: ARG001  comes first
+    return audits.findings(tale)
 
 
 @pytest.fixture(scope="module")
@@ -85,10 +85,9 @@ def test_audit_findings__repaired__the_same_issue_is_closed(found: tuple[Planted
 
 
 def test_audit__main_trained_again__is_within_its_own_spread(
-    tale_on_real_agents: Story,
+    tale: Story,
     repaired: Audited,  # noqa: ARG001  comes first
 ) -> None:
-    tale = tale_on_real_agents
     audited = audits.audit(tale, audits.RETRAIN)
     assert "retrained" not in [finding["kind"] for finding in audited.verdict["findings"]]
     assert audited.verdict["outcome"] == "passed"

@@ -1,4 +1,4 @@
-"""The short story on real agents, read back from the servers: the job, its pipeline, and what GitHub shows."""
+"""The short story, read back from the servers: the job, its pipeline, and what GitHub shows."""
 
 import json
 
