@@ -4,6 +4,7 @@ import bisect
 import math
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -43,7 +44,11 @@ def escape(text: str) -> str:
 
     Invisible characters become visible; a word joiner keeps GitHub from notifying people and from linking issues.
     """
-    text = redaction.excerpt(text, _READ)
+    return _escaped(redaction.excerpt(text, _READ))
+
+
+@lru_cache(maxsize=8_192)  # a report is rendered several times with the same names, until it fits
+def _escaped(text: str) -> str:
     text = shorten(printable(" ".join(text.split()), keep=""), _LONGEST)
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = _REFERENCE.sub(lambda found: found[0] + WORD_JOINER, _ACTIVE.sub(r"\\\1", text))
