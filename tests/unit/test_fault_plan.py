@@ -152,3 +152,9 @@ def test_case__document__has_what_a_record_needs() -> None:
     case = plan.case(3)
     assert isinstance(case, Case)
     assert {"seed", "scenario", "kind", "phase"} <= case.document().keys()
+
+
+def test_case__with_real_agents__launches_no_code_whose_end_is_given() -> None:
+    """A real agent runs the real training, which is better than the baseline."""
+    real = [case for case in plan.cases(1, 2_000, real_share=1.0) if case.agents == plan.REAL]
+    assert real and not [case for case in real if "launch" in SCENARIOS[case.scenario].traits]

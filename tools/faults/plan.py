@@ -70,12 +70,17 @@ def case(seed: int, *, real_share: float = REAL_SHARE) -> Case:
         phase=phase,
         nth=chance.randint(first, most),
         times=chance.randint(min(2, times), times),
-        agents=REAL if chance.random() < real_share else SMALL,
+        agents=REAL if chance.random() < real_share and not _is_told_its_end(scenario) else SMALL,
         controller=SDK if _needs_sdk(kind, phase) or chance.random() < SDK_SHARE else BRIEF,
         credentials=NONE if "job posts" in SCENARIOS[scenario].traits else chance.choice((TOKEN, TOKEN, TOKEN, APP)),
         comes_back=chance.random() < 0.5,
         after=chance.random() < 0.5,
     )
+
+
+def _is_told_its_end(scenario: str) -> bool:
+    """True if training.py plays the pull request's code; a real agent would run the real training, with its own end."""
+    return "launch" in SCENARIOS[scenario].traits
 
 
 def _phase(kind: str, turn: int) -> str:
