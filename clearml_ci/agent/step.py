@@ -6,12 +6,12 @@ import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
-from clearml_ci.clearml_api import pipeline_runs, run_results, task_parameters
+from clearml_ci.clearml_api import patience, pipeline_runs, run_results, task_parameters
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.pipeline_runs import Run
-from clearml_ci.clearml_api.session import ClearMLError
+from clearml_ci.clearml_api.session import ClearMLError, UnansweredError
 from clearml_ci.clearml_api.task_status import ENDED
 from clearml_ci.core import console, redaction
 from clearml_ci.core.errors import UsageError
@@ -21,6 +21,7 @@ from clearml_ci.operations import github_access, rerun
 from clearml_ci.operations.services import Services
 
 Step = Callable[[Services, Run], StepResult]
+T = TypeVar("T")
 
 
 def main(step: Step) -> None:
@@ -37,11 +38,10 @@ def main(step: Step) -> None:
     try:
         github = github_access.from_environment(os.environ)
         clock = Clock()
-        services = Services(clearml_session.connect(clock), github, clock, own_task)
-        run_id = sys.argv[1] if len(sys.argv) == 2 else task_parameters.argument(services.clearml, own_task, "run")
-        result = result_of(step, services, run_id)
+        services = Services(_patiently(clock, lambda: clearml_session.connect(clock)), github, clock, own_task)
+        result = result_of(step, services, _run_id(services))
         if own_task:
-            store(services, result)
+            _patiently(clock, lambda: store(services, result))
     except (ClearMLError, UsageError) as error:
         sys.exit(redaction.outgoing(f"{error}{error.log_only}"))
     console.log(json.dumps(result, indent=1))
@@ -50,21 +50,40 @@ def main(step: Step) -> None:
 
 
 def result_of(step: Step, services: Services, run_id: str) -> StepResult:
-    """The step's result for this run; `{"fault"}` if it failed, or, on an agent, if the run is over already."""
-    on_agent = bool(services.own_task)
+    """The step's result for this run; `{"fault"}` if it failed, or, on an agent, if the run is over already.
+
+    While the server does not answer, the step is executed again: whatever it has done before, it finds.
+    """
     try:
-        run = pipeline_runs.read(services.clearml, run_id)
-        if on_agent and run.status in ENDED:  # an older server leaves the steps of an aborted run queued
-            return {"fault": f"the run {run_id} has ended already (status '{run.status}')"}
-        if on_agent and run.unwanted:
-            return {"fault": f"nothing was done for the run {run_id}: {run.unwanted}"}
-        return step(services, rerun.judged(services.clearml, run, step=services.own_task))
+        return _patiently(services.clock, lambda: _executed(step, services, run_id))
     except (ClearMLError, UsageError) as error:
         console.log(f"{error}{error.log_only}")
         return {"fault": str(error)}
     except Exception as error:  # an unexpected fault is reported as one, and not only printed
         console.log_error(error)
         return {"fault": redaction.mask(f"{type(error).__name__}: {error}")}
+
+
+def _executed(step: Step, services: Services, run_id: str) -> StepResult:
+    on_agent = bool(services.own_task)
+    run = pipeline_runs.read(services.clearml, run_id)
+    if on_agent and run.status in ENDED:  # an older server leaves the steps of an aborted run queued
+        return {"fault": f"the run {run_id} has ended already (status '{run.status}')"}
+    if on_agent and run.unwanted:
+        return {"fault": f"nothing was done for the run {run_id}: {run.unwanted}"}
+    return step(services, rerun.judged(services.clearml, run, step=services.own_task))
+
+
+def _run_id(services: Services) -> str:
+    """The run on the command line, or in the step's own arguments."""
+    if len(sys.argv) == 2:
+        return sys.argv[1]
+    return _patiently(services.clock, lambda: task_parameters.argument(services.clearml, services.own_task, "run"))
+
+
+def _patiently(clock: Clock, request: Callable[[], T]) -> T:
+    """The result, also if the server is away for up to `session.PATIENCE` since the request began."""
+    return patience.result(clock, request, error=UnansweredError, report=console.log)
 
 
 def store(services: Services, result: StepResult) -> None:

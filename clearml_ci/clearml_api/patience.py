@@ -14,14 +14,18 @@ def result(
     clock: Clock,
     request: Callable[[], T],
     *,
+    error: type[ClearMLError] = ClearMLError,
     final: tuple[type[ClearMLError], ...] = (),
     report: Callable[[str], None] = lambda _: None,
 ) -> T:
-    """The result of an idempotent request. Raises its ClearMLError after PATIENCE, or immediately if it is `final`."""
+    """The result of an idempotent request, sent again after an `error`.
+
+    Raises its ClearMLError after PATIENCE, or immediately if it is `final` or no `error`.
+    """
 
     def look() -> tuple[T]:
         return (request(),)
 
-    patient = poll.tolerant(clock, look, error=ClearMLError, patience=PATIENCE, final=final, report=report)
+    patient = poll.tolerant(clock, look, error=error, patience=PATIENCE, final=final, report=report)
     (found,) = poll.until(clock, patient, pace=Pace(0.5, later=2, after=10))
     return found

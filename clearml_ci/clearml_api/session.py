@@ -74,7 +74,11 @@ class ClearMLError(Exception):
         self.log_only = log_only
 
 
-class LostAnswerError(ClearMLError):
+class UnansweredError(ClearMLError):
+    """The server gave no answer, or failed itself: the same request may be answered soon."""
+
+
+class LostAnswerError(UnansweredError):
     """The request was sent and its answer was lost: the server may have done what it asks for, or may yet do it."""
 
 
@@ -167,7 +171,7 @@ def _post(clearml: ClearML, endpoint: str, request: Mapping[str, Any]) -> Respon
         address = f"{host}/{endpoint}"
         return clearml.http.post(address, json=request, headers=headers, timeout=TIMEOUTS, verify=_verify())
     except requests.RequestException as error:
-        kind = ClearMLError if _is_unsent(error) else LostAnswerError
+        kind = UnansweredError if _is_unsent(error) else LostAnswerError
         raise kind(f"{endpoint}: no answer from {host} ({type(error).__name__}): rerun when it is reachable") from error
 
 
@@ -222,7 +226,7 @@ def _ping(host: str) -> None:
         result = f"HTTP {answer.status_code}"
         if answer.ok and '"meta"' in answer.text:
             return
-    raise ClearMLError(f"no ClearML server answers at {host} ({result}): check CLEARML_API_HOST")
+    raise UnansweredError(f"no ClearML server answers at {host} ({result}): check CLEARML_API_HOST")
 
 
 def _verify() -> Any:
@@ -250,7 +254,7 @@ def _login_errors(endpoint: str, host: str) -> Iterator[None]:
                 f"{endpoint}: the ClearML server {host} refused the keys: check CLEARML_API_ACCESS_KEY and "
                 "CLEARML_API_SECRET_KEY"
             ) from error
-        raise ClearMLError(
+        raise UnansweredError(
             f"{endpoint}: login to the ClearML server {host} failed ({type(error.__context__ or error).__name__}): "
             "rerun when it is reachable"
         ) from error

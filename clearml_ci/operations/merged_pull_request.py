@@ -2,7 +2,7 @@
 
 from clearml_ci.clearml_api import check_history, pipeline_runs, project_lookup, task_records
 from clearml_ci.clearml_api.pipeline_runs import Run
-from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.clearml_api.session import ClearML, TaskGoneError
 from clearml_ci.core import recorded_task
 from clearml_ci.core.documents import TaskDocument
 from clearml_ci.core.errors import UsageError
@@ -55,7 +55,7 @@ def candidate(clearml: ClearML, run: Run, check: Check) -> tuple[RecordedTask | 
     if judged:
         try:
             task = task_records.read(clearml, judged["id"])
-        except ClearMLError:  # it was deleted
+        except TaskGoneError:
             task = None
         if task and not recorded_task.why_unusable(task):
             return task, ""

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 
 from clearml_ci.clearml_api import project_lookup, promotion_ledger, task_records
 from clearml_ci.clearml_api.pipeline_runs import Run
-from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.clearml_api.session import ClearML, TaskGoneError
 from clearml_ci.core import baseline, recorded_task
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.formatting import count
@@ -295,9 +295,11 @@ def _check_of(check: Check, move: Move) -> Check:
 
 
 def _rollback_of(clearml: ClearML, run: Run, named: str) -> Move | None:
-    """The move that undid that of the run `named`: a rollback that was started twice undoes no other."""
-    moves = promotion_ledger.moves(clearml, run.project) if named else []
-    return next((move for move in moves if (move.undoes, move.state) == (named, promotion.MOVED)), None)
+    """The move that undid that of the run `named`, or that this run made: a rollback started twice undoes no other."""
+    done = [
+        move for move in promotion_ledger.moves(clearml, run.project) if move.undoes and move.state == promotion.MOVED
+    ]
+    return next((move for move in done if move.run == run.id or move.undoes == named), None)
 
 
 def _previous(clearml: ClearML, undone: Move) -> RecordedTask:
@@ -306,7 +308,7 @@ def _previous(clearml: ClearML, undone: Move) -> RecordedTask:
     for task_id in undone.previous:
         try:
             task = task_records.read(clearml, task_id)
-        except ClearMLError:
+        except TaskGoneError:
             reasons.append(f"{task_id} is gone")
             continue
         if baseline.usable(task):

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from clearml_ci.agent import step
 from clearml_ci.clearml_api import (
     best_tag,
     pipeline_runs,
@@ -20,7 +21,7 @@ from clearml_ci.clearml_api import (
     started_runs,
     task_records,
 )
-from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.clearml_api.session import PATIENCE, ClearML, ClearMLError, UnansweredError
 from clearml_ci.core import poll, recorded_task
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
@@ -47,6 +48,7 @@ OLD_COMMIT = "b" * 40
 PULL = PullRequest("o/n", 7, ("https://github.com/o/n.git",), "http://127.0.0.1:1")
 CHECK = Check(COMMIT, PULL, "", "train", (GATE,), TAG, action="promote", merge_commit=MERGE)
 MOST_REQUESTS = 25
+OUTAGE = 30.0  # seconds
 
 
 @dataclass
@@ -618,6 +620,55 @@ def test_rollback__started_twice_for_one_move__undoes_no_other(world: World) -> 
     assert f"was undone already, by run {runs[0].id}" in results[1]["reason"]
     assert results[1]["promotion"]["pull_request"] == last.pull_request
     assert world.tagged() == [tasks[1]]
+
+
+def test_rollback__run_that_is_executed_again__undoes_no_second_promotion(world: World) -> None:
+    """Also one that names no promotion: a user started it in ClearML."""
+    tasks = [world.trained(accuracy, commit=commit * 40) for accuracy, commit in ((0.7, "1"), (0.8, "2"), (0.9, "3"))]
+    for task in tasks:
+        world.move(task)
+    run = world.run(replace(CHECK, action="rollback", project=world.project.name))
+    first, second = (promote_step.promote(_services(world.clearml), run) for _ in range(2))
+    assert first == second
+    assert world.tagged() == [tasks[1]]
+
+
+@pytest.mark.parametrize("action", ["promote", "rollback"])
+def test_step__server_away_from_any_request_on__moves_the_tag_when_it_is_back(world: World, action: str) -> None:
+    for number in range(0, MOST_REQUESTS, 3):
+        name = f"train {action} {number}"
+        check = replace(CHECK, task_name=name, action=action)
+        old = world.trained(0.8, name=name, commit=OLD_COMMIT, tags=(TAG,))
+        new = world.trained(0.9, name=name)
+        if action == "rollback":
+            world.move(new, replace(check, action="promote"))
+        clock = fast_clock()
+
+        def away(at: int, number: int = number, clock: Clock = clock) -> None:
+            if at >= number and clock.monotonic() < OUTAGE:
+                raise UnansweredError("no answer")
+
+        agent, run = _services(world.watched(away), clock), world.run(check).id
+        result: Any = step.result_of(promote_step.promote, agent, run)
+        assert result["outcome"] == "passed", result
+        assert {old, new} & {*world.tagged()} == {new if action == "promote" else old}
+        assert [move.state for move in moves_of(world, name)] == ["moved"] * (1 if action == "promote" else 2)
+
+
+def moves_of(world: World, name: str) -> list[Move]:
+    return [move for move in promotion_ledger.moves(world.clearml, world.run().project) if move.task_name == name]
+
+
+def test_step__server_that_stays_away__is_a_fault(world: World) -> None:
+    clock = fast_clock()
+
+    def away(at: int) -> None:
+        if at > 3:
+            raise UnansweredError("no answer")
+
+    result = step.result_of(promote_step.promote, _services(world.watched(away), clock), world.run().id)
+    assert result["fault"] == "no answer"
+    assert clock.monotonic() == pytest.approx(PATIENCE, abs=3)
 
 
 def test_rollback__promotion_since_it_was_requested__is_refused(world: World) -> None:

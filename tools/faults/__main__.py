@@ -96,7 +96,7 @@ def _conclude(played: Sequence[Played]) -> int:
     print(f"with real agents: {sum(case.case.agents == plan.REAL for case in played)}")
     print(f"not harmed, because no request came at that place: {sum(_is_idle(case) for case in played)}")
     print(f"an error though a repetition would have passed: {_seeds([case for case in played if case.needless])}")
-    print(f"only the next audit put it right: {_seeds([case for case in played if case.repaired])}")
+    print(f"only the next job or audit put it right: {_seeds([case for case in played if case.repaired])}")
     for rule, number in Counter(violation.rule for _, violation in violations).most_common():
         found = [case for case, violation in violations if violation.rule == rule]
         print(f"{rule}: {number}, SEED={_seeds(found)}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,12 +25,13 @@ FINAL_WITHIN = 60.0  # seconds after the end in which a status has to be final
 QUIET = 9.0  # seconds without any request after which nothing will change any more
 AUDIT_DEADLINE = 90.0
 # The next audit may repair what these rules find: a job or an agent that was killed cannot.
+BY_THE_NEXT_JOB = frozenset({"not one best"})  # a move that was interrupted between two tags
 REPAIRABLE = frozenset({"no final status", "still running", "open check run", "check run differs", "unmarked task"})
 
 
 @dataclass(frozen=True)
 class Played:
-    """A case that was played. `repaired`: what only the next audit put right. `seen`: what the user sees at the end.
+    """A case that was played. `repaired`: what only the next job or audit put right. `seen`: the user's view of the end.
 
     `view`: the same in a few words. `needless`: an error, though a repetition of the harmed request would have passed.
     """
@@ -99,13 +99,14 @@ def _play(stage: Stage, case: Case, began: float) -> Played:
     evidence = _evidence(running)
     violations = oracle.judge(evidence)
     happened, seen, shown = _happened(running), _seen(running, evidence.world), view.of(evidence)
-    open_ = [violation for violation in violations if violation.rule in REPAIRABLE]
-    repaired: Sequence[Violation] = ()
-    if open_:
-        arming.disarm(stage.proxy)
-        after = _audited(running)
-        repaired = [violation for violation in open_ if violation not in after]
-        violations = [violation for violation in violations if violation not in repaired]
+    repaired: list[Violation] = []
+    for rules, repair in ((BY_THE_NEXT_JOB, _run_again), (REPAIRABLE, _audited)):
+        open_ = [violation for violation in violations if violation.rule in rules]
+        if open_:
+            arming.disarm(stage.proxy)
+            after = repair(running)
+            repaired += [violation for violation in open_ if violation not in after]
+    violations = [violation for violation in violations if violation not in repaired]
     harmed = any(request.harm for request in stage.proxy.seen)
     return Played(
         case=case,
@@ -161,12 +162,27 @@ def _is_ours(task: dict[str, Any]) -> bool:
 
 def _audited(running: _Running) -> list[Violation]:
     """The agents are back, the next audit runs, and all is judged again."""
-    for role in sorted(running.stage.lost_agents):
-        running.hand.start_agent(role)
+    _start_lost_agents(running)
     running.story.truth.runs["audit"] = running.story.truth.runs.get("audit", 0) + 1
     jobs.start(running.stage, scenarios.audit_order(), deadline=AUDIT_DEADLINE).done.wait()
     _await_quiet(running, 15.0)
     return oracle.judge(_evidence(running))
+
+
+def _run_again(running: _Running) -> list[Violation]:
+    """The agents are back, a user runs the last job again, and all is judged again."""
+    _start_lost_agents(running)
+    truth = running.story.truth
+    truth.runs = {pipeline: most + 1 for pipeline, most in truth.runs.items()}
+    running.start(running.story.orders[-1])
+    running.started[-1].done.wait()
+    _await_quiet(running, 15.0)
+    return oracle.judge(_evidence(running))
+
+
+def _start_lost_agents(running: _Running) -> None:
+    for role in sorted(running.stage.lost_agents):
+        running.hand.start_agent(role)
 
 
 def _evidence(running: _Running) -> Evidence:
