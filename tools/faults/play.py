@@ -31,7 +31,7 @@ REPAIRABLE = frozenset({"no final status", "still running", "open check run", "c
 
 @dataclass(frozen=True)
 class Played:
-    """A case that was played. `repaired`: what only the next job or audit put right. `seen`: the user's view of the end.
+    """A case that was played. `repaired`: what only the next job or audit put right. `seen`: the end, as users see it.
 
     `view`: the same in a few words. `needless`: an error, though a repetition of the harmed request would have passed.
     """
