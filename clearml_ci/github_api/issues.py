@@ -30,7 +30,7 @@ def upsert(github: GitHub, *, marker: str, title: str, body: str, open_: bool) -
 
 def _upsert(github: GitHub, marker: str, title: str, body: str, *, open_: bool) -> str:
     title, body = redaction.outgoing(title), redaction.outgoing_body(body)
-    ours = _ours(github, marker, github.trusted) or _by_writers(github, marker)
+    ours = _ours(github, marker, github.trusted)
     if not ours and not open_:
         return ""
     kept, *spare = ours or marked_post.create(
@@ -48,17 +48,20 @@ def _upsert(github: GitHub, marker: str, title: str, body: str, *, open_: bool) 
 
 
 def _ours(github: GitHub, marker: str, authors: frozenset[str]) -> list[Issue]:
-    """Our issues, open or closed, oldest first. Requested author by author: a repository can have many issues."""
-    return marked_post.oldest_first(
-        issue for author in sorted(authors) for issue in _by_author(github, author, marker, authors)
-    )
+    """Our issues, open or closed, oldest first. Requested author by author: a repository can have many issues.
+
+    Both are requested each time: the step and the job can have opened one each, as two authors.
+    """
+    by_author = [issue for author in sorted(authors) for issue in _by_author(github, author, marker, authors)]
+    return marked_post.oldest_first([*by_author, *_by_writers(github, marker, authors)])
 
 
-def _by_writers(github: GitHub, marker: str) -> list[Issue]:
-    """Those of other users that are ours, oldest first, among the 100 issues and pull requests that changed last."""
+def _by_writers(github: GitHub, marker: str, authors: frozenset[str]) -> list[Issue]:
+    """Those of other authors that are ours, among the 100 issues and pull requests that changed last."""
     newest = github.repository.get_issues(state="all", sort="updated", direction="desc").get_page(0)
-    found = marked_post.by_writers(github, newest, marker=marker, authors=github.trusted)
-    return marked_post.oldest_first(issue for issue in found if issue.pull_request is None)
+    others = (issue for issue in newest if marked_post.author(issue) not in authors)
+    found = marked_post.by_writers(github, others, marker=marker, authors=authors)
+    return [issue for issue in found if issue.pull_request is None]
 
 
 def _by_author(github: GitHub, author: str, marker: str, authors: frozenset[str]) -> list[Issue]:

@@ -29,14 +29,20 @@ def has(post: Issue | IssueComment, marker: str) -> bool:
 
 
 def by_writers(github: GitHub, posts: Iterable[Post], *, marker: str, authors: frozenset[str]) -> list[Post]:
-    """The posts with the marker by these authors, or by users who may write to the repository, and so could edit ours.
+    """The posts with the marker by these authors, by Apps, or by users who may write to the repository.
 
-    The token of the steps' agent may be any such user's. Each author is asked about once, however much they wrote.
+    All of them could edit ours. The steps' agent may sign in as any of them, and the job does not know its login. Each
+    author is asked about once, however much they wrote.
     """
     marked = [post for post in posts if has(post, marker)]
-    logins = {author(post) for post in marked}
-    trusted = {login for login in logins if login in authors or _may_write(github, login)}
+    known = authors | {author(post) for post in marked if _is_of_app(post)}
+    trusted = known | {login for login in {author(post) for post in marked} - known if _may_write(github, login)}
     return [post for post in marked if author(post) in trusted]
+
+
+def _is_of_app(post: Issue | IssueComment) -> bool:
+    """True if an App wrote it: GitHub lets it write only in a repository that has installed it with that permission."""
+    return bool(post.user) and post.user.type == "Bot"
 
 
 def _may_write(github: GitHub, login: str) -> bool:
@@ -47,7 +53,7 @@ def _may_write(github: GitHub, login: str) -> bool:
     except GithubException as error:
         if error.status >= 500:
             raise
-        return False  # no user, such as an App; or the token may not read permissions
+        return False  # no user, or the token may not read permissions
 
 
 def create(

@@ -476,7 +476,7 @@ PARAMETERS = (
     Parameter(
         "comment_authors",
         "Logins whose comments with the marker of ClearML CI may be updated as well, such as `my-app[bot]`; "
-        "those of users who may write to the repository are anyway.",
+        "those of Apps and of users who may write to the repository are anyway.",
         REPORT,
         forms.names("a GitHub login, such as my-bot or my-app[bot]", form=r"(?=[A-Za-z0-9][A-Za-z0-9_-]*(\[bot\])?$)"),
         key=Key("comment_authors", default=[]),

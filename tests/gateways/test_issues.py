@@ -1,15 +1,21 @@
 """The audit's issue on the local GitHub stays one: forged markers, concurrent audits, lost responses, many pages."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from github import Auth
 from github.Issue import Issue
+from github.Repository import Repository
 from github.Requester import Requester
 
 from clearml_ci.github_api import issues as github_issues
+from clearml_ci.github_api import session as github_session
+from clearml_ci.github_api.credentials import App, Credentials
 from clearml_ci.github_api.session import GitHub, GitHubError
+from sandbox.runtime import github_access
 from sandbox.servers.github_server import GitHubServer
 from sandbox.testing.hub import FULL_NAME, JOB, Hub, fresh
 from sandbox.testing.hub import connect as as_user
@@ -116,13 +122,53 @@ def test_upsert__another_audit_opens_one_meanwhile__the_oldest_stays(
     assert [issue.state for issue in issues(hub) if not issue.body.startswith(MARKER)] == ["closed"] * before
 
 
+@pytest.mark.parametrize("first", ["app", "workflow"])
+@pytest.mark.parametrize("before", [True, False], ids=["before ours", "after ours"])
+def test_upsert__step_as_an_app_and_job_open_one_at_once__the_oldest_stays(
+    hub: Hub, server: GitHubServer, first: str, before: bool
+) -> None:
+    """The job does not know the App's login."""
+    app = App(*map(str, server.app("checker", permissions=JOB)))
+
+    def signed(kind: str, api_url: str) -> GitHub:
+        credentials = Credentials(app=app) if kind == "app" else Credentials(token=token)
+        return github_session.connect(api_url=api_url, repository=FULL_NAME, credentials=credentials)
+
+    token = server.token("workflow", repository=FULL_NAME, permissions=JOB)
+    ours = signed(first, server.api_url)
+    theirs = signed("workflow" if first == "app" else "app", server.api_url)
+    with interrupted(server.url, lambda: upsert(theirs, "theirs"), method="POST", before=before) as address:
+        ours = replace(ours, repository=through(ours, f"{address}/api/v3"))
+        upsert(ours, "ours")
+    assert reported(hub) == [("Audit: ours" if before else "Audit: theirs", "open")]
+    spare = [issue for issue in issues(hub) if not issue.body.startswith(MARKER)]
+    assert [(issue.state, "#1" in issue.body) for issue in spare] == [("closed", True)] * before
+
+
+def through(github: GitHub, address: str) -> Repository:
+    """The repository as the same token sees it through a proxy."""
+    auth = github.repository.requester.auth
+    assert isinstance(auth, Auth.Token)
+    return github_access.connect(address, auth.token).get_repo(FULL_NAME)
+
+
+def test_upsert__older_issue_of_an_app_beside_our_own__the_oldest_stays(hub: Hub, server: GitHubServer) -> None:
+    """Whoever opened the second one was killed before it closed it."""
+    for author in ("app", "workflow"):
+        login = "checker[bot]" if author == "app" else "octo-owner"
+        hub.seen_by(author, login=login, permissions=JOB).create_issue("Audit: one", f"{MARKER}\n{author}")
+    upsert(signed_in(server), "two")
+    assert reported(hub) == [("Audit: two", "open")]
+    assert [issue.state for issue in issues(hub)] == ["open", "closed"]
+
+
 def test_upsert__pages_of_newer_issues_by_the_same_bot__finds_its_own_and_then_on_the_first_page(
     hub: Hub, server: GitHubServer, sent_methods: list[str]
 ) -> None:
     as_bot = with_pages_of_10(signed_in(server))
     upsert(as_bot, "one")
     fill(hub, 21)
-    for text, requests in (("two", 3 + 1), ("three", 1 + 1)):  # pages, and the issue itself
+    for text, requests in (("two", 3 + 2), ("three", 1 + 2)):  # its pages, everybody's first, the issue itself
         sent_methods.clear()
         upsert(as_bot, text)
         assert (sent_methods.count("GET"), sent_methods.count("PATCH")) == (requests, 1)

@@ -1,7 +1,6 @@
 """The comment on a pull request stays one: concurrent checks, lost responses, forged markers; and its modes."""
 
 import threading
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -175,7 +174,6 @@ def test_upsert__another_check_has_cleaned_up_meanwhile__one_comment_stays(serve
 
 def test_upsert__six_concurrent_checks__one_comment_stays(server: GitHubServer, issue: Issue) -> None:
     hubs = [*(signed_in(server) for _ in range(5)), as_app(server)]
-    hubs = [replace(hub, trusted=hub.trusted | {"checker[bot]"}) for hub in hubs]
     together = threading.Barrier(len(hubs))
     failures: list[BaseException] = []
 
@@ -215,6 +213,23 @@ def test_upsert__by_another_user__is_ours_if_that_user_may_write(
     theirs.get_repo(FULL_NAME).get_issue(1).create_comment(body("agent's"))
     upsert(signed_in(server), "job's")
     assert bodies(issue) == ([body("job's")] if ours else [body("agent's"), body("job's")])
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before ours", "after ours"])
+def test_upsert__an_app_comments_meanwhile__one_comment_stays(server: GitHubServer, issue: Issue, before: bool) -> None:
+    """The steps' agent is an App, whose login the job does not know."""
+    app = as_app(server)
+    with interrupted(server.url, lambda: upsert(app, "step's"), method="POST", before=before) as address:
+        upsert(signed_in(server, api_url=f"{address}/api/v3"), "job's")
+    assert bodies(issue) == [body("job's" if before else "step's")]
+
+
+def test_correct__comment_of_an_app__is_corrected_by_the_job(server: GitHubServer, issue: Issue) -> None:
+    upsert(as_app(server), "passed [run](http://run)")
+    pull_request_comment.correct(
+        signed_in(server), pull_request=1, marker=MARKER, url="http://run", change=lambda _: body("error")
+    )
+    assert bodies(issue) == [body("error")]
 
 
 def test_upsert__comment_that_a_user_deletes_meanwhile__is_created_anew(server: GitHubServer, issue: Issue) -> None:
