@@ -1,4 +1,4 @@
-"""Audit what is left over: tasks of ended runs, queues without workers, templates of old versions."""
+"""Audit what is left over: tasks of ended runs, runs that died, queues without workers, templates of old versions."""
 
 from clearml_ci.agent import step
 from clearml_ci.clearml_api import pipeline_runs, pipeline_templates, project_lookup, worker_queues
@@ -22,7 +22,7 @@ def audit_leftovers(services: Services, run: Run) -> LeftoversResult:
     findings = [
         *(
             leftover_tasks.settle(services, left, notes, stop=audit.clean_up)
-            for left in leftover_tasks.find(services, root)
+            for left in leftover_tasks.find(services, root, audit=run.id)
         ),
         *audit_findings.check_queues(worker_queues.backlog(clearml, audit.queues), longest_wait=audit.longest_wait),
         *audit_findings.check_templates(pipeline, templates, commit=pipeline_runs.commit_of(clearml, run.id)),

@@ -12,6 +12,7 @@ from clearml_ci.clearml_api import (
     paging,
     pipeline_runs,
     run_cancellation,
+    server_time,
     task_cancellation,
     task_fields,
 )
@@ -27,18 +28,18 @@ _DELETED = "__DELETED__"  # servers put it before the id of a parent that was de
 
 _FIELDS = [
     *("name", "type", "status", "status_message", "parent", "project.name"),
-    *("started", "completed", "status_changed"),
+    *("started", "completed", "status_changed", "last_update", "last_worker_report"),
     *(f"hyperparams.properties.{SUPERSEDED}", *ownership.FIELDS),
 ]
 
 
-def read(clearml: ClearML) -> list[LiveTask]:
+def read(clearml: ClearML, *, clock: Clock) -> list[LiveTask]:
     """All tasks of the workspace that are queued or in progress, oldest first."""
     found = paging.records(clearml, "tasks", status=list(LIVE), only_fields=_FIELDS, order_by=["created"])
-    return [_live(clearml, task) for task in found]
+    return [_live(clearml, task, clock.now()) for task in found]
 
 
-def _live(clearml: ClearML, task: Mapping[str, Any]) -> LiveTask:
+def _live(clearml: ClearML, task: Mapping[str, Any], now: float) -> LiveTask:
     return LiveTask(
         id=task["id"],
         name=task.get("name") or "",
@@ -54,6 +55,7 @@ def _live(clearml: ClearML, task: Mapping[str, Any]) -> LiveTask:
         completed=task.get("completed") or "",
         status_changed=task.get("status_changed") or "",
         stopping="stopping" in (task.get("status_message") or ""),
+        silent=server_time.age(clearml, server_time.sign_of_life(task), now=now),
     )
 
 

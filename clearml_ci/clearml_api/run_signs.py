@@ -58,8 +58,8 @@ def _known(clearml: ClearML, runs: Sequence[Record], root: str, clock: Clock) ->
 
 def _signs(clearml: ClearML, run: Mapping[str, Any], root: str, served: frozenset[str], now: float) -> KnownRun:
     # While a run waits, it gives no sign of life: it counts how long it has been in its queue.
-    fields = ("status_changed",) if run["status"] == "queued" else ("last_update", "last_worker_report")
-    sign = max(str(run.get(field) or "") for field in fields)
+    queued = run["status"] == "queued"
+    sign = str(run.get("status_changed") or "") if queued else server_time.sign_of_life(run)
     commit, name = _told_at(task_parameters.values(run, "Args"))
     return KnownRun(
         id=run["id"],

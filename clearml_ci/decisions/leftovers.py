@@ -1,4 +1,4 @@
-"""Leftovers: tasks that still wait or run although the run that made them has ended.
+"""Leftovers: tasks that still wait or run although the run that made them has ended, and runs that died.
 
 Only tasks that carry the mark of a run of this repository may be stopped: the workspace is shared with users and with
 the checks of other repositories.
@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from clearml_ci.core import moment
+from clearml_ci.core.formatting import duration
 from clearml_ci.decisions.audit_findings import FINDING, Finding, Subject
+from clearml_ci.decisions.stale_checks import is_dead
 
 _SETTLED = timedelta(minutes=1)  # after the end of a run, for the last changes of what was just starting
 
@@ -25,7 +27,10 @@ _PURPOSES = {
 
 @dataclass(frozen=True)
 class LiveTask:
-    """A task that is queued or in progress. `run` and `purpose` are those of its mark, empty if it carries none."""
+    """A task that is queued or in progress. `run` and `purpose` are those of its mark, empty if it carries none.
+
+    `silent` are the seconds since its last sign of life.
+    """
 
     id: str
     name: str
@@ -41,6 +46,7 @@ class LiveTask:
     completed: str = ""
     status_changed: str = ""
     stopping: bool = False
+    silent: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -98,9 +104,8 @@ def finding(leftover: Leftover, *, stopped: bool) -> Finding:
 
 def _leftover(task: LiveTask, runs: Mapping[str, KnownRun], pipelines: str) -> Leftover | None:
     if task.run == task.id:
-        known = task.id in runs and task.superseded_by
-        why = f"the newer run {task.superseded_by} superseded it"
-        return Leftover(task, True, why, _is_restarted(task, "")) if known else None
+        why = _why_over(task) if task.id in runs else ""
+        return Leftover(task, True, why, _is_restarted(task, "")) if why else None
     if task.run:
         run = runs.get(task.run)
         if run is None and task.project.startswith(pipelines):
@@ -109,6 +114,13 @@ def _leftover(task: LiveTask, runs: Mapping[str, KnownRun], pipelines: str) -> L
             return None
         return Leftover(task, True, f"its run {run.id} has ended", _is_restarted(task, run.ended_at))
     return _unmarked(task, runs, pipelines)
+
+
+def _why_over(run: LiveTask) -> str:
+    """The reason why a run should not be live any more; "" if there is none."""
+    if run.superseded_by:
+        return f"the newer run {run.superseded_by} superseded it"
+    return f"it has been silent for {duration(run.silent)}" if is_dead(run.status, run.silent) else ""
 
 
 def _is_restarted(task: LiveTask, run_ended: str) -> bool:

@@ -79,9 +79,12 @@ def find(unfinished: Iterable[Unfinished], runs: Sequence[KnownRun], *, longest_
 
 
 def confirmed(first: Iterable[Stale], second: Iterable[Stale]) -> list[Stale]:
-    """Those of the second look that were the same in the first: nothing was posted and no sign of life was given."""
-    seen = {_identity(stale) for stale in first}
-    return [stale for stale in second if _identity(stale) in seen]
+    """Those of the second look that were the same in the first: nothing was posted and no sign of life was given.
+
+    A run that was dead may have been ended since: the audit ends it as a leftover.
+    """
+    before = list(first)
+    return [stale for stale in second if any(_is_same(earlier, stale) for earlier in before)]
 
 
 def why_ended(run: KnownRun, *, longest_wait: float) -> str:
@@ -91,15 +94,16 @@ def why_ended(run: KnownRun, *, longest_wait: float) -> str:
         waits_in_vain = not run.served and run.silent > longest_wait
         return f"{name} has waited for {duration(run.silent)} in a queue without workers" if waits_in_vain else ""
     if run.status == "in_progress":
-        return f"the controller of {name} has been silent for {duration(run.silent)}" if is_dead(run) else ""
+        dead = is_dead(run.status, run.silent)
+        return f"the controller of {name} has been silent for {duration(run.silent)}" if dead else ""
     if run.status == "created":
         return f"{name} was taken off its queue"
     return f"{name} has ended ({run.status})"
 
 
-def is_dead(run: KnownRun) -> bool:
-    """True if the run is in progress by its status, but neither its controller nor its agent gives a sign of life."""
-    return run.status == "in_progress" and run.silent > SILENT_FOR
+def is_dead(status: str, silent: float) -> bool:
+    """True if a run is in progress by its status, but neither its controller nor its agent gives a sign of life."""
+    return status == "in_progress" and silent > SILENT_FOR
 
 
 def finding(stale: Stale, *, settled: bool) -> Finding:
@@ -129,5 +133,13 @@ def _stale(check: Unfinished, runs: Sequence[KnownRun], longest_wait: float) -> 
     return Stale(check, candidates, reasons[0])
 
 
-def _identity(stale: Stale) -> tuple[Unfinished, frozenset[tuple[str, str, str]]]:
-    return stale.unfinished, frozenset((run.id, run.status, run.sign) for run in stale.runs)
+def _is_same(before: Stale, now: Stale) -> bool:
+    earlier = {run.id: run for run in before.runs}
+    ids = {run.id for run in now.runs}
+    same = before.unfinished == now.unfinished and earlier.keys() == ids
+    return same and all(_is_still_over(earlier[run.id], run) for run in now.runs)
+
+
+def _is_still_over(before: KnownRun, now: KnownRun) -> bool:
+    was_ended = is_dead(before.status, before.silent) and now.status != before.status
+    return was_ended or (now.status, now.sign) == (before.status, before.sign)

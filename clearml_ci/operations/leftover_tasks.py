@@ -1,8 +1,8 @@
-"""Find the tasks of runs that have ended, and end those that carry our mark."""
+"""Find the tasks of runs that have ended, and runs that died, and end those that carry our mark."""
 
 from clearml_ci.clearml_api import live_tasks
 from clearml_ci.clearml_api.project_lookup import PIPELINES
-from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.clearml_api.session import ClearMLError
 from clearml_ci.clearml_api.task_cancellation import STOPS_WITHIN
 from clearml_ci.core import console, formatting
 from clearml_ci.decisions import leftovers
@@ -13,14 +13,14 @@ from clearml_ci.operations.services import Services
 SECOND_LOOK = STOPS_WITHIN + 5  # seconds: what a run that has just ended needs to end its own tasks
 
 
-def find(services: Services, root: str) -> list[Leftover]:
-    """The leftovers of two looks: a run that has just ended is still ending its own tasks."""
-    first = {left.task.id for left in _look(services.clearml, root)}
+def find(services: Services, root: str, *, audit: str) -> list[Leftover]:
+    """The leftovers of two looks: a run that has just ended is still ending its own tasks. `audit` is no leftover."""
+    first = {left.task.id for left in _look(services, root)} - {audit}
     if not first:
         return []
     console.log(f"{formatting.count(len(first), 'task')} may be left over; looking again in {SECOND_LOOK} s")
     services.clock.sleep(SECOND_LOOK)
-    return [left for left in _look(services.clearml, root) if left.task.id in first]
+    return [left for left in _look(services, root) if left.task.id in first]
 
 
 def settle(services: Services, left: Leftover, notes: list[str], *, stop: bool) -> Finding:
@@ -35,6 +35,7 @@ def settle(services: Services, left: Leftover, notes: list[str], *, stop: bool) 
     return leftovers.finding(left, stopped=True)
 
 
-def _look(clearml: ClearML, root: str) -> list[Leftover]:
-    live = live_tasks.read(clearml)
-    return leftovers.find(live, live_tasks.runs_of(clearml, live, root=root), pipelines=f"{root}{PIPELINES}")
+def _look(services: Services, root: str) -> list[Leftover]:
+    live = live_tasks.read(services.clearml, clock=services.clock)
+    runs = live_tasks.runs_of(services.clearml, live, root=root)
+    return leftovers.find(live, runs, pipelines=f"{root}{PIPELINES}")

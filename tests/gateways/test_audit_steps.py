@@ -1,6 +1,7 @@
 """The audit's steps on a ClearML server and the local GitHub: what they ask for, find, and are allowed to end."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -402,6 +403,20 @@ def test_audit_leftovers__superseded_controller_that_lives_on__is_ended_with_its
     (found,) = (finding for finding in result["findings"] if stale.id in finding["where"]["url"])
     assert found["kind"] == "leftover" and f"the newer run {newer.id} superseded it;" in found["said"]
     assert [world.status(task) for task in (stale.id, step, newer.id)] == ["stopped", "stopped", "in_progress"]
+
+
+@pytest.mark.parametrize("clean_up", [True, False])
+def test_audit_leftovers__controller_that_died__is_ended_with_its_steps(world: World, clean_up: bool) -> None:
+    dead = world.run()
+    step = world.task(end="started", parent=dead.id, project=world.pipelines)
+    ownership.mark(world.clearml, step, run=dead.id, purpose="step")
+    hour_later = replace(fast_clock(), now=lambda: time.time() + 3600)
+    agent = services.of_agent(world.clearml, clock=hour_later)
+    result = audit_leftovers.audit_leftovers(agent, world.run(queues=(), clean_up=clean_up))
+    (found,) = (finding for finding in result["findings"] if "leftover" in finding["kind"])
+    assert dead.id in found["where"]["url"]
+    assert "a controller that is still in progress although it has been silent for 60 min;" in found["said"]
+    assert {world.status(dead.id), world.status(step)} == {"stopped" if clean_up else "in_progress"}
 
 
 def superseded(world: World, run: str, by: str) -> None:

@@ -316,6 +316,15 @@ def test_audit_stale_checks__verdict_that_comes_between_the_looks__stays(world: 
     assert world.status()[0] == "success"
 
 
+def test_audit_stale_checks__controller_that_died_and_is_ended_between_the_looks__is_an_error(world: World) -> None:
+    """The step that ends leftovers runs at the same time."""
+    run = world.run()
+    world.pending(run)
+    stop = lambda: world.client.call("tasks.stopped", task=run, force=True)  # noqa: E731
+    assert f"its run {run} has ended (stopped); the audit set it to an error" in told(world.audit(between=stop))[0]
+    assert world.status()[:2] == ("error", world.url(run))
+
+
 def test_audit_stale_checks__rerun_that_lives__keeps_the_status_pending(world: World) -> None:
     first = world.run(end="stopped")
     world.pending(first)

@@ -37,6 +37,10 @@ def find(live: LiveTask) -> list[bool]:
         pytest.param(UNMARKED, {"controller": True}, [], id="queued rerun, a child of the first run"),
         pytest.param(CONTROLLER, {}, [], id="living controller"),
         pytest.param(CONTROLLER, {"superseded_by": OLD}, [True], id="superseded controller"),
+        pytest.param(CONTROLLER, {"silent": 601.0}, [True], id="controller that died"),
+        pytest.param(CONTROLLER, {"silent": 599.0}, [], id="controller that was silent for a while"),
+        pytest.param(CONTROLLER, {"silent": 601.0, "status": "queued"}, [], id="controller that waits for its agent"),
+        pytest.param(CONTROLLER, {"silent": 601.0, "id": "x", "run": "x"}, [], id="another's controller that died"),
         pytest.param(CONTROLLER, {"superseded_by": OLD, "id": "x", "run": "x"}, [], id="another's controller"),
     ],
 )

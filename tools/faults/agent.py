@@ -22,6 +22,7 @@ from tools.faults import forks
 POLL = 0.15  # seconds between two looks at the queue, or at a process
 LOOK = 0.5  # seconds between two looks at the task that runs
 REPORT = 10.0  # seconds between two signs of life
+SIGN = 2.0  # seconds between two signs of life of the task that runs; audits take it for dead soon (forks.py)
 GRACE = 5.0  # seconds between TERM and KILL
 ENDED = ("stopped", "closed", "published", "failed", "completed")
 
@@ -90,7 +91,6 @@ def _run(server: Server, task: str, worker: str) -> None:
     """Run one task to its end, and set the status that its end calls for."""
     script = server.call("tasks.get_by_id", task=task).get("task", {}).get("script", {})
     server.call("tasks.started", task=task, status_reason=f"launched by worker {worker}")
-    server.call("workers.status_report", worker=worker, task=task, timestamp=int(time.time()))
     path = Path(os.environ["FAULTS_LOGS"]) / f"{task}.log"
     path.touch()
     console = Console(server, task, path)
@@ -99,7 +99,7 @@ def _run(server: Server, task: str, worker: str) -> None:
     if pid == 0:
         _become(task, str(script.get("entry_point") or ""), path)
     try:
-        code = _watch(server, task, pid, console)
+        code = _watch(server, task, pid, console, worker)
     except SystemExit:
         _kill(pid)
         server.call("tasks.stopped", task=task, status_reason="the agent was ended")
@@ -134,13 +134,16 @@ def _command(script: Path) -> list[str]:
     return [str(own / "brief_controller.py"), str(script)] if brief else [str(script)]
 
 
-def _watch(server: Server, task: str, pid: int, console: Console) -> int | None:
+def _watch(server: Server, task: str, pid: int, console: Console, worker: str) -> int | None:
     """The exit code of the task's process; None if the task was aborted, and its process ended because of it."""
-    looked, aborting = time.monotonic(), 0.0
+    looked, aborting, reported = time.monotonic(), 0.0, -SIGN
     while True:
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
             return os.waitstatus_to_exitcode(status) if not aborting else None
+        if time.monotonic() - reported > SIGN:
+            reported = time.monotonic()
+            server.call("workers.status_report", worker=worker, task=task, timestamp=int(time.time()))
         if time.monotonic() - looked > LOOK:
             looked = time.monotonic()
             console.send()

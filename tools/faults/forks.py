@@ -56,8 +56,9 @@ def _import_everything() -> None:
 
 
 def _shorten_waits() -> None:
-    """Have the audit look again soon: of a case's runs none is silent for long and then goes on."""
+    """Have the audit look again soon, and take a run for dead soon: no run of a case is silent and then goes on."""
     vars(importlib.import_module("clearml_ci.operations.stale_checks"))["SECOND_LOOK"] = 3
+    vars(importlib.import_module("clearml_ci.decisions.stale_checks"))["SILENT_FOR"] = 8.0
 
 
 def _serve() -> dict[str, Any] | None:
