@@ -27,7 +27,7 @@ from tests.agents.light_execution import Execution
 
 ROOT = Path(__file__).parents[2]
 OWN_CODE = ("pipelines", "steps")  # the folders of this checkout whose files agents run
-POLL, NEXT_POLL, ACTIVE = 0.3, 0.05, 3.0  # seconds between two polls: of an idle queue, and so long after a task
+POLL, NEXT_POLL, ACTIVE = 0.6, 0.1, 2.0  # seconds between two polls: of an idle queue, and so long after a task
 REPORT = 5.0  # seconds between two reports of the worker
 STARTED = "Starting Task Execution:"  # clearml-agent's line before the output of the script
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from sandbox.runtime.clearml_access import ClearMLError, Client
 
-POLL = 0.3  # seconds
+POLL = 0.5  # seconds
 KILLED_AFTER = 1.0  # seconds from SIGTERM
 ABORT_CALLBACK = ("_abort_callback_timeout", "_abort_poll_freq", "_abort_callback_completed")
 
