@@ -27,7 +27,9 @@ QUIET = 9.0  # seconds without any request after which nothing will change any m
 AUDIT_DEADLINE = 90.0  # seconds; small agents do not wait between the audit's two looks
 REAL_AUDIT_DEADLINE = 300.0
 # The next audit may repair what these rules find: a job or an agent that was killed cannot.
-REPAIRABLE = frozenset({"no final status", "still running", "open check run", "check run differs", "unmarked task"})
+REPAIRABLE = frozenset(
+    {"no final status", "still running", "open check run", "check run differs", "unmarked task", "stray draft"}
+)
 
 
 @dataclass(frozen=True)
