@@ -69,7 +69,7 @@ def main() -> int:
         workflow_output.fail(str(error), log_only="" if isinstance(error, GitHubError) else error.log_only)
         return 2 if isinstance(error, UsageError) else 4
     except KeyboardInterrupt:
-        workflow_output.fail("cancelled before anything was started")
+        workflow_output.fail(start.CANCELLED)
     except Exception as error:  # exit code 1 would mean "regressed"
         workflow_output.fault(error)
     return 4

@@ -11,7 +11,8 @@ from github import Auth, Github, GithubException, GithubIntegration, GithubRetry
 from github.Repository import Repository
 from urllib3 import BaseHTTPResponse
 
-from clearml_ci.core import console, redaction
+from clearml_ci.core import console, poll, redaction
+from clearml_ci.core.poll import Clock, Pace, TimedOutError
 from clearml_ci.github_api import refusals
 from clearml_ci.github_api.credentials import App, Credentials
 from clearml_ci.github_api.lost_responses import UNREADABLE
@@ -39,6 +40,9 @@ CONTENTS = "`contents: read`"  # the permission for files, commits and branches
 
 
 _LONGEST_WAIT = 60.0  # seconds for which a request waits because GitHub's Retry-After asks for it
+
+
+PATIENCE = 60.0  # seconds for which a job that has a verdict waits for GitHub
 
 
 _ATTEMPTS = 3  # to get an answer that can be read
@@ -74,17 +78,27 @@ class NoCredentialsError(GitHubError):
     """This agent has no credentials for GitHub. Not an error while a waiting job can post instead."""
 
 
+@dataclass
+class Outage:
+    """The seconds for which requests wait while GitHub does not answer, all of them together."""
+
+    clock: Clock
+    left: float = PATIENCE
+
+
 @dataclass(frozen=True)
 class GitHub:
     """One repository as one token sees it. `trusted`: the logins, in lower case, whose marked posts are ours.
 
-    `repeating` is the same repository for POSTs that may be done twice: they are sent again after any failure.
+    `repeating` is the same repository for POSTs that may be done twice: they are sent again after any failure. With an
+    `outage` a request that gets no answer is made again once GitHub answers.
     """
 
     repository: Repository
     repeating: Repository
     name: str
     trusted: frozenset[str]
+    outage: Outage | None = None
 
 
 def connect(
@@ -176,9 +190,18 @@ def _advised(action: str, advice: str, request: Callable[[], T]) -> T:
 def call_github(github: GitHub, action: str, required_permission: str, request: Callable[[], T]) -> T:
     """The result of a request. Raises GitHubError if GitHub refuses it, is unreachable, or answers nonsense.
 
-    `action` names the object in the message; the repository's name follows it. After nonsense the request is made
-    again, so it must find what it has done already.
+    `action` names the object in the message; the repository's name follows it. After nonsense, and after an outage, the
+    request is made again, so it must find what it has done already.
     """
+    try:
+        return _called(github, action, required_permission, request)
+    except UnansweredError:
+        if github.outage is None or not github.outage.left or not _is_over(github, github.outage):
+            raise
+    return _called(github, action, required_permission, request)
+
+
+def _called(github: GitHub, action: str, required_permission: str, request: Callable[[], T]) -> T:
     action = f"{action} of {github.name}"
     try:
         return _readable(request)
@@ -207,11 +230,25 @@ def _readable(request: Callable[[], T]) -> T:
     return request()
 
 
-def answers(github: GitHub) -> bool:
+def _is_over(github: GitHub, outage: Outage) -> bool:
+    """Wait until GitHub answers; False if the time for that is over."""
+    watch = poll.started(outage.clock)
+    console.log(
+        f"GitHub does not answer: the request is sent again once it does, or given up after {outage.left:.0f} s"
+    )
+    with contextlib.suppress(TimedOutError):
+        poll.until(outage.clock, lambda: _answers(github) or None, pace=Pace(2), timeout=outage.left)
+        outage.left = max(outage.left - watch.elapsed(), 0)
+        return True
+    outage.left = 0
+    return False
+
+
+def _answers(github: GitHub) -> bool:
     """Send a request that changes nothing. True if GitHub answers it, also with a refusal."""
     requester = github.repository.requester
     try:
-        call_github(github, "the rate limit", CONTENTS, lambda: requester.requestJsonAndCheck("GET", "/rate_limit"))
+        _called(github, "the rate limit", CONTENTS, lambda: requester.requestJsonAndCheck("GET", "/rate_limit"))
     except GitHubError as error:
         return not isinstance(error, UnansweredError)
     return True

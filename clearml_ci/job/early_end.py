@@ -13,7 +13,7 @@ from clearml_ci.parameters.promotion_mode import PROMOTE
 from clearml_ci.policy import policy_file
 
 
-def set_error(environ: Mapping[str, str], event: Event, error: Exception, *, promotes: bool) -> None:
+def set_error(environ: Mapping[str, str], event: Event, reason: str, *, promotes: bool) -> None:
     """Set the status of the event's commit to an error. Without a token, or a commit, there is none to set.
 
     The policy that names the check may be what cannot be read: a commit with one status of ours has its only one.
@@ -26,7 +26,7 @@ def set_error(environ: Mapping[str, str], event: Event, error: Exception, *, pro
     if job.github is None:
         return
     for name in {check.check_name} if path else _names(job.github, check):
-        job.set_status(state="error", description=str(error), url="", name=name)
+        job.set_status(state="error", description=reason, url="", name=name)
 
 
 def _check(environ: Mapping[str, str], event: Event, *, promotes: bool) -> Check:

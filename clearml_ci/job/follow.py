@@ -127,7 +127,7 @@ def _wait(clearml: ClearML, reporter: Reporter, run: RunDocument, *, clock: Cloc
     report = cast(ReportResult, result or {})
     for warning in report.get("warnings", []):
         reporter.warn(warning)
-    reporter.wait_for_github(clock)
+    reporter.be_patient(clock)
     if ended.superseded_by:
         return _conclude_superseded(clearml, reporter, run, ended.superseded_by, clock)
     states = ", ".join(f"{step.name} {step.status}" for step in steps.values()) or f"no step: {ended.message}"
@@ -182,7 +182,7 @@ def _cancel(clearml: ClearML, reporter: Reporter, run: RunDocument, reason: str,
         ending = f"{reason}; the run may still be there: {error}"
     exit_code = conclude_unreported(reporter, run, ending)
     _stop_patiently(clearml, run, status_reason, clock)
-    reporter.wait_for_github(clock)
+    reporter.be_patient(clock)
     document = verdict.error(reporter.check, run=run, reason=ending)
     _set_error(reporter, document)  # its report may have come in between
     reporter.finish_check_run(document, comment.comment(document, []))

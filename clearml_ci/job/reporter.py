@@ -1,17 +1,15 @@
 """The job's own posts on GitHub: before the run, and for agents without credentials."""
 
-import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from clearml_ci.core import console, poll
 from clearml_ci.core.documents import VerdictDocument
-from clearml_ci.core.poll import Clock, Pace
+from clearml_ci.core.poll import Clock
 from clearml_ci.core.step_results import ReportResult
 from clearml_ci.decisions import verdict
 from clearml_ci.github_api import check_runs, git_history, pull_requests, statuses
 from clearml_ci.github_api import session as github_session
-from clearml_ci.github_api.session import GitHub, GitHubError
+from clearml_ci.github_api.session import GitHub, GitHubError, Outage
 from clearml_ci.job import workflow_output
 from clearml_ci.operations import commit_history, publish, pull_request_code
 from clearml_ci.operations.publish import Posted
@@ -19,8 +17,6 @@ from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import Facts
 from clearml_ci.parameters.remote_run import RemoteRun
 from clearml_ci.report import audit_issue
-
-PATIENCE = 60.0  # seconds for which a job that has a verdict waits for GitHub
 
 
 @dataclass
@@ -43,14 +39,10 @@ class Reporter:
             self.warnings.append(text)
             workflow_output.warn(text)
 
-    def wait_for_github(self, clock: Clock) -> None:
-        """Wait while GitHub does not answer, at most PATIENCE: only the job itself makes its last posts."""
-        if self.github is None or github_session.answers(self.github):
-            return
-        console.log(f"GitHub does not answer: the verdict is posted as soon as it does, or after {PATIENCE:.0f} s")
-        github = self.github
-        with contextlib.suppress(poll.TimedOutError):
-            poll.until(clock, lambda: github_session.answers(github) or None, pace=Pace(2), timeout=PATIENCE)
+    def be_patient(self, clock: Clock) -> None:
+        """Wait from now on while GitHub does not answer, at most a minute: only the job itself makes its last posts."""
+        if self.github is not None and self.github.outage is None:
+            self.github = replace(self.github, outage=Outage(clock))
 
     def set_status(
         self, *, state: str, description: str, url: str, commit: str = "", name: str = "", repeated: bool = True

@@ -40,6 +40,9 @@ from clearml_ci.parameters import audit, promotion_mode, remote_run, texts
 from clearml_ci.parameters import check as check_parameters
 from clearml_ci.parameters.check import Check
 
+CANCELLED = "cancelled before anything was started"
+
+
 PIPELINES = (check_parameters.PIPELINE, promotion_mode.PIPELINE, audit.PIPELINE)
 
 
@@ -54,8 +57,8 @@ def _settings(environ: Mapping[str, str], event: Event, *, promotes: bool) -> Se
         return job_settings.from_environment(
             environ, read_policy=event_context.read_policy, event=event, promotes=promotes
         )
-    except (GitHubError, UsageError) as error:
-        early_end.set_error(environ, event, error, promotes=promotes)
+    except (GitHubError, UsageError, KeyboardInterrupt) as error:
+        early_end.set_error(environ, event, str(error) or CANCELLED, promotes=promotes)
         raise
 
 
@@ -70,13 +73,14 @@ def run(settings: Settings, environ: Mapping[str, str], stopwatch: Stopwatch) ->
     try:
         clearml = clearml_session.connect(stopwatch.clock)
         queues, draft, code = prepare(clearml, settings, environ)
-    except Exception as error:  # whatever it is: an older success must not stand, nor an issue that an audit closed
-        job_reporter.set_status(state="error", description=str(error), url="")
+        checks = settings.check.action == "check"
+        facts = replace(settings.check, facts=job_reporter.facts(settings.remote_run)).to_arguments() if checks else {}
+    except (Exception, KeyboardInterrupt) as error:  # any: no older success may stand, nor an issue that is closed
+        reason = str(error) or CANCELLED
+        job_reporter.set_status(state="error", description=reason, url="")
         if settings.pipeline == audit.PIPELINE:
-            job_reporter.post_start_error(str(error))
+            job_reporter.post_start_error(reason)
         raise
-    checks = settings.check.action == "check"
-    facts = replace(settings.check, facts=job_reporter.facts(settings.remote_run)).to_arguments() if checks else {}
     launch = Launch(
         template=draft,
         queue=queues[settings.queues.controllers],

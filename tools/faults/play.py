@@ -22,11 +22,15 @@ from tools.faults.stage import Stage
 from tools.faults.truth import Evidence, JobEnd, World
 
 FINAL_WITHIN = 60.0  # seconds after the end in which a status has to be final
+LONGEST_LIMIT = 240.0  # seconds of a limit of GitHub that a report waits for
 QUIET = 9.0  # seconds without any request after which nothing will change any more
-AUDIT_DEADLINE = 90.0
-# The next audit may repair what these rules find: a job or an agent that was killed cannot.
+AUDIT_DEADLINE = 90.0  # seconds; small agents do not wait between the audit's two looks
+REAL_AUDIT_DEADLINE = 300.0
 BY_THE_NEXT_JOB = frozenset({"not one best"})  # a move that was interrupted between two tags
-REPAIRABLE = frozenset({"no final status", "still running", "open check run", "check run differs", "unmarked task"})
+# The next audit may repair what these rules find: a job or an agent that was killed cannot.
+REPAIRABLE = frozenset(
+    {"no final status", "still running", "open check run", "check run differs", "unmarked task", "stray draft"}
+)
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,7 @@ def _play(stage: Stage, case: Case, began: float) -> Played:
     story = scenarios.prepare(stage, case)
     running = _Running(stage, case, story, Hand(stage, case.comes_back))
     _run_under_harm(running)
-    _await_quiet(running, FINAL_WITHIN)
+    _await_quiet(running, FINAL_WITHIN + min(KINDS[case.kind].seconds, LONGEST_LIMIT))
     evidence = _evidence(running)
     violations = oracle.judge(evidence)
     happened, seen, shown = _happened(running), _seen(running, evidence.world), view.of(evidence)
@@ -164,7 +168,8 @@ def _audited(running: _Running) -> list[Violation]:
     """The agents are back, the next audit runs, and all is judged again."""
     _start_lost_agents(running)
     running.story.truth.runs["audit"] = running.story.truth.runs.get("audit", 0) + 1
-    jobs.start(running.stage, scenarios.audit_order(), deadline=AUDIT_DEADLINE).done.wait()
+    deadline = REAL_AUDIT_DEADLINE if running.stage.real_agents else AUDIT_DEADLINE
+    jobs.start(running.stage, scenarios.audit_order(), deadline=deadline).done.wait()
     _await_quiet(running, 15.0)
     return oracle.judge(_evidence(running))
 
