@@ -17,6 +17,20 @@ def latest(github: GitHub, *, commit: str, name: str) -> tuple[str, str] | None:
     return next(((status.state, status.target_url or "") for status in found if status.context == name), None)
 
 
+def before(github: GitHub, *, commit: str, name: str, own: tuple[str, str]) -> tuple[str, str] | None:
+    """State and link of the status of this name before the `own` ones, which have this state and link.
+
+    None if there is none. Raises GitHubError.
+    """
+
+    def found() -> tuple[str, str] | None:
+        every = github.repository.get_commit(commit).get_statuses()  # the newest first
+        ours = ((status.state, status.target_url or "") for status in every if status.context == name)
+        return next((status for status in ours if status != own), None)
+
+    return call_github(github, f"the commit statuses of {commit[:10]}", "`statuses: read`", found)
+
+
 def names(github: GitHub, *, commit: str) -> list[str]:
     """The names of the commit's statuses. Raises GitHubError."""
     return [status.context for status in _read(github, commit)]

@@ -128,6 +128,24 @@ def is_given_up(github: GitHub, check: Check, url: str) -> bool:
     return found in (("error", url), ("error", ""))
 
 
+def was_given_up(github: GitHub, check: Check, document: VerdictDocument) -> bool:
+    """As is_given_up, after the verdict was posted: its own status may have replaced the job's error."""
+    url = document["pipeline"]["url"]
+    found, _ = _attempt(
+        lambda: statuses.before(
+            github, commit=document["told_at"], name=check.check_name, own=(document["state"], url)
+        ),
+        None,
+    )
+    return found in (("error", url), ("error", ""))
+
+
+def take_back(github: GitHub, check: Check, document: VerdictDocument, body: str) -> list[str]:
+    """Replace the status and the comment that were posted with those of an error. Returns warnings."""
+    _, refusal = _attempt(lambda: _status(github, check, document), "")
+    return [text for text in (refusal, correct_comment(github, check, document, body)) if text]
+
+
 def check_run(
     github: GitHub,
     check: Check,

@@ -1,5 +1,6 @@
 """The report of a run, whatever its pipeline: read what it was asked for, stamp a rerun, store the verdict, post it."""
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
@@ -11,6 +12,7 @@ from clearml_ci.core.documents import AuditVerdict, VerdictDocument
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.outcome import Outcome
 from clearml_ci.core.step_results import Posted, ReportResult
+from clearml_ci.decisions import verdict
 from clearml_ci.github_api import statuses
 from clearml_ci.github_api.session import GitHub, GitHubError
 from clearml_ci.operations import publish, rerun
@@ -18,6 +20,7 @@ from clearml_ci.operations.rerun import Rerun
 from clearml_ci.operations.services import Services
 from clearml_ci.parameters.audit import Audit
 from clearml_ci.parameters.check import Check
+from clearml_ci.report import comment
 
 Parameters = TypeVar("Parameters", Check, Audit)
 
@@ -102,12 +105,15 @@ def finish(
 ) -> ReportResult:
     """Post the verdict, and store it on the run. An `error` in the parameters is the step's fault as well.
 
-    A run that was superseded, or whose job has published an error, posts nothing. A verdict that cannot be stored is a
-    warning: it is posted, and the step's result holds it.
+    A run that was superseded, or whose job has published an error, posts nothing. If its job does so meanwhile, an
+    error replaces what was posted. A verdict that cannot be stored is a warning: it is posted, and the step's result
+    holds it.
     """
     clearml = services.clearml
     withheld = withheld or _unwanted(clearml, run, check, github)
     posted = post(None if withheld else github, check, document, body, withheld=withheld)
+    if github and not withheld:
+        posted["warnings"] += _take_back_if_ended(clearml, run, check, document, github)
     try:
         run_results.publish_verdict(clearml, run.id, document)
     except ClearMLError as raised:
@@ -122,6 +128,36 @@ def _unwanted(clearml: ClearML, run: Run, check: Check, github: GitHub | None) -
     if reason := pipeline_runs.read(clearml, run.id).unwanted:
         return reason
     if github and check.waited_for and publish.is_given_up(github, check, run.url):
+        return "the job that started this run has ended with an error"
+    return ""
+
+
+def _take_back_if_ended(
+    clearml: ClearML, run: Run, check: Check, document: VerdictDocument, github: GitHub
+) -> list[str]:
+    """Replace what was posted with an error if the run has ended meanwhile. Returns warnings.
+
+    Its job marks or stops the run before it posts the error, which the step's posts may have replaced.
+    """
+    if not check.has_status or document["state"] == "error":
+        return []
+    reason = _ended(clearml, run, check, document, github)
+    if not reason:
+        return []
+    error = verdict.as_error(document, reason)
+    refusals = publish.take_back(github, check, error, comment.comment(error, []))
+    return [f"an error replaces the verdict on GitHub: {reason}", *refusals]
+
+
+def _ended(clearml: ClearML, run: Run, check: Check, document: VerdictDocument, github: GitHub) -> str:
+    """Reason why the job of the run posts an error, or has posted one, or "". A newer run's job posts about its own."""
+    with contextlib.suppress(ClearMLError):
+        run = pipeline_runs.read(clearml, run.id)
+    if run.superseded_by or run.unwanted:
+        return "" if run.superseded_by else run.unwanted
+    if check.waited_for and run.status in ("stopped", "failed"):
+        return f"the run ended '{run.status}' in ClearML while it reported: rerun it"
+    if check.waited_for and publish.was_given_up(github, check, document):
         return "the job that started this run has ended with an error"
     return ""
 

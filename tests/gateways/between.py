@@ -29,10 +29,10 @@ class served:  # noqa: N801  reads as a statement: with served(app) as address
         self._server.server_close()
 
 
-def interrupted(target: str, act: Callable[[], object], *, method: str, before: bool) -> served:
-    """A proxy that carries every request, and acts once: just before or after the first one of `method`."""
+def interrupted(target: str, act: Callable[[], object], *, method: str, before: bool, nth: int = 1) -> served:
+    """A proxy that carries every request, and acts once: just before or after the first, or `nth`, one of `method`."""
     app = Flask("proxy")
-    waiting = [act]
+    waiting: list[Callable[[], object]] = [act, *[str] * (nth - 1)]  # `str` does nothing
 
     @app.route("/<path:path>", methods=["GET", "POST", "PATCH", "DELETE"])
     def carry(path: str) -> Response:

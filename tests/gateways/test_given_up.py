@@ -25,6 +25,7 @@ from sandbox.servers.github_server import GitHubServer
 from sandbox.testing.hub import FULL_NAME, JOB, proposed
 from tests.clock import fast_clock
 from tests.gateways import job_session, services
+from tests.gateways.between import interrupted
 from tests.gateways.conftest import Project
 from tests.gateways.test_rerun import World
 
@@ -69,6 +70,31 @@ def test_report__job_that_reached_only_github__posts_nothing(hub_world: World, l
     link = {"target_url": run.url} if linked else {}
     commit.create_status("error", **link, description="no answer", context=hub_world.check.check_name)
     assert posted(hub_world, run) == ([], ["error"])
+
+
+@pytest.mark.parametrize("ends", ["given up", "aborted", "reached only GitHub"])
+@pytest.mark.parametrize("nth", [1, 2], ids=["before its status", "before its comment"])
+def test_report__job_that_ends_with_an_error_while_it_posts__leaves_the_error(
+    hub_world: World, monkeypatch: pytest.MonkeyPatch, nth: int, ends: str
+) -> None:
+    """The step has looked before; what it posts after the job's error must not stay."""
+    server = hub_world.hub.server
+
+    def end() -> None:
+        if ends == "given up":
+            run_cancellation.give_up(hub_world.clearml, run.id, reason="cancelled")
+        if ends == "aborted":
+            hub_world.client.call("tasks.stopped", task=run.id, force=True)
+        job = Reporter(job_session.signed_in(server), hub_world.check)
+        follow.conclude_unreported(job, {"id": run.id, "url": run.url}, "it has ended")
+
+    with interrupted(server.url, end, method="POST", before=True, nth=nth) as address:
+        monkeypatch.setenv("GITHUB_API_URL", f"{address}/api/v3")
+        pull = replace(hub_world.check.pull_request, github_api=f"{address}/api/v3")
+        run = hub_world.original(replace(hub_world.check, pull_request=pull).to_arguments())
+        comments, states = posted(hub_world, run)
+    assert states[0] == "error"
+    assert ["outcome: error" in text for text in comments] == [True]
 
 
 def test_report__clone_of_a_run_that_was_given_up__posts(hub_world: World) -> None:
