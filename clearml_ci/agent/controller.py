@@ -6,17 +6,28 @@ commit, so a rerun from ClearML's web UI with edited parameters is a run like an
 
 import math
 import os
+import sys
 import threading
 from collections.abc import Callable, Mapping
 
 from clearml import PipelineController, Task
+from clearml.backend_api.session.session import LoginError
 from clearml.backend_interface.task.development.worker import DevWorker
 
-from clearml_ci.clearml_api import ownership, pipeline_runs, run_cancellation, run_start, step_tasks
+from clearml_ci.clearml_api import (
+    ownership,
+    patience,
+    pipeline_runs,
+    run_cancellation,
+    run_start,
+    sdk_patience,
+    step_tasks,
+)
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.project_lookup import root_of
-from clearml_ci.clearml_api.session import ClearML
-from clearml_ci.core import console
+from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.core import console, redaction
+from clearml_ci.core.errors import UsageError
 from clearml_ci.core.poll import Clock
 from clearml_ci.parameters import catalogue
 
@@ -43,10 +54,20 @@ def run(name: str, *, parameters: Mapping[str, str], plan: Plan) -> None:
     `parameters` are its `Args` with their defaults; `plan` maps them to its steps, each with those that it waits for.
     """
     console.protect(os.environ)
+    try:
+        _run(name, parameters, plan)
+    except (ClearMLError, UsageError) as error:
+        sys.exit(redaction.outgoing(f"{error}{error.log_only}"))
+    except LoginError as error:  # of Task.init
+        sys.exit(redaction.outgoing(f"ClearML gives no token: {redaction.mask(str(error))}: rerun when it does"))
+
+
+def _run(name: str, parameters: Mapping[str, str], plan: Plan) -> None:
     # The reporting subprocess makes every close of a task wait for 11 seconds (sdk.development.report_use_subprocess).
     Task._report_subprocess_enabled = False
     DevWorker.report_period = 1.0  # seconds between two checks for an abort; the SDK has 30
     clock = Clock()
+    sdk_patience.be_patient(clock)
     clearml = clearml_session.connect(clock)
     pipeline_runs.restore_parameter_names(clearml, os.environ["CLEARML_TASK_ID"])  # before the SDK reads them
     # Not by add_parameter: the SDK stores its descriptions under names without their section, and never finds them.
@@ -94,9 +115,18 @@ def _end_after(seconds: float, clearml: ClearML, run: str) -> None:
     """End the run after so many seconds: without a job that waits, nothing else does. An audit sets its status."""
     if seconds < threading.TIMEOUT_MAX:
         reason = f"ClearML CI: not ended within {seconds:.0f} s"
-        timer = threading.Timer(seconds, run_cancellation.end, (clearml, run), {"reason": reason})
+        timer = threading.Timer(seconds, _end, (clearml, run, reason))
         timer.daemon = True
         timer.start()
+
+
+def _end(clearml: ClearML, run: str, reason: str) -> None:
+    """End the run, also while the server is away for a while."""
+    ended = lambda: run_cancellation.end(clearml, run, reason=reason)  # noqa: E731
+    try:
+        patience.result(clearml.clock, ended, report=console.log)
+    except ClearMLError as error:
+        console.log(f"{reason}, and it could not be stopped: {error}")
 
 
 def _on_abort(clearml: ClearML, run: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn, TypeVar
 
-from clearml_ci.clearml_api import patience, pipeline_runs, run_results, task_parameters
+from clearml_ci.clearml_api import patience, pipeline_runs, run_results, sdk_patience, task_parameters
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearMLError, UnansweredError
@@ -38,6 +38,7 @@ def main(step: Step) -> None:
     try:
         github = github_access.from_environment(os.environ)
         clock = Clock()
+        sdk_patience.be_patient(clock)
         services = Services(_patiently(clock, lambda: clearml_session.connect(clock)), github, clock, own_task)
         result = result_of(step, services, _run_id(services))
         if own_task:

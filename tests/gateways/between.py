@@ -93,12 +93,13 @@ class Losses:
 
     `lost`: the work is done, and the connection ends without an answer; `cut`: it ends within the answer; `refused`: a
     500 before the work; `503`, `502`: that status after the work; `html`: a page of a proxy after it; `slow`: the
-    client's time is over when the work begins.
+    client's time is over when the work begins; `401`: all requests are refused from then on, the login as well.
     """
 
     harms: dict[str, list[str]] = field(default_factory=dict)
     sent: list[str] = field(default_factory=list)
     slow: float = 0.0
+    keys_refused: bool = False
 
     def proxy(self, target: str) -> served:
         """A proxy to the server at this address that does the harm."""
@@ -114,8 +115,11 @@ class Losses:
         return served(app)
 
     def _harmed(self, harm: str, address: str) -> Response:
-        if harm == "refused":
-            return Response(json.dumps({"meta": _REFUSAL, "data": {}}), 500, content_type="application/json")
+        self.keys_refused = self.keys_refused or harm == "401"
+        if self.keys_refused or harm == "refused":
+            code = 401 if self.keys_refused else 500
+            body = {"meta": {**_REFUSAL, "result_code": code}, "data": {}}
+            return Response(json.dumps(body), code, content_type="application/json")
         if harm == "slow":
             time.sleep(self.slow)
         answer = _carried(address)

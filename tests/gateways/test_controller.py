@@ -65,14 +65,14 @@ def controllers(clearml: ClearML, client: Client, prefix: str) -> Controllers:
 
 
 @contextlib.contextmanager
-def process(run: str, environment: dict[str, str], log: Path) -> Iterator[None]:
+def process(run: str, environment: dict[str, str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """The controller's process, which is ended at the end of the block."""
     own = {**os.environ, **environment, "CLEARML_TASK_ID": run, "CLEARML_LOG_TASK_TO_BACKEND": "0"}
     with log.open("w") as output:
         command = [sys.executable, "-m", "pipelines.pr_check"]
         child = subprocess.Popen(command, cwd=ROOT, env=own, stdout=output, stderr=subprocess.STDOUT)
         try:
-            yield
+            yield child
         finally:
             child.kill()
             child.wait()
@@ -121,8 +121,25 @@ def test_controller__step_that_no_agent_takes_and_no_job_that_waits__ends_at_its
     assert ended["status_reason"] == "ClearML CI: not ended within 3 s"
 
 
-def impatient(directory: Path) -> Path:
+@pytest.mark.parametrize("endpoint", ["auth.login", "tasks.edit_hyper_params", "tasks.enqueue"])
+def test_controller__keys_that_are_refused_from_then_on__ends_with_one_line(
+    controllers: Controllers, user_environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    endpoint: str,
+) -> None:  # fmt: skip
+    run, losses, log = controllers.start(), Losses({endpoint: ["401"]}), tmp_path / "log"
+    monkeypatch.setenv("PYTHONPATH", f"{impatient(tmp_path, 'sdk_patience')}{os.pathsep}{ROOT}")
+    with (
+        losses.proxy(user_environment["CLEARML_API_HOST"]) as address,
+        process(run, {**user_environment, "CLEARML_API_HOST": address}, log) as child,
+    ):
+        wait_for(lambda: child.poll() is not None, log)
+    assert (child.returncode, "Traceback" in log.read_text()) == (1, False)
+    assert "gives no token" in log.read_text() or "refused the keys" in log.read_text()
+    assert losses.sent.count("auth.login") < 30
+
+
+def impatient(directory: Path, module: str = "run_start") -> Path:
     """A folder whose `sitecustomize` lets the process wait for a second only."""
-    code = "from clearml_ci.clearml_api import run_start\nrun_start.PATIENCE = 1.0\n"
+    code = f"from clearml_ci.clearml_api import {module}\n{module}.PATIENCE = 1.0\n"
     (directory / "sitecustomize.py").write_text(code)
     return directory
