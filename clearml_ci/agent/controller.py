@@ -122,7 +122,10 @@ def _end_after(seconds: float, clearml: ClearML, run: str) -> None:
 
 def _end(clearml: ClearML, run: str, reason: str) -> None:
     """End the run, also while the server is away for a while."""
-    ended = lambda: run_cancellation.end(clearml, run, reason=reason)  # noqa: E731
+
+    def ended() -> None:
+        run_cancellation.end(clearml, run, reason=reason)
+
     try:
         patience.result(clearml.clock, ended, report=console.log)
     except ClearMLError as error:

@@ -350,11 +350,13 @@ def _is_shared(seen: Evidence, job: JobEnd) -> bool:
 
 
 def _verdicts(seen: Evidence) -> Iterator[Record]:
+    """Those that runs hold, and those in the results of the steps that reported them."""
     for task in seen.world.tasks:
-        text = task["files"].get("verdict", "")
-        if text:
-            document: Record = json.loads(text)
-            yield document
+        result = ((task.get("configuration") or {}).get("result") or {}).get("value") or "{}"
+        stored = [json.loads(text) for text in (task["files"].get("verdict", ""), result) if text.startswith("{")]
+        for document in stored:
+            found: Record | None = document.get("verdict", document) if isinstance(document, dict) else None
+            yield from [found] if found and "exit_code" in found else []
 
 
 def _spellings(value: str) -> list[str]:
