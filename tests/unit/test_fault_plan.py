@@ -1,15 +1,16 @@
 import itertools
+import socket
 from typing import cast
 
 import grimp
 import pytest
 
-from tools.faults import arming, catalogue, hand, operations, plan, scenarios
+from tools.faults import arming, catalogue, hand, harms, operations, plan, scenarios
 from tools.faults.arming import Lasting, Moment
 from tools.faults.catalogue import GITHUB, JOB, KINDS, PHASES, SCENARIOS, STEPS, Phase
 from tools.faults.hand import Hand
 from tools.faults.plan import BRIEF, Case
-from tools.faults.proxy import Proxy, Request
+from tools.faults.proxy import Exchange, Proxy, Request
 
 ROUND = len(KINDS)
 
@@ -70,6 +71,15 @@ def test_rule__every_kind__harms_the_moment_and_nothing_before(kind: str) -> Non
     answers = [rule(each) for each in sent]
     assert answers[-1] is not None
     assert not any(answers[:-1])
+
+
+@pytest.mark.parametrize(("left", "told"), [(179.9, b"180"), (2.0, b"2"), (0.2, b"1")])
+def test_secondary_limit__retry_after__is_of_whole_seconds(left: float, told: bytes) -> None:
+    ours, products = socket.socketpair()
+    harms.secondary_limit(403, left)(Exchange(request(service=GITHUB), ours, ("", 0), lambda *_: None))
+    assert b"\r\nRetry-After: " + told + b"\r\n" in products.recv(4096)
+    ours.close()
+    products.close()
 
 
 class _Doors:

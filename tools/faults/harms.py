@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -102,8 +103,8 @@ def primary_limit(seconds: float) -> Harm:
 
 
 def secondary_limit(status: int, seconds: float) -> Harm:
-    """GitHub's limit on bursts, with the pause that it asks for."""
-    return refused(status, SECONDARY_MESSAGE, {"Retry-After": f"{seconds:g}"})
+    """GitHub's limit on bursts, with the pause that it asks for: whole seconds, as HTTP has it."""
+    return refused(status, SECONDARY_MESSAGE, {"Retry-After": str(math.ceil(seconds))})
 
 
 def _words(service: str, status: int, message: str) -> dict[str, Any]:
