@@ -23,7 +23,8 @@ from tools.faults.truth import Evidence, JobEnd, World
 
 FINAL_WITHIN = 60.0  # seconds after the end in which a status has to be final
 QUIET = 9.0  # seconds without any request after which nothing will change any more
-AUDIT_DEADLINE = 90.0
+AUDIT_DEADLINE = 90.0  # seconds; small agents do not wait between the audit's two looks
+REAL_AUDIT_DEADLINE = 300.0
 # The next audit may repair what these rules find: a job or an agent that was killed cannot.
 BY_THE_NEXT_JOB = frozenset({"not one best"})  # a move that was interrupted between two tags
 REPAIRABLE = frozenset({"no final status", "still running", "open check run", "check run differs", "unmarked task"})
@@ -164,7 +165,8 @@ def _audited(running: _Running) -> list[Violation]:
     """The agents are back, the next audit runs, and all is judged again."""
     _start_lost_agents(running)
     running.story.truth.runs["audit"] = running.story.truth.runs.get("audit", 0) + 1
-    jobs.start(running.stage, scenarios.audit_order(), deadline=AUDIT_DEADLINE).done.wait()
+    deadline = REAL_AUDIT_DEADLINE if running.stage.real_agents else AUDIT_DEADLINE
+    jobs.start(running.stage, scenarios.audit_order(), deadline=deadline).done.wait()
     _await_quiet(running, 15.0)
     return oracle.judge(_evidence(running))
 
