@@ -1,6 +1,9 @@
 """The draft of a task that a check launches: the code that it runs, and how its agent sets it up."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from clearml_ci.clearml_api import ownership, paging, pipeline_runs, task_creation, task_fields
 from clearml_ci.clearml_api.session import ClearML
@@ -9,9 +12,15 @@ from clearml_ci.core.git_source import Source
 from clearml_ci.parameters.remote_run import RemoteRun
 
 _STEP = "clearml_ci_step"  # beside the marks of ownership: the step that made the task
+STEP_FIELD = f"runtime.{_STEP}"
+
+
+_NAME = "ClearML CI draft of"  # of an incomplete draft; `task_creation` adds a key to it
+INCOMPLETE = f"{_NAME} [0-9a-f]{{32}}( [0-9a-f]+)?"
 
 
 _TASK_TYPES = {"probe": TaskTypes.testing, "tests": TaskTypes.testing, "training": TaskTypes.training}
+PURPOSES = tuple(_TASK_TYPES)
 
 
 @dataclass(frozen=True)
@@ -57,21 +66,31 @@ def made_by(clearml: ClearML, launch: RemoteRun, *, run: str, step: str) -> list
 
     Incomplete ones are deleted. A task that another ClearML user made is not the step's.
     """
-    keyed = f"^{_incomplete(step)}( [0-9a-f]+)?$"  # `task_creation` adds a key
+    keyed = f"^{_incomplete(step)}( [0-9a-f]+)?$"
     drafts = paging.records(clearml, "tasks", name=keyed, status=["created"], only_fields=["user"])
     user = clearml.call("users.get_current_user")["user"]["id"]
     for draft in drafts:
         if task_fields.reference_id(draft.get("user")) == user:
             clearml.call("tasks.delete", task=draft["id"])
-    found = pipeline_runs.own_tasks(clearml, run, ["user", f"runtime.{_STEP}"])
+    found = pipeline_runs.own_tasks(clearml, run, ["user", STEP_FIELD])
     return [
         task["id"]
         for task in found
         if ownership.purpose_of(task) == launch.purpose
-        and task["runtime"].get(_STEP) == step
+        and step_of(task) == step
         and task_fields.reference_id(task.get("user")) == user
     ]
 
 
+def step_of(task: Mapping[str, Any]) -> str:
+    """The step that made this task, read with STEP_FIELD; empty if no agent ran the step."""
+    return str((task.get("runtime") or {}).get(_STEP) or "")
+
+
+def maker_of(name: str) -> str:
+    """The step that made the incomplete draft of this name, or its run; empty if the name is none of ours."""
+    return name.removeprefix(f"{_NAME} ").partition(" ")[0] if re.fullmatch(INCOMPLETE, name) else ""
+
+
 def _incomplete(step: str) -> str:
-    return f"ClearML CI draft of {step}"
+    return f"{_NAME} {step}"

@@ -59,10 +59,11 @@ def _live(clearml: ClearML, task: Mapping[str, Any], now: float) -> LiveTask:
     )
 
 
-def runs_of(clearml: ClearML, tasks: Iterable[LiveTask], *, root: str) -> dict[str, KnownRun]:
-    """The runs below the pipeline project `root` that these tasks name as their run or parent, by id."""
-    ids = sorted({run for task in tasks for run in (task.run, task.parent) if run})
-    found = task_fields.read_existing(clearml, ids, ["type", "status", "status_changed", "project.name"])
+def runs_of(clearml: ClearML, ids: Iterable[str], *, root: str) -> dict[str, KnownRun]:
+    """Those of these tasks that are runs below the pipeline project `root`, by id."""
+    found = task_fields.read_existing(
+        clearml, sorted({*ids} - {""}), ["type", "status", "status_changed", "project.name"]
+    )
     return {
         run: KnownRun(run, ended=task["status"] in ENDED, ended_at=task.get("status_changed") or "")
         for run, task in found.items()

@@ -64,10 +64,11 @@ def _delete(clearml: ClearML, name: str, *, but: str = "") -> None:
     """Delete the drafts with this name, except one."""
     drafts = paging.records(clearml, "tasks", name=f"^{re.escape(name)}$", status=["created"], only_fields=["id"])
     for draft in [draft["id"] for draft in drafts if draft["id"] != but]:
-        _delete_one(clearml, draft)
+        delete(clearml, draft)
 
 
-def _delete_one(clearml: ClearML, draft: str) -> None:
+def delete(clearml: ClearML, draft: str) -> None:
+    """Delete a draft. Raises ClearMLError, and deletes nothing, if it is no draft any more."""
     try:
         clearml.call("tasks.delete", task=draft)
     except ClearMLError:  # a request whose answer was lost may have deleted it

@@ -1,4 +1,4 @@
-"""Leftovers: tasks that still wait or run although the run that made them has ended, and runs that died.
+"""Leftovers: tasks and drafts that stay although the run that made them has ended, and runs that died.
 
 Only tasks that carry the mark of a run of this repository may be stopped: the workspace is shared with users and with
 the checks of other repositories.
@@ -22,6 +22,7 @@ _PURPOSES = {
     "training": "a training run",
     "step": "a step",
     "run": "a controller",
+    "draft": "an unfinished draft",
 }
 
 
@@ -50,6 +51,25 @@ class LiveTask:
 
 
 @dataclass(frozen=True)
+class Draft:
+    """A task that a step made to launch it, and has not enqueued.
+
+    A `complete` one carries the mark of its `run`. Another has only a name of ours: it is `ours` if this agent's user
+    made it. `made_in` is the project of the step that made it, empty if that was deleted.
+    """
+
+    id: str
+    name: str
+    url: str
+    project: str
+    run: str
+    purpose: str
+    made_in: str
+    complete: bool = True
+    ours: bool = True
+
+
+@dataclass(frozen=True)
 class KnownRun:
     """A run of one of this repository's pipelines that was not deleted."""
 
@@ -62,7 +82,7 @@ class KnownRun:
 class Leftover:
     """A leftover and the reason; `marked`: it carries our mark, so it may be stopped, unless a user `restarted` it."""
 
-    task: LiveTask
+    task: LiveTask | Draft
     marked: bool
     why: str
     restarted: bool = False
@@ -81,25 +101,48 @@ def find(live: Iterable[LiveTask], runs: Mapping[str, KnownRun], *, pipelines: s
     return [found for task in live if (found := _leftover(task, runs, pipelines))]
 
 
+def find_drafts(drafts: Iterable[Draft], runs: Mapping[str, KnownRun], *, pipelines: str) -> list[Leftover]:
+    """The leftovers among the `drafts`; `runs` and `pipelines` as for `find`."""
+    return [Leftover(draft, draft.ours, why) for draft in drafts if (why := _why_left(draft, runs, pipelines))]
+
+
 def finding(leftover: Leftover, *, stopped: bool) -> Finding:
     """The finding about a leftover that was `stopped` or not."""
     task = leftover.task
-    state = f"{_PURPOSES.get(task.purpose, 'a task')} that is still {task.status.replace('_', ' ')}"
+    state, stop, done = _words(task)
     if stopped:
-        action, remedy = "the audit stopped it, because it carries our mark", "nothing"
+        reason = "it carries our name" if task.purpose == "draft" else "it carries our mark"
+        action, remedy = f"the audit {done} it, because {reason}", "nothing"
     elif leftover.restarted:
         action, remedy = (
             "a user started it again, so the audit did not stop it",
             "stop it in ClearML, unless it is needed",
         )
     elif leftover.marked:
-        action, remedy = "the audit did not stop it", "stop it in ClearML, or run the audit with clean_up: true"
+        action, remedy = f"the audit did not {stop} it", f"{stop} it in ClearML, or run the audit with clean_up: true"
     else:
-        action = "the audit did not stop it, because it does not carry our mark"
-        remedy = "stop it in ClearML, unless it is needed"
+        reason = "another user made it" if isinstance(task, Draft) else "it does not carry our mark"
+        action, remedy = f"the audit did not {stop} it, because {reason}", f"{stop} it in ClearML, unless it is needed"
     kind = "leftover" if leftover.marked else "unmarked_leftover"
     subject = Subject("task", f"{task.project}/{task.name}", task.url)
     return Finding(kind, FINDING, subject, f"{state} although {leftover.why}; {action}", remedy)
+
+
+def _words(task: LiveTask | Draft) -> tuple[str, str, str]:
+    """The name of a leftover with its state, the verb that ends it, and its past."""
+    what = _PURPOSES.get(task.purpose, "a task")
+    if isinstance(task, Draft):
+        return f"{what} that was never started", "delete", "deleted"
+    return f"{what} that is still {task.status.replace('_', ' ')}", "stop", "stopped"
+
+
+def _why_left(draft: Draft, runs: Mapping[str, KnownRun], pipelines: str) -> str:
+    """The reason for which a draft is left over; empty if it is not, or may be another repository's."""
+    if run := runs.get(draft.run):
+        return f"its run {run.id} has ended" if run.ended else ""
+    if draft.made_in.startswith(pipelines):
+        return f"its run {draft.run} was deleted"
+    return "" if draft.complete or draft.made_in or not draft.ours else "the step that made it was deleted"
 
 
 def _leftover(task: LiveTask, runs: Mapping[str, KnownRun], pipelines: str) -> Leftover | None:

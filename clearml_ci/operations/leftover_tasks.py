@@ -1,13 +1,13 @@
-"""Find the tasks of runs that have ended, and runs that died, and end those that carry our mark."""
+"""Find the tasks of runs that have ended, and runs that died: end those that carry our mark, and delete drafts."""
 
-from clearml_ci.clearml_api import live_tasks
+from clearml_ci.clearml_api import live_tasks, stray_drafts
 from clearml_ci.clearml_api.project_lookup import PIPELINES
 from clearml_ci.clearml_api.session import ClearMLError
 from clearml_ci.clearml_api.task_cancellation import STOPS_WITHIN
 from clearml_ci.core import console, formatting
 from clearml_ci.decisions import leftovers
 from clearml_ci.decisions.audit_findings import Finding
-from clearml_ci.decisions.leftovers import Leftover
+from clearml_ci.decisions.leftovers import Draft, Leftover, LiveTask
 from clearml_ci.operations.services import Services
 
 SECOND_LOOK = STOPS_WITHIN + 5  # seconds: what a run that has just ended needs to end its own tasks
@@ -28,14 +28,26 @@ def settle(services: Services, left: Leftover, notes: list[str], *, stop: bool) 
     if not (stop and left.may_be_stopped):
         return leftovers.finding(left, stopped=False)
     try:
-        live_tasks.stop(services.clearml, left.task, clock=services.clock)
+        _end(services, left.task)
     except ClearMLError as error:
         notes.append(str(error))
         return leftovers.finding(left, stopped=False)
     return leftovers.finding(left, stopped=True)
 
 
+def _end(services: Services, task: LiveTask | Draft) -> None:
+    if isinstance(task, Draft):
+        stray_drafts.delete(services.clearml, task)
+    else:
+        live_tasks.stop(services.clearml, task, clock=services.clock)
+
+
 def _look(services: Services, root: str) -> list[Leftover]:
     live = live_tasks.read(services.clearml, clock=services.clock)
-    runs = live_tasks.runs_of(services.clearml, live, root=root)
-    return leftovers.find(live, runs, pipelines=f"{root}{PIPELINES}")
+    drafts, pipelines = stray_drafts.read(services.clearml), f"{root}{PIPELINES}"
+    named = {run for task in live for run in (task.run, task.parent)} | {draft.run for draft in drafts}
+    runs = live_tasks.runs_of(services.clearml, named, root=root)
+    return [
+        *leftovers.find(live, runs, pipelines=pipelines),
+        *leftovers.find_drafts(drafts, runs, pipelines=pipelines),
+    ]

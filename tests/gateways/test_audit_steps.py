@@ -17,6 +17,7 @@ from clearml_ci.clearml_api import (
     promotion_ledger,
     run_results,
     started_runs,
+    task_fields,
     task_parameters,
 )
 from clearml_ci.clearml_api import session as clearml_session
@@ -379,6 +380,80 @@ def test_audit_leftovers__clean_up_is_off__only_names_them(world: World) -> None
     assert ("leftover", "finding") in kinds(result)
     assert world.status(probe) == "in_progress"
     world.client.call("tasks.stopped", task=probe, force=True)
+
+
+@dataclass(frozen=True)
+class Drafts:
+    """What a step left that was killed before it enqueued what it launches, and what only looks like it."""
+
+    complete: str
+    unfinished: str
+    others: tuple[str, ...]
+
+
+def drafts_of(world: World, *, ended: bool) -> Drafts:
+    run = world.run(ended=ended)
+    step = world.task(end="completed" if ended else "started", type="data_processing", project=world.pipelines)
+    ownership.mark(world.clearml, step, run=run.id, purpose="step")
+    complete, archived, clone = (world.task(end=None, parent=run.id) for _ in range(3))
+    for task in (complete, archived):
+        ownership.mark(world.clearml, task, run=run.id, purpose="probe")
+    world.client.call("tasks.archive", tasks=[archived])
+    unfinished = world.task(end=None, name=f"ClearML CI draft of {step} {'0a' * 16}")
+    named = world.task(end=None, name=f"ClearML CI draft of {world.task()} 0a")  # after a user's task
+    word, longer = world.task(end=None, name="probe"), world.task(end=None, name=f"my ClearML CI draft of {step} 0a")
+    return Drafts(complete, unfinished, (archived, clone, named, word, longer))
+
+
+def present(world: World, *tasks: str) -> list[bool]:
+    found = task_fields.read_existing(world.clearml, tasks, ["id"])
+    return [task in found for task in tasks]
+
+
+def test_audit_leftovers__drafts_of_a_killed_step__are_deleted_and_no_other_is(world: World) -> None:
+    drafts = drafts_of(world, ended=True)
+    result = audit_leftovers.audit_leftovers(world.agent, world.run(queues=()))
+    said = [finding["said"] for finding in result["findings"] if "leftover" in finding["kind"]]
+    assert [text.partition(" although")[0] for text in said] == [
+        "a probe that was never started",
+        "an unfinished draft that was never started",
+    ]
+    assert present(world, drafts.complete, drafts.unfinished) == [False, False]
+    assert all(present(world, *drafts.others))
+    again = audit_leftovers.audit_leftovers(world.agent, world.run(queues=()))
+    assert [finding for finding in again["findings"] if "leftover" in finding["kind"]] == []
+
+
+def test_audit_leftovers__drafts_without_clean_up__are_only_named(world: World) -> None:
+    drafts = drafts_of(world, ended=True)
+    result = audit_leftovers.audit_leftovers(world.agent, world.run(queues=(), clean_up=False))
+    assert [finding["kind"] for finding in result["findings"]].count("leftover") == 2
+    assert present(world, drafts.complete, drafts.unfinished) == [True, True]
+
+
+def test_audit_leftovers__drafts_of_a_living_step__are_not_touched(world: World) -> None:
+    drafts = drafts_of(world, ended=False)
+    result = audit_leftovers.audit_leftovers(world.agent, world.run(queues=()))
+    assert [finding for finding in result["findings"] if "leftover" in finding["kind"]] == []
+    assert all(present(world, drafts.complete, drafts.unfinished))
+
+
+def test_audit_leftovers__unfinished_draft_of_a_deleted_step__is_deleted(world: World) -> None:
+    unfinished = world.task(end=None, name=f"ClearML CI draft of {'c0' * 16} {'0a' * 16}")
+    audit_leftovers.audit_leftovers(world.agent, world.run(queues=()))
+    assert present(world, unfinished) == [False]
+
+
+def test_audit_leftovers__many_drafts_of_users__cost_no_further_request(world: World) -> None:
+    def requests() -> int:
+        before = world.clearml.requests
+        audit_leftovers.audit_leftovers(world.agent, world.run(queues=()))
+        return world.clearml.requests - before
+
+    few = requests()
+    for _ in range(510):
+        world.task(end=None)
+    assert requests() == few
 
 
 def test_audit_leftovers__living_runs_and_other_repositories__are_not_touched(world: World) -> None:

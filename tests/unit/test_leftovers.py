@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from clearml_ci.decisions import leftovers
-from clearml_ci.decisions.leftovers import KnownRun, LiveTask
+from clearml_ci.decisions.leftovers import Draft, KnownRun, LiveTask
 
 RUN, OLD = "r" * 32, "d" * 32
 PIPELINES = "CI/owner/name/.pipelines/"
@@ -97,3 +97,49 @@ def test_finding__leftover__states_what_was_done(live: LiveTask, stopped: bool, 
     found = leftovers.finding(left, stopped=stopped)
     assert (found.kind, found.severity, found.subject.url) == (kind, "finding", live.url)
     assert words in found.message
+
+
+DRAFT = Draft("t" * 32, "train", "https://clearml/t", "Digits", OLD, "probe", PIPELINES + "pr_check")
+UNFINISHED = replace(DRAFT, purpose="draft", complete=False)
+
+
+@pytest.mark.parametrize(
+    ("base", "changes", "expected"),
+    [
+        pytest.param(DRAFT, {}, [True], id="probe of an ended run"),
+        pytest.param(DRAFT, {"run": RUN}, [], id="probe of a living run"),
+        pytest.param(DRAFT, {"run": "x" * 32}, [True], id="its run was deleted"),
+        pytest.param(DRAFT, {"run": "x" * 32, "made_in": "CI/a/b/.pipelines/c"}, [], id="another repository's"),
+        pytest.param(DRAFT, {"run": "x" * 32, "made_in": ""}, [], id="its run and step are gone, or another's"),
+        pytest.param(UNFINISHED, {}, [True], id="unfinished, of an ended run"),
+        pytest.param(UNFINISHED, {"ours": False}, [False], id="unfinished, of another user"),
+        pytest.param(UNFINISHED, {"run": RUN}, [], id="unfinished, of a living run"),
+        pytest.param(UNFINISHED, {"run": "", "made_in": ""}, [True], id="unfinished, its step was deleted"),
+        pytest.param(
+            UNFINISHED, {"run": "", "made_in": "", "ours": False}, [], id="a user's name that looks like ours"
+        ),
+        pytest.param(UNFINISHED, {"run": "x" * 32, "made_in": "Other"}, [], id="named after another's task"),
+    ],
+)
+def test_find_drafts__never_started__is_ours_by_mark_or_name(
+    base: Draft, changes: dict[str, Any], expected: list[bool]
+) -> None:
+    drafts = [replace(base, **changes)]
+    assert [left.marked for left in leftovers.find_drafts(drafts, RUNS, pipelines=PIPELINES)] == expected
+
+
+@pytest.mark.parametrize(
+    ("draft", "deleted", "said"),
+    [
+        pytest.param(DRAFT, True, "a probe that was never started although its run dd", id="complete"),
+        pytest.param(DRAFT, True, "; the audit deleted it, because it carries our mark", id="its mark"),
+        pytest.param(DRAFT, False, "; the audit did not delete it", id="not cleaned up"),
+        pytest.param(UNFINISHED, True, "; the audit deleted it, because it carries our name", id="its name"),
+        pytest.param(
+            replace(UNFINISHED, ours=False), False, "not delete it, because another user made it", id="foreign"
+        ),
+    ],
+)
+def test_finding__draft__states_what_was_done(draft: Draft, *, deleted: bool, said: str) -> None:
+    (left,) = leftovers.find_drafts([draft], RUNS, pipelines=PIPELINES)
+    assert said in leftovers.finding(left, stopped=deleted).message

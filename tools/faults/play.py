@@ -27,7 +27,9 @@ AUDIT_DEADLINE = 90.0  # seconds; small agents do not wait between the audit's t
 REAL_AUDIT_DEADLINE = 300.0
 # The next audit may repair what these rules find: a job or an agent that was killed cannot.
 BY_THE_NEXT_JOB = frozenset({"not one best"})  # a move that was interrupted between two tags
-REPAIRABLE = frozenset({"no final status", "still running", "open check run", "check run differs", "unmarked task"})
+REPAIRABLE = frozenset(
+    {"no final status", "still running", "open check run", "check run differs", "unmarked task", "stray draft"}
+)
 
 
 @dataclass(frozen=True)
