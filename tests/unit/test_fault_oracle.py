@@ -130,18 +130,14 @@ def test_judge__job_done_and_the_tag_elsewhere__is_found() -> None:
         (task("e" * 32, type="testing", status="in_progress", runtime={"clearml_ci_task": "e" * 32}), "still running"),
         (task("e" * 32, type="testing", parent=RUN), "unmarked task"),
         (task("e" * 32, status="created"), "stray draft"),
+        (task("e" * 32, type="testing", status="created", system_tags=["archived"]), "stray draft"),
         (task("e" * 32), "double run"),
         (task("e" * 32, type="testing", runtime=PROBE), "double launch"),
     ],
-    ids=["runs on", "no mark", "a draft", "a second run", "a launch that was not asked for"],
+    ids=["runs on", "no mark", "a draft", "an archived draft", "a second run", "a launch that was not asked for"],
 )
 def test_judge__a_task_too_many__is_found(more: Record, expected: str) -> None:
     assert expected in rules(world(tasks=(VERDICT, BEST_TASK, more)))
-
-
-def test_judge__archived_draft__is_out_of_sight() -> None:
-    draft = task("e" * 32, type="testing", status="created", system_tags=["archived"])
-    assert rules(world(tasks=(VERDICT, BEST_TASK, draft))) == set()
 
 
 def test_judge__a_clone_with_a_copied_mark__is_nobodys_and_may_run() -> None:
