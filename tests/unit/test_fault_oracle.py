@@ -186,6 +186,25 @@ def test_judge__two_comments_and_two_issues__are_found() -> None:
     assert rules(seen) == {"several comments", "several issues"}
 
 
+WARNING = "::warning::ClearML CI: GitHub refused the commit status of aaaaaaaaaa of octo-owner/digits: 403; rerun later"
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "log", "refused", "found"),
+    [
+        pytest.param(1, WARNING, {"POST statuses/SHA"}, False, id="red and told"),
+        pytest.param(0, WARNING, {"POST statuses/SHA"}, True, id="green job"),
+        pytest.param(1, "", {"POST statuses/SHA"}, True, id="not told"),
+        pytest.param(1, WARNING, set(), True, id="not refused for good"),
+    ],
+)
+def test_judge__no_status_at_all__is_found_unless_it_was_refused_and_told(
+    exit_code: int, log: str, refused: set[str], *, found: bool
+) -> None:
+    seen = rules(world(statuses=()), job(exit_code, log=log), refused=frozenset(refused))
+    assert ("no final status" in seen) is found
+
+
 def test_judge__no_comment__is_found_unless_it_was_refused_and_told() -> None:
     assert rules(world(comments=())) == {"comment lost"}
     warned = job(log="::warning::ClearML CI: GitHub refused the comment")
