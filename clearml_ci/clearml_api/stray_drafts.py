@@ -15,13 +15,13 @@ _FIELDS = ["name", "type", "status", "project.name", "user", "system_tags", laun
 
 
 def read(clearml: ClearML) -> list[Draft]:
-    """All drafts of launched tasks of the workspace, oldest first, except those that were archived."""
+    """All drafts of launched tasks of the workspace, oldest first, archived ones included."""
     ours = f"^({'|'.join(launch_draft.PURPOSES)}|{launch_draft.INCOMPLETE})$"
     matching = {"fields": [f"runtime.{ownership.PURPOSE_MARK}", "name"], "pattern": ours}
     found = paging.records(
         clearml, "tasks", status=["created"], _any_=matching, only_fields=_FIELDS, order_by=["created"]
     )
-    drafts = [draft for draft in found if _is_launched(draft) and "archived" not in (draft.get("system_tags") or [])]
+    drafts = [draft for draft in found if _is_launched(draft)]
     makers = task_fields.read_existing(clearml, _makers(drafts), ["project.name", *ownership.FIELDS])
     user = _current_user(clearml) if any(_is_incomplete(draft) for draft in drafts) else ""
     return [_draft(clearml, draft, makers, user) for draft in drafts]
@@ -63,6 +63,7 @@ def _draft(clearml: ClearML, draft: Mapping[str, Any], makers: Mapping[str, Mapp
         purpose="draft" if incomplete else ownership.purpose_of(draft),
         made_in=_project(maker),
         complete=not incomplete,
+        archived="archived" in (draft.get("system_tags") or []),
         ours=not incomplete or task_fields.reference_id(draft.get("user")) == user,
     )
 

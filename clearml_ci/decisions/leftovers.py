@@ -1,4 +1,4 @@
-"""Leftovers: tasks that still wait or run, and drafts, although their run has ended, and runs that died.
+"""Leftovers: tasks and drafts that stay although the run that made them has ended, and runs that died.
 
 Only tasks that carry the mark of a run of this repository may be stopped: the workspace is shared with users and with
 the checks of other repositories.
@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from clearml_ci.core import moment
 from clearml_ci.core.formatting import duration
-from clearml_ci.decisions.audit_findings import FINDING, Finding, Subject
+from clearml_ci.decisions.audit_findings import FINDING, NOTE, Finding, Subject
 from clearml_ci.decisions.stale_checks import is_dead
 
 _SETTLED = timedelta(minutes=1)  # after the end of a run, for the last changes of what was just starting
@@ -55,7 +55,8 @@ class Draft:
     """A task that a step made to launch it, and has not enqueued.
 
     A `complete` one carries the mark of its `run`. Another has only a name of ours: it is `ours` if this agent's user
-    made it. `made_in` is the project of the step that made it, empty if that was deleted.
+    made it. `made_in` is the project of the step that made it, empty if that was deleted. A step or a job that gives up
+    its run has `archived` the run's probes, also one that was never started.
     """
 
     id: str
@@ -67,6 +68,7 @@ class Draft:
     made_in: str
     complete: bool = True
     ours: bool = True
+    archived: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,8 @@ def finding(leftover: Leftover, *, stopped: bool) -> Finding:
         action, remedy = f"the audit did not {stop} it, because {reason}", f"{stop} it in ClearML, unless it is needed"
     kind = "leftover" if leftover.marked else "unmarked_leftover"
     subject = Subject("task", f"{task.project}/{task.name}", task.url)
-    return Finding(kind, FINDING, subject, f"{state} although {leftover.why}; {action}", remedy)
+    severity = NOTE if isinstance(task, Draft) and task.archived else FINDING
+    return Finding(kind, severity, subject, f"{state} although {leftover.why}; {action}", remedy)
 
 
 def _words(task: LiveTask | Draft) -> tuple[str, str, str]:

@@ -1,4 +1,4 @@
-"""Find runs that died, and tasks and drafts of runs that have ended, and end or delete those that carry our mark."""
+"""Find the tasks of runs that have ended, and runs that died: end those that carry our mark, and delete drafts."""
 
 from clearml_ci.clearml_api import live_tasks, stray_drafts
 from clearml_ci.clearml_api.project_lookup import PIPELINES
@@ -43,10 +43,10 @@ def _end(services: Services, task: LiveTask | Draft) -> None:
 
 
 def _look(services: Services, root: str) -> list[Leftover]:
-    clearml, pipelines = services.clearml, f"{root}{PIPELINES}"
-    live, drafts = live_tasks.read(clearml, clock=services.clock), stray_drafts.read(clearml)
+    live = live_tasks.read(services.clearml, clock=services.clock)
+    drafts, pipelines = stray_drafts.read(services.clearml), f"{root}{PIPELINES}"
     named = {run for task in live for run in (task.run, task.parent)} | {draft.run for draft in drafts}
-    runs = live_tasks.runs_of(clearml, named, root=root)
+    runs = live_tasks.runs_of(services.clearml, named, root=root)
     return [
         *leftovers.find(live, runs, pipelines=pipelines),
         *leftovers.find_drafts(drafts, runs, pipelines=pipelines),

@@ -387,6 +387,7 @@ class Drafts:
     """What a step left that was killed before it enqueued what it launches, and what only looks like it."""
 
     complete: str
+    archived: str
     unfinished: str
     others: tuple[str, ...]
 
@@ -402,7 +403,7 @@ def drafts_of(world: World, *, ended: bool) -> Drafts:
     unfinished = world.task(end=None, name=f"ClearML CI draft of {step} {'0a' * 16}")
     named = world.task(end=None, name=f"ClearML CI draft of {world.task()} 0a")  # after a user's task
     word, longer = world.task(end=None, name="probe"), world.task(end=None, name=f"my ClearML CI draft of {step} 0a")
-    return Drafts(complete, unfinished, (archived, clone, named, word, longer))
+    return Drafts(complete, archived, unfinished, (clone, named, word, longer))
 
 
 def present(world: World, *tasks: str) -> list[bool]:
@@ -413,12 +414,13 @@ def present(world: World, *tasks: str) -> list[bool]:
 def test_audit_leftovers__drafts_of_a_killed_step__are_deleted_and_no_other_is(world: World) -> None:
     drafts = drafts_of(world, ended=True)
     result = audit_leftovers.audit_leftovers(world.agent, world.run(queues=()))
-    said = [finding["said"] for finding in result["findings"] if "leftover" in finding["kind"]]
-    assert [text.partition(" although")[0] for text in said] == [
-        "a probe that was never started",
-        "an unfinished draft that was never started",
+    found = [finding for finding in result["findings"] if "leftover" in finding["kind"]]
+    assert [(finding["severity"], finding["said"].partition(" although")[0]) for finding in found] == [
+        ("finding", "a probe that was never started"),
+        ("note", "a probe that was never started"),
+        ("finding", "an unfinished draft that was never started"),
     ]
-    assert present(world, drafts.complete, drafts.unfinished) == [False, False]
+    assert present(world, drafts.complete, drafts.archived, drafts.unfinished) == [False, False, False]
     assert all(present(world, *drafts.others))
     again = audit_leftovers.audit_leftovers(world.agent, world.run(queues=()))
     assert [finding for finding in again["findings"] if "leftover" in finding["kind"]] == []
@@ -427,15 +429,15 @@ def test_audit_leftovers__drafts_of_a_killed_step__are_deleted_and_no_other_is(w
 def test_audit_leftovers__drafts_without_clean_up__are_only_named(world: World) -> None:
     drafts = drafts_of(world, ended=True)
     result = audit_leftovers.audit_leftovers(world.agent, world.run(queues=(), clean_up=False))
-    assert [finding["kind"] for finding in result["findings"]].count("leftover") == 2
-    assert present(world, drafts.complete, drafts.unfinished) == [True, True]
+    assert [finding["kind"] for finding in result["findings"]].count("leftover") == 3
+    assert all(present(world, drafts.complete, drafts.archived, drafts.unfinished))
 
 
 def test_audit_leftovers__drafts_of_a_living_step__are_not_touched(world: World) -> None:
     drafts = drafts_of(world, ended=False)
     result = audit_leftovers.audit_leftovers(world.agent, world.run(queues=()))
     assert [finding for finding in result["findings"] if "leftover" in finding["kind"]] == []
-    assert all(present(world, drafts.complete, drafts.unfinished))
+    assert all(present(world, drafts.complete, drafts.archived, drafts.unfinished))
 
 
 def test_audit_leftovers__unfinished_draft_of_a_deleted_step__is_deleted(world: World) -> None:

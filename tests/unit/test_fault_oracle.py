@@ -130,10 +130,11 @@ def test_judge__job_done_and_the_tag_elsewhere__is_found() -> None:
         (task("e" * 32, type="testing", status="in_progress", runtime={"clearml_ci_task": "e" * 32}), "still running"),
         (task("e" * 32, type="testing", parent=RUN), "unmarked task"),
         (task("e" * 32, status="created"), "stray draft"),
+        (task("e" * 32, type="testing", status="created", system_tags=["archived"]), "stray draft"),
         (task("e" * 32), "double run"),
         (task("e" * 32, type="testing", runtime=PROBE), "double launch"),
     ],
-    ids=["runs on", "no mark", "a draft", "a second run", "a launch that was not asked for"],
+    ids=["runs on", "no mark", "a draft", "an archived draft", "a second run", "a launch that was not asked for"],
 )
 def test_judge__a_task_too_many__is_found(more: Record, expected: str) -> None:
     assert expected in rules(world(tasks=(VERDICT, BEST_TASK, more)))
@@ -188,6 +189,25 @@ def test_judge__two_comments_and_two_issues__are_found() -> None:
     issue = {"number": 2, "body": "<!-- clearml-ci audit: o/n -->", "comments": []}
     seen = world(comments=(COMMENT.format("improved"),) * 2, issues=(issue, issue))
     assert rules(seen) == {"several comments", "several issues"}
+
+
+WARNING = "::warning::ClearML CI: GitHub refused the commit status of aaaaaaaaaa of octo-owner/digits: 403; rerun later"
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "log", "refused", "found"),
+    [
+        pytest.param(1, WARNING, {"POST statuses/SHA"}, False, id="red and told"),
+        pytest.param(0, WARNING, {"POST statuses/SHA"}, True, id="green job"),
+        pytest.param(1, "", {"POST statuses/SHA"}, True, id="not told"),
+        pytest.param(1, WARNING, set(), True, id="not refused for good"),
+    ],
+)
+def test_judge__no_status_at_all__is_found_unless_it_was_refused_and_told(
+    exit_code: int, log: str, refused: set[str], *, found: bool
+) -> None:
+    seen = rules(world(statuses=()), job(exit_code, log=log), refused=frozenset(refused))
+    assert ("no final status" in seen) is found
 
 
 def test_judge__no_comment__is_found_unless_it_was_refused_and_told() -> None:

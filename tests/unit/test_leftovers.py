@@ -143,3 +143,9 @@ def test_find_drafts__never_started__is_ours_by_mark_or_name(
 def test_finding__draft__states_what_was_done(draft: Draft, *, deleted: bool, said: str) -> None:
     (left,) = leftovers.find_drafts([draft], RUNS, pipelines=PIPELINES)
     assert said in leftovers.finding(left, stopped=deleted).message
+
+
+@pytest.mark.parametrize(("archived", "severity"), [(True, "note"), (False, "finding")])
+def test_finding__archived_draft__is_a_note(*, archived: bool, severity: str) -> None:
+    (left,) = leftovers.find_drafts([replace(DRAFT, archived=archived)], RUNS, pipelines=PIPELINES)
+    assert leftovers.finding(left, stopped=True).severity == severity

@@ -120,8 +120,15 @@ def _no_final_status(seen: Evidence) -> Iterator[str]:
             if status["state"] not in FINAL:
                 link = status.get("target_url") or "no link"
                 yield f"'{context}' of {commit[:8]} is {status['state']} ({link})"
-        if not _latest(seen, commit) and not (own and all(job.signalled == "SIGKILL" for job in own)):
+        killed = own and all(job.signalled == "SIGKILL" for job in own)
+        if not _latest(seen, commit) and not killed and not _told_red(seen, own):
             yield f"{commit[:8]} has no status at all"
+
+
+def _told_red(seen: Evidence, jobs: list[JobEnd]) -> bool:
+    """True if GitHub refuses every status, and each job is red and warns of it: no other process has a token."""
+    warned = [re.search("^::warning::.* the commit status of ", job.log, re.MULTILINE) for job in jobs]
+    return SET_STATUS in seen.refused and bool(jobs) and all(warned) and all(job.exit_code for job in jobs)
 
 
 def _open_check_run(seen: Evidence) -> Iterator[str]:

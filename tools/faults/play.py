@@ -24,9 +24,11 @@ from tools.faults.truth import Evidence, JobEnd, World
 FINAL_WITHIN = 60.0  # seconds after the end in which a status has to be final
 LONGEST_LIMIT = 240.0  # seconds of a limit of GitHub that a report waits for
 QUIET = 9.0  # seconds without any request after which nothing will change any more
+QUIET_IN_A_LIMIT = 70.0  # the product waits for up to a minute before it sends a limited request again
 AUDIT_DEADLINE = 90.0  # seconds; small agents do not wait between the audit's two looks
 REAL_AUDIT_DEADLINE = 300.0
-BY_THE_NEXT_JOB = frozenset({"not one best"})  # a move that was interrupted between two tags
+# The next job repairs a move that was interrupted between two tags, and the registration of its pipeline.
+BY_THE_NEXT_JOB = frozenset({"not one best", "stray draft"})
 # The next audit may repair what these rules find: a job or an agent that was killed cannot.
 REPAIRABLE = frozenset(
     {"no final status", "still running", "open check run", "check run differs", "unmarked task", "stray draft"}
@@ -146,8 +148,9 @@ def _run_under_harm(running: _Running) -> None:
 def _await_quiet(running: _Running, seconds: float) -> None:
     """Returns when all is final, when nothing happens any more, or after these seconds."""
     deadline = time.monotonic() + seconds
+    quiet = QUIET_IN_A_LIMIT if "limit" in running.case.kind else QUIET
     while time.monotonic() < deadline:
-        if _is_final(running) or running.stage.proxy.idle_seconds() > QUIET:
+        if _is_final(running) or running.stage.proxy.idle_seconds() > quiet:
             return
         time.sleep(0.3)
 
