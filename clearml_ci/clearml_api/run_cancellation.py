@@ -1,16 +1,20 @@
 """End a run with its steps and what they launched, and nothing else; supersede older runs of a pull request."""
 
 import contextlib
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
-from clearml_ci.clearml_api import ownership, pipeline_runs, task_fields, task_parameters
+from clearml_ci.clearml_api import ownership, patience, pipeline_runs, task_fields, task_parameters
 from clearml_ci.clearml_api.pipeline_runs import GIVEN_UP, SUPERSEDED, Run
-from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.clearml_api.session import ClearML, ClearMLError, UnansweredError
 from clearml_ci.clearml_api.task_cancellation import STOPS_WITHIN
 from clearml_ci.clearml_api.task_status import LIVE
 from clearml_ci.core import poll
 from clearml_ci.core.poll import Clock, Pace, TimedOutError
 from clearml_ci.parameters.check import NAME
+
+T = TypeVar("T")
 
 _SAME_CHECK = ("pull_request", NAME)  # the `Args` in which a run and those that it supersedes agree
 
@@ -81,14 +85,26 @@ def _archive_probes(clearml: ClearML, run: str) -> None:
 def supersede(clearml: ClearML, run_id: str) -> list[Run]:
     """Mark the older live checks of the same pull request and name as superseded, and request that they stop.
 
-    Returns these older checks.
+    Returns these older checks. A server that does not answer is waited for.
     """
-    own = pipeline_runs.read(clearml, run_id)
-    older = [run for run in pipeline_runs.live_runs_before(clearml, own) if _is_same_check(run, own)]
+    older = _patiently(clearml, lambda: _older(clearml, run_id))
     for run in older:
-        task_parameters.set_properties(clearml, run.id, {SUPERSEDED: f"{run_id} instead of {run.id}"})
-        request_stop(clearml, run.id, reason=_superseded_by(run_id))
+        _patiently(clearml, functools.partial(_supersede, clearml, run.id, run_id))
     return older
+
+
+def _patiently(clearml: ClearML, request: Callable[[], T]) -> T:
+    return patience.result(clearml.clock, request, error=UnansweredError)
+
+
+def _older(clearml: ClearML, run_id: str) -> list[Run]:
+    own = pipeline_runs.read(clearml, run_id)
+    return [run for run in pipeline_runs.live_runs_before(clearml, own) if _is_same_check(run, own)]
+
+
+def _supersede(clearml: ClearML, older: str, newer: str) -> None:
+    task_parameters.set_properties(clearml, older, {SUPERSEDED: f"{newer} instead of {older}"})
+    request_stop(clearml, older, reason=_superseded_by(newer))
 
 
 def _is_same_check(run: Run, other: Run) -> bool:

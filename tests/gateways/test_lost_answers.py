@@ -16,6 +16,7 @@ from clearml_ci.clearml_api import (
     best_tag,
     ownership,
     pipeline_runs,
+    run_cancellation,
     run_results,
     run_start,
     step_tasks,
@@ -353,3 +354,13 @@ def test_job_class__of_the_sdks_controller__is_the_one_that_it_launches_with() -
     """A private name: with a new version of the SDK, look for what has taken its place."""
     assert PipelineController._clearml_job_class is ClearmlJob
     assert "self._clearml_job_class(" in inspect.getsource(PipelineController._launch_node)
+
+
+@pytest.mark.parametrize("endpoint", ["tasks.get_all_ex", "tasks.edit_hyper_params"])
+def test_supersede__server_that_is_away_for_a_while__stops_the_older_run(
+    lossy: ClearML, losses: Losses, project: Project, endpoint: str
+) -> None:
+    older, mine = project.run(pull_request="7"), project.run(pull_request="7")
+    losses.harms[endpoint] = ["503"] * 5
+    assert [run.id for run in run_cancellation.supersede(lossy, mine)] == [older]
+    assert pipeline_runs.read(lossy, older).status == "stopped"
