@@ -198,15 +198,10 @@ def _double_run(seen: Evidence) -> Iterator[str]:
 
 
 def _stray_draft(seen: Evidence) -> Iterator[str]:
-    """A run or a launched task that was made and never started; a template is marked as one.
-
-    An archived task is out of sight, as a probe is that ran.
-    """
+    """A run or a launched task that was made and never started; a template is marked as one."""
     for task in seen.world.tasks:
         is_template = (task.get("runtime") or {}).get("clearml_ci_template") == task["id"]
-        is_archived = task["type"] != "controller" and "archived" in (task.get("system_tags") or [])
-        is_expected = is_template or is_archived or task["type"] == "data_processing"
-        if task["status"] == "created" and not is_expected:
+        if task["status"] == "created" and task["type"] != "data_processing" and not is_template:
             yield f"the draft '{task['name']}' {task['id'][:8]} in '{task['place']}' is no template, and never runs"
 
 
