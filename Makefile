@@ -26,8 +26,8 @@ RUN := $(VENV)/bin/python
 FOR_DEMO := requirements.txt sandbox/requirements.txt
 FOR_TESTS := $(FOR_DEMO) tests/requirements.txt
 WITH_AGENTS := tests/agents sandbox/tests/test_agents.py
-WORKERS := 4# processes that run tests, on two cores: one or two of them wait for cases of faults
-IN_TURN := --dist loadfile --no-loadscope-reorder# the long files of tests/agents begin first
+WORKERS := 3# processes that run tests, on two cores: each of them waits for servers and agents a third of its time
+IN_TURN := --dist loadfile --no-loadscope-reorder# the files of tests/agents, which take long, begin first
 INSTALL := $(RUN) -m pip install --disable-pip-version-check --progress-bar off
 
 ifneq ($(strip $(SERVER)),)
