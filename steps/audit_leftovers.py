@@ -1,4 +1,4 @@
-"""Audit what is left over: tasks of ended runs, runs that died, queues without workers, templates of old versions."""
+"""Audit what is left over: tasks and drafts of ended runs, dead runs, queues without workers, old templates."""
 
 from clearml_ci.agent import step
 from clearml_ci.clearml_api import pipeline_runs, pipeline_templates, project_lookup, worker_queues

@@ -636,12 +636,7 @@ def test_rollback__run_that_is_executed_again__undoes_no_second_promotion(world:
 @pytest.mark.parametrize("action", ["promote", "rollback"])
 def test_step__server_away_from_any_request_on__moves_the_tag_when_it_is_back(world: World, action: str) -> None:
     for number in range(0, MOST_REQUESTS, 3):
-        name = f"train {action} {number}"
-        check = replace(CHECK, task_name=name, action=action)
-        old = world.trained(0.8, name=name, commit=OLD_COMMIT, tags=(TAG,))
-        new = world.trained(0.9, name=name)
-        if action == "rollback":
-            world.move(new, replace(check, action="promote"))
+        check, old, new = before_a_move(world, action, number)
         clock = fast_clock()
 
         def away(at: int, number: int = number, clock: Clock = clock) -> None:
@@ -652,7 +647,19 @@ def test_step__server_away_from_any_request_on__moves_the_tag_when_it_is_back(wo
         result: Any = step.result_of(promote_step.promote, agent, run)
         assert result["outcome"] == "passed", result
         assert {old, new} & {*world.tagged()} == {new if action == "promote" else old}
-        assert [move.state for move in moves_of(world, name)] == ["moved"] * (1 if action == "promote" else 2)
+        states = [move.state for move in moves_of(world, check.task_name)]
+        assert states == ["moved"] * (1 if action == "promote" else 2)
+
+
+def before_a_move(world: World, action: str, number: int) -> tuple[Check, str, str]:
+    """A model of its own, with its old and its new task: the new one is the baseline already if a rollback follows."""
+    name = f"train {action} {number}"
+    check = replace(CHECK, task_name=name, action=action)
+    old = world.trained(0.8, name=name, commit=OLD_COMMIT, tags=(TAG,))
+    new = world.trained(0.9, name=name)
+    if action == "rollback":
+        world.move(new, replace(check, action="promote"))
+    return check, old, new
 
 
 def moves_of(world: World, name: str) -> list[Move]:
@@ -798,12 +805,7 @@ def test_move__interrupted_at_any_request_and_repeated__ends_right_and_there_is_
 
 def _interrupted_at(world: World, number: int, action: str) -> bool:
     """One move that dies at its request of this number, and its repetition; False if it had ended before."""
-    name = f"train {action} {number}"
-    check = replace(CHECK, task_name=name, action=action)
-    old = world.trained(0.8, name=name, commit=OLD_COMMIT, tags=(TAG,))
-    new = world.trained(0.9, name=name)
-    if action == "rollback":
-        world.move(new, replace(check, action="promote"))
+    check, old, new = before_a_move(world, action, number)
 
     def die(at: int) -> None:
         assert {old, new} & {*world.tagged()}
