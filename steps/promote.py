@@ -9,7 +9,7 @@ from clearml_ci.core.step_results import PromoteResult
 from clearml_ci.decisions import promotion as decisions
 from clearml_ci.decisions.promotion import STAYS
 from clearml_ci.github_api.session import GitHubError
-from clearml_ci.operations import continued_task, github_access, merged_pull_request, publish, rerun
+from clearml_ci.operations import continued_task, github_access, merged_pull_request, publish, reference_change, rerun
 from clearml_ci.operations import promote as promotion
 from clearml_ci.operations.services import Services
 from clearml_ci.parameters import check as check_parameters
@@ -39,10 +39,13 @@ def promote(services: Services, run: Run) -> PromoteResult:
         task = recorded_task.as_document(candidate)
         return {"outcome": Outcome.INCONCLUSIVE, "reason": f"{STAYS}: {doubt}", "candidate": task, "notes": notes}
     best_tag.add_tag(services.clearml, candidate.id, best_tag.MAIN_TAG)
+    judged = promotion.compare_merged(services, run, check, candidate, github=github) if check.gates else None
+    notes += reference_change.after_merge(services, run, check, candidate, judged) if judged else []
     if check.promote == promotion_mode.ON_PASS:
         task = recorded_task.as_document(candidate)
         return {"outcome": Outcome.PASSED, "reason": AT_THE_CHECK, "candidate": task, "notes": notes}
-    return {**promotion.promote(services, run, check, candidate, github=github), "notes": notes}
+    result = promotion.promote(services, run, check, candidate, judged=judged.result if judged else None)
+    return {**result, "notes": notes}
 
 
 def _at_the_check(services: Services, run: Run, check: Check) -> PromoteResult:

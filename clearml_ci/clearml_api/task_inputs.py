@@ -22,6 +22,11 @@ def read(clearml: ClearML, tasks: Sequence[str]) -> dict[str, Inputs]:
     return {task["id"]: _inputs(task) for task in task_fields.read_all(clearml, tasks, _FIELDS)}
 
 
+def existing(clearml: ClearML, tasks: Sequence[str]) -> dict[str, Inputs]:
+    """The inputs of those of these tasks that exist, by id: one request."""
+    return {id_: _inputs(task) for id_, task in task_fields.read_existing(clearml, tasks, _FIELDS).items()}
+
+
 def _inputs(task: Mapping[str, Any]) -> Inputs:
     requirements = ((task.get("script") or {}).get("requirements") or {}).get("pip") or ""
     datasets = {f"{_DATASETS}/{name}": value for name, value in task_parameters.values(task, _DATASETS).items()}

@@ -58,6 +58,11 @@ def why_unusable(task: RecordedTask) -> str | None:
     return why_unfinished(task) or ("has uncommitted changes" if has_uncommitted_changes(task) else None)
 
 
+def is_clean_run(task: RecordedTask) -> bool:
+    """True for a successful run of exactly its commit that is neither a probe nor a test run."""
+    return why_unusable(task) is None and task.purpose not in PURPOSES
+
+
 def has_uncommitted_changes(task: RecordedTask) -> bool:
     """True if the task ran more than its commit; the diff of a training is the added call of Task.init."""
     return bool(task.diff.strip()) and task.purpose != "training"

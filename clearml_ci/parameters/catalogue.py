@@ -31,6 +31,9 @@ SERVER, GITHUB, JUDGED, CODE, REPORT, AUDITS, QUEUES, OWN = GROUPS = (
 PROBE_VARIABLES = ("QUEUE_NAME", "EXECUTION_ENTRYPOINT")
 
 
+NOISE, BEST_EVER = "noise", "best-ever"  # rules
+
+
 _JUDGES = (CHECK, PROMOTION)
 _RUNS_CODE = (CHECK, AUDIT)
 _ALL = PIPELINES
@@ -263,6 +266,28 @@ PARAMETERS = (
         forms.ALIKE,
         pipelines=_JUDGES,
         key=Key("alike", default={}, help="What must be the same in candidate and baseline for a comparison to count."),
+    ),
+    Parameter(
+        "rule",
+        "How a loss is judged if the noise of the metric is known: `noise` takes only a credible one for a loss, "
+        "`best-ever` any that is larger than the tolerance around the baseline.",
+        JUDGED,
+        forms.choice(NOISE, BEST_EVER),
+        default=NOISE,
+        pipelines=_JUDGES,
+        variables=("CLEARML_CI_RULE",),
+        key=Key("rule"),
+    ),
+    Parameter(
+        "seed",
+        "Hyperparameter that holds the seed, such as `Args/my_seed`: runs of a commit that differ in it alone are one "
+        "sample.",
+        JUDGED,
+        forms.strict_line("a hyperparameter with its section, such as Args/my_seed", form=r"(?=[^/]+/.)"),
+        absent="the hyperparameters `seed`, `random_seed` and `random_state` of any section",
+        pipelines=_JUDGES,
+        variables=("CLEARML_CI_SEED",),
+        key=Key("seed", absent="`seed`, `random_seed` or `random_state` of any section"),
     ),
     # --- The code on an agent
     Parameter(

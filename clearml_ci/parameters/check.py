@@ -74,6 +74,8 @@ class Check:
     action: str = _DEFAULT["action"]
     merge_commit: str = ""
     name: str = ""
+    rule: str = _DEFAULT["rule"]
+    seed: str = ""
 
     @property
     def check_name(self) -> str:

@@ -4,9 +4,10 @@ import re
 from collections.abc import Mapping, Sequence
 
 from clearml_ci.core.documents import GateRow, VerdictDocument
+from clearml_ci.core.formatting import count
 from clearml_ci.core.gate import Summary
 from clearml_ci.report import charts
-from clearml_ci.report.charts import Curves
+from clearml_ci.report.charts import Curves, History
 from clearml_ci.report.gate_table import ARROWS
 from clearml_ci.report.markdown import escape, fit_rows, fold, number, table
 
@@ -17,6 +18,19 @@ def curves(gates: Sequence[GateRow], by_gate: Mapping[int, Curves], room: int) -
     """A chart of each gate that has a curve; `by_gate` maps a gate's position to its curves."""
     shown = [text for index, curve in by_gate.items() if (text := _chart(gates[index], curve))]
     return fit_rows(shown, room, lambda kept: fold("Curves: this commit and the baseline", "\n\n".join(kept)))
+
+
+def histories(gates: Sequence[GateRow], by_gate: Mapping[int, History], room: int) -> str:
+    """A chart of the default branch's last runs for each gate that was judged by its noise."""
+    shown = [_history(gates[index], runs) for index, runs in by_gate.items()]
+    return fit_rows(shown, room, lambda kept: fold("The last runs of the default branch", "\n\n".join(kept)))
+
+
+def _history(gate: GateRow, runs: History) -> str:
+    last = count(len(runs.values), "run")
+    legend = f"blue: the last {last} of the default branch, then this commit; orange: 98 % of runs like the reference"
+    chart = charts.history(gate["metric"], runs)
+    return f"**{escape(gate['metric'])}** {ARROWS[gate['goal']]} · {legend}\n\n```mermaid\n{chart}\n```"
 
 
 def console(lines: Sequence[str], room: int) -> str:

@@ -175,7 +175,8 @@ def test_promote__better_model__takes_the_tag_and_no_other_one(world: World) -> 
     result = world.promote()
     assert (result["outcome"], result["promotion"]["moved"], result["promotion"]["from"]) == ("passed", True, [old])
     tags = {task: world.client.call("tasks.get_by_id", task=task)["task"]["tags"] for task in (old, new)}
-    assert tags == {old: ["keep me"], new: sorted([TAG, "main_branch", "mine"])}
+    reference = f"{TAG}: reference"
+    assert tags == {old: [reference, "keep me"], new: sorted([TAG, reference, "main_branch", "mine"])}
     assert world.ledger() == [("promote", "moved", new)]
     assert "carries 'Best' since" in notes(world, new)
     assert f"merged as {MERGE[:10]}" in notes(world, new)

@@ -1,0 +1,109 @@
+"""Change the reference after a merge, and take a change back with a rollback.
+
+A run records a change before it makes it, and makes the recorded one again if it was interrupted. A task is stamped
+when it gets a tag of the reference: no repetition gives it one again after it was taken.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from clearml_ci.clearml_api import best_tag, project_lookup, reference_ledger
+from clearml_ci.clearml_api.pipeline_runs import Run as PipelineRun
+from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.clearml_api.task_records import REFERENCE_STAMP
+from clearml_ci.core.outcome import Outcome
+from clearml_ci.core.recorded_task import RecordedTask
+from clearml_ci.decisions import reference, reference_tags
+from clearml_ci.decisions.reference import Reference
+from clearml_ci.decisions.reference_tags import Carriers, Change
+from clearml_ci.decisions.tag_ranking import RankingPolicy, Stamp
+from clearml_ci.operations import compare, reference_runs
+from clearml_ci.operations.compare import Comparison
+from clearml_ci.operations.services import Services
+from clearml_ci.parameters.check import Check
+
+_STAMPED = RankingPolicy("reference")
+
+
+def after_merge(
+    services: Services, run: PipelineRun, check: Check, candidate: RecordedTask, comparison: Comparison
+) -> list[str]:
+    """Fill the reference with the merged runs, or begin it anew: notes. A merge that changed it already is left out.
+
+    A loss that was merged although it is credible is no part of the reference: the next check names it again.
+    """
+    clearml = services.clearml
+    if change := reference_ledger.change_of(clearml, run.id):
+        return _made(services, check, change)
+    merged = comparison.sample.runs
+    stamps = best_tag.stamps(clearml, [task.task.id for task in merged], REFERENCE_STAMP) if merged else {}
+    if not merged or any(stamps.values()) or _is_worse(comparison):
+        return []
+    present = comparison.reference
+    before = present if present.runs or present.showed else _begun(clearml, check, candidate)
+    judged = [found.by_noise for found in comparison.gates if found.by_noise and found.gate.required]
+    after, renewed = reference.after(before, merged, judged, check.alike)
+    change = Change(run.id, reference_tags.carriers(present), reference_tags.carriers(after), renewed)
+    if change.before == change.after:
+        return []
+    reference_ledger.record(clearml, change)
+    return _made(services, check, change)
+
+
+def undo(services: Services, check: Check, *, run: str, candidate: RecordedTask) -> None:
+    """Take back the change that this run made, once. `candidate` is a task of the same model."""
+    clearml = services.clearml
+    change = reference_ledger.change_of(clearml, run)
+    if change is None or change.undone:
+        return
+    tagged = compare.with_reference(clearml, replace(check, gates=()), candidate.project_id)
+    present = reference_runs.carriers(tagged, check.best_tag, candidate.name)
+    _apply(services, check, present, reference_tags.without(change, present))
+    reference_ledger.record(clearml, replace(change, undone=True))
+
+
+def _is_worse(comparison: Comparison) -> bool:
+    """True if the merged model is credibly worse than the reference."""
+    return any(
+        judged.by_noise and judged.gate.required and judged.by_noise.outcome == Outcome.REGRESSED
+        for judged in comparison.gates
+    )
+
+
+def _begun(clearml: ClearML, check: Check, candidate: RecordedTask) -> Reference:
+    """The reference that the tags of earlier merges give."""
+    runs = reference_runs.of_default_branch(
+        clearml,
+        check,
+        candidate,
+        project=project_lookup.existing_id(clearml, check.project) if check.project else None,
+        in_scope=lambda task: compare.is_in_scope(check, task, candidate.project_id),
+    )
+    return reference.of_tagged(runs)
+
+
+def _made(services: Services, check: Check, change: Change) -> list[str]:
+    _apply(services, check, change.before, change.after)
+    return [f"The reference begins anew: {change.renewed}."] if change.renewed else []
+
+
+def _apply(services: Services, check: Check, before: Carriers, after: Carriers) -> None:
+    """Tag and stamp first, and untag then, so that the reference is never smaller than before or after."""
+    clearml, names = services.clearml, reference_tags.names(check.best_tag)
+    kinds = (
+        (names.earlier, before.earlier, after.earlier),
+        (names.showed, before.showed, after.showed),
+        (names.runs, before.runs, after.runs),
+    )
+    for tag, had, has in kinds:
+        best_tag.add_to_all(clearml, _not_in(has, had), tag)
+    tagged = (*before.runs, *before.showed, *before.earlier)
+    for number, task in enumerate(_not_in((*after.runs, *after.showed), tagged)):
+        at = services.clock.now() + number * 1e-3
+        best_tag.stamp(clearml, task, Stamp(at, _STAMPED), REFERENCE_STAMP)
+    for tag, had, has in kinds:
+        best_tag.remove_tag(clearml, _not_in(had, has), tag)
+
+
+def _not_in(tasks: Sequence[str], others: Sequence[str]) -> list[str]:
+    return [task for task in tasks if task not in others]
