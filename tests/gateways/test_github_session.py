@@ -32,6 +32,8 @@ from sandbox.testing.hub import connect as as_user
 from tests.gateways.between import served
 from tests.gateways.job_session import signed_in
 
+JSON = {"Content-Type": "application/json"}
+
 TOKEN = "ghs_that-must-not-be-shown"  # noqa: S105  of no account
 
 
@@ -143,21 +145,25 @@ def test_create_status__server_that_fails_for_a_while__is_set() -> None:
 
 @pytest.mark.usefixtures("no_pauses")
 @pytest.mark.parametrize(
-    ("status", "message", "advice"),
+    ("answer", "refusal"),
     [
-        (403, "You have exceeded a secondary rate limit", "the rate limit of the token is reached: rerun later"),
-        (502, "", "rerun later, and see https://www.githubstatus.com"),
+        (
+            Response('{"message": "You have exceeded a secondary rate limit"}', 403, JSON),
+            "403 You have exceeded a secondary rate limit; the rate limit of the token is reached: rerun later",
+        ),
+        (
+            Response("{}", 502, JSON),
+            "too many 502 error responses; rerun later, and see https://www.githubstatus.com",
+        ),
     ],
+    ids=["403", "502"],
 )
-def test_create_status__refused_each_time__names_request_and_remedy(status: int, message: str, advice: str) -> None:
-    with answering(Response(f'{{"message": "{message}"}}', status, JSON)) as address:
+def test_create_status__refused_each_time__names_request_and_remedy(answer: Response, refusal: str) -> None:
+    with answering(answer) as address:
         hub = github_session.connect(api_url=address, token=TOKEN, repository=FULL_NAME)
         with pytest.raises(GitHubError) as raised:
             REQUESTS["set a status"](hub)
-    tried = (
-        f"GitHub refused the commit status of aaaaaaaaaa of {FULL_NAME}: too many {status} error responses; {advice}"
-    )
-    assert str(raised.value) == tried
+    assert str(raised.value) == f"GitHub refused the commit status of aaaaaaaaaa of {FULL_NAME}: {refusal}"
 
 
 @pytest.mark.usefixtures("no_pauses")
@@ -249,9 +255,6 @@ def test_github__connection_refused__is_no_github_exception() -> None:
         client.get_repo("o/n")
 
 
-JSON = {"Content-Type": "application/json"}
-
-
 def answering(*answers: Response) -> served:
     """A server that gives these answers in turn, and the last one again."""
     app, left = Flask("answers"), list(answers)
@@ -305,3 +308,15 @@ def test_retry_after__longer_than_a_minute__is_cut_and_logged(
         assert statuses.latest(hub, commit="a" * 40, name="n") is None
     assert max(sleeps) == 60
     assert "the next one is sent after 60 s" in capsys.readouterr().out
+
+
+def test_limits__of_minutes__all_requests_together_wait_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    sleeps: list[float] = []
+    monkeypatch.setattr("urllib3.util.retry.time.sleep", sleeps.append)
+    limited = Response('{"message": "You have exceeded a secondary rate limit"}', 403, {**JSON, "Retry-After": "200"})
+    with answering(limited) as address:
+        hub = github_session.connect(api_url=address, token=TOKEN, repository=FULL_NAME)
+        for number in range(3):
+            with pytest.raises(GitHubError, match="rate limit"):
+                statuses.latest(hub, commit="a" * 40, name=f"n{number}")
+    assert sum(sleeps) == 120
