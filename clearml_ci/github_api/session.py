@@ -61,7 +61,7 @@ class _Limits:
 class _Retry(GithubRetry):
     """Caps Retry-After, which `max_rate_limit_wait` does not, logs each longer wait, and repeats what was limited.
 
-    Once `limits` has no seconds left, a limited request fails at once: each of a job's last posts would wait as long.
+    A limited request fails immediately if `limits` has no seconds left: each of a job's last posts would wait as long.
     """
 
     def __init__(self, *, limits: _Limits, **options: Any) -> None:
