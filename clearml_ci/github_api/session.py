@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 import jwt
 import requests
-from github import Auth, Github, GithubException, GithubIntegration, GithubRetry
+from github import Auth, Consts, Github, GithubException, GithubIntegration, GithubRetry
 from github.Repository import Repository
+from jwt.algorithms import RSAAlgorithm
 from urllib3 import BaseHTTPResponse
 
 from clearml_ci.core import console, poll, redaction
@@ -196,8 +197,9 @@ def _mint(app: App, repository: str, options: dict[str, Any]) -> tuple[str, str]
 
 def _signed(app: App) -> Auth.AppAuth:
     """The App's credentials. Refuses a key that is cut or needs a password, and does not show it."""
-    auth = Auth.AppAuth(app.id, app.private_key)
     try:
+        key: Any = RSAAlgorithm(RSAAlgorithm.SHA256).prepare_key(app.private_key)  # 0.1 s, and each request needs it
+        auth = Auth.AppAuth(app.id, sign_func=lambda payload: jwt.encode(payload, key, Consts.DEFAULT_JWT_ALGORITHM))
         auth.create_jwt()
     except (jwt.PyJWTError, TypeError, ValueError) as error:
         raise GitHubError(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gc
 import importlib
-import inspect
 import json
 import os
 import runpy
@@ -52,7 +51,6 @@ def _import_everything() -> None:
     quick_sdk.quicken()
     quick_sdk.lock_tasks_by_process()
     _shorten_waits()
-    inspect.stack()  # the SDK's loggers call it, and its first call looks for the file of each module
     gc.collect()
     gc.freeze()
 
