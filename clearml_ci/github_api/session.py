@@ -288,9 +288,9 @@ def _answers(github: GitHub) -> bool:
 
 
 def require(taken: bool) -> None:
-    """Raise if an object does not have what was just written to it: PyGithub ignores an answer that is no JSON."""
+    """Raise if an object is not what was read, or does not have what was written: PyGithub takes any page for it."""
     if not taken:
-        raise ValueError("it is not what was written")
+        raise ValueError("it is not what was asked for")
 
 
 def _unreachable(address: str, error: requests.RequestException) -> GitHubError:

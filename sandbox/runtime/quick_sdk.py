@@ -19,14 +19,12 @@ def quicken() -> None:
     from clearml.backend_api import config as api_config
     from clearml.backend_api.session import datamodel
     from clearml.backend_config.config import Config
-    from clearml.debugging import log
 
     Config._read_single_file = staticmethod(functools.cache(Config._read_single_file))
     os.environ["CLEARML_CONFIG_FILE"] = os.devnull
     api_config.load(Path(clearml.config.__file__).parent)  # the defaults, into that cache
     datamodel._CustomValidator.check_schema = lambda *_: None  # of the SDK's own requests
-    # Its loggers need the name of their caller's file alone: without lines of source, a stack is read 100 times faster.
-    log.inspect = SimpleNamespace(stack=functools.partial(inspect.stack, 0))
+    read_no_source()
     start, update = PipelineController.__init__, BaseJob.update_status_batch
 
     def update_always(jobs: Sequence[BaseJob]) -> None:
@@ -35,6 +33,13 @@ def quicken() -> None:
 
     PipelineController.__init__ = lambda self, **given: start(self, **{**given, "pool_frequency": 0.2 / 60})
     BaseJob.update_status_batch = update_always
+
+
+def read_no_source() -> None:
+    """Let the SDK's loggers look at their caller's file name alone: with lines of source it takes 0.2 s a session."""
+    from clearml.debugging import log
+
+    log.inspect = SimpleNamespace(stack=functools.partial(inspect.stack, 0))
 
 
 def lock_tasks_by_process() -> None:

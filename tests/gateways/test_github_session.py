@@ -17,6 +17,7 @@ from github.Repository import Repository
 from clearml_ci.github_api import (
     check_runs,
     file_contents,
+    git_history,
     issues,
     pull_request_comment,
     pull_requests,
@@ -276,6 +277,11 @@ REQUESTS: dict[str, Callable[[GitHub], object]] = {
     "start a check run": lambda hub: check_runs.start(hub, commit="a" * 40, name="n", url="https://c"),
     "write an issue": lambda hub: issues.upsert(hub, marker="<!-- m -->", title="t", body="<!-- m -->", open_=True),
     "read a file": lambda hub: file_contents.read(hub, path="f", commit="a" * 40),
+    "look for a commit": lambda hub: git_history.exists(hub, "a" * 40),
+    "read a commit's date": lambda hub: git_history.committed(hub, "a" * 40),
+    "read a branch": lambda hub: git_history.branch_head(hub, "main"),
+    "compare commits": lambda hub: git_history.merge_base(hub, base="main", head="a" * 40),
+    "read changed files": lambda hub: git_history.changed_files(hub, base="a" * 40, head="b" * 40),
 }
 UNREADABLE = {"html": "<html>Sign in</html>", "cut": '{"id": 1, "node_', "null": "null", "list": "[1]", "object": "{}"}
 
