@@ -31,8 +31,14 @@ def main(step: Step) -> None:
     can name it, and fails the step.
     """
     console.protect(os.environ)
-    own_task = os.environ.get("CLEARML_TASK_ID", "")
     signal.signal(signal.SIGTERM, _exit)
+    try:
+        _run(step, os.environ.get("CLEARML_TASK_ID", ""))
+    finally:  # what an exception interrupts in the SDK's exit handlers, Python prints as a traceback
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _run(step: Step, own_task: str) -> None:
     if len(sys.argv) != 2 and not own_task:
         sys.exit(f"usage: python {sys.argv[0]} <id of a pipeline run>")
     try:

@@ -9,7 +9,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from clearml_ci.clearml_api import ownership, paging, project_lookup, task_creation, task_parameters, task_queue
+from clearml_ci.clearml_api import (
+    ownership,
+    paging,
+    project_lookup,
+    task_creation,
+    task_fields,
+    task_parameters,
+    task_queue,
+)
 from clearml_ci.clearml_api.paging import Record
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.clearml_api.task_status import LIVE
@@ -87,8 +95,9 @@ def register(clearml: ClearML, audit_schedule: AuditSchedule, *, queue: Queue) -
     """Start the audit on schedule by a task on `queue`, the services' queue. Idempotent. Raises ClearMLError.
 
     A repository and a name have one schedule: another one replaces it, and of two that are registered concurrently the
-    newest counts.
+    newest counts. Drafts that an interrupted registration left are deleted.
     """
+    _delete_drafts(clearml, audit_schedule.project)
     live = _live(clearml, audit_schedule.project)
     same = next((task for task in reversed(live) if _is_task_of(task, audit_schedule)), None)
     kept = same["id"] if same else _create(clearml, audit_schedule, queue)
@@ -119,6 +128,26 @@ def _create(clearml: ClearML, audit_schedule: AuditSchedule, queue: Queue) -> st
     ownership.mark(clearml, task, run=task, purpose=PURPOSE)
     task_queue.enqueue(clearml, task, queue=queue.id)
     return task
+
+
+def _delete_drafts(clearml: ClearML, project: str) -> None:
+    """Delete the drafts of schedules that this user has made in a pipeline project and never started."""
+    project_id = project_lookup.id_of(clearml, project)
+    if project_id is None:
+        return
+    drafts = paging.records(
+        clearml,
+        "tasks",
+        project=[project_id],
+        type=["service"],
+        status=["created"],
+        name=f"^{task_creation.unfinished(NAME)}$",
+        only_fields=["user"],
+    )
+    user = clearml.call("users.get_current_user")["user"]["id"] if drafts else ""
+    for draft in drafts:
+        if task_fields.reference_id(draft.get("user")) == user:
+            task_creation.delete(clearml, draft["id"])
 
 
 def _live(clearml: ClearML, project: str) -> list[Record]:

@@ -60,6 +60,11 @@ def _create(create: Callable[..., Any], project: str, name: str, source: Source,
     return str(draft.id)
 
 
+def unfinished(name: str) -> str:
+    """A pattern of the names that a draft of this name has until it is started."""
+    return f"{re.escape(name)}( [0-9a-f]{{32}})?"
+
+
 def _delete(clearml: ClearML, name: str, *, but: str = "") -> None:
     """Delete the drafts with this name, except one."""
     drafts = paging.records(clearml, "tasks", name=f"^{re.escape(name)}$", status=["created"], only_fields=["id"])

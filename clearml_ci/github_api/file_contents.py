@@ -4,6 +4,7 @@ from github import UnknownObjectException
 from github.ContentFile import ContentFile
 
 from clearml_ci.core.errors import UsageError
+from clearml_ci.github_api import git_history
 from clearml_ci.github_api.session import CONTENTS, GitHub, GitHubError, call_github
 
 LIMIT = 2**20  # bytes; GitHub sends larger files without their content
@@ -26,7 +27,7 @@ def _content(github: GitHub, path: str, commit: str) -> ContentFile | list[Conte
         return github.repository.get_contents(path, ref=commit)
     except UnknownObjectException:
         # A token that cannot read the repository gets a 404 as well: that must not look like a missing file.
-        github.repository.get_git_commit(commit).complete()
+        git_history.require_commit(github, commit)
         return None
 
 

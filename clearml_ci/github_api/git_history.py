@@ -6,7 +6,7 @@ from github import UnknownObjectException
 from github.Comparison import Comparison
 
 from clearml_ci.github_api import pull_requests
-from clearml_ci.github_api.session import CONTENTS, GitHub, call_github
+from clearml_ci.github_api.session import CONTENTS, GitHub, call_github, require
 
 _COMPARED_LIMIT = 300  # files of a comparison; GitHub leaves out those beyond without a notice
 
@@ -50,12 +50,17 @@ def exists(github: GitHub, commit: str) -> bool:
 
     def request() -> bool:
         try:
-            github.repository.get_git_commit(commit).complete()
+            require_commit(github, commit)
         except UnknownObjectException:
             return False
         return True
 
     return call_github(github, f"the commit {commit[:10]}", CONTENTS, request)
+
+
+def require_commit(github: GitHub, commit: str) -> None:
+    """Read a commit from this repository. Raises as PyGithub does, also if the answer is no commit."""
+    require(github.repository.get_git_commit(commit).raw_data["sha"] == commit)
 
 
 def committed(github: GitHub, commit: str) -> datetime:
@@ -98,4 +103,10 @@ def changed_files(github: GitHub, *, base: str, head: str) -> list[str] | None:
 
 def _compare(github: GitHub, base: str, head: str) -> Comparison:
     action = f"the comparison of {base[:10]} with {head[:10]}"
-    return call_github(github, action, CONTENTS, lambda: github.repository.compare(base, head).complete())
+    return call_github(github, action, CONTENTS, lambda: _compared(github, base, head))
+
+
+def _compared(github: GitHub, base: str, head: str) -> Comparison:
+    found = github.repository.compare(base, head).complete()
+    require({"status", "merge_base_commit", "files"} <= found.raw_data.keys())  # a proxy's page has none of them
+    return found

@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 import jwt
 import requests
-from github import Auth, Github, GithubException, GithubIntegration, GithubRetry
+from github import Auth, Consts, Github, GithubException, GithubIntegration, GithubRetry
 from github.Repository import Repository
+from jwt.algorithms import RSAAlgorithm
 from urllib3 import BaseHTTPResponse
 
 from clearml_ci.core import console, poll, redaction
@@ -42,18 +43,40 @@ CONTENTS = "`contents: read`"  # the permission for files, commits and branches
 _LONGEST_WAIT = 60.0  # seconds for which a request waits because GitHub's Retry-After asks for it
 
 
+_WAITED_FOR_LIMITS = 120.0  # seconds that all requests of a connection wait for GitHub's limits, together
+
+
 PATIENCE = 60.0  # seconds for which a job that has a verdict waits for GitHub
 
 
 _ATTEMPTS = 3  # to get an answer that can be read
 
 
+@dataclass
+class _Limits:
+    """The seconds for which a connection still waits because GitHub limits its requests."""
+
+    left: float
+
+
 class _Retry(GithubRetry):
-    """Caps Retry-After, which `max_rate_limit_wait` does not, logs each longer wait, and repeats what was limited."""
+    """Caps Retry-After, which `max_rate_limit_wait` does not, logs each longer wait, and repeats what was limited.
+
+    A limited request fails immediately if `limits` has no seconds left: each of a job's last posts would wait as long.
+    """
+
+    def __init__(self, *, limits: _Limits, **options: Any) -> None:
+        super().__init__(**options)
+        self._limits = limits
+
+    def new(self, **options: Any) -> "_Retry":
+        return super().new(limits=self._limits, **options)
 
     def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:
-        repeatable = "GET" if status_code in _LIMITED else method
-        return super().is_retry(repeatable, status_code, has_retry_after)
+        limited = status_code in _LIMITED
+        if limited and self._limits.left <= 0:
+            return False
+        return super().is_retry("GET" if limited else method, status_code, has_retry_after)
 
     def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
         requested = super().get_retry_after(response)
@@ -63,6 +86,8 @@ class _Retry(GithubRetry):
         wait = (response and self.get_retry_after(response)) or self.get_backoff_time()
         if wait > _LOGGED_WAIT:
             console.log(f"GitHub is busy or limits requests: the next one is sent after {wait:.0f} s")
+        if response and response.status in _LIMITED:
+            self._limits.left -= wait
         super().sleep(response)
 
 
@@ -114,23 +139,30 @@ def connect(
     `comment_authors` are further trusted logins. Raises GitHubError if GitHub is unreachable or refuses the App; the
     permissions of a token show when it is used.
     """
-    given, options = credentials or Credentials(token=token), _options(api_url)
+    given, limits = credentials or Credentials(token=token), _Limits(_WAITED_FOR_LIMITS)
+    options = _options(api_url, limits)
     minted, own = _mint(given.app, repository, options) if given.app else (given.token, "")
     redaction.hold([minted])
     client = Github(auth=Auth.Token(minted), lazy=True, **options)  # requests what is used, no more
-    repeating = Github(auth=Auth.Token(minted), lazy=True, **_options(api_url, also=("POST",)))
+    repeating = Github(auth=Auth.Token(minted), lazy=True, **_options(api_url, limits, also=("POST",)))
     logins = {_WORKFLOW_BOT, own or _own_login(client, minted), *comment_authors}
     trusted = frozenset(login.lower() for login in logins if login)
     return GitHub(client.get_repo(repository), repeating.get_repo(repository), repository, trusted)
 
 
-def _options(api_url: str, *, also: tuple[str, ...] = ()) -> dict[str, Any]:
+def _options(api_url: str, limits: _Limits, *, also: tuple[str, ...] = ()) -> dict[str, Any]:
     """Four attempts of a request take three seconds at least; `also` are further methods that are repeated."""
     return {
         "base_url": api_url.rstrip("/"),
         "timeout": 15,
         "per_page": 100,
-        "retry": _Retry(total=3, backoff_factor=0.5, max_rate_limit_wait=60, allowed_methods=_REPEATABLE.union(also)),
+        "retry": _Retry(
+            limits=limits,
+            total=3,
+            backoff_factor=0.5,
+            max_rate_limit_wait=_LONGEST_WAIT,
+            allowed_methods=_REPEATABLE.union(also),
+        ),
         "seconds_between_requests": None,
         "seconds_between_writes": None,
     }
@@ -165,8 +197,9 @@ def _mint(app: App, repository: str, options: dict[str, Any]) -> tuple[str, str]
 
 def _signed(app: App) -> Auth.AppAuth:
     """The App's credentials. Refuses a key that is cut or needs a password, and does not show it."""
-    auth = Auth.AppAuth(app.id, app.private_key)
     try:
+        key: Any = RSAAlgorithm(RSAAlgorithm.SHA256).prepare_key(app.private_key)  # 0.1 s, and each request needs it
+        auth = Auth.AppAuth(app.id, sign_func=lambda payload: jwt.encode(payload, key, Consts.DEFAULT_JWT_ALGORITHM))
         auth.create_jwt()
     except (jwt.PyJWTError, TypeError, ValueError) as error:
         raise GitHubError(
@@ -255,9 +288,9 @@ def _answers(github: GitHub) -> bool:
 
 
 def require(taken: bool) -> None:
-    """Raise if an object does not have what was just written to it: PyGithub ignores an answer that is no JSON."""
+    """Raise if an object is not what was read, or does not have what was written: PyGithub takes any page for it."""
     if not taken:
-        raise ValueError("it is not what was written")
+        raise ValueError("it is not what was asked for")
 
 
 def _unreachable(address: str, error: requests.RequestException) -> GitHubError:

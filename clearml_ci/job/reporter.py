@@ -66,9 +66,22 @@ class Reporter:
             self.pending = state == "pending" if commit in ("", self.check.status_commit) else self.pending
 
     def link_status(self, url: str) -> None:
-        """Link the pending status to the run: it stays if the run is aborted and no job waits for it."""
-        if self.pending:  # once: a late pending status must not replace the verdict's
+        """Link the pending status to the run: it stays if the run is aborted and no job waits for it.
+
+        A run that was started long before its job knew it may have its verdict already, which stays.
+        """
+        if self.pending and self._is_pending():  # sent once: a late pending status must not replace the verdict's
             self.set_status(state="pending", description="runs in ClearML", url=url, repeated=False)
+
+    def _is_pending(self) -> bool:
+        """True if the newest status of the check is the job's own pending one; False if that cannot be read."""
+        if self.github is None:
+            return False
+        try:
+            found = statuses.latest(self.github, commit=self.check.status_commit, name=self.check.check_name)
+        except GitHubError:
+            return False
+        return found is not None and found[0] == "pending"
 
     def is_of_head(self) -> bool:
         """True if this check is of the pull request's present head, or if there is no token to ask GitHub with."""
@@ -149,7 +162,7 @@ class Reporter:
         """Post what GitHub refused to the steps' agent; the address of the comment or issue."""
         if not report["posted"]:
             return self.post_verdict(document, report["markdown"])
-        if report["status_set"]:
+        if report["status_set"] and not (self.pending and self._is_pending()):  # the link to the run came after it
             self.pending = False
         else:
             description = publish.status_description(document)

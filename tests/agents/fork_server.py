@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
-import inspect
 import json
 import os
 import pkgutil
@@ -127,7 +126,6 @@ def prepare() -> None:
     sys.path.append(sys.path.pop(0))  # this checkout, found first so far, must hide nothing of a program's
     quick_sdk.quicken()
     quick_sdk.lock_tasks_by_process()
-    inspect.stack()  # the SDK's loggers call it, and its first call looks for the file of each module
     gc.collect()
     gc.freeze()
 

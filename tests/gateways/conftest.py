@@ -7,10 +7,13 @@ import pytest
 
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.session import ClearML
+from sandbox.runtime import quick_sdk
 from sandbox.runtime.clearml_access import Client
 from tests.clock import fast_clock
 
 COMMIT = "c" * 40
+
+quick_sdk.read_no_source()
 
 
 @pytest.fixture

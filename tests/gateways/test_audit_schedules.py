@@ -75,6 +75,18 @@ def test_register__twice__is_one_schedule(
     assert task["script"]["entry_point"].endswith("audit_schedule.py")
 
 
+@pytest.mark.parametrize("name", ["audit schedule", f"audit schedule {'0' * 32}"])
+def test_register__draft_of_an_interrupted_registration__is_deleted(
+    clearml: ClearML, client: Client, audits: AuditSchedule, queue: Queue, name: str
+) -> None:
+    project = client.call("projects.create", name=audits.project)["id"]
+    draft = client.call("tasks.create", name=name, project=project, type="service")["id"]
+    other = client.call("tasks.create", name="nightly report", project=project, type="service")["id"]
+    made = audit_schedules.register(clearml, audits, queue=queue)
+    left = client.call("tasks.get_all", project=[project], only_fields=["id"], search_hidden=True)["tasks"]
+    assert {task["id"] for task in left} == {other, made.id} and draft != made.id
+
+
 def test_register__another_time__replaces_the_first(
     clearml: ClearML, client: Client, audits: AuditSchedule, queue: Queue
 ) -> None:

@@ -17,6 +17,7 @@ from github.Repository import Repository
 from clearml_ci.github_api import (
     check_runs,
     file_contents,
+    git_history,
     issues,
     pull_request_comment,
     pull_requests,
@@ -31,6 +32,8 @@ from sandbox.testing.hub import FULL_NAME, JOB
 from sandbox.testing.hub import connect as as_user
 from tests.gateways.between import served
 from tests.gateways.job_session import signed_in
+
+JSON = {"Content-Type": "application/json"}
 
 TOKEN = "ghs_that-must-not-be-shown"  # noqa: S105  of no account
 
@@ -143,21 +146,25 @@ def test_create_status__server_that_fails_for_a_while__is_set() -> None:
 
 @pytest.mark.usefixtures("no_pauses")
 @pytest.mark.parametrize(
-    ("status", "message", "advice"),
+    ("answer", "refusal"),
     [
-        (403, "You have exceeded a secondary rate limit", "the rate limit of the token is reached: rerun later"),
-        (502, "", "rerun later, and see https://www.githubstatus.com"),
+        (
+            Response('{"message": "You have exceeded a secondary rate limit"}', 403, JSON),
+            "403 You have exceeded a secondary rate limit; the rate limit of the token is reached: rerun later",
+        ),
+        (
+            Response("{}", 502, JSON),
+            "too many 502 error responses; rerun later, and see https://www.githubstatus.com",
+        ),
     ],
+    ids=["403", "502"],
 )
-def test_create_status__refused_each_time__names_request_and_remedy(status: int, message: str, advice: str) -> None:
-    with answering(Response(f'{{"message": "{message}"}}', status, JSON)) as address:
+def test_create_status__refused_each_time__names_request_and_remedy(answer: Response, refusal: str) -> None:
+    with answering(answer) as address:
         hub = github_session.connect(api_url=address, token=TOKEN, repository=FULL_NAME)
         with pytest.raises(GitHubError) as raised:
             REQUESTS["set a status"](hub)
-    tried = (
-        f"GitHub refused the commit status of aaaaaaaaaa of {FULL_NAME}: too many {status} error responses; {advice}"
-    )
-    assert str(raised.value) == tried
+    assert str(raised.value) == f"GitHub refused the commit status of aaaaaaaaaa of {FULL_NAME}: {refusal}"
 
 
 @pytest.mark.usefixtures("no_pauses")
@@ -249,9 +256,6 @@ def test_github__connection_refused__is_no_github_exception() -> None:
         client.get_repo("o/n")
 
 
-JSON = {"Content-Type": "application/json"}
-
-
 def answering(*answers: Response) -> served:
     """A server that gives these answers in turn, and the last one again."""
     app, left = Flask("answers"), list(answers)
@@ -273,6 +277,11 @@ REQUESTS: dict[str, Callable[[GitHub], object]] = {
     "start a check run": lambda hub: check_runs.start(hub, commit="a" * 40, name="n", url="https://c"),
     "write an issue": lambda hub: issues.upsert(hub, marker="<!-- m -->", title="t", body="<!-- m -->", open_=True),
     "read a file": lambda hub: file_contents.read(hub, path="f", commit="a" * 40),
+    "look for a commit": lambda hub: git_history.exists(hub, "a" * 40),
+    "read a commit's date": lambda hub: git_history.committed(hub, "a" * 40),
+    "read a branch": lambda hub: git_history.branch_head(hub, "main"),
+    "compare commits": lambda hub: git_history.merge_base(hub, base="main", head="a" * 40),
+    "read changed files": lambda hub: git_history.changed_files(hub, base="a" * 40, head="b" * 40),
 }
 UNREADABLE = {"html": "<html>Sign in</html>", "cut": '{"id": 1, "node_', "null": "null", "list": "[1]", "object": "{}"}
 
@@ -305,3 +314,15 @@ def test_retry_after__longer_than_a_minute__is_cut_and_logged(
         assert statuses.latest(hub, commit="a" * 40, name="n") is None
     assert max(sleeps) == 60
     assert "the next one is sent after 60 s" in capsys.readouterr().out
+
+
+def test_limits__of_minutes__all_requests_together_wait_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    sleeps: list[float] = []
+    monkeypatch.setattr("urllib3.util.retry.time.sleep", sleeps.append)
+    limited = Response('{"message": "You have exceeded a secondary rate limit"}', 403, {**JSON, "Retry-After": "200"})
+    with answering(limited) as address:
+        hub = github_session.connect(api_url=address, token=TOKEN, repository=FULL_NAME)
+        for number in range(3):
+            with pytest.raises(GitHubError, match="rate limit"):
+                statuses.latest(hub, commit="a" * 40, name=f"n{number}")
+    assert sum(sleeps) == 120

@@ -159,6 +159,24 @@ def test_link_status__pending_one__is_linked_and_a_final_one_stays(hub: Hub, che
     ]
 
 
+def test_link_status__verdict_before_the_job_knows_of_its_run__stays(hub: Hub, check: Check) -> None:
+    """The answer to the start of the run came after the run."""
+    job = waiting(hub, check)
+    report = reported(hub, check, JOB)
+    job.link_status("https://run")
+    assert seen(hub, check) == (1, "success")
+    assert follow.conclude_reported(job, report) == 0
+
+
+def test_conclude__link_that_came_after_the_verdict__is_replaced_by_it(hub: Hub, check: Check) -> None:
+    job = waiting(hub, check)
+    report = reported(hub, check, JOB)
+    job.set_status(state="pending", description="runs in ClearML", url="https://run", repeated=False)
+    assert seen(hub, check) == (1, "pending")
+    assert follow.conclude_reported(job, report) == 0
+    assert seen(hub, check) == (1, "success")
+
+
 @pytest.fixture
 def environ(hub: Hub, tmp_path: Path) -> dict[str, str]:
     """The environment of a job of pull request 1."""

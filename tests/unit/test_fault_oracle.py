@@ -140,6 +140,11 @@ def test_judge__a_task_too_many__is_found(more: Record, expected: str) -> None:
     assert expected in rules(world(tasks=(VERDICT, BEST_TASK, more)))
 
 
+def test_judge__a_step_that_a_killed_controller_left_as_a_draft__is_no_violation() -> None:
+    draft = task("e" * 32, type="data_processing", parent=RUN, status="created")
+    assert rules(world(tasks=(VERDICT, BEST_TASK, draft))) == set()
+
+
 def test_judge__a_clone_with_a_copied_mark__is_nobodys_and_may_run() -> None:
     clone = task("e" * 32, type="testing", status="in_progress", runtime=MARK)
     assert rules(world(tasks=(VERDICT, BEST_TASK, clone))) == set()

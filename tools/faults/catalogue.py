@@ -167,7 +167,7 @@ KINDS = {
     "primary limit": Kind((GITHUB,), seconds=4, passes=True),
     "primary limit of an hour": Kind((GITHUB,), seconds=3600, refuses=True, wide=True),
     "secondary limit": Kind((GITHUB,), seconds=2, passes=True),
-    "secondary limit of minutes": Kind((GITHUB,), seconds=240, refuses=True, wide=True),
+    "secondary limit of minutes": Kind((GITHUB,), seconds=24, refuses=True, wide=True),
     "429": Kind((GITHUB,), seconds=2, passes=True),
     "401": Kind((GITHUB,), refuses=True, wide=True),
     "404": Kind((GITHUB,), refuses=True),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gc
 import importlib
-import inspect
 import json
 import os
 import runpy
@@ -26,6 +25,8 @@ from sandbox.runtime import quick_sdk
 CHECKOUT = Path(__file__).parents[2]
 _ENTRIES = ("pipelines", "steps")
 OF_THE_SDK = ("events", "models", "projects", "queues", "tasks")  # large modules that it imports at the first use
+
+LONGEST_WAIT = 6.0  # seconds for which a limited request waits here; 60 on real agents
 
 
 def main() -> None:
@@ -50,15 +51,19 @@ def _import_everything() -> None:
     quick_sdk.quicken()
     quick_sdk.lock_tasks_by_process()
     _shorten_waits()
-    inspect.stack()  # the SDK's loggers call it, and its first call looks for the file of each module
     gc.collect()
     gc.freeze()
 
 
 def _shorten_waits() -> None:
-    """Have the audit look again soon, and take a run for dead soon: no run of a case is silent and then goes on."""
+    """Have the audit look again soon, and take a run for dead soon: no run of a case is silent and then goes on.
+
+    GitHub's "limit of minutes" is one of seconds here, and so are the waits for it.
+    """
     vars(importlib.import_module("clearml_ci.operations.stale_checks"))["SECOND_LOOK"] = 3
     vars(importlib.import_module("clearml_ci.decisions.stale_checks"))["SILENT_FOR"] = 8.0
+    github = vars(importlib.import_module("clearml_ci.github_api.session"))
+    github["_LONGEST_WAIT"], github["_WAITED_FOR_LIMITS"] = LONGEST_WAIT, 2 * LONGEST_WAIT
 
 
 def _serve() -> dict[str, Any] | None:

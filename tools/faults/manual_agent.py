@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from sandbox.runtime import processes
@@ -47,8 +47,9 @@ class ManualAgent:
         """Play all orders, the last one interrupted by the cut; the number of requests that its subject sent."""
         *earlier, last = self.subject.orders(self.stage)
         for order in earlier:
-            self._start(order)
+            self._start(_made(order))
             self._play_runs(None)
+        last = _made(last)
         killer = _Killer(JOB if self.subject.step == THE_JOB else STEPS, cut)
         if self.subject.step == THE_JOB:
             sent = self._interrupted_job(last, killer)
@@ -63,7 +64,7 @@ class ManualAgent:
         return sent
 
     def _start(self, order: Order, program: list[Program] | None = None) -> Job:
-        """A job that does not wait for its run; one of a rollback always does."""
+        """A job that does not wait for its run; one of a rollback or a rerun always does."""
         settings = {**order.settings, "CLEARML_CI_WAIT": "false"}
         job = jobs.start(self.stage, replace(order, settings=settings), deadline=DEADLINE)
         if program is not None:
@@ -71,7 +72,7 @@ class ManualAgent:
         if order.commit and order.commit not in self.truth.commits:
             self.truth.commits.append(order.commit)
             self.truth.green.add(order.commit)
-        if order.command != ("rollback",):
+        if not _waits(order):
             job.done.wait()
         elif program is None:
             self._await_start(job)
@@ -82,14 +83,14 @@ class ManualAgent:
         before = _sent(self.stage, JOB)
         self.stage.proxy.rule = killer if killer.cut.number else untouched
         job = self._start(order, killer.program)
-        if order.command == ("rollback",):
+        if _waits(order):
             self._await_start(job)
         self.stage.proxy.rule = untouched
         sent = _sent(self.stage, JOB) - before
         if killer.acted or killer.cut.when == TWICE:
             job.done.wait(DEADLINE)
             second = self._start(order)
-            if order.command == ("rollback",):
+            if _waits(order):
                 self._await_start(second)
         return sent
 
@@ -164,6 +165,14 @@ class ManualAgent:
         if program.exit_code == 0:
             client.call("tasks.completed", task=task)
         return _sent(self.stage, STEPS) - before
+
+
+def _waits(order: Order) -> bool:
+    return order.command[:1] in (("rollback",), ("rerun",))
+
+
+def _made(order: Order | Callable[[], Order]) -> Order:
+    return order if isinstance(order, Order) else order()
 
 
 @dataclass

@@ -214,10 +214,11 @@ def _double_launch(seen: Evidence) -> Iterator[str]:
 
 
 def _unmarked_task(seen: Evidence) -> Iterator[str]:
-    """A child of a run that carries no mark: nothing would ever end it."""
+    """A child of a run that carries no mark: nothing would ever end it. A draft of a step is none: it never runs."""
     runs = {task["id"] for task in seen.world.tasks if task["type"] == "controller"}
     for task in seen.world.tasks:
-        if task.get("parent") in runs and task["type"] != "controller" and not _is_ours(task):
+        draft = task["status"] == "created" and task["type"] == "data_processing"
+        if task.get("parent") in runs and task["type"] != "controller" and not draft and not _is_ours(task):
             yield f"'{task['name']}' {task['id'][:8]} of run {task['parent'][:8]} carries no mark ({task['status']})"
 
 

@@ -8,23 +8,23 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tools.faults import arming, jobs, oracle, scenarios, snapshot, view
+from tools.faults import arming, forks, jobs, oracle, scenarios, snapshot, view
 from tools.faults import stage as stages
 from tools.faults.catalogue import KINDS, PHASES, WRITES
 from tools.faults.hand import Hand
 from tools.faults.job import Job
 from tools.faults.launcher import Launcher
 from tools.faults.oracle import Violation
-from tools.faults.plan import Case
+from tools.faults.plan import REAL, SMALL, Case
 from tools.faults.scenarios import Story
 from tools.faults.snapshot import Addresses
 from tools.faults.stage import Stage
 from tools.faults.truth import Evidence, JobEnd, World
 
 FINAL_WITHIN = 60.0  # seconds after the end in which a status has to be final
-LONGEST_LIMIT = 240.0  # seconds of a limit of GitHub that a report waits for
+LONGEST_LIMIT = 120.0  # seconds for which the product waits for GitHub's limits
 QUIET = 9.0  # seconds without any request after which nothing will change any more
-QUIET_IN_A_LIMIT = 70.0  # the product waits for up to a minute before it sends a limited request again
+LONGEST_SILENCE = {SMALL: forks.LONGEST_WAIT + 4, REAL: 70.0}  # before a limited request is sent again
 AUDIT_DEADLINE = 90.0  # seconds; small agents do not wait between the audit's two looks
 REAL_AUDIT_DEADLINE = 300.0
 # The next job repairs a move that was interrupted between two tags, and the registration of its pipeline.
@@ -148,7 +148,7 @@ def _run_under_harm(running: _Running) -> None:
 def _await_quiet(running: _Running, seconds: float) -> None:
     """Returns when all is final, when nothing happens any more, or after these seconds."""
     deadline = time.monotonic() + seconds
-    quiet = QUIET_IN_A_LIMIT if "limit" in running.case.kind else QUIET
+    quiet = LONGEST_SILENCE[running.case.agents] if "limit" in running.case.kind else QUIET
     while time.monotonic() < deadline:
         if _is_final(running) or running.stage.proxy.idle_seconds() > quiet:
             return

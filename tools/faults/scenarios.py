@@ -32,6 +32,7 @@ TRAINING: dict[str, str | None] = {
     "CLEARML_CI_CANDIDATE": "train",
     "EXECUTION_ENTRYPOINT": "train.py",
 }
+SHELL: dict[str, str | None] = dict.fromkeys(("GITHUB_TOKEN", "GITHUB_EVENT_NAME", "GITHUB_EVENT_PATH"))
 PRINTED_SECRETS = {
     "a password of two words": "correct horse battery",
     "a password in an address": "p@ss/w0rd-of-the-database",
@@ -236,8 +237,7 @@ def _rerun(stage: Stage) -> Story:
     """Of a bad model's check, from a shell, with an edit that does not make it good."""
     first, story = _first_check(stage)
     run = first.outputs["pipeline_id"]
-    shell: dict[str, str | None] = dict.fromkeys(("GITHUB_TOKEN", "GITHUB_EVENT_NAME", "GITHUB_EVENT_PATH"))
-    story.orders = [Order("rerun", {}, "", ("rerun", run, "threshold_percent=5"), settings=shell)]
+    story.orders = [Order("rerun", {}, "", ("rerun", run, "threshold_percent=5"), settings=SHELL)]
     return story
 
 

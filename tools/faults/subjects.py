@@ -23,11 +23,13 @@ _AUDIT = (*_LOOKS, "audit_report")
 class Subject:
     """A job, or a step of the run that the last of these orders starts. `plan` are the steps of each run.
 
+    An order that names what an earlier one has made is a function, which is called when the earlier ones are done.
+
     `training`: what the agent of launched code plays, as a scenario is called; empty if nothing is launched.
     """
 
     step: str
-    orders: Callable[[Stage], Sequence[Order]]
+    orders: Callable[[Stage], Sequence[Order | Callable[[], Order]]]
     plan: tuple[str, ...]
     training: str = ""
 
@@ -80,6 +82,25 @@ def _audit_training(stage: Stage) -> list[Order]:
     return _audit(stage, CLEARML_CI_AUDIT_RETRAIN="1", CLEARML_CI_REMOTE_RUN="off", EXECUTION_ENTRYPOINT="train.py")
 
 
+def _rerun(stage: Stage) -> list[Order | Callable[[], Order]]:
+    """Of a bad model's check, from a shell, with an edit that does not make it good."""
+
+    def rerun() -> Order:
+        command = ("rerun", stage.jobs[-1].outputs["pipeline_id"], "threshold_percent=5")
+        return Order("rerun", {}, "", command, settings=scenarios.SHELL)
+
+    return [*_check(WORSE)(stage), rerun]
+
+
+def _schedule(stage: Stage) -> list[Order]:
+    stage.client.call("workers.register", worker="manual:services", queues=[_services(stage)], timeout=600)
+    return [Order("schedule", {}, "", ("schedule", "daily", "22:30"))]
+
+
+def _services(stage: Stage) -> str:
+    return str(stage.client.call("queues.create", name="services")["id"])
+
+
 def _register(_: Stage) -> list[Order]:
     return [Order("register", {}, "", ("register",))]
 
@@ -104,5 +125,7 @@ SUBJECTS = {
     "job of a merge": Subject(THE_JOB, _merge, _PROMOTE),
     "job of a rollback": Subject(THE_JOB, _rollback, _PROMOTE),
     "job of an audit": Subject(THE_JOB, _audit, _AUDIT),
+    "job of a rerun": Subject(THE_JOB, _rerun, _FIND),
+    "schedule": Subject(THE_JOB, _schedule, ()),
     "register": Subject(THE_JOB, _register, ()),
 }
