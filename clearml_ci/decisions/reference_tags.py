@@ -26,14 +26,21 @@ class Carriers:
 class Change:
     """One change of a reference, as the run that makes it records it.
 
-    `renewed` is the reason why it began anew, or "". `undone`: a rollback took it back.
+    `renewed` is the reason why it began anew, or "". `made`: all tags are as the change wants them. `undone`: a
+    rollback took it back.
     """
 
     run: str
     before: Carriers
     after: Carriers
     renewed: str = ""
+    made: bool = False
     undone: bool = False
+
+    @property
+    def is_settled(self) -> bool:
+        """True if nothing is left to be made."""
+        return self.made or self.undone
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,9 @@ def from_entry(entry: object) -> Change | None:
     try:
         read: Mapping[str, Any] = entry if isinstance(entry, dict) else {}
         before, after = _carriers(read["before"]), _carriers(read["after"])
-        return Change(str(read["run"]), before, after, str(read["renewed"]), read["undone"] is True)
+        return Change(
+            str(read["run"]), before, after, str(read["renewed"]), read["made"] is True, read["undone"] is True
+        )
     except (KeyError, TypeError):
         return None
 

@@ -55,6 +55,13 @@ def of_model(tagged: Mapping[str, Sequence[Measured]], best: str, candidate: Rec
     return Tagged(*(tuple(_ordered(_of_model(tagged[name], candidate))) for name in kinds))
 
 
+def recorded(clearml: ClearML, carriers: Carriers, check: Check) -> Tagged:
+    """The tasks that carried the tags of a reference before a run changed it, those that still exist: one request."""
+    kinds = (carriers.runs, carriers.showed, carriers.earlier)
+    found = task_records.existing(clearml, [task for kind in kinds for task in kind], check.gates)
+    return Tagged(*(tuple(found[task] for task in kind if task in found) for kind in kinds))
+
+
 def of_default_branch(
     clearml: ClearML,
     check: Check,
