@@ -52,10 +52,18 @@ def after_merge(
     before = present if present.runs or present.showed else _begun(clearml, check, candidate)
     judged = [found.by_noise for found in comparison.gates if found.by_noise and found.gate.required]
     after, renewed = reference.after(before, merged, judged, check.alike)
-    change = Change(run.id, reference_tags.carriers(present), reference_tags.carriers(after), renewed)
+    change = Change(
+        run.id,
+        reference_tags.carriers(present),
+        reference_tags.carriers(after),
+        renewed,
+        best=check.best_tag,
+        project=candidate.project_id,
+        name=candidate.name,
+    )
     if change.before == change.after:
         return []
-    reference_ledger.record(clearml, change)
+    reference_ledger.begin(clearml, change)
     return _made(services, check, change)
 
 
@@ -117,8 +125,7 @@ def _retag(
 
 def _stamp(services: Services, change: Change) -> None:
     """Stamp the tasks that are new in the reference, in its order."""
-    before, after = change.before, change.after
-    new = _not_in((*after.runs, *after.showed), (*before.runs, *before.showed, *before.earlier))
+    new = (task for task in (*change.after.runs, *change.after.showed) if task in change.added)
     for number, task in enumerate(new):
         at = services.clock.now() + number * 1e-3
         best_tag.stamp(services.clearml, task, Stamp(at, _STAMPED), REFERENCE_STAMP)

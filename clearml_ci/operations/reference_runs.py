@@ -38,7 +38,11 @@ class Tagged:
 
 
 def _as_runs(tagged: Iterable[Measured], inputs: Mapping[str, Inputs]) -> list[Run]:
-    return [Run(task, inputs[task.id], values) for task, values in tagged if task.id in inputs]
+    return [
+        Run(task, inputs[task.id], values, doubt=reference_tags.RAN_AGAIN if reference_tags.ran_again(task) else "")
+        for task, values in tagged
+        if task.id in inputs
+    ]
 
 
 def tags(best: str) -> dict[str, str]:
