@@ -1,4 +1,4 @@
-"""What an audit reads about the reference, beyond the tags: recorded runs that do not carry them any more."""
+"""Read the recorded runs of the reference that do not carry its tags any more, and find what is wrong with it."""
 
 from collections.abc import Mapping, Sequence
 
