@@ -1,14 +1,15 @@
 """After a merge, move the baseline's tag to the task that was judged for the pull request, if it is good enough."""
 
 from clearml_ci.agent import step
-from clearml_ci.clearml_api import best_tag, run_results, task_records
+from clearml_ci.clearml_api import best_tag, reference_ledger, run_results, task_records
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.core import recorded_task, step_results
 from clearml_ci.core.outcome import Outcome
-from clearml_ci.core.step_results import PromoteResult
+from clearml_ci.core.recorded_task import RecordedTask
+from clearml_ci.core.step_results import CompareResult, PromoteResult
 from clearml_ci.decisions import promotion as decisions
 from clearml_ci.decisions.promotion import STAYS
-from clearml_ci.github_api.session import GitHubError
+from clearml_ci.github_api.session import GitHub, GitHubError
 from clearml_ci.operations import continued_task, github_access, merged_pull_request, publish, reference_change, rerun
 from clearml_ci.operations import promote as promotion
 from clearml_ci.operations.services import Services
@@ -39,13 +40,24 @@ def promote(services: Services, run: Run) -> PromoteResult:
         task = recorded_task.as_document(candidate)
         return {"outcome": Outcome.INCONCLUSIVE, "reason": f"{STAYS}: {doubt}", "candidate": task, "notes": notes}
     best_tag.add_tag(services.clearml, candidate.id, best_tag.MAIN_TAG)
-    judged = promotion.compare_merged(services, run, check, candidate, github=github) if check.gates else None
-    notes += reference_change.after_merge(services, run, check, candidate, judged) if judged else []
+    judged, changed = _judged(services, run, check, candidate, github)
+    notes += changed
     if check.promote == promotion_mode.ON_PASS:
         task = recorded_task.as_document(candidate)
         return {"outcome": Outcome.PASSED, "reason": AT_THE_CHECK, "candidate": task, "notes": notes}
-    result = promotion.promote(services, run, check, candidate, judged=judged.result if judged else None)
+    result = promotion.promote(services, run, check, candidate, judged=judged)
     return {**result, "notes": notes}
+
+
+def _judged(
+    services: Services, run: Run, check: Check, candidate: RecordedTask, github: GitHub | None
+) -> tuple[CompareResult | None, list[str]]:
+    """The comparison of the merged model, if there are gates, and notes on what it changed about the reference."""
+    if not check.gates:
+        return None, []
+    begun = reference_ledger.change_of(services.clearml, run.id)
+    judged = promotion.compare_merged(services, run, check, candidate, github=github, changed=begun)
+    return judged.result, reference_change.after_merge(services, run, check, candidate, judged, begun=begun)
 
 
 def _at_the_check(services: Services, run: Run, check: Check) -> PromoteResult:

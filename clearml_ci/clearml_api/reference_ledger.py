@@ -1,18 +1,30 @@
-"""The changes of a reference: each is recorded on the run that makes it, before its first change of a tag."""
+"""The changes of a reference: each is recorded on the run that makes it, before its first change of a tag.
+
+The run is tagged, so that the request that finds all moves of the baseline finds all changes as well.
+"""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
-from clearml_ci.clearml_api import task_fields
+from clearml_ci.clearml_api import best_tag, task_fields
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.decisions import reference_tags
 from clearml_ci.decisions.reference_tags import Change
 
-_NAME = "reference"  # of a configuration object
+NAME = "reference"  # of a configuration object
+CHANGED_TAG = "changed the reference"
+
+
+def begin(clearml: ClearML, change: Change) -> None:
+    """Store a change that is about to be made, and tag its run."""
+    record(clearml, change)
+    best_tag.add_tag(clearml, change.run, CHANGED_TAG)
 
 
 def record(clearml: ClearML, change: Change) -> None:
     """Store a change on the run that makes it."""
-    item = {"name": _NAME, "type": "json", "value": json.dumps(reference_tags.as_entry(change), indent=1)}
+    item = {"name": NAME, "type": "json", "value": json.dumps(reference_tags.as_entry(change), indent=1)}
     clearml.call(
         "tasks.edit_configuration", task=change.run, configuration=[item], replace_configuration=False, force=True
     )
@@ -20,10 +32,15 @@ def record(clearml: ClearML, change: Change) -> None:
 
 def change_of(clearml: ClearML, run: str) -> Change | None:
     """The change that this run recorded, None if there is none; the entry of a clone names another run."""
-    found = task_fields.read_existing(clearml, [run], [f"configuration.{_NAME}"]).get(run) or {}
-    item = (found.get("configuration") or {}).get(_NAME)
+    found = task_fields.read_existing(clearml, [run], [f"configuration.{NAME}"]).get(run)
+    return entry(found) if found else None
+
+
+def entry(run: Mapping[str, Any]) -> Change | None:
+    """The change that this run, as the server has it, recorded; None if there is none, or it names another run."""
+    item = (run.get("configuration") or {}).get(NAME)
     try:
         change = reference_tags.from_entry(json.loads(item["value"])) if item else None
     except (ValueError, KeyError, TypeError, RecursionError):  # a user edited it
         return None
-    return change if change and change.run == run else None
+    return change if change and change.run == run["id"] else None

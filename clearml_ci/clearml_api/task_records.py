@@ -23,7 +23,7 @@ _MOST_COMMITS = 250  # in one filter, a regex of 10 kB; `git_history.recent_comm
 
 
 _FIELDS = [
-    *("id", "name", "project.id", "project.name", "status", "system_tags", "started", "created", "parent"),
+    *("id", "name", "project.id", "project.name", "status", "system_tags", "started", "completed", "created", "parent"),
     *("script.version_num", "script.repository", "script.diff"),
     *(f"runtime.{STAMP}", *ownership.FIELDS),
 ]
@@ -44,6 +44,12 @@ def existing(clearml: ClearML, tasks: Sequence[str], gates: Sequence[Gate]) -> d
     """Those of these tasks that exist, with the gates' metrics, by id: one request."""
     found = task_fields.read_existing(clearml, tasks, [*_FIELDS, *task_metrics.fields(gates)])
     return {id_: (_recorded(clearml, task), task_metrics.reported(task, gates)) for id_, task in found.items()}
+
+
+def with_tags(clearml: ClearML, tasks: Sequence[str]) -> dict[str, tuple[RecordedTask, list[str]]]:
+    """Those of these tasks that exist, with their tags, by id: one request."""
+    found = task_fields.read_existing(clearml, tasks, [*_FIELDS, "tags"])
+    return {id_: (_recorded(clearml, task), task.get("tags") or []) for id_, task in found.items()}
 
 
 def of_commit(clearml: ClearML, *, commit: str, project: str | None, task_name: str) -> Iterator[RecordedTask]:
@@ -187,6 +193,7 @@ def _recorded(clearml: ClearML, task: Mapping[str, Any]) -> RecordedTask:
         purpose=ownership.purpose_of(task),
         stamp=_stamp(task),
         started=task.get("started") or "",
+        ended=task.get("completed") or "",
         created=task.get("created") or "",
         parent=task_fields.reference_id(task.get("parent")),
     )

@@ -35,6 +35,7 @@ class RecordedTask:
     purpose: str = ""
     stamp: str = ""  # clones do not copy it
     started: str = ""  # by the server's clock: the first start, if the task was continued
+    ended: str = ""  # by the server's clock: the last end, if the task was continued
     created: str = ""
     parent: str = ""  # of a clone: the parent of its source, or else the source
     copied_from: str = ""

@@ -17,7 +17,7 @@ from clearml_ci.decisions.samples import Run
 FULL = 10  # runs
 
 
-_ENOUGH = 4  # runs of a reference that began with a gain, until it is compared with
+ENOUGH = 4  # runs of a reference that began with a gain, until it is compared with
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Reference:
     @property
     def in_force(self) -> tuple[Run, ...]:
         """The runs that a candidate is compared with."""
-        return self.runs if len(self.runs) >= _ENOUGH or not self.earlier else self.earlier
+        return self.runs if len(self.runs) >= ENOUGH or not self.earlier else self.earlier
 
 
 def of_tagged(runs: Iterable[Run], showed: Iterable[Run] = (), earlier: Iterable[Run] = ()) -> Reference:

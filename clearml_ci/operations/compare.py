@@ -29,6 +29,7 @@ from clearml_ci.core.step_results import CompareResult, OtherRun
 from clearml_ci.decisions import gate_noise, promotion, samples
 from clearml_ci.decisions.gate_noise import Judged
 from clearml_ci.decisions.reference import Reference
+from clearml_ci.decisions.reference_tags import Carriers
 from clearml_ci.decisions.samples import Run, Sample
 from clearml_ci.github_api.session import GitHub
 from clearml_ci.operations import commit_history, reference_runs
@@ -61,13 +62,14 @@ def with_baseline(
     doubt: str = "",
     others: Sequence[OtherRun] = (),
     against: Sequence[str] = (),
+    known: Carriers | None = None,
 ) -> Comparison:
     """Compare the candidate with the tagged tasks of its project, or of the policy's, and with the reference.
 
     `main_task`: the id of the task that the merge base was judged by, if it was found. A candidate that carries the tag
     itself is compared with the others that do. Without `github` the baseline's commit is not looked up. With a `doubt`
     about the candidate's values no gate holds. `others` are the other clean runs of its commit. `against`: the ids of
-    the tasks that had the tag, if it has moved since.
+    the tasks that had the tag, if it has moved since; `known`: those of the reference, if it has changed since.
     """
     measured = _measured(clearml, check, candidate["id"], others)
     subject, reported = measured[candidate["id"]]
@@ -79,13 +81,17 @@ def with_baseline(
     unusable = unusable or _missing(clearml, run, check, candidate, every)
     by_tolerance = _judge(check, subject.id, reported, tagged, unusable)
     compared = _compared(by_tolerance, tagged)
-    known = reference_runs.of_model(tags, check.best_tag, subject)
-    inputs = _inputs(clearml, [subject.id, *(task.id for task in compared)], [*measured, *known.ids])
+    of_reference = (
+        reference_runs.recorded(clearml, known, check)
+        if known
+        else reference_runs.of_model(tags, check.best_tag, subject)
+    )
+    inputs = _inputs(clearml, [subject.id, *(task.id for task in compared)], [*measured, *of_reference.ids])
     doubts = {subject.id: doubt, **{other["id"]: other["doubt"] for other in others}}
     runs = [
         Run(task, inputs[task.id], values, doubts[task.id]) for task, values in measured.values() if task.id in inputs
     ]
-    sample, reference = samples.of_commit(runs[0], runs, check.alike, seed=check.seed), known.reference(inputs)
+    sample, reference = samples.of_commit(runs[0], runs, check.alike, seed=check.seed), of_reference.reference(inputs)
     by_noise = gate_noise.judge(check, by_tolerance, sample, reference)
     differences = {
         task.id: comparability.differences(check.alike, inputs[subject.id], inputs[task.id]) for task in compared

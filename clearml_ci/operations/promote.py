@@ -18,6 +18,7 @@ from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.core.step_results import CompareResult, PromoteResult
 from clearml_ci.decisions import promotion
 from clearml_ci.decisions.promotion import STAYS, Move
+from clearml_ci.decisions.reference_tags import Change
 from clearml_ci.decisions.tag_ranking import RankingPolicy
 from clearml_ci.github_api.session import GitHub
 from clearml_ci.operations import candidate_search, compare, reference_change, tag_transfer
@@ -157,11 +158,18 @@ def _judge(context: _Context, candidate: RecordedTask, github: GitHub | None) ->
 
 
 def compare_merged(
-    services: Services, run: Run, check: Check, candidate: RecordedTask, *, github: GitHub | None
+    services: Services,
+    run: Run,
+    check: Check,
+    candidate: RecordedTask,
+    *,
+    github: GitHub | None,
+    changed: Change | None = None,
 ) -> Comparison:
     """Compare a merged model, with all runs of its commit, by the gates that a promotion asks for.
 
-    A move of the tag that this run has begun is judged once more against the tasks that had the tag before.
+    A move of the tag that this run has begun is judged once more against the tasks that had the tag before, and one
+    that `changed` the reference against the reference before.
     """
     clearml, check = services.clearml, replace(check, gates=promotion.gates_of(check.promote, check.gates))
     task, of_candidate = recorded_task.as_document(candidate), replace(check, commit=candidate.commit)
@@ -169,7 +177,8 @@ def compare_merged(
     moves = _moves(clearml, run.project, check, candidate.project_id)
     begun = next((move for move in moves if (move.run, move.to) == (run.id, candidate.id)), None)
     against = begun.previous if begun else ()
-    return compare.with_baseline(clearml, github, run, check, task, others=others, against=against)
+    known = changed.before if changed else None
+    return compare.with_baseline(clearml, github, run, check, task, others=others, against=against, known=known)
 
 
 def _move(

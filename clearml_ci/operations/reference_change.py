@@ -1,11 +1,13 @@
 """Change the reference after a merge, and take a change back with a rollback.
 
-A run records a change before it makes it, and makes the recorded one again if it was interrupted. A task is stamped
-when it gets a tag of the reference: no repetition gives it one again after it was taken.
+A run records a change before and after it makes it. If it was interrupted, it compares with the reference as it was
+before, and makes the recorded change. A task is stamped when it gets a tag of the reference: no other run gives it one
+again after it was taken.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from clearml_ci.clearml_api import best_tag, project_lookup, reference_ledger
 from clearml_ci.clearml_api.pipeline_runs import Run as PipelineRun
@@ -26,15 +28,22 @@ _STAMPED = RankingPolicy("reference")
 
 
 def after_merge(
-    services: Services, run: PipelineRun, check: Check, candidate: RecordedTask, comparison: Comparison
+    services: Services,
+    run: PipelineRun,
+    check: Check,
+    candidate: RecordedTask,
+    comparison: Comparison,
+    *,
+    begun: Change | None,
 ) -> list[str]:
     """Fill the reference with the merged runs, or begin it anew: notes. A merge that changed it already is left out.
 
-    A loss that was merged although it is credible is no part of the reference: the next check names it again.
+    A loss that was merged although it is credible is no part of the reference: the next check names it again. `begun`
+    is the change that this run has recorded already.
     """
     clearml = services.clearml
-    if change := reference_ledger.change_of(clearml, run.id):
-        return _made(services, check, change)
+    if begun:
+        return _made(services, check, begun)
     merged = comparison.sample.runs
     stamps = best_tag.stamps(clearml, [task.task.id for task in merged], REFERENCE_STAMP) if merged else {}
     if not merged or any(stamps.values()) or _is_worse(comparison):
@@ -43,10 +52,18 @@ def after_merge(
     before = present if present.runs or present.showed else _begun(clearml, check, candidate)
     judged = [found.by_noise for found in comparison.gates if found.by_noise and found.gate.required]
     after, renewed = reference.after(before, merged, judged, check.alike)
-    change = Change(run.id, reference_tags.carriers(present), reference_tags.carriers(after), renewed)
+    change = Change(
+        run.id,
+        reference_tags.carriers(present),
+        reference_tags.carriers(after),
+        renewed,
+        best=check.best_tag,
+        project=candidate.project_id,
+        name=candidate.name,
+    )
     if change.before == change.after:
         return []
-    reference_ledger.record(clearml, change)
+    reference_ledger.begin(clearml, change)
     return _made(services, check, change)
 
 
@@ -58,7 +75,7 @@ def undo(services: Services, check: Check, *, run: str, candidate: RecordedTask)
         return
     tagged = compare.with_reference(clearml, replace(check, gates=()), candidate.project_id)
     present = reference_runs.carriers(tagged, check.best_tag, candidate.name)
-    _apply(services, check, present, reference_tags.without(change, present))
+    _retag(clearml, check, present, reference_tags.without(change, present))
     reference_ledger.record(clearml, replace(change, undone=True))
 
 
@@ -83,13 +100,17 @@ def _begun(clearml: ClearML, check: Check, candidate: RecordedTask) -> Reference
 
 
 def _made(services: Services, check: Check, change: Change) -> list[str]:
-    _apply(services, check, change.before, change.after)
+    if not change.is_settled:
+        _retag(services.clearml, check, change.before, change.after, stamp=partial(_stamp, services, change))
+        reference_ledger.record(services.clearml, replace(change, made=True))
     return [f"The reference begins anew: {change.renewed}."] if change.renewed else []
 
 
-def _apply(services: Services, check: Check, before: Carriers, after: Carriers) -> None:
+def _retag(
+    clearml: ClearML, check: Check, before: Carriers, after: Carriers, *, stamp: Callable[[], None] = lambda: None
+) -> None:
     """Tag and stamp first, and untag then, so that the reference is never smaller than before or after."""
-    clearml, names = services.clearml, reference_tags.names(check.best_tag)
+    names = reference_tags.names(check.best_tag)
     kinds = (
         (names.earlier, before.earlier, after.earlier),
         (names.showed, before.showed, after.showed),
@@ -97,12 +118,17 @@ def _apply(services: Services, check: Check, before: Carriers, after: Carriers) 
     )
     for tag, had, has in kinds:
         best_tag.add_to_all(clearml, _not_in(has, had), tag)
-    tagged = (*before.runs, *before.showed, *before.earlier)
-    for number, task in enumerate(_not_in((*after.runs, *after.showed), tagged)):
-        at = services.clock.now() + number * 1e-3
-        best_tag.stamp(clearml, task, Stamp(at, _STAMPED), REFERENCE_STAMP)
+    stamp()
     for tag, had, has in kinds:
         best_tag.remove_tag(clearml, _not_in(had, has), tag)
+
+
+def _stamp(services: Services, change: Change) -> None:
+    """Stamp the tasks that are new in the reference, in its order."""
+    new = (task for task in (*change.after.runs, *change.after.showed) if task in change.added)
+    for number, task in enumerate(new):
+        at = services.clock.now() + number * 1e-3
+        best_tag.stamp(services.clearml, task, Stamp(at, _STAMPED), REFERENCE_STAMP)
 
 
 def _not_in(tasks: Sequence[str], others: Sequence[str]) -> list[str]:

@@ -38,7 +38,11 @@ class Tagged:
 
 
 def _as_runs(tagged: Iterable[Measured], inputs: Mapping[str, Inputs]) -> list[Run]:
-    return [Run(task, inputs[task.id], values) for task, values in tagged if task.id in inputs]
+    return [
+        Run(task, inputs[task.id], values, doubt=reference_tags.RAN_AGAIN if reference_tags.ran_again(task) else "")
+        for task, values in tagged
+        if task.id in inputs
+    ]
 
 
 def tags(best: str) -> dict[str, str]:
@@ -53,6 +57,13 @@ def of_model(tagged: Mapping[str, Sequence[Measured]], best: str, candidate: Rec
     names = reference_tags.names(best)
     kinds = (names.runs, names.showed, names.earlier)
     return Tagged(*(tuple(_ordered(_of_model(tagged[name], candidate))) for name in kinds))
+
+
+def recorded(clearml: ClearML, carriers: Carriers, check: Check) -> Tagged:
+    """The tasks that carried the tags of a reference before a run changed it, those that still exist: one request."""
+    kinds = (carriers.runs, carriers.showed, carriers.earlier)
+    found = task_records.existing(clearml, [task for kind in kinds for task in kind], check.gates)
+    return Tagged(*(tuple(found[task] for task in kind if task in found) for kind in kinds))
 
 
 def of_default_branch(

@@ -47,7 +47,7 @@ MERGE = "d" * 40
 OLD_COMMIT = "b" * 40
 PULL = PullRequest("o/n", 7, ("https://github.com/o/n.git",), "http://127.0.0.1:1")
 CHECK = Check(COMMIT, PULL, "", "train", (GATE,), TAG, action="promote", merge_commit=MERGE)
-MOST_REQUESTS = 25
+MOST_REQUESTS = 28
 OUTAGE = 30.0  # seconds
 
 
