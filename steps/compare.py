@@ -1,4 +1,4 @@
-"""Judge the candidate by the gates, against the baseline."""
+"""Judge the candidate by the gates, against the baseline; train it again with other seeds if that is needed."""
 
 from collections.abc import Sequence
 
@@ -8,8 +8,9 @@ from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.core import step_results
 from clearml_ci.core.documents import TaskDocument
 from clearml_ci.core.step_results import CompareResult, OtherRun, StepResults
-from clearml_ci.operations import candidate_search, github_access
+from clearml_ci.operations import candidate_search, github_access, repeats
 from clearml_ci.operations import compare as comparison
+from clearml_ci.operations.compare import Comparison
 from clearml_ci.operations.services import Services
 from clearml_ci.parameters import check as check_parameters
 from clearml_ci.parameters.check import Check
@@ -26,10 +27,21 @@ def compare(services: Services, run: Run) -> CompareResult:
     main = results["find_task"].get("main_baseline") if check.baseline_main else None
     doubt = results["find_task"].get("doubt", "")
     others = _others(services, check, results, candidate)
-    compared = comparison.with_baseline(
-        services.clearml, github, run, check, candidate, main_task=main, doubt=doubt, others=others
-    )
-    return compared.result
+
+    def compared(others: Sequence[OtherRun], allowed: int) -> Comparison:
+        return comparison.with_baseline(
+            services.clearml,
+            github,
+            run,
+            check,
+            candidate,
+            main_task=main,
+            doubt=doubt,
+            others=others,
+            repeats=allowed,
+        )
+
+    return repeats.compare(services, run, check, compared, others)
 
 
 def _others(services: Services, check: Check, results: StepResults, candidate: TaskDocument) -> Sequence[OtherRun]:

@@ -35,6 +35,19 @@ class RejectedTask(TaskDocument):
     reason: str
 
 
+class CommitRun(TypedDict):
+    """One run of the checked commit: its seed, "" if it recorded none, and its value by the name of each gate.
+
+    `repeat`: the check trained it, because a loss was suspicious. `reason` states why it does not count, or "".
+    """
+
+    task: TaskDocument
+    seed: str
+    values: dict[str, float | None]
+    repeat: bool
+    reason: str
+
+
 class NoiseDocument(TypedDict):
     """The figures of a gate that was judged by its noise, in the metric's unit; all intervals are of 99 % at each end.
 
@@ -192,7 +205,7 @@ class RemoteRunDocument(LaunchParts):
 class VerdictDocument(TypedDict):
     """The verdict of a run. `promotion` is set for a promotion or rollback, `rerun` for a rerun.
 
-    `told_at` is the commit whose status shows the verdict.
+    `told_at` is the commit whose status shows the verdict. `runs` are those of the commit that were judged together.
     """
 
     schema: int
@@ -206,6 +219,7 @@ class VerdictDocument(TypedDict):
     commit: str
     told_at: str
     candidate: TaskDocument | None
+    runs: list[CommitRun]
     baseline: TaskDocument | None
     main_baseline: TaskDocument | None
     gates: list[GateRow]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TypedDict, cast
 
 from clearml_ci.core.documents import (
+    CommitRun,
     DifferenceDocument,
     FindingDocument,
     GateRow,
@@ -52,6 +53,7 @@ class _Compared(StepResult, total=False):
     gates: list[GateRow]
     differences: list[DifferenceDocument]
     differences_total: int
+    runs: list[CommitRun]
     warnings: list[str]
     notes: list[str]
 

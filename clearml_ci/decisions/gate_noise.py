@@ -35,8 +35,13 @@ class Judged:
         return None if self.by_noise is None else _document(self.by_noise)
 
 
-def judge(check: Check, judged: plain.Judgements, sample: Sample, known: Reference) -> list[Judged]:
-    """The judgements of the gates of one commit, of which `judged` are those by the tolerance around the baseline."""
+def judge(
+    check: Check, judged: plain.Judgements, sample: Sample, known: Reference, *, repeats: int = 0
+) -> list[Judged]:
+    """The judgements of the gates of one commit, of which `judged` are those by the tolerance around the baseline.
+
+    So many `repeats` may be asked for.
+    """
     comparable = Reference() if _differs(check, sample, known) else known
     cases = [
         reference.case(gate, by_tolerance, sample.runs, comparable, seed=check.seed) for gate, by_tolerance in judged
@@ -44,7 +49,7 @@ def judge(check: Check, judged: plain.Judgements, sample: Sample, known: Referen
     if check.rule == BEST_EVER:
         return [Judged(case.gate, case.by_tolerance, note=_note_best_ever(case)) for case in cases]
     branch = check.pull_request.base or check.pull_request.default_branch or "main"
-    found = noise_rule.judge(cases, Rule(branch=branch))
+    found = noise_rule.judge(cases, Rule(repeats=repeats, branch=branch))
     return [_judged(case, judgement, branch) for case, judgement in zip(cases, found, strict=True)]
 
 

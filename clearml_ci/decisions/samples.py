@@ -6,6 +6,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import count, islice
 
 from clearml_ci.core import comparability, noise, recorded_task
 from clearml_ci.core.comparability import Inputs, MatchRules
@@ -81,8 +82,18 @@ def noise_of(gate: Gate, groups: Iterable[Sequence[Run]], *, seed: str = "") -> 
 
 def seed_of(run: Run, name: str = "") -> str:
     """The run's seed, or "" if it recorded none; `name` as `seed` of `of_commit`."""
-    given = run.inputs.hyperparameters
-    return next((given[found] for found in sorted(given) if _is_seed(found, name)), "")
+    return run.inputs.hyperparameters.get(seed_name(run.inputs, name), "")
+
+
+def seed_name(inputs: Inputs, name: str = "") -> str:
+    """The hyperparameter that holds the seed, or "" if there is none; `name` as `seed` of `of_commit`."""
+    return next((found for found in sorted(inputs.hyperparameters) if _is_seed(found, name)), "")
+
+
+def new_seeds(known: Iterable[str], number: int) -> list[str]:
+    """So many seeds that are not known yet: the smallest ones from 1 on."""
+    taken = set(known)
+    return list(islice((str(seed) for seed in count(1) if str(seed) not in taken), number))
 
 
 def _is_seed(hyperparameter: str, name: str) -> bool:

@@ -21,7 +21,7 @@ from clearml_ci.clearml_api.task_records import Measured
 from clearml_ci.core import baseline, comparability, errors, formatting, recorded_task, repository_url
 from clearml_ci.core import gate as gates
 from clearml_ci.core.comparability import Difference, Inputs
-from clearml_ci.core.documents import TaskDocument
+from clearml_ci.core.documents import CommitRun, TaskDocument
 from clearml_ci.core.gate import Gate, Judgement, Reported
 from clearml_ci.core.outcome import Outcome
 from clearml_ci.core.recorded_task import RecordedTask
@@ -63,6 +63,7 @@ def with_baseline(
     others: Sequence[OtherRun] = (),
     against: Sequence[str] = (),
     known: Carriers | None = None,
+    repeats: int = 0,
 ) -> Comparison:
     """Compare the candidate with the tagged tasks of its project, or of the policy's, and with the reference.
 
@@ -70,6 +71,7 @@ def with_baseline(
     itself is compared with the others that do. Without `github` the baseline's commit is not looked up. With a `doubt`
     about the candidate's values no gate holds. `others` are the other clean runs of its commit. `against`: the ids of
     the tasks that had the tag, if it has moved since; `known`: those of the reference, if it has changed since.
+    `repeats`: so many more trainings may be asked for.
     """
     measured = _measured(clearml, check, candidate["id"], others)
     subject, reported = measured[candidate["id"]]
@@ -92,7 +94,7 @@ def with_baseline(
         Run(task, inputs[task.id], values, doubts[task.id]) for task, values in measured.values() if task.id in inputs
     ]
     sample, reference = samples.of_commit(runs[0], runs, check.alike, seed=check.seed), of_reference.reference(inputs)
-    by_noise = gate_noise.judge(check, by_tolerance, sample, reference)
+    by_noise = gate_noise.judge(check, by_tolerance, sample, reference, repeats=repeats)
     differences = {
         task.id: comparability.differences(check.alike, inputs[subject.id], inputs[task.id]) for task in compared
     }
@@ -112,6 +114,7 @@ def with_baseline(
         ],
         "differences": comparability.as_documents(differences[compared[0].id]) if compared else [],
         "differences_total": len(differences[compared[0].id]) if compared else 0,
+        "runs": [_as_document(check, run) for run in sample.runs],
         "warnings": [
             *violations,
             *_of_baselines(github, check, [task for task, _ in tagged], compared),
@@ -273,6 +276,16 @@ def _main(clearml: ClearML, check: Check, task: str | None) -> tuple[RecordedTas
         with contextlib.suppress(ClearMLError):
             return task_records.with_metrics(clearml, [task], check.gates)[task]
     return None, {}
+
+
+def _as_document(check: Check, run: Run) -> CommitRun:
+    return {
+        "task": recorded_task.as_document(run.task),
+        "seed": samples.seed_of(run, check.seed),
+        "values": {gate.name: _value(gate, run.reported) for gate in check.gates},
+        "repeat": False,
+        "reason": "",
+    }
 
 
 def _value(gate: Gate, reported: Reported) -> float | None:

@@ -289,6 +289,28 @@ PARAMETERS = (
         variables=("CLEARML_CI_SEED",),
         key=Key("seed", absent="`seed`, `random_seed` or `random_state` of any section"),
     ),
+    Parameter(
+        "repeats",
+        "Number of further trainings of the commit, each with another seed, that a suspicious loss may ask for, `0` to "
+        "`4`; only if the candidate is trained.",
+        JUDGED,
+        forms.REPEATS,
+        default="0",
+        pipelines=(CHECK,),
+        variables=("CLEARML_CI_REPEATS",),
+        key=Key("repeats"),
+    ),
+    Parameter(
+        "repeats_hours",
+        "Hours for which the repeats of one check may occupy agents, all together; what runs then is stopped, and the "
+        "runs that there are decide.",
+        JUDGED,
+        forms.HOURS,
+        default="24",
+        pipelines=(CHECK,),
+        variables=("CLEARML_CI_REPEATS_HOURS",),
+        key=Key("repeats_hours"),
+    ),
     # --- The code on an agent
     Parameter(
         "run_until",

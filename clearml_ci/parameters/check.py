@@ -76,6 +76,8 @@ class Check:
     name: str = ""
     rule: str = _DEFAULT["rule"]
     seed: str = ""
+    repeats: int = _DEFAULT["repeats"]
+    repeats_hours: float = _DEFAULT["repeats_hours"]
 
     @property
     def check_name(self) -> str:
