@@ -65,6 +65,7 @@ def comment(
         lambda left: _remote_run(verdict, left),
         lambda left: fit_rows(_warnings(verdict), left, "\n\n".join),
         lambda left: fit_rows(_near_misses(verdict), left, "\n".join),
+        lambda left: comment_sections.runs(verdict, left),
         lambda left: comment_sections.histories(verdict["gates"], histories or {}, left),
         lambda left: comment_sections.curves(verdict["gates"], curves or {}, left),
         lambda left: comment_sections.differences(verdict, left),

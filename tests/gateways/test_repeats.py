@@ -1,21 +1,39 @@
 """Repeats on a ClearML server: a suspicious training is trained again with other seeds. The test acts as the agents."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from clearml_ci.clearml_api import pipeline_runs, run_cancellation, task_fields
+from clearml_ci.clearml_api import (
+    launch_draft,
+    pipeline_runs,
+    run_cancellation,
+    seeded_draft,
+    task_fields,
+    task_records,
+)
+from clearml_ci.clearml_api.launch_draft import Code
+from clearml_ci.clearml_api.seeded_draft import Seeding
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.core.comparability import Inputs
 from clearml_ci.core.gate import Gate
+from clearml_ci.decisions.samples import Run
+from clearml_ci.operations import seeded_trainings
+from clearml_ci.parameters import remote_run as launch_parameters
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
 from sandbox.runtime.clearml_access import Client
+from sandbox.testing.hub import Hub, git
 from steps import compare
 from tests.clock import fast_clock
 from tests.gateways import services
 from tests.gateways.conftest import COMMIT, Project
+from tests.gateways.job_session import signed_in
 
 GATE = Gate("accuracy", "validation", tolerance=0.5)
 URL = "https://github.com/o/n.git"
@@ -333,3 +351,70 @@ def test_compare__fork_without_an_approval__is_not_trained(world: World) -> None
     result = world.compared(world.agents(values={}))
     assert world.repeats() == []
     assert any(warning.startswith("Nothing was repeated: ") for warning in result["warnings"])
+
+
+# --- scripts without a hyperparameter for the seed -------------------------------------------------------------
+
+
+def drafted(world: World, *, inject: bool) -> str:
+    remote = launch_parameters.from_arguments(
+        {"run_until": "completion", "run_script": "train.py", "run_project": world.project.name, "run_name": "train"}
+    )
+    assert remote is not None
+    code = Code(URL, COMMIT, ["numpy"], inject_task_init=inject)
+    return launch_draft.create(world.clearml, remote, code, run=world.begin())
+
+
+@pytest.mark.parametrize(
+    ("source", "above"),
+    [
+        ('"""Trains."""\nfrom __future__ import annotations\nfrom clearml import Task\nTask.init()\n', 2),
+        ("from clearml import Task\nTask.init()\n", 0),
+        ("print('nothing')\n", None),
+    ],
+    ids=["future", "plain", "added-init"],
+)
+def test_put_in__script_without_a_seed__sets_the_sdks_before_task_init(
+    world: World, tmp_path: Path, source: str, above: int | None
+) -> None:
+    draft = drafted(world, inject=above is None)
+    seeding = Seeding(world.trained(0.9, seed="1"), above=above)
+    for _ in range(2):  # as in a step that is executed again
+        seeded_draft.put_in(world.clearml, draft, seeding, "7")
+    script = world.client.call("tasks.get_by_id", task=draft)["task"]["script"]
+    assert (script["version_num"], script["entry_point"]) == (COMMIT, "train.py")
+    (tmp_path / "train.py").write_text(source)
+    (tmp_path / "requirements.txt").write_text("")
+    (tmp_path / "clearml.py").write_text(FAKE_SDK)
+    git(tmp_path, "init", "-q")
+    (tmp_path / "seed.diff").write_text(script["diff"])
+    git(tmp_path, "apply", "--unidiff-zero", "seed.diff")  # as clearml-agent does
+    ran = subprocess.run([sys.executable, "train.py"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[:2] == ["seed 7", "init"]
+
+
+FAKE_SDK = """
+class Task:
+    set_random_seed = staticmethod(lambda seed: print("seed", seed))
+    init = staticmethod(lambda: print("init"))
+"""
+
+
+def test_prepare__script_without_a_seed__is_read_from_github(world: World, hub: Hub) -> None:
+    commit = hub.commit("main", text='"""Trains."""\nfrom clearml import Task\nTask.init()\n')
+    first = world.begin(hyperparams=args(lr="1"))
+    world.agents(values={})
+    github = signed_in(hub.server)
+    check = replace(CHECK, commit=commit)
+    launch = launch_parameters.from_arguments(pipeline_runs.read(world.clearml, world.run).arguments)
+    assert launch is not None
+    task = next(iter(task_records.existing(world.clearml, [first], []).values()))[0]
+    trainings = seeded_trainings.prepare(
+        services.of_agent(world.clearml),
+        pipeline_runs.read(world.clearml, world.run),
+        check,
+        launch,
+        github=github,
+        like=Run(task, Inputs({"Args/lr": "1"}, {}, {}, ""), {}),
+    )
+    assert trainings.seeding == Seeding(first, above=1)

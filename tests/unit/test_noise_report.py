@@ -97,3 +97,32 @@ def test_history__runs_of_main__end_with_this_commit_within_the_band() -> None:
     shown = comment.comment(document(gates=[gate_row(noise=NOISE)]), [], histories={0: runs})
     assert "The last runs of the default branch" in shown
     assert "blue: the last 2 runs of the default branch, then this commit" in shown
+
+
+def commit_run(number: int, **changes: Any) -> Any:
+    task = {"id": f"{number}" * 32, "name": "train", "url": f"https://c/{number}"}
+    return {
+        "task": task,
+        "seed": str(number),
+        "values": {"accuracy/validation": 0.9 + number / 100},
+        "repeat": number > 1,
+        "reason": "",
+        **changes,
+    }
+
+
+def test_comment__several_runs_of_the_commit__names_each_with_its_seed_and_value() -> None:
+    failed = commit_run(3, values={}, reason="its script failed: ValueError")
+    text = body(gate_row("passed"), runs=[commit_run(1, seed=""), commit_run(2), failed])
+    assert "<summary>Runs of this commit (3, 2 repeats)</summary>" in text
+    metric = gate_row("passed")["metric"]
+    rows = [row for row in table_of(text) if row[0].startswith("[")]
+    assert [row[0] for row in rows] == [f"[{f'{number}' * 8}](https://c/{number})" for number in (1, 2, 3)]
+    assert [row[1] for row in rows] == ["-", "2", "3"]
+    assert metric == "accuracy/validation"
+    assert [row[2] for row in rows] == ["0.91", "0.92", "-"]
+    assert [row[3] for row in rows] == ["", "repeat", "its script failed\\: ValueError"]
+
+
+def test_comment__one_run_of_the_commit__has_no_table_of_them() -> None:
+    assert "Runs of this commit" not in body(gate_row("passed"), runs=[commit_run(1)])

@@ -115,3 +115,7 @@ def test_noise_of__reference_and_calibrated_commit__counts_each_run_once() -> No
     assert samples.noise_of(GATE, [reference, reference, calibrated]).df == 3
     assert samples.noise_of(GATE, [reference[:2], [*reference, calibrated[0]]]).df == 1
     assert samples.noise_of(GATE, []) == UNKNOWN
+
+
+def test_new_seeds__known_ones__are_left_out() -> None:
+    assert samples.new_seeds(["2", "1337", ""], 3) == ["1", "3", "4"]
