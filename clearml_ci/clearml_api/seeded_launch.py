@@ -26,7 +26,7 @@ from clearml_ci.core import poll
 from clearml_ci.core.outcome import Outcome
 from clearml_ci.core.poll import Clock
 from clearml_ci.decisions import launch_outcome
-from clearml_ci.decisions.launch_outcome import LaunchOutcome
+from clearml_ci.decisions.launch_outcome import LaunchOutcome, TaskSnapshot
 from clearml_ci.parameters.remote_run import RemoteRun
 
 _TIMES = ["status", "started", "completed", "status_changed"]
@@ -38,11 +38,12 @@ class EndedRunError(ClearMLError):
 
 @dataclass(frozen=True)
 class Training:
-    """A training that has ended by itself, or at one of its limits."""
+    """A training that has ended by itself, or at one of its limits, and the last look at it."""
 
     seed: str
     task: str
     outcome: LaunchOutcome
+    snapshot: TaskSnapshot
 
 
 @dataclass
@@ -154,7 +155,7 @@ class Trainings:
             self._end(seed)
         del self._watches[seed]
         self.report(f"{self.launch.name}, seed {seed}: {outcome.reason}")
-        return Training(seed, self._tasks[seed], outcome)
+        return Training(seed, self._tasks[seed], outcome, snapshot)
 
     def _is_over_budget(self) -> bool:
         if math.isinf(self.hours) or not self._tasks:

@@ -77,7 +77,7 @@ class _Repeats:
         judged = [found.by_noise.difference for found in self.comparison.gates if found.by_noise]
         draws = max((difference.runs for difference in judged if difference), default=1)
         self.comparison = self.compare(self.others, draws - 1)
-        return self.result([f"{why[:1].upper()}{why[1:]}."])
+        return self.result([f"{why}."])
 
     def result(self, warnings: Iterable[str] = ()) -> CompareResult:
         """The result of the step, with all runs of the commit."""
@@ -121,14 +121,16 @@ def compare(
         repeats.train(trainings)
     except (UsageError, GitHubError) as error:
         console.log(f"{error}{getattr(error, 'log_only', '')}")
-        return repeats.judge_what_there_is(f"nothing was repeated: {error}")
+        return repeats.judge_what_there_is(f"Nothing was repeated: {error}")
     if repeats.failed:
         failed = repeats.failed
         return repeats.result([f"The training with seed {failed.seed} failed: {failed.outcome.reason}."])
     if not _wanted(repeats.comparison):
         return repeats.result()
     if trainings.over_budget:
-        return repeats.judge_what_there_is(f"repeats_hours is used up: {check.repeats_hours:g} hours of agents")
+        return repeats.judge_what_there_is(
+            f"The budget repeats_hours is used up: {check.repeats_hours:g} hours of agents"
+        )
     done = count(len(repeats.trained), "training")
     return repeats.judge_what_there_is(f"{done} with other seeds gave too few different results")
 
@@ -145,7 +147,9 @@ def _prepared(services: Services, run: PipelineRun, check: Check, like: samples.
     if refusal := pull_request_code.approval_error(github, check, launch):
         raise UsageError(refusal)
     try:
-        return seeded_trainings.prepare(services, run, check, launch, github=github, like=like)
+        return seeded_trainings.prepare(
+            services, run, check, launch, github=github, like=like, hours=check.repeats_hours
+        )
     except UnansweredError:
         raise
     except ClearMLError as error:  # no worker listens to the queue

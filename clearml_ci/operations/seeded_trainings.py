@@ -1,5 +1,7 @@
 """Prepare trainings that repeat a run of a commit with other seeds, for a check or an audit."""
 
+import math
+
 from clearml_ci.clearml_api.pipeline_runs import Run as PipelineRun
 from clearml_ci.clearml_api.seeded_draft import Seeding
 from clearml_ci.clearml_api.seeded_launch import Trainings
@@ -17,11 +19,19 @@ _ADVICE = "give the script a hyperparameter `seed`, or name its own in the polic
 
 
 def prepare(
-    services: Services, run: PipelineRun, check: Check, launch: RemoteRun, *, github: GitHub | None, like: Run
+    services: Services,
+    run: PipelineRun,
+    check: Check,
+    launch: RemoteRun,
+    *,
+    github: GitHub | None,
+    like: Run,
+    hours: float = math.inf,
 ) -> Trainings:
     """Trainings of the check's commit that are like this run of it, but for their seeds; none is started yet.
 
-    Raises UsageError or GitHubError if they cannot be launched, or no seed can be put in, and ClearMLError.
+    They may occupy agents for so many `hours`. Raises UsageError or GitHubError if they cannot be launched, or no seed
+    can be put in, and ClearMLError.
     """
     code, _ = pull_request_code.launch_code(github, check, launch)
     return Trainings(
@@ -34,7 +44,7 @@ def prepare(
         services.own_task,
         services.clock,
         console.log,
-        hours=check.repeats_hours,
+        hours=hours,
     )
 
 

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,8 @@ from sandbox.runtime.clearml_access import Client
 from sandbox.testing.hub import Hub, git
 from steps import compare
 from tests.clock import fast_clock
-from tests.gateways import services
+from tests.gateways import agents, services
+from tests.gateways.agents import Agents, seed_of
 from tests.gateways.conftest import COMMIT, Project
 from tests.gateways.job_session import signed_in
 
@@ -47,63 +48,6 @@ SUSPICIOUS = 0.938  # of one run, beside such a reference
 
 def args(**values: str) -> dict[str, Any]:
     return {"Args": {name: {"section": "Args", "name": name, "value": value} for name, value in values.items()}}
-
-
-@dataclass
-class Agents:
-    """The agents of one queue, each of which ends its task at its second look: with the value of the task's seed.
-
-    They never end the tasks of the seeds that they `hold`; those that `fail`, fail. A script records its `own_seed` if
-    it has one. `together`: the most that ran.
-    """
-
-    client: Client
-    project: Project
-    queue: str
-    workers: list[str]
-    values: dict[str, float]
-    hold: set[str] = field(default_factory=set)
-    fail: set[str] = field(default_factory=set)
-    own_seed: str = ""
-    running: dict[str, str] = field(default_factory=dict)
-    together: int = 0
-
-    def look(self) -> None:
-        for worker in self.workers:
-            if worker in self.running:
-                self._go_on(worker)
-            elif entry := self.client.call("queues.get_next_task", queue=self.queue).get("entry"):
-                self.client.call("tasks.started", task=entry["task"])
-                self.running[worker] = entry["task"]
-                self._report(worker)
-        self.together = max(self.together, len(self.running))
-
-    def _go_on(self, worker: str) -> None:
-        task = self.running[worker]
-        found = self.client.call("tasks.get_by_id", task=task)["task"]
-        seed = seed_of(found)
-        if found["status"] == "in_progress" and "stopping" not in (found.get("status_message") or ""):
-            if seed in self.hold:
-                return
-            event = {"type": "log", "task": task, "worker": worker, "level": "info", "msg": "Starting Task Execution"}
-            self.client.events([event])
-            self.project.report(task, self.values[seed])
-            if self.own_seed:
-                given = [{"section": "Args", "name": "seed", "value": self.own_seed}]
-                self.client.call("tasks.edit_hyper_params", task=task, hyperparams=given, force=True)
-            self.client.call("tasks.failed" if seed in self.fail else "tasks.completed", task=task)
-        else:
-            self.client.call("tasks.stopped", task=task, force=True)
-        del self.running[worker]
-        self._report(worker)
-
-    def _report(self, worker: str) -> None:
-        task = {"task": self.running[worker]} if worker in self.running else {}
-        self.client.call("workers.status_report", worker=worker, timestamp=1, queues=[self.queue], **task)
-
-
-def seed_of(task: dict[str, Any]) -> str:
-    return str(task["hyperparams"]["Args"]["seed"]["value"])
 
 
 @dataclass
@@ -142,13 +86,10 @@ class World:
         return first
 
     def agents(self, number: int = 1, **more: Any) -> Agents:
-        workers = [f"{self.name}:{worker}" for worker in range(number)]
-        for worker in workers:
-            self.client.call("workers.register", worker=worker, queues=[self.queue])
-        return Agents(self.client, self.project, self.queue, workers, **more)
+        return agents.of_queue(self.client, self.queue, number, **more)
 
-    def compared(self, agents: Agents) -> Any:
-        found = replace(services.of_agent(self.clearml, clock=fast_clock(on_sleep=agents.look)), own_task=self.step)
+    def compared(self, team: Agents) -> Any:
+        found = replace(services.of_agent(self.clearml, clock=fast_clock(on_sleep=team.look)), own_task=self.step)
         return compare.compare(found, pipeline_runs.read(self.clearml, self.run))
 
     def repeats(self) -> list[dict[str, Any]]:
@@ -224,15 +165,15 @@ def test_compare__two_repeats_at_once__run_side_by_side_on_free_workers_alone(
     world: World, workers: int, together: int
 ) -> None:
     world.begin()
-    agents = world.agents(workers, values={"1": 0.9432, "2": 0.9432, "3": 0.9432, "4": 0.9432})
-    world.compared(agents)
-    assert (len(world.repeats()), agents.together) == (4, together)
+    team = world.agents(workers, values={"1": 0.9432, "2": 0.9432, "3": 0.9432, "4": 0.9432})
+    world.compared(team)
+    assert (len(world.repeats()), team.together) == (4, together)
 
 
 def test_compare__clear_before_the_other_has_ended__stops_and_archives_it(world: World) -> None:
     world.begin()
-    agents = world.agents(2, values={"1": 0.9432, "2": 0.9432, "3": 0.96}, hold={"4"})
-    result = world.compared(agents)
+    team = world.agents(2, values={"1": 0.9432, "2": 0.9432, "3": 0.96}, hold={"4"})
+    result = world.compared(team)
     assert result["outcome"] == "passed"
     other = world.repeats()[-1]
     assert (seed_of(other), other["status"], "archived" in other["system_tags"]) == ("4", "stopped", True)
@@ -272,17 +213,17 @@ def test_compare__budget_of_hours__stops_what_runs_and_judges_what_there_is(worl
     result = world.compared(world.agents(values={}, hold={"1"}))
     (repeat,) = world.repeats()
     assert repeat["status"] == "stopped"
-    assert "Repeats_hours is used up: 1e-09 hours of agents." in result["warnings"]
+    assert "The budget repeats_hours is used up: 1e-09 hours of agents." in result["warnings"]
     assert result["outcome"] == "passed"
 
 
 def test_compare__superseded_meanwhile__stops_the_repeats(world: World) -> None:
     world.begin()
-    agents = world.agents(values={}, hold={"1"})
+    team = world.agents(values={}, hold={"1"})
 
     def look() -> None:
-        agents.look()
-        if agents.running:
+        team.look()
+        if team.running:
             run_cancellation.give_up(world.clearml, world.run, reason="over")
 
     found = replace(services.of_agent(world.clearml, clock=fast_clock(on_sleep=look)), own_task=world.step)
@@ -301,12 +242,12 @@ def test_compare__executed_again__goes_on_with_the_repeat_that_it_launched(
     world: World, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     world.begin()
-    agents = world.agents(values=dict.fromkeys("1234", 0.957), hold={"1"})
+    team = world.agents(values=dict.fromkeys("1234", 0.957), hold={"1"})
 
     def killed() -> None:
         if moment != "queued":
-            agents.look()
-        if moment == "queued" or agents.running:
+            team.look()
+        if moment == "queued" or team.running:
             raise KilledError
 
     with monkeypatch.context() as broken:
@@ -314,10 +255,10 @@ def test_compare__executed_again__goes_on_with_the_repeat_that_it_launched(
         found = replace(services.of_agent(world.clearml, clock=fast_clock(on_sleep=killed)), own_task=world.step)
         with pytest.raises(KilledError):
             compare.compare(found, pipeline_runs.read(world.clearml, world.run))
-    agents.hold.clear()
+    team.hold.clear()
     if moment == "ended":
-        agents.look()
-    result = world.compared(agents)
+        team.look()
+    result = world.compared(team)
     assert (result["outcome"], [seed_of(task) for task in world.repeats()]) == ("passed", ["1"])
 
 
@@ -325,11 +266,11 @@ def test_compare__executed_again_after_it_became_clear__stops_the_repeat_that_is
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.begin()
-    agents = world.agents(values={}, hold={"1"})
+    team = world.agents(values={}, hold={"1"})
 
     def killed() -> None:
-        agents.look()
-        if agents.running:
+        team.look()
+        if team.running:
             raise KilledError
 
     with monkeypatch.context() as broken:
@@ -339,7 +280,7 @@ def test_compare__executed_again_after_it_became_clear__stops_the_repeat_that_is
             compare.compare(found, pipeline_runs.read(world.clearml, world.run))
     for seed in ("77", "78", "79"):
         world.trained(0.957, seed=seed)
-    assert world.compared(agents)["outcome"] == "passed"
+    assert world.compared(team)["outcome"] == "passed"
     (repeat,) = world.repeats()
     assert repeat["status"] == "stopped"
     assert task_fields.read(world.clearml, repeat["id"], ["system_tags"])["system_tags"] == ["archived"]
