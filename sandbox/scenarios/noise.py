@@ -54,7 +54,7 @@ def renewed(tale: Story) -> Checked:
 def _merge(own: Story, pull: PullRequest) -> Checked:
     own.progress(f"pull request #{pull.number} is merged")
     own.repository.get_pull(pull.number).merge(merge_method="merge")
-    return story.check(own, pull, action="closed", settings=OWN)
+    return story.check(own, pull, action="closed", settings=OWN, command=())
 
 
 def _with_reference(tale: Story) -> Story:
