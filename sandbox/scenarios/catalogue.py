@@ -65,7 +65,7 @@ NOISE = {
     "noise-unchanged": Scenario(noise.unchanged, "passed", 0, "success", mentions=("with 1 run against 6 of main",)),
     "noise-lucky": Scenario(noise.lucky, "regressed", 1, "failure", mentions=("with 3 runs against 6 of main",)),
     "reference-renewed": Scenario(
-        noise.renewed, "passed", 0, "success", mentions=("Merged as", "The reference begins anew")
+        noise.renewed, "passed", 0, "success", mentions=("Merged as", "the reference begins anew")
     ),
 }
 REPORTS = {

@@ -82,6 +82,7 @@ def test_promote__credible_gain__begins_the_reference_anew_and_rollback_restores
     assert result["notes"][1:] == [
         "The reference begins anew: accuracy/validation is better than main, beyond its noise."
     ]
+    assert result["reason"].endswith("is better than main, beyond its noise; the reference begins anew")
     assert tags(world) == ([], [better], sorted(reference))
     trained(world, 0.985, commit="e" * 40, seed=5)
     world.promote(replace(CHECK, commit="e" * 40))
