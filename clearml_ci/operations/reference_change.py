@@ -38,8 +38,8 @@ def after_merge(
 ) -> str:
     """Fill the reference with the merged runs, or begin it anew: the reason why it begins anew, or "".
 
-    A merge that changed it already is left out. A loss that was merged although it is credible is no part of the reference: the next check names it again. `begun`
-    is the change that this run has recorded already.
+    A merge that changed it already is left out. A loss that was merged although it is credible is no part of the
+    reference: the next check names it again. `begun` is the change that this run has recorded already.
     """
     clearml = services.clearml
     if begun:

@@ -6,6 +6,7 @@ They have a best tag and a clone of their own, because they move main, which the
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from github.PullRequest import PullRequest
 
@@ -17,7 +18,7 @@ TAG = "Best by noise"
 REFERENCE, GAIN, EARLIER = f"{TAG}: reference", f"{TAG}: gain", f"{TAG}: earlier reference"
 OWN: dict[str, str | None] = {"CLEARML_BEST_TAGNAME": TAG}
 NO_TOLERANCE: dict[str, str | None] = {**OWN, "CLEARML_SCALAR_THRESHOLD": "0"}
-ALIKE = {"hidden_units": 16, "learning_rate": 0.01}
+ALIKE: dict[str, Any] = {"hidden_units": 16, "learning_rate": 0.01}
 SEEDS = (1, 4, 5, 6, 9, 13)  # 0.951 to 0.960, of which the first is the luckiest
 
 
@@ -35,8 +36,8 @@ def lucky(tale: Story) -> Checked:
     first = story.check(own, pull, settings=OWN)
     for seed in (5, 2):
         story.train(own, "--seed", str(seed))
-    again = story.check(own, pull, action="reopened", settings=OWN)
-    return replace(again, earlier=(first.job,))
+    second = story.check(own, pull, action="reopened", settings=OWN)
+    return replace(second, earlier=(first.job,))
 
 
 def renewed(tale: Story) -> Checked:
