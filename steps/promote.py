@@ -19,6 +19,8 @@ from clearml_ci.parameters.check import Check
 
 AT_THE_CHECK = "the tag is moved by the check itself (promote: on-pass); this merge was recorded"
 
+ANEW = "; the reference begins anew"
+
 EDITED = "a rerun with edited parameters moves no tag"
 
 
@@ -40,21 +42,28 @@ def promote(services: Services, run: Run) -> PromoteResult:
         task = recorded_task.as_document(candidate)
         return {"outcome": Outcome.INCONCLUSIVE, "reason": f"{STAYS}: {doubt}", "candidate": task, "notes": notes}
     best_tag.add_tag(services.clearml, candidate.id, best_tag.MAIN_TAG)
-    judged, changed = _judged(services, run, check, candidate, github)
-    notes += changed
+    judged, renewed = _judged(services, run, check, candidate, github)
+    notes += [f"The reference begins anew: {renewed}."] if renewed else []
+    result = _moved(services, run, check, candidate, judged)
+    return {**result, "reason": result["reason"] + (ANEW if renewed else ""), "notes": notes}
+
+
+def _moved(
+    services: Services, run: Run, check: Check, candidate: RecordedTask, judged: CompareResult | None
+) -> PromoteResult:
+    """The result of a merge, with the tag moved if the promotion mode allows it."""
     if check.promote == promotion_mode.ON_PASS:
         task = recorded_task.as_document(candidate)
-        return {"outcome": Outcome.PASSED, "reason": AT_THE_CHECK, "candidate": task, "notes": notes}
-    result = promotion.promote(services, run, check, candidate, judged=judged)
-    return {**result, "notes": notes}
+        return {"outcome": Outcome.PASSED, "reason": AT_THE_CHECK, "candidate": task}
+    return promotion.promote(services, run, check, candidate, judged=judged)
 
 
 def _judged(
     services: Services, run: Run, check: Check, candidate: RecordedTask, github: GitHub | None
-) -> tuple[CompareResult | None, list[str]]:
-    """The comparison of the merged model, if there are gates, and notes on what it changed about the reference."""
+) -> tuple[CompareResult | None, str]:
+    """The comparison of the merged model, if there are gates, and the reason why the reference begins anew, or ""."""
     if not check.gates:
-        return None, []
+        return None, ""
     begun = reference_ledger.change_of(services.clearml, run.id)
     judged = promotion.compare_merged(services, run, check, candidate, github=github, changed=begun)
     return judged.result, reference_change.after_merge(services, run, check, candidate, judged, begun=begun)

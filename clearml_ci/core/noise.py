@@ -15,6 +15,9 @@ ENOUGH = 4  # degrees of freedom: with fewer, the noise is unknown
 _ODD = 0.001  # a value that far out is found among ordinary ones in one case of a thousand
 
 
+_OF_A_SHARE = 0.01  # the last digit that an accuracy of 1.0 does not show
+
+
 @dataclass(frozen=True)
 class Noise:
     """The standard deviation `sd`, in the metric's unit, pooled over groups with `df` degrees of freedom.
@@ -77,7 +80,9 @@ def resolution(values: Sequence[float]) -> float:
 
 
 def _last_digit(value: float) -> float:
-    """`0.01` for 0.95; 1 for 17.0 and for 1700.0."""
+    """`0.01` for 0.95; 1 for 17.0 and for 1700.0; 0.01 for 1.0 and 0.0, which are rather shares than numbers."""
+    if value in (-1.0, 0.0, 1.0):
+        return _OF_A_SHARE
     exponent = Decimal(repr(value)).normalize().as_tuple().exponent
     return 10.0 ** min(0, int(exponent))
 

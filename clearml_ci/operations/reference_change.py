@@ -35,11 +35,11 @@ def after_merge(
     comparison: Comparison,
     *,
     begun: Change | None,
-) -> list[str]:
-    """Fill the reference with the merged runs, or begin it anew: notes. A merge that changed it already is left out.
+) -> str:
+    """Fill the reference with the merged runs, or begin it anew: the reason why it begins anew, or "".
 
-    A loss that was merged although it is credible is no part of the reference: the next check names it again. `begun`
-    is the change that this run has recorded already.
+    A merge that changed it already is left out. A loss that was merged although it is credible is no part of the
+    reference: the next check names it again. `begun` is the change that this run has recorded already.
     """
     clearml = services.clearml
     if begun:
@@ -47,7 +47,7 @@ def after_merge(
     merged = comparison.sample.runs
     stamps = best_tag.stamps(clearml, [task.task.id for task in merged], REFERENCE_STAMP) if merged else {}
     if not merged or any(stamps.values()) or _is_worse(comparison):
-        return []
+        return ""
     present = comparison.reference
     before = present if present.runs or present.showed else _begun(clearml, check, candidate)
     judged = [found.by_noise for found in comparison.gates if found.by_noise and found.gate.required]
@@ -62,7 +62,7 @@ def after_merge(
         name=candidate.name,
     )
     if change.before == change.after:
-        return []
+        return ""
     reference_ledger.begin(clearml, change)
     return _made(services, check, change)
 
@@ -99,11 +99,11 @@ def _begun(clearml: ClearML, check: Check, candidate: RecordedTask) -> Reference
     return reference.of_tagged(runs)
 
 
-def _made(services: Services, check: Check, change: Change) -> list[str]:
+def _made(services: Services, check: Check, change: Change) -> str:
     if not change.is_settled:
         _retag(services.clearml, check, change.before, change.after, stamp=partial(_stamp, services, change))
         reference_ledger.record(services.clearml, replace(change, made=True))
-    return [f"The reference begins anew: {change.renewed}."] if change.renewed else []
+    return change.renewed
 
 
 def _retag(

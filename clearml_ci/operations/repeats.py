@@ -43,17 +43,17 @@ class _Repeats:
     failed: Training | None = None
 
     @property
-    def wanted(self) -> int:
+    def next(self) -> int:
         """The number of trainings to start now."""
-        return min(_wanted(self.comparison), self.check.repeats - len(self.trained))
+        return min(_asked_for(self.comparison), self.check.repeats - len(self.trained))
 
     def train(self, trainings: Trainings) -> None:
         """Train and compare until it is clear, or a training fails, or no more are allowed."""
-        while self.wanted > 0 and not self.failed and not trainings.over_budget:
+        while self.next > 0 and not self.failed and not trainings.over_budget:
             with contextlib.closing(trainings.each(self._new_seeds())) as ends:
                 for ended in ends:
                     self._add(ended)
-                    if self.failed or not _wanted(self.comparison):
+                    if self.failed or not _asked_for(self.comparison):
                         break
 
     def _new_seeds(self) -> list[str]:
@@ -61,7 +61,7 @@ class _Repeats:
         runs = [*sample.runs, *(run for run, _ in sample.others)]
         ours = seeded_draft.seeds(self.services.clearml, [run.task.id for run in runs])
         known = {samples.seed_of(run, self.check.seed) for run in runs} | {*ours.values()}
-        return samples.new_seeds([*known, *(training.seed for training in self.trained)], self.wanted)
+        return samples.new_seeds([*known, *(training.seed for training in self.trained)], self.next)
 
     def _add(self, ended: Training) -> None:
         self.trained.append(ended)
@@ -113,7 +113,7 @@ def compare(
     repeats = _Repeats(services, run, check, compare_, [*others], compare_(others, allowed))
     if not allowed:
         return repeats.result()
-    if not _wanted(repeats.comparison):
+    if not _asked_for(repeats.comparison):
         seeded_launch.stop_leftovers(services.clearml, _launch(run), run=run.id, step=services.own_task)
         return repeats.result()
     try:
@@ -125,7 +125,7 @@ def compare(
     if repeats.failed:
         failed = repeats.failed
         return repeats.result([f"The training with seed {failed.seed} failed: {failed.outcome.reason}."])
-    if not _wanted(repeats.comparison):
+    if not _asked_for(repeats.comparison):
         return repeats.result()
     if trainings.over_budget:
         return repeats.judge_what_there_is(
@@ -163,7 +163,7 @@ def _launch(run: PipelineRun) -> RemoteRun:
     return launch
 
 
-def _wanted(comparison: Comparison) -> int:
+def _asked_for(comparison: Comparison) -> int:
     """The number of trainings that the gates ask for; none if a gate is inconclusive for another reason."""
     rows = zip(comparison.result["gates"], comparison.gates, strict=True)
     required = [(row, found.by_noise) for row, found in rows if row["required"]]

@@ -22,6 +22,7 @@ FACTS = Facts(committed={COMMIT: "2020-01-01T00:00:00+00:00"})
 CHECK = Check(COMMIT, PULL, "", "", (GATE,), "Best", facts=FACTS, baseline_main=False)
 SPREAD = (0.94, 0.96, 0.95, 0.945, 0.955, 0.94, 0.96, 0.95, 0.945, 0.955)
 BEST, REFERENCE = "Best", "Best: reference"
+ALONE = 10  # requests of find_task and compare
 
 
 def args(**values: str) -> dict[str, Any]:
@@ -146,17 +147,27 @@ def test_check__run_of_the_reference_itself__is_compared_with_the_others(world: 
     assert (result["outcome"], result["gates"][0]["noise"]["reference_runs"]) == ("regressed", 10)
 
 
-def test_check__any_length_of_the_reference__costs_the_same_requests(world: World) -> None:
+def test_check__any_length_of_the_history__costs_the_same_requests(world: World) -> None:
     def cost() -> int:
         before = world.clearml.requests
         world.check()
         return world.clearml.requests - before
 
-    world.trained(0.95)
+    candidate = world.trained(0.95)
     world.reference(0.95)
     alone = cost()
-    world.reference(*SPREAD)
-    assert cost() == alone
+    world.reference(*SPREAD, tags=(REFERENCE, "main_branch"))
+    of_ten = cost()
+    for number in range(490):
+        world.project.task(commit=f"{1000 + number:040x}", tags=["main_branch"], end=None)
+    assert (alone, of_ten, cost()) == (ALONE, ALONE, ALONE)
+    document: Any = {
+        "gates": world.check()["gates"],
+        "candidate": {"id": candidate, "name": "train", "project_id": world.project.id, "commit": COMMIT},
+    }
+    before = world.clearml.requests
+    main_history.read(world.clearml, replace(CHECK, project=world.project.name), document)
+    assert world.clearml.requests == before + 2
 
 
 def test_check__commit_that_an_agent_trained_again__counts_with_all_its_runs(world: World) -> None:

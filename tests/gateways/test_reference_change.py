@@ -1,5 +1,6 @@
 """The reference on a ClearML server: filled by merges, begun anew by a credible gain, restored by a rollback."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from clearml_ci.clearml_api import reference_ledger, task_records
 from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.core.comparability import MatchRules
 from clearml_ci.operations import promote as promotions
 from clearml_ci.operations import reference_change
 from tests.gateways import services
@@ -82,6 +84,7 @@ def test_promote__credible_gain__begins_the_reference_anew_and_rollback_restores
     assert result["notes"][1:] == [
         "The reference begins anew: accuracy/validation is better than main, beyond its noise."
     ]
+    assert result["reason"].endswith("is better than main, beyond its noise; the reference begins anew")
     assert tags(world) == ([], [better], sorted(reference))
     trained(world, 0.985, commit="e" * 40, seed=5)
     world.promote(replace(CHECK, commit="e" * 40))
@@ -160,3 +163,33 @@ def test_change_of__clone_of_a_run__is_none(world: World) -> None:
     assert reference_ledger.change_of(world.clearml, run["id"]) is not None
     clone = world.client.call("tasks.clone", task=run["id"])["id"]
     assert reference_ledger.change_of(world.clearml, clone) is None
+
+
+def test_promote__metric_of_another_test_set__begins_the_reference_anew_and_compares_nothing(world: World) -> None:
+    """The next checks are told what differs until a user gives the baseline's tag to a run of the new test set."""
+    of_main(world, REFERENCE)
+    alike = MatchRules(hyperparameters=("Args/test_set",))
+    merged = world.trained(0.6, hyperparams=args(seed="99", test_set="hard"))
+    result = world.promote(replace(CHECK, alike=alike))
+    assert (result["outcome"], result["promotion"]["moved"]) == ("inconclusive", False)
+    assert result["reason"].endswith("Args/test_set is hard, was not set; the reference begins anew")
+    assert tags(world) == ([merged], [], [])
+
+
+def test_promote__run_of_the_reference_without_a_value__does_not_count(world: World) -> None:
+    of_main(world, REFERENCE, values=SPREAD[:8])
+    diverged = world.project.task(commit="f" * 40, tags=[REFERENCE], hyperparams=args(seed="98"))
+    world.project.report(diverged, math.nan)
+    trained(world, 0.951)
+    noise = world.promote()["gates"][0]["noise"]
+    assert (noise["reference_runs"], noise["degrees_of_freedom"]) == (8, 7)
+
+
+@pytest.mark.parametrize(("accuracy", "outcome"), [(0.998, "passed"), (0.96, "regressed")], ids=["one-more", "many"])
+def test_promote__runs_that_are_all_perfect__have_a_noise_all_the_same(
+    world: World, accuracy: float, outcome: str
+) -> None:
+    of_main(world, REFERENCE, values=[1.0] * 10)
+    trained(world, accuracy)
+    (gate,) = world.promote()["gates"]
+    assert (gate["outcome"], gate["noise"]["sd"]) == (outcome, 0.01)
