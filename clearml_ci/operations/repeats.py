@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from clearml_ci.clearml_api import seeded_draft, seeded_launch, task_records
 from clearml_ci.clearml_api.pipeline_runs import Run as PipelineRun
@@ -146,10 +146,10 @@ def _prepared(services: Services, run: PipelineRun, check: Check, like: samples.
     github = github_access.connect_if_possible(services.github, check)
     if refusal := pull_request_code.approval_error(github, check, launch):
         raise UsageError(refusal)
+    of_commit = replace(check, commit=like.task.commit)  # evidence of an earlier commit may still count
+    hours = check.repeats_hours
     try:
-        return seeded_trainings.prepare(
-            services, run, check, launch, github=github, like=like, hours=check.repeats_hours
-        )
+        return seeded_trainings.prepare(services, run, of_commit, launch, github=github, like=like, hours=hours)
     except UnansweredError:
         raise
     except ClearMLError as error:  # no worker listens to the queue

@@ -160,6 +160,13 @@ def test_compare__seed_that_the_policy_names__is_the_one_that_changes(world: Wor
     assert given == {"my_seed": "1", "seed": "9"}
 
 
+def test_compare__evidence_of_an_earlier_commit__repeats_that_commit(world: World) -> None:
+    world.begin(commit="d" * 40)
+    result = world.compared(world.agents(values={"1": 0.957}))
+    (repeat,) = world.repeats()
+    assert (repeat["script"]["version_num"], result["gates"][0]["noise"]["runs"]) == (COMMIT, 2)
+
+
 @pytest.mark.parametrize(("workers", "together"), [(1, 1), (3, 2)])
 def test_compare__two_repeats_at_once__run_side_by_side_on_free_workers_alone(
     world: World, workers: int, together: int
