@@ -293,6 +293,33 @@ def test_compare__executed_again_after_it_became_clear__stops_the_repeat_that_is
     assert task_fields.read(world.clearml, repeat["id"], ["system_tags"])["system_tags"] == ["archived"]
 
 
+@pytest.mark.parametrize("request_number", [25, 50, 75, 100])
+def test_compare__killed_after_any_request_and_executed_again__trains_each_seed_once(
+    world: World, monkeypatch: pytest.MonkeyPatch, request_number: int
+) -> None:
+    world.begin()
+    team = world.agents(2, values={"1": 0.9432, "2": 0.9432, "3": 0.96, "4": 0.957})
+    sent = []
+    call = ClearML.call
+
+    def killed(clearml: ClearML, endpoint: str, **body: Any) -> dict[str, Any]:
+        answer = call(clearml, endpoint, **body)
+        sent.append(endpoint)
+        if len(sent) == request_number:
+            raise KilledError
+        return answer
+
+    with monkeypatch.context() as broken:
+        broken.setattr(ClearML, "call", killed)
+        broken.setattr("clearml_ci.clearml_api.seeded_launch.Trainings._stop", lambda _: None)
+        with pytest.raises(KilledError):
+            world.compared(team)
+    assert world.compared(team)["outcome"] == "passed"
+    made = world.repeats()
+    assert len({seed_of(task) for task in made}) == len(made) <= 4
+    assert {task["status"] for task in made} <= {"completed", "stopped"}
+
+
 def test_compare__fork_without_an_approval__is_not_trained(world: World) -> None:
     fork = replace(PULL, head_repository="mallory/n", head_url="https://github.com/mallory/n.git")
     world.begin(pull_request=fork, candidate="find-or-train")
