@@ -16,7 +16,7 @@ from clearml_ci.core import console, poll, schedule
 from clearml_ci.core.errors import UsageError, nearest
 from clearml_ci.core.poll import Clock, Stopwatch
 from clearml_ci.github_api.session import GitHubError
-from clearml_ci.job import audit, events, settings, start, workflow_output
+from clearml_ci.job import audit, events, known_noise, settings, start, workflow_output
 from clearml_ci.policy import policy_file
 
 HELP = """\
@@ -103,7 +103,10 @@ def _rollback(job: Job) -> int:
 
 def _validate(job: Job) -> int:
     file = job.arguments.file or settings.policy_file(job.environ) or policy_file.FILE
-    console.log(policy_file.validate_file(file))
+    policy = policy_file.read(file)
+    console.log(policy_file.summary(policy))
+    for line in known_noise.lines(policy.check, job.stopwatch.clock):
+        console.log(line)
     return 0
 
 
@@ -139,7 +142,7 @@ COMMANDS = {
     ),
     "rollback": Command("undo the last promotion: the tag goes back to the baseline before it", _rollback),
     "validate": Command(
-        "check a policy file, offline",
+        "check a policy file, and state the noise of its gates if ClearML keys are set",
         _validate,
         {"file": {"nargs": "?", "help": f"default: {policy_file.FILE}, or the one that CLEARML_CI_POLICY names"}},
     ),

@@ -65,6 +65,13 @@ def warnings(judged: Iterable[Judged], sample: Sample) -> list[str]:
     return [f"{len(sample.others)} other {others} not count: {why}."]
 
 
+def note(case: Case, rule: str, branch: str) -> str:
+    """The note on the noise of this gate that a reader needs, or ""."""
+    if not case.noise.known or not case.reference:
+        return _note_unknown(case, branch)
+    return _note_best_ever(case) if rule == BEST_EVER else _note_known(case)
+
+
 def _judged(case: Case, found: noise_rule.Judgement, branch: str) -> Judged:
     by_tolerance = case.by_tolerance
     if by_tolerance.outcome in _NO_COMPARISON:
@@ -112,13 +119,17 @@ def _false_alarms(case: Case) -> float | None:
 
 
 def _holds(case: Case) -> str:
-    """`3.4 %`: rounded up to two digits, so that it holds."""
     baseline = case.by_tolerance.baseline
     smallest = best_ever.tolerance_that_holds(case.gate, baseline or 0.0, _finite(case.reference), case.noise)
-    if not math.isfinite(smallest) or smallest <= 0:
+    return rounded_up(case.gate, smallest)
+
+
+def rounded_up(gate: Gate, tolerance: float) -> str:
+    """`3.4 %`: a tolerance in the unit of the gate's own, rounded up to two digits, so that it holds."""
+    if not math.isfinite(tolerance) or tolerance <= 0:
         return "an absolute tolerance"
-    step = 10.0 ** (math.floor(math.log10(smallest)) - 1)
-    return tolerance_text(replace(case.gate, tolerance=float(f"{math.ceil(smallest / step - 1e-9) * step:.2g}")))
+    step = 10.0 ** (math.floor(math.log10(tolerance)) - 1)
+    return tolerance_text(replace(gate, tolerance=float(f"{math.ceil(tolerance / step - 1e-9) * step:.2g}")))
 
 
 def _percent(share: float) -> str:
