@@ -1,4 +1,4 @@
-"""What the noise of each gate lets see, for the user who chooses `max_regression`."""
+"""The losses that each gate sees through its noise, for the user who chooses `max_regression`."""
 
 import math
 import statistics
@@ -11,7 +11,7 @@ from clearml_ci.decisions import best_ever, gate_noise, noise_rule
 from clearml_ci.decisions.noise_rule import Case, Judgement, Rule
 from clearml_ci.parameters.catalogue import BEST_EVER
 
-RUNS = (1, 3, 5)  # of a commit, for each of which the smallest visible loss is told
+RUNS = (1, 3, 5)  # of a commit, each with a smallest visible loss of its own
 
 
 @dataclass(frozen=True)

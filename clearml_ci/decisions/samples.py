@@ -81,8 +81,12 @@ def noise_of(gate: Gate, groups: Iterable[Sequence[Run]], *, seed: str = "") -> 
 
 def seed_of(run: Run, name: str = "") -> str:
     """The run's seed, or "" if it recorded none; `name` as `seed` of `of_commit`."""
-    given = run.inputs.hyperparameters
-    return next((given[found] for found in sorted(given) if _is_seed(found, name)), "")
+    return run.inputs.hyperparameters.get(seed_name(run.inputs, name), "")
+
+
+def seed_name(inputs: Inputs, name: str = "") -> str:
+    """The hyperparameter that holds the seed, or "" if there is none; `name` as `seed` of `of_commit`."""
+    return next((found for found in sorted(inputs.hyperparameters) if _is_seed(found, name)), "")
 
 
 def _is_seed(hyperparameter: str, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""What `validate` tells of a policy's noise, if a ClearML server answers."""
+"""The noise of a policy's gates, which `validate` prints if a ClearML server answers."""
 
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.session import ClearMLError

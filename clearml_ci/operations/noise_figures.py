@@ -15,12 +15,13 @@ from clearml_ci.operations import compare, reference_runs
 from clearml_ci.parameters.check import Check
 
 
-def read(clearml: ClearML, check: Check, *, branch: str = "main") -> dict[str, list[Figures]]:
+def read(clearml: ClearML, check: Check, *, project_id: str = "", branch: str = "main") -> dict[str, list[Figures]]:
     """The figures of each gate, by the name of the tasks: each name is a model of its own.
 
-    The check names a project. Four requests, however many runs there are. Raises ClearMLError and UsageError.
+    `project_id` is that of the tasks if the check names no project. A few requests, however many runs there are. Raises
+    ClearMLError and UsageError.
     """
-    tagged = compare.with_reference(clearml, check, "")
+    tagged = compare.with_reference(clearml, check, project_id)
     names = {task.name for tag in tagged for task, _ in tagged[tag]} or {check.task_name}
     known = {name: reference_runs.of_name(tagged, check.best_tag, name) for name in sorted(names)}
     inputs = task_inputs.existing(clearml, [task for of_name in known.values() for task in of_name.ids])

@@ -1,4 +1,4 @@
-"""What the noise of gates lets see, as a table for a terminal."""
+"""The losses that gates see through their noise, as a table for a terminal."""
 
 import math
 from collections.abc import Sequence

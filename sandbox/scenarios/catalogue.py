@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from sandbox.scenarios import audits, checks, promotions, remote_runs, reports
+from sandbox.scenarios import audits, calibrations, checks, promotions, remote_runs, reports
 from sandbox.scenarios.audits import Audited
 from sandbox.scenarios.story import Checked, Story
 
@@ -74,8 +74,11 @@ REPORTS = {
     "app-token": Scenario(reports.app_token, "improved", 0, "success"),
     "detached": Scenario(reports.detached, "regressed", 0, "failure", waits=False),
 }
+NOISE = {
+    "calibrate": Scenario(calibrations.calibrate, "passed", 0, "success", mentions=("with 1 run against 5 of main",)),
+}
 # `make demo ALL=1` runs these after the short story.
-FURTHER = {**ON_AGENTS, **PROMOTIONS, **REPORTS}
+FURTHER = {**ON_AGENTS, **PROMOTIONS, **REPORTS, **NOISE}
 EVERY = {**SHORT_STORY, **FURTHER}
 # These audit the whole repository, and come last.
 AUDITS = {
