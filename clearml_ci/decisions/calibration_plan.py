@@ -25,16 +25,16 @@ def seeds(number: int) -> tuple[str, ...]:
     return tuple(str(seed) for seed in range(1, number + 1))
 
 
-def plan(wanted: Sequence[str], launched: Iterable[tuple[str, RecordedTask]]) -> Plan:
+def plan(chosen: Sequence[str], launched: Iterable[tuple[str, RecordedTask]]) -> Plan:
     """The plan for these seeds, from the tasks that calibrations of the commit have launched, each with its seed."""
     found = Plan({}, {}, {}, ())
     for seed, task in launched:
-        if seed in wanted and (kind := _kind(found, task)) is not None:
+        if seed in chosen and (kind := _kind(found, task)) is not None:
             kind.setdefault(seed, task)
     live = _without(found.live, found.counted)
     drafts = _without(found.drafts, {**found.counted, **live})
     known = {**found.counted, **live, **drafts}
-    return Plan(found.counted, live, drafts, tuple(seed for seed in wanted if seed not in known))
+    return Plan(found.counted, live, drafts, tuple(seed for seed in chosen if seed not in known))
 
 
 def _kind(of: Plan, task: RecordedTask) -> dict[str, RecordedTask] | None:
