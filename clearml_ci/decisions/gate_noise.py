@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from clearml_ci.core import comparability, student
 from clearml_ci.core import gate as plain
+from clearml_ci.core import student
 from clearml_ci.core.documents import NoiseDocument
 from clearml_ci.core.formatting import count, listed
 from clearml_ci.core.gate import Gate, tolerance_text
@@ -37,7 +37,7 @@ class Judged:
 
 def judge(check: Check, judged: plain.Judgements, sample: Sample, known: Reference) -> list[Judged]:
     """The judgements of the gates of one commit, of which `judged` are those by the tolerance around the baseline."""
-    comparable = Reference() if _differs(check, sample, known) else known
+    comparable = _comparable(check, sample, known)
     cases = [
         reference.case(gate, by_tolerance, sample.runs, comparable, seed=check.seed) for gate, by_tolerance in judged
     ]
@@ -48,12 +48,14 @@ def judge(check: Check, judged: plain.Judgements, sample: Sample, known: Referen
     return [_judged(case, judgement, branch) for case, judgement in zip(cases, found, strict=True)]
 
 
-def _differs(check: Check, sample: Sample, known: Reference) -> bool:
-    """True if the policy calls the inputs of sample and reference different, so that nothing can be compared."""
-    if check.alike.difference == "warn" or not sample.runs or not known.in_force:
-        return False
-    found = comparability.differences(check.alike, sample.runs[0].inputs, known.in_force[0].inputs)
-    return bool(comparability.violation(found))
+def _comparable(check: Check, sample: Sample, known: Reference) -> Reference:
+    """The part of the reference that the sample can be compared with: none if the policy calls its inputs different."""
+    if check.alike.difference == "warn" or not sample.runs:
+        return known
+    of_sample = sample.runs[0].inputs
+    if known.in_force and reference.why_different(known.in_force[0], of_sample, check.alike):
+        return Reference()
+    return reference.alike(known, of_sample, check.alike)
 
 
 def warnings(judged: Iterable[Judged], sample: Sample) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from clearml_ci.core import comparability, recorded_task
 from clearml_ci.core import gate as plain
-from clearml_ci.core.comparability import MatchRules
+from clearml_ci.core.comparability import Inputs, MatchRules
 from clearml_ci.core.gate import Gate
 from clearml_ci.decisions import samples
 from clearml_ci.decisions.noise_rule import Case, Judgement
@@ -64,7 +64,7 @@ def after(
     rollback restores the reference before the merge.
     """
     in_force = reference.in_force
-    if in_force and (different := _different(merged[0], in_force[0], rules)):
+    if in_force and (different := why_different(in_force[0], merged[0].inputs, rules)):
         return _with(Reference(), merged), different
     if accepted:
         return _with(Reference(), merged), "its loss was accepted"
@@ -107,8 +107,15 @@ def _with(reference: Reference, merged: Iterable[Run]) -> Reference:
     return replace(reference, runs=(*reference.runs, *added)[:FULL])
 
 
-def _different(merged: Run, reference: Run, rules: MatchRules) -> str:
-    return comparability.violation(comparability.differences(rules, merged.inputs, reference.inputs))
+def why_different(run: Run, inputs: Inputs, rules: MatchRules) -> str:
+    """The difference between these inputs and those of the run, if the rules call it one that matters, or ""."""
+    return comparability.violation(comparability.differences(rules, inputs, run.inputs))
+
+
+def alike(reference: Reference, inputs: Inputs, rules: MatchRules) -> Reference:
+    """The reference with those calibrated runs alone whose metrics mean the same as with these inputs."""
+    calibrated = tuple(run for run in reference.calibrated if not why_different(run, inputs, rules))
+    return replace(reference, calibrated=calibrated)
 
 
 def _counts(run: Run) -> bool:

@@ -11,6 +11,8 @@ from clearml_ci.core.gate import Gate, Judgement
 from clearml_ci.core.outcome import Outcome
 from clearml_ci.decisions import calibration, reference
 from clearml_ci.decisions.calibration import Figures
+from clearml_ci.decisions.noise_rule import Case
+from clearml_ci.decisions.reference import Reference
 from clearml_ci.operations import compare, reference_runs
 from clearml_ci.parameters.check import Check
 
@@ -27,18 +29,20 @@ def read(clearml: ClearML, check: Check, *, project_id: str = "", branch: str = 
     inputs = task_inputs.existing(clearml, [task for of_name in known.values() for task in of_name.ids])
     return {
         name: calibration.of_gates(
-            [
-                reference.case(
-                    gate, _by_tolerance(check, gate, name, tagged), (), of_name.reference(inputs), seed=check.seed
-                )
-                for gate in check.gates
-            ],
-            by=check.rule,
-            repeats=0,
-            branch=branch,
+            _cases(check, name, tagged, of_name.reference(inputs)), by=check.rule, repeats=0, branch=branch
         )
         for name, of_name in known.items()
     }
+
+
+def _cases(check: Check, name: str, tagged: Mapping[str, Sequence[Measured]], known: Reference) -> list[Case]:
+    """The cases of the gates, without a candidate."""
+    if known.in_force and check.alike.difference != "warn":
+        known = reference.alike(known, known.in_force[0].inputs, check.alike)
+    return [
+        reference.case(gate, _by_tolerance(check, gate, name, tagged), (), known, seed=check.seed)
+        for gate in check.gates
+    ]
 
 
 def _by_tolerance(check: Check, gate: Gate, name: str, tagged: Mapping[str, Sequence[Measured]]) -> Judgement:

@@ -1,6 +1,7 @@
 """`ci_trigger.py calibrate` against a ClearML server: the test acts as the agents, which train while the job sleeps."""
 
 import re
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,8 @@ from clearml_ci.parameters import remote_run
 from sandbox.runtime import github_access
 from sandbox.runtime.clearml_access import Client
 from sandbox.runtime.environment import JOB_PERMISSIONS
+from sandbox.scenarios import job
+from sandbox.scenarios.job import Running
 from sandbox.scenarios.story import Story
 from tests.clock import fast_clock
 from tests.gateways.conftest import Project
@@ -189,6 +192,19 @@ def test_calibrate__interrupted__says_how_to_go_on_and_goes_on_there(world: Worl
     assert (code, lines[1]) == (0, "2 of 5 runs exist, and 2 are under way")
     assert before < ids(world.trainings())
     assert len(world.trainings()) == 5
+
+
+def test_calibrate__interrupted_by_a_signal__ends_with_one_line(world: World) -> None:
+    def interrupt(line: str, running: Running) -> None:
+        if line.startswith("seed 2: started"):
+            running.process.send_signal(signal.SIGINT)
+
+    done = job.run(
+        world.tale.sandbox, event={}, settings={**world.environ}, command=("calibrate", "3"), on_line=interrupt
+    )
+    assert (done.exit_code, "Traceback" in done.log) == (4, False), done.log
+    assert "::error::ClearML CI: interrupted with 0 runs; 2 trainings on the queue " in done.log.splitlines()[-1]
+    assert world.calibrate(3)[1][1] == "0 of 3 runs exist, and 2 are under way"
 
 
 def test_calibrate__launch_that_was_killed_before_it_was_enqueued__is_taken_up(world: World) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from clearml_ci.core.comparability import MatchRules
 from clearml_ci.job import known_noise
 from clearml_ci.operations import noise_figures
 from tests.clock import fast_clock
@@ -46,6 +47,20 @@ def test_read__calibrated_commit__joins_the_noise_and_not_the_reference(world: W
     world.trained(0.95)
     noise = world.check()["gates"][0]["noise"]
     assert (noise["reference_runs"], noise["degrees_of_freedom"]) == (3, 11)
+
+
+def test_read__calibration_of_other_inputs__counts_unless_the_policy_calls_them_different(
+    world: World,  # noqa: F811
+) -> None:
+    world.reference(*SPREAD[:5], lr="2")
+    for seed, value in enumerate(SPREAD):
+        world.trained(value, seed=seed, commit="a" * 40, tags=[CALIBRATED], lr="1")
+    world.trained(0.95, lr="2")
+    strict = MatchRules(hyperparameters=("Args/lr",))
+    for alike, df in ((MatchRules(), 13), (strict, 4)):
+        check = replace(CHECK, project=world.project.name, alike=alike)
+        assert noise_figures.read(world.clearml, check)["train"][0].noise.df == df
+        assert world.check(alike=alike)["gates"][0]["noise"]["degrees_of_freedom"] == df
 
 
 def test_read__two_models__are_told_apart(world: World) -> None:  # noqa: F811
