@@ -73,8 +73,8 @@ def after_merge(
 def after_calibration(services: Services, check: Check, tasks: Sequence[str], branch: str) -> list[str]:
     """Tag the trainings of a calibration, whose noise counts from now on, and fill the reference with them: notes.
 
-    A full reference stays as it is; so does any if these runs are credibly worse. They were not picked for their luck,
-    so they begin no reference as a gain does, unless `alike` calls their inputs different.
+    No run of a pipeline records this: it adds what is stamped, and takes nothing away. A full reference stays as it is;
+    so does any if these runs are credibly worse, or if `alike` calls their inputs different: merges begin it anew.
     """
     clearml, names = services.clearml, reference_tags.names(check.best_tag)
     best_tag.add_to_all(clearml, tasks, best_tag.MAIN_TAG)
@@ -93,9 +93,12 @@ def after_calibration(services: Services, check: Check, tasks: Sequence[str], br
     if _are_worse(check, merged, present):
         return [f"the head of {branch} is worse than the reference, beyond its noise: the reference stays as it is"]
     before = present if present.runs or present.showed else _begun(clearml, check, candidate)
-    after, renewed = reference.after(before, merged, [], check.alike)
-    _apply(services, check, reference_tags.carriers(present), reference_tags.carriers(after))
-    return [f"the reference begins anew: {renewed}"] if renewed else []
+    after, different = reference.after(before, merged, [], check.alike)
+    if different:
+        return [f"the reference stays as it is, and a merge will begin it anew: {different}"]
+    change = Change("", reference_tags.carriers(present), reference_tags.carriers(after))
+    _retag(clearml, check, change.before, change.after, stamp=partial(_stamp, services, change))
+    return []
 
 
 def _are_worse(check: Check, runs: Sequence[Run], present: Reference) -> bool:

@@ -8,6 +8,7 @@ import pytest
 
 from clearml_ci.clearml_api import reference_ledger, task_records
 from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.core.comparability import MatchRules
 from clearml_ci.operations import promote as promotions
 from clearml_ci.operations import reference_change
 from tests.gateways import services
@@ -160,3 +161,30 @@ def test_change_of__clone_of_a_run__is_none(world: World) -> None:
     assert reference_ledger.change_of(world.clearml, run["id"]) is not None
     clone = world.client.call("tasks.clone", task=run["id"])["id"]
     assert reference_ledger.change_of(world.clearml, clone) is None
+
+
+def test_after_calibration__inputs_that_alike_calls_different__leaves_the_reference_to_merges(world: World) -> None:
+    reference = of_main(world, REFERENCE, values=SPREAD[:3])
+    calibrated = [
+        world.trained(value, commit="e" * 40, hyperparams=args(seed=str(seed), lr="2"))
+        for seed, value in enumerate(SPREAD[:2])
+    ]
+    agent, own = services.of_agent(world.clearml), replace(CHECK, project=world.project.name)
+    strict = replace(own, alike=MatchRules(hyperparameters=("Args/lr",)))
+    (note,) = reference_change.after_calibration(agent, strict, calibrated, "main")
+    assert note.startswith("the reference stays as it is, and a merge will begin it anew: not comparable: Args/lr is 2")
+    assert (world.tagged(REFERENCE), world.tagged(f"{TAG}: calibration")) == (sorted(reference), sorted(calibrated))
+    assert reference_change.after_calibration(agent, own, calibrated, "main") == []
+    assert world.tagged(REFERENCE) == sorted([*reference, *calibrated])
+
+
+def test_after_calibration__rollback_of_an_earlier_gain__leaves_the_calibrated_noise(world: World) -> None:
+    reference = of_main(world, REFERENCE)
+    trained(world, 0.99)
+    world.promote()
+    calibrated = [trained(world, 0.99 + seed / 1000, seed=seed, commit="e" * 40) for seed in range(5)]
+    own = replace(CHECK, project=world.project.name)
+    reference_change.after_calibration(services.of_agent(world.clearml), own, calibrated, "main")
+    assert (world.tagged(REFERENCE), world.tagged(EARLIER)) == (sorted(calibrated), sorted(reference))
+    world.rollback()
+    assert (world.tagged(REFERENCE), world.tagged(f"{TAG}: calibration")) == (sorted(reference), sorted(calibrated))
