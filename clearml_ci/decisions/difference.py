@@ -78,9 +78,18 @@ class Difference:
         """
         runs = max(most, self.runs)
         error = self.noise.standard_error(runs, self.reference_runs)
-        credible = student.quantile(1 - level / tests, self.noise.df + runs - self.runs) * error
         power = SEEN if runs == 1 else SEEN + self._lost(min(runs, 5))
+        credible = self.credible(most=most, level=level, tests=tests)
         return max(credible, self.allowed) + student.quantile(power, self.noise.df) * error
+
+    def credible(self, *, most: int, level: float, tests: int = 1) -> float:
+        """The smallest loss, as measured, that counts if up to `most` runs are judged, the last time at `level`.
+
+        A tolerance below it allows no less than none: it is the noise that decides.
+        """
+        runs = max(most, self.runs)
+        error = self.noise.standard_error(runs, self.reference_runs)
+        return student.quantile(1 - level / tests, self.noise.df + runs - self.runs) * error
 
     def _lost(self, runs: int) -> float:
         """The share of losses that early looks let pass, fitted to simulation: 2 to 5 runs, 1 to 10 of the reference.

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from clearml_ci.core import comparability, student
 from clearml_ci.core import gate as plain
+from clearml_ci.core import student
 from clearml_ci.core.documents import NoiseDocument
 from clearml_ci.core.formatting import count, listed
 from clearml_ci.core.gate import Gate, tolerance_text
@@ -42,7 +42,7 @@ def judge(
 
     So many `repeats` may be asked for.
     """
-    comparable = Reference() if _differs(check, sample, known) else known
+    comparable = _comparable(check, sample, known)
     cases = [
         reference.case(gate, by_tolerance, sample.runs, comparable, seed=check.seed) for gate, by_tolerance in judged
     ]
@@ -53,12 +53,14 @@ def judge(
     return [_judged(case, judgement, branch) for case, judgement in zip(cases, found, strict=True)]
 
 
-def _differs(check: Check, sample: Sample, known: Reference) -> bool:
-    """True if the policy calls the inputs of sample and reference different, so that nothing can be compared."""
-    if check.alike.difference == "warn" or not sample.runs or not known.in_force:
-        return False
-    found = comparability.differences(check.alike, sample.runs[0].inputs, known.in_force[0].inputs)
-    return bool(comparability.violation(found))
+def _comparable(check: Check, sample: Sample, known: Reference) -> Reference:
+    """The part of the reference that the sample can be compared with: none if the policy calls its inputs different."""
+    if check.alike.difference == "warn" or not sample.runs:
+        return known
+    of_sample = sample.runs[0].inputs
+    if known.in_force and reference.why_different(known.in_force[0], of_sample, check.alike):
+        return Reference()
+    return reference.alike(known, of_sample, check.alike)
 
 
 def warnings(judged: Iterable[Judged], sample: Sample) -> list[str]:
@@ -68,6 +70,13 @@ def warnings(judged: Iterable[Judged], sample: Sample) -> list[str]:
     why = listed(list(dict.fromkeys(reason for _, reason in sample.others)))
     others = "run of this commit does" if len(sample.others) == 1 else "runs of this commit do"
     return [f"{len(sample.others)} other {others} not count: {why}."]
+
+
+def note(case: Case, rule: str, branch: str) -> str:
+    """The note on the noise of this gate that a reader needs, or ""."""
+    if not case.noise.known or not case.reference:
+        return _note_unknown(case, branch)
+    return _note_best_ever(case) if rule == BEST_EVER else _note_known(case)
 
 
 def _judged(case: Case, found: noise_rule.Judgement, branch: str) -> Judged:
@@ -117,13 +126,17 @@ def _false_alarms(case: Case) -> float | None:
 
 
 def _holds(case: Case) -> str:
-    """`3.4 %`: rounded up to two digits, so that it holds."""
     baseline = case.by_tolerance.baseline
     smallest = best_ever.tolerance_that_holds(case.gate, baseline or 0.0, _finite(case.reference), case.noise)
-    if not math.isfinite(smallest) or smallest <= 0:
+    return rounded_up(case.gate, smallest)
+
+
+def rounded_up(gate: Gate, tolerance: float) -> str:
+    """`3.4 %`: a tolerance in the unit of the gate's own, rounded up to two digits, so that it holds."""
+    if not math.isfinite(tolerance) or tolerance <= 0:
         return "an absolute tolerance"
-    step = 10.0 ** (math.floor(math.log10(smallest)) - 1)
-    return tolerance_text(replace(case.gate, tolerance=float(f"{math.ceil(smallest / step - 1e-9) * step:.2g}")))
+    step = 10.0 ** (math.floor(math.log10(tolerance)) - 1)
+    return tolerance_text(replace(gate, tolerance=float(f"{math.ceil(tolerance / step - 1e-9) * step:.2g}")))
 
 
 def _percent(share: float) -> str:

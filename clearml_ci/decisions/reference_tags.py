@@ -62,16 +62,18 @@ class Change:
 
 @dataclass(frozen=True)
 class TagNames:
-    """The names of the three tags."""
+    """The names of the tags: of the three kinds of runs of a reference, and of those that `calibrate` trained."""
 
     runs: str
     showed: str
     earlier: str
+    calibrated: str
 
 
 def names(best_tag: str) -> TagNames:
     """The tags of the reference that belongs to this tag of the baseline."""
-    return TagNames(f"{best_tag}: reference", f"{best_tag}: gain", f"{best_tag}: earlier reference")
+    kinds = ("reference", "gain", "earlier reference", "calibration")
+    return TagNames(*(f"{best_tag}: {kind}" for kind in kinds))
 
 
 def carriers(reference: Reference) -> Carriers:

@@ -9,15 +9,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from clearml_ci.clearml_api import best_tag, project_lookup, reference_ledger
+from clearml_ci.clearml_api import best_tag, project_lookup, reference_ledger, task_inputs, task_records
 from clearml_ci.clearml_api.pipeline_runs import Run as PipelineRun
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.clearml_api.task_records import REFERENCE_STAMP
+from clearml_ci.core.gate import Judgement
 from clearml_ci.core.outcome import Outcome
 from clearml_ci.core.recorded_task import RecordedTask
-from clearml_ci.decisions import reference, reference_tags
+from clearml_ci.decisions import noise_rule, reference, reference_tags
+from clearml_ci.decisions.noise_rule import Rule
 from clearml_ci.decisions.reference import Reference
 from clearml_ci.decisions.reference_tags import Carriers, Change
+from clearml_ci.decisions.samples import Run
 from clearml_ci.decisions.tag_ranking import RankingPolicy, Stamp
 from clearml_ci.operations import compare, reference_runs
 from clearml_ci.operations.compare import Comparison
@@ -65,6 +68,45 @@ def after_merge(
         return ""
     reference_ledger.begin(clearml, change)
     return _made(services, check, change)
+
+
+def after_calibration(services: Services, check: Check, tasks: Sequence[str], branch: str) -> list[str]:
+    """Tag the trainings of a calibration, whose noise counts from now on, and fill the reference with them: notes.
+
+    No run of a pipeline records this: it adds what is stamped, and takes nothing away. A full reference stays as it is;
+    so does any if these runs are credibly worse, or if `alike` calls their inputs different: merges begin it anew.
+    """
+    clearml, names = services.clearml, reference_tags.names(check.best_tag)
+    best_tag.add_to_all(clearml, tasks, best_tag.MAIN_TAG)
+    best_tag.add_to_all(clearml, tasks, names.calibrated)
+    measured = task_records.with_metrics(clearml, tasks, check.gates)
+    candidate, _ = measured[tasks[0]]
+    tagged = compare.with_reference(clearml, check, candidate.project_id)
+    known = reference_runs.of_name(tagged, check.best_tag, candidate.name)
+    inputs = task_inputs.existing(clearml, list(dict.fromkeys([*tasks, *known.ids])))
+    present = known.reference(inputs)
+    present = replace(present, calibrated=tuple(run for run in present.calibrated if run.task.id not in tasks))
+    stamps = best_tag.stamps(clearml, tasks, REFERENCE_STAMP)
+    merged = [Run(task, inputs[task.id], values) for task, values in measured.values() if not stamps[task.id]]
+    if not merged:
+        return []
+    if _are_worse(check, merged, present):
+        return [f"the head of {branch} is worse than the reference, beyond its noise: the reference stays as it is"]
+    before = present if present.runs or present.showed else _begun(clearml, check, candidate)
+    after, different = reference.after(before, merged, [], check.alike)
+    if different:
+        return [f"the reference stays as it is, and a merge will begin it anew: {different}"]
+    change = Change("", reference_tags.carriers(present), reference_tags.carriers(after))
+    _retag(clearml, check, change.before, change.after, stamp=partial(_stamp, services, change))
+    return []
+
+
+def _are_worse(check: Check, runs: Sequence[Run], present: Reference) -> bool:
+    """True if these runs are credibly worse than the reference by a required gate."""
+    unused = Judgement(Outcome.PASSED, "")
+    cases = [reference.case(gate, unused, runs, present, seed=check.seed) for gate in check.gates]
+    judged = zip(cases, noise_rule.judge(cases, Rule()), strict=True)
+    return any(case.gate.required and found.outcome == Outcome.REGRESSED for case, found in judged)
 
 
 def undo(services: Services, check: Check, *, run: str, candidate: RecordedTask) -> None:

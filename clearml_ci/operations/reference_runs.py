@@ -1,7 +1,7 @@
 """The runs of the reference, as their tags name them in ClearML."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from clearml_ci.clearml_api import best_tag, task_inputs, task_records
 from clearml_ci.clearml_api.session import ClearML
@@ -25,16 +25,20 @@ class Tagged:
     runs: tuple[Measured, ...] = ()
     showed: tuple[Measured, ...] = ()
     earlier: tuple[Measured, ...] = ()
+    calibrated: tuple[Measured, ...] = ()
 
     @property
     def ids(self) -> list[str]:
         """The ids of all of them."""
-        return [task.id for task, _ in (*self.runs, *self.showed, *self.earlier)]
+        return [task.id for kind in self._kinds for task, _ in kind]
+
+    @property
+    def _kinds(self) -> tuple[tuple[Measured, ...], ...]:
+        return self.runs, self.showed, self.earlier, self.calibrated
 
     def reference(self, inputs: Mapping[str, Inputs]) -> Reference:
         """The reference that they make; a task without inputs was deleted meanwhile."""
-        kinds = (self.runs, self.showed, self.earlier)
-        return reference.of_tagged(*(_as_runs(kind, inputs) for kind in kinds))
+        return reference.of_tagged(*(_as_runs(kind, inputs) for kind in self._kinds))
 
 
 def _as_runs(tagged: Iterable[Measured], inputs: Mapping[str, Inputs]) -> list[Run]:
@@ -47,16 +51,22 @@ def _as_runs(tagged: Iterable[Measured], inputs: Mapping[str, Inputs]) -> list[R
 
 def tags(best: str) -> dict[str, str]:
     """The tags of baseline and reference, each with its stamp, so that one request reads both."""
-    names = reference_tags.names(best)
-    stamp = task_records.REFERENCE_STAMP
-    return {best: task_records.STAMP, names.runs: stamp, names.showed: stamp, names.earlier: stamp}
+    return {best: task_records.STAMP, **dict.fromkeys(_names(best), task_records.REFERENCE_STAMP)}
 
 
 def of_model(tagged: Mapping[str, Sequence[Measured]], best: str, candidate: RecordedTask) -> Tagged:
     """The reference of the candidate's model, of which it is no part itself: tasks of its name, of other commits."""
-    names = reference_tags.names(best)
-    kinds = (names.runs, names.showed, names.earlier)
-    return Tagged(*(tuple(_ordered(_of_model(tagged[name], candidate))) for name in kinds))
+    return Tagged(*(tuple(_ordered(_of_model(tagged[name], candidate))) for name in _names(best)))
+
+
+def of_name(tagged: Mapping[str, Sequence[Measured]], best: str, name: str) -> Tagged:
+    """The reference of the model whose tasks have this name."""
+    named = {tag: [found for found in tagged[tag] if found[0].name == name] for tag in _names(best)}
+    return Tagged(*(tuple(_ordered(found)) for found in named.values()))
+
+
+def _names(best: str) -> tuple[str, ...]:
+    return astuple(reference_tags.names(best))
 
 
 def recorded(clearml: ClearML, carriers: Carriers, check: Check) -> Tagged:

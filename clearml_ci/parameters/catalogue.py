@@ -657,7 +657,8 @@ PARAMETERS = (
     # --- ClearML CI itself
     Parameter(
         "command",
-        "What is started: `pr`, `promote`, `audit`, `rollback`, `register`, or `validate` (it needs a checkout).",
+        "What is started: `pr`, `promote`, `audit`, `calibrate`, `rollback`, `register`, or `validate` (it needs a "
+        "checkout).",
         OWN,
         TEXT,
         absent="what the event asks for",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from sandbox.scenarios import audits, checks, noise, promotions, remote_runs, reports
+from sandbox.scenarios import audits, calibrations, checks, noise, promotions, remote_runs, reports
 from sandbox.scenarios.audits import Audited
 from sandbox.scenarios.story import Checked, Story
 
@@ -70,6 +70,7 @@ NOISE = {
     "reference-renewed": Scenario(
         noise.renewed, "passed", 0, "success", mentions=("Merged as", "the reference begins anew")
     ),
+    "calibrate": Scenario(calibrations.calibrate, "passed", 0, "success", mentions=("with 1 run against 5 of main",)),
 }
 REPORTS = {
     "multi-metric": Scenario(

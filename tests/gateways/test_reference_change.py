@@ -193,3 +193,30 @@ def test_promote__runs_that_are_all_perfect__have_a_noise_all_the_same(
     trained(world, accuracy)
     (gate,) = world.promote()["gates"]
     assert (gate["outcome"], gate["noise"]["sd"]) == (outcome, 0.01)
+
+
+def test_after_calibration__inputs_that_alike_calls_different__leaves_the_reference_to_merges(world: World) -> None:
+    reference = of_main(world, REFERENCE, values=SPREAD[:3])
+    calibrated = [
+        world.trained(value, commit="e" * 40, hyperparams=args(seed=str(seed), lr="2"))
+        for seed, value in enumerate(SPREAD[:2])
+    ]
+    agent, own = services.of_agent(world.clearml), replace(CHECK, project=world.project.name)
+    strict = replace(own, alike=MatchRules(hyperparameters=("Args/lr",)))
+    (note,) = reference_change.after_calibration(agent, strict, calibrated, "main")
+    assert note.startswith("the reference stays as it is, and a merge will begin it anew: not comparable: Args/lr is 2")
+    assert (world.tagged(REFERENCE), world.tagged(f"{TAG}: calibration")) == (sorted(reference), sorted(calibrated))
+    assert reference_change.after_calibration(agent, own, calibrated, "main") == []
+    assert world.tagged(REFERENCE) == sorted([*reference, *calibrated])
+
+
+def test_after_calibration__rollback_of_an_earlier_gain__leaves_the_calibrated_noise(world: World) -> None:
+    reference = of_main(world, REFERENCE)
+    trained(world, 0.99)
+    world.promote()
+    calibrated = [trained(world, 0.99 + seed / 1000, seed=seed, commit="e" * 40) for seed in range(5)]
+    own = replace(CHECK, project=world.project.name)
+    reference_change.after_calibration(services.of_agent(world.clearml), own, calibrated, "main")
+    assert (world.tagged(REFERENCE), world.tagged(EARLIER)) == (sorted(calibrated), sorted(reference))
+    world.rollback()
+    assert (world.tagged(REFERENCE), world.tagged(f"{TAG}: calibration")) == (sorted(reference), sorted(calibrated))

@@ -99,8 +99,10 @@ def _scenario(kind: str, phase: str, turn: int, chance: random.Random) -> str:
 
 
 def _needs_sdk(kind: str, phase: str) -> bool:
-    """The brief controller asks for nothing that could be harmed, and it is no part of the product."""
-    return (bool(phase) and PHASES[phase].actor == CONTROLLERS) or "controller" in kind or kind == "run is aborted"
+    """The brief controller asks for nothing that could be harmed, has no deadline, and is no part of the product."""
+    waits = "steps' agent" in kind  # for a step that no agent runs any more
+    harmed = bool(phase) and PHASES[phase].actor == CONTROLLERS
+    return harmed or waits or "controller" in kind or kind == "run is aborted"
 
 
 def cases(seed: int, count: int, *, only: str = "", real_share: float = REAL_SHARE) -> list[Case]:
