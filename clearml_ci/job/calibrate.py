@@ -72,7 +72,9 @@ def _calibration(clearml: ClearML, settings: CalibrationSettings, token: str, cl
     for note in notes:
         workflow_output.note(note)
     parameter = seed_parameter.of_model(clearml, check, launch)
-    seeding = seeded_trainings.seeding(check, launch, parameter, github=github, adds_task_init=code.inject_task_init)
+    seeding = seeded_trainings.seeding(
+        check, launch, parameter, "this model's last runs", github=github, adds_task_init=code.inject_task_init
+    )
     return Calibration(clearml, Seeded(launch, code, seeding), queue, check.gates, clock, console.log)
 
 

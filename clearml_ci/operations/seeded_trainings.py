@@ -56,14 +56,17 @@ def _seeding_like(
     parameter = samples.seed_name(like.inputs, check.seed)
     if check.seed and not parameter:
         raise UsageError(f"the task {like.task.id} recorded no hyperparameter {check.seed}: {_ADVICE}")
-    found = seeding(check, launch, parameter, github=github, adds_task_init=adds_task_init)
+    looked_at = f"the task {like.task.id}"
+    found = seeding(check, launch, parameter, looked_at, github=github, adds_task_init=adds_task_init)
     return replace(found, like=like.task.id)
 
 
-def seeding(check: Check, launch: RemoteRun, parameter: str, *, github: GitHub | None, adds_task_init: bool) -> Seeding:
+def seeding(
+    check: Check, launch: RemoteRun, parameter: str, looked_at: str, *, github: GitHub | None, adds_task_init: bool
+) -> Seeding:
     """The way of the seed into the script: the hyperparameter that holds it, as `Section/name`, if it has one.
 
-    Raises UsageError if there is no way.
+    Raises UsageError if there is no way; `looked_at` are the runs that the hyperparameter was looked for in.
     """
     if parameter:
         return Seeding("", parameter)
@@ -73,5 +76,5 @@ def seeding(check: Check, launch: RemoteRun, parameter: str, *, github: GitHub |
     above = None if source is None else entry_script.line_before_code(source)
     if above is None:
         what = launch.entry or f"-m {launch.module}"
-        raise UsageError(f"its runs recorded no seed, and {what} could not be given one: {_ADVICE}")
+        raise UsageError(f"{looked_at} recorded no seed, and {what} could not be given one: {_ADVICE}")
     return Seeding("", above=above)
