@@ -7,42 +7,39 @@ an interrupted calibration has left.
 import hashlib
 from dataclasses import dataclass
 
-from clearml_ci.clearml_api import launch_draft, project_lookup, task_fields, task_parameters, task_queue, task_records
+from clearml_ci.clearml_api import launch_draft, project_lookup, seeded_draft, task_fields, task_queue, task_records
 from clearml_ci.clearml_api.launch_draft import Code
 from clearml_ci.clearml_api.ownership import RUN_MARK
+from clearml_ci.clearml_api.seeded_draft import SEED_MARK, Seeding
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.parameters.remote_run import RemoteRun
 
-_SEED_MARK = "clearml_ci_seed"  # a runtime property
-
 
 @dataclass(frozen=True)
 class Seeded:
-    """The trainings of a commit that differ by their seeds alone; `parameter` holds it, as `Section/name`."""
+    """The trainings of a commit that differ by their seeds alone, which `seeding` puts in."""
 
     launch: RemoteRun
     code: Code
-    parameter: str
+    seeding: Seeding
 
     @property
     def key(self) -> str:
         """The mark of these trainings."""
-        place = (self.code.repository, self.code.commit, self.launch.project, self.launch.name, self.parameter)
+        place = (self.code.repository, self.code.commit, self.launch.project, self.launch.name, self.seeding.parameter)
         return hashlib.sha256("\n".join(("calibration", *place)).encode()).hexdigest()[:32]
 
 
 def create(clearml: ClearML, seeded: Seeded, seed: str) -> str:
     """The id of a draft for this seed. Raises ClearMLError."""
-    marks = {_SEED_MARK: seed}
+    marks = {SEED_MARK: seed}
     return launch_draft.create(clearml, seeded.launch, seeded.code, run=seeded.key, parent="", marks=marks)
 
 
 def enqueue(clearml: ClearML, seeded: Seeded, task: str, seed: str, *, queue: str) -> None:
     """Give a draft its seed, also if it is left from an interrupted launch, and enqueue it on the queue of this id."""
-    section, _, name = seeded.parameter.partition("/")
-    items = task_parameters.section_items(section, {name: seed})
-    clearml.call("tasks.edit_hyper_params", task=task, hyperparams=items)
+    seeded_draft.put_in(clearml, task, seeded.seeding, seed)
     task_queue.enqueue(clearml, task, queue=queue)
 
 
@@ -57,10 +54,10 @@ def launched(clearml: ClearML, seeded: Seeded) -> list[tuple[str, RecordedTask]]
         return []
     found = task_records.of_commit(clearml, commit=seeded.code.commit, project=project, task_name=seeded.launch.name)
     tasks = {task.id: task for task in found if task.purpose == seeded.launch.purpose}
-    marks = task_fields.read_existing(clearml, list(tasks), [f"runtime.{RUN_MARK}", f"runtime.{_SEED_MARK}"])
+    marks = task_fields.read_existing(clearml, list(tasks), [f"runtime.{RUN_MARK}", f"runtime.{SEED_MARK}"])
     runtimes = {id_: task.get("runtime") or {} for id_, task in marks.items()}
     return [
-        (str(runtimes[id_].get(_SEED_MARK) or ""), task)
+        (str(runtimes[id_].get(SEED_MARK) or ""), task)
         for id_, task in tasks.items()
         if id_ in runtimes and runtimes[id_].get(RUN_MARK) == seeded.key
     ]

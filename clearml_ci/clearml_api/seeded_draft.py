@@ -26,7 +26,7 @@ _INJECTED = "or Task.init()"  # the SDK adds this call to a script without any
 
 @dataclass(frozen=True)
 class Seeding:
-    """The way of the seed into a training like the run `like`.
+    """The way of the seed into a training like the run `like`; if that is empty, with what the script has itself.
 
     `parameter` is the hyperparameter of that run that holds the seed, as `Section/name`. If it is empty,
     `Task.set_random_seed` is called after the first `above` lines of the script, or, if that is None, before the call
@@ -40,7 +40,7 @@ class Seeding:
 
 def put_in(clearml: ClearML, draft: str, seeding: Seeding, seed: str) -> None:
     """Give a draft its seed and the hyperparameters of the other run; repeated, it changes nothing."""
-    copied = _hyperparameters(task_fields.read(clearml, seeding.like, ["hyperparams"]))
+    copied = _hyperparameters(task_fields.read(clearml, seeding.like, ["hyperparams"])) if seeding.like else []
     shown = task_parameters.section_items("properties", {PROPERTY: seed})
     given: list[dict[str, Any]] = []
     if seeding.parameter:

@@ -16,7 +16,14 @@ from clearml_ci.github_api import session as github_session
 from clearml_ci.job import calibration_settings, event_context, workflow_output
 from clearml_ci.job import settings as job_settings
 from clearml_ci.job.calibration_settings import CalibrationSettings
-from clearml_ci.operations import github_access, noise_figures, pull_request_code, reference_change, seed_parameter
+from clearml_ci.operations import (
+    github_access,
+    noise_figures,
+    pull_request_code,
+    reference_change,
+    seed_parameter,
+    seeded_trainings,
+)
 from clearml_ci.operations.calibration_runs import Calibration
 from clearml_ci.operations.services import Services
 from clearml_ci.report import noise_table
@@ -64,8 +71,11 @@ def _calibration(clearml: ClearML, settings: CalibrationSettings, token: str, cl
     code, notes = pull_request_code.launch_code(github, check, launch)
     for note in notes:
         workflow_output.note(note)
-    seeded = Seeded(launch, code, seed_parameter.of_model(clearml, check, launch))
-    return Calibration(clearml, seeded, queue, check.gates, clock, console.log)
+    parameter = seed_parameter.of_model(clearml, check, launch)
+    seeding = seeded_trainings.seeding(
+        check, launch, parameter, "this model's last runs", github=github, adds_task_init=code.inject_task_init
+    )
+    return Calibration(clearml, Seeded(launch, code, seeding), queue, check.gates, clock, console.log)
 
 
 def _interrupted(calibration: Calibration, number: str) -> str:

@@ -29,7 +29,7 @@ def read(clearml: ClearML, check: Check, *, project_id: str = "", branch: str = 
     inputs = task_inputs.existing(clearml, [task for of_name in known.values() for task in of_name.ids])
     return {
         name: calibration.of_gates(
-            _cases(check, name, tagged, of_name.reference(inputs)), by=check.rule, repeats=0, branch=branch
+            _cases(check, name, tagged, of_name.reference(inputs)), by=check.rule, repeats=check.repeats, branch=branch
         )
         for name, of_name in known.items()
     }

@@ -13,10 +13,11 @@ from clearml_ci.clearml_api import best_tag, project_lookup, reference_ledger, t
 from clearml_ci.clearml_api.pipeline_runs import Run as PipelineRun
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.clearml_api.task_records import REFERENCE_STAMP
+from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Judgement
 from clearml_ci.core.outcome import Outcome
 from clearml_ci.core.recorded_task import RecordedTask
-from clearml_ci.decisions import noise_rule, reference, reference_tags
+from clearml_ci.decisions import noise_rule, reference, reference_tags, samples
 from clearml_ci.decisions.noise_rule import Rule
 from clearml_ci.decisions.reference import Reference
 from clearml_ci.decisions.reference_tags import Carriers, Change
@@ -75,19 +76,22 @@ def after_calibration(services: Services, check: Check, tasks: Sequence[str], br
 
     No run of a pipeline records this: it adds what is stamped, and takes nothing away. A full reference stays as it is;
     so does any if these runs are credibly worse, or if `alike` calls their inputs different: merges begin it anew.
+    Raises UsageError if their seeds change nothing.
     """
     clearml, names = services.clearml, reference_tags.names(check.best_tag)
-    best_tag.add_to_all(clearml, tasks, best_tag.MAIN_TAG)
-    best_tag.add_to_all(clearml, tasks, names.calibrated)
     measured = task_records.with_metrics(clearml, tasks, check.gates)
     candidate, _ = measured[tasks[0]]
     tagged = compare.with_reference(clearml, check, candidate.project_id)
     known = reference_runs.of_name(tagged, check.best_tag, candidate.name)
     inputs = task_inputs.existing(clearml, list(dict.fromkeys([*tasks, *known.ids])))
+    runs = [Run(task, inputs[task.id], values) for task, values in measured.values()]
+    _require_draws(check, runs)
+    best_tag.add_to_all(clearml, tasks, best_tag.MAIN_TAG)
+    best_tag.add_to_all(clearml, tasks, names.calibrated)
     present = known.reference(inputs)
     present = replace(present, calibrated=tuple(run for run in present.calibrated if run.task.id not in tasks))
     stamps = best_tag.stamps(clearml, tasks, REFERENCE_STAMP)
-    merged = [Run(task, inputs[task.id], values) for task, values in measured.values() if not stamps[task.id]]
+    merged = [run for run in runs if not stamps[run.task.id]]
     if not merged:
         return []
     if _are_worse(check, merged, present):
@@ -99,6 +103,16 @@ def after_calibration(services: Services, check: Check, tasks: Sequence[str], br
     change = Change("", reference_tags.carriers(present), reference_tags.carriers(after))
     _retag(clearml, check, change.before, change.after, stamp=partial(_stamp, services, change))
     return []
+
+
+def _require_draws(check: Check, runs: Sequence[Run]) -> None:
+    """Refuse trainings without a recorded seed that all report the same. Raises UsageError."""
+    draws = max(len(samples.values(gate, runs, seed=check.seed)) for gate in check.gates)
+    if draws == 1 and len(runs) > 1:
+        raise UsageError(
+            f"all {len(runs)} trainings report the same values, so the script takes its random numbers from a seed of "
+            "its own: name the hyperparameter that holds it in the policy, such as `seed: Args/my_seed`"
+        )
 
 
 def _are_worse(check: Check, runs: Sequence[Run], present: Reference) -> bool:

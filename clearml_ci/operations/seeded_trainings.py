@@ -1,6 +1,7 @@
 """Prepare trainings that repeat a run of a commit with other seeds, for a check or an audit."""
 
 import math
+from dataclasses import replace
 
 from clearml_ci.clearml_api.pipeline_runs import Run as PipelineRun
 from clearml_ci.clearml_api.seeded_draft import Seeding
@@ -38,7 +39,7 @@ def prepare(
         services.clearml,
         launch,
         code,
-        _seeding(check, launch, like, github=github, adds_task_init=code.inject_task_init),
+        _seeding_like(check, launch, like, github=github, adds_task_init=code.inject_task_init),
         remote_launch.queue_of(services.clearml, run, launch),
         run.id,
         services.own_task,
@@ -48,17 +49,32 @@ def prepare(
     )
 
 
-def _seeding(check: Check, launch: RemoteRun, like: Run, *, github: GitHub | None, adds_task_init: bool) -> Seeding:
+def _seeding_like(
+    check: Check, launch: RemoteRun, like: Run, *, github: GitHub | None, adds_task_init: bool
+) -> Seeding:
     """The way of the seed into the script. Raises UsageError if there is none."""
-    if parameter := samples.seed_name(like.inputs, check.seed):
-        return Seeding(like.task.id, parameter)
-    if check.seed:
+    parameter = samples.seed_name(like.inputs, check.seed)
+    if check.seed and not parameter:
         raise UsageError(f"the task {like.task.id} recorded no hyperparameter {check.seed}: {_ADVICE}")
+    looked_at = f"the task {like.task.id}"
+    found = seeding(check, launch, parameter, looked_at, github=github, adds_task_init=adds_task_init)
+    return replace(found, like=like.task.id)
+
+
+def seeding(
+    check: Check, launch: RemoteRun, parameter: str, looked_at: str, *, github: GitHub | None, adds_task_init: bool
+) -> Seeding:
+    """The way of the seed into the script: the hyperparameter that holds it, as `Section/name`, if it has one.
+
+    Raises UsageError if there is no way; `looked_at` are the runs that the hyperparameter was looked for in.
+    """
+    if parameter:
+        return Seeding("", parameter)
     if adds_task_init:
-        return Seeding(like.task.id)
+        return Seeding("")
     source = pull_request_code.entry_source(github, check, launch)
     above = None if source is None else entry_script.line_before_code(source)
     if above is None:
         what = launch.entry or f"-m {launch.module}"
-        raise UsageError(f"the task {like.task.id} recorded no seed, and {what} could not be given one: {_ADVICE}")
-    return Seeding(like.task.id, above=above)
+        raise UsageError(f"{looked_at} recorded no seed, and {what} could not be given one: {_ADVICE}")
+    return Seeding("", above=above)

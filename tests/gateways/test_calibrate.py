@@ -12,6 +12,7 @@ from clearml_ci.clearml_api import calibration_tasks
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.calibration_tasks import Seeded
 from clearml_ci.clearml_api.launch_draft import Code
+from clearml_ci.clearml_api.seeded_draft import Seeding
 from clearml_ci.clearml_api.session import ClearMLError
 from clearml_ci.core.errors import UsageError
 from clearml_ci.job import calibrate
@@ -44,6 +45,7 @@ class World:
     workers: tuple[str, ...]
     most: int = 0  # trainings at a time
     broken: str = ""  # the seed whose training fails
+    constant: bool = False  # the seed changes nothing
     running: dict[str, str] = field(default_factory=dict)
 
     def work(self) -> None:
@@ -65,12 +67,12 @@ class World:
         if seed == self.broken:
             self.client.call("tasks.failed", task=task)
             return
-        self.project.report(task, ACCURACY[int(seed) % len(ACCURACY)])
+        self.project.report(task, 0.9 if self.constant else ACCURACY[int(seed) % len(ACCURACY)])
         self.client.call("tasks.completed", task=task)
 
     def seed_of(self, task: str) -> str:
         found = self.client.call("tasks.get_by_id", task=task)["task"]
-        return str(found["hyperparams"]["Args"]["seed"]["value"])
+        return str(found["hyperparams"]["properties"]["seed"]["value"])
 
     def trainings(self, *, tag: str = "") -> list[dict[str, Any]]:
         filters = {"tags": [tag]} if tag else {}
@@ -216,10 +218,24 @@ def test_calibrate__launch_that_was_killed_before_it_was_enqueued__is_taken_up(w
     )
     assert launch
     code = Code(task["script"]["repository"], world.head, None, inject_task_init=False)
-    draft = calibration_tasks.create(clearml, Seeded(launch, code, "Args/seed"), "3")
+    draft = calibration_tasks.create(clearml, Seeded(launch, code, Seeding("", "Args/seed")), "3")
     world.calibrate(3)
     assert draft in ids(world.trainings(tag=CALIBRATED))
     assert (world.seed_of(draft), len(world.trainings())) == ("3", 3)
+
+
+def test_calibrate__script_without_a_hyperparameter_for_the_seed__gets_a_call_that_sets_it(world: World) -> None:
+    assert world.calibrate(5, CLEARML_TASK_NAME="seedless", CLEARML_CI_RUN_NAME="seedless")[0] == 0
+    found = world.client.call("tasks.get_all", tags=[CALIBRATED], project=[world.project.id])["tasks"]
+    calls = [re.search(r"^\+.*Task\.set_random_seed\((\d)\)$", task["script"]["diff"], re.MULTILINE) for task in found]
+    assert sorted(call[1] for call in calls if call) == ["1", "2", "3", "4", "5"]
+
+
+def test_calibrate__seed_that_changes_nothing__is_refused_and_nothing_is_tagged(world: World) -> None:
+    world.constant = True
+    with pytest.raises(UsageError, match="all 3 trainings report the same values, so the script takes its random "):
+        world.calibrate(3, CLEARML_TASK_NAME="seedless", CLEARML_CI_RUN_NAME="seedless")
+    assert not world.client.call("tasks.get_all", tags=[CALIBRATED], project=[world.project.id])["tasks"]
 
 
 def test_calibrate__training_that_fails__is_named_and_trained_again_the_next_time(world: World) -> None:
@@ -271,7 +287,6 @@ def test_calibrate__unknown_queue__is_named_with_those_that_have_workers(world: 
         ("x", {}, "N is 'x': expected the number of runs, 2 to 100"),
         ("5", {"CLEARML_SCALAR_TITLE": "", "CLEARML_SCALAR_SERIES": ""}, "there is no gate: "),
         ("5", {"CLEARML_CI_RUN_NAME": "another"}, "CLEARML_CI_RUN_NAME is 'another', but "),
-        ("5", {"CLEARML_TASK_NAME": "new", "CLEARML_CI_RUN_NAME": "new"}, "has recorded a hyperparameter seed, "),
         ("5", {"GITHUB_TOKEN": ""}, "GITHUB_TOKEN is not set: "),
     ],
 )
