@@ -4,7 +4,7 @@ The run is tagged, so that the request that finds all moves of the baseline find
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clearml_ci.clearml_api import best_tag, task_fields
@@ -28,6 +28,11 @@ def record(clearml: ClearML, change: Change) -> None:
     clearml.call(
         "tasks.edit_configuration", task=change.run, configuration=[item], replace_configuration=False, force=True
     )
+
+
+def forget(clearml: ClearML, changes: Sequence[Change]) -> None:
+    """Untag the runs of these changes, which another run has taken over."""
+    best_tag.remove_tag(clearml, [change.run for change in changes], CHANGED_TAG)
 
 
 def change_of(clearml: ClearML, run: str) -> Change | None:
