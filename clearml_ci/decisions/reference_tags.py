@@ -107,8 +107,8 @@ def without(change: Change, present: Carriers) -> Carriers:
 
 def of_merge(changes: Iterable[Change], *, best: str, name: str, commit: str) -> list[Change]:
     """The changes that the merge of this commit made, or began to make, and that were not undone."""
-    asked = (best, name, commit)
-    return [change for change in changes if (change.best, change.name, change.commit) == asked and not change.undone]
+    merge = (best, name, commit)
+    return [change for change in changes if (change.best, change.name, change.commit) == merge and not change.undone]
 
 
 def expected(changes: Sequence[Change]) -> Carriers:
