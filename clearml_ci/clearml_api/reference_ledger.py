@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clearml_ci.clearml_api import best_tag, task_fields
+from clearml_ci.clearml_api import best_tag, configuration_objects, task_fields
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.decisions import reference_tags
 from clearml_ci.decisions.reference_tags import Change
@@ -24,10 +24,7 @@ def begin(clearml: ClearML, change: Change) -> None:
 
 def record(clearml: ClearML, change: Change) -> None:
     """Store a change on the run that makes it."""
-    item = {"name": NAME, "type": "json", "value": json.dumps(reference_tags.as_entry(change), indent=1)}
-    clearml.call(
-        "tasks.edit_configuration", task=change.run, configuration=[item], replace_configuration=False, force=True
-    )
+    configuration_objects.store(clearml, change.run, NAME, reference_tags.as_entry(change))
 
 
 def forget(clearml: ClearML, changes: Sequence[Change]) -> None:

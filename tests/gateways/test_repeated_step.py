@@ -84,6 +84,10 @@ class Stage:
     def act(self, run: Run, session: ClearML) -> Any:
         return promote_step.promote(services.of_agent(session), run)
 
+    def end_run(self, run: Run) -> None:
+        for what in ("started", "completed"):
+            self.world.client.call(f"tasks.{what}", task=run.id)
+
     def dies(self, run: Run, number: int) -> bool:
         session = Dying(self.world.clearml.session, number=number)
         try:
@@ -179,6 +183,7 @@ def test_rollback__killed_after_any_change_and_executed_again__ends_as_if_execut
     def rolled_back(stage: Stage, number: int | None) -> tuple[bool, Any]:
         first, second = stage.run(), stage.run("rollback")
         stage.act(first, world.clearml)
+        stage.end_run(first)
         died = number is not None and stage.dies(second, number)
         result = stage.act(second, world.clearml) if died or number is None else None
         return died, stage.end(first, second, result=result)
@@ -230,9 +235,12 @@ def test_rollback__of_a_merge_whose_first_run_was_killed_after_any_change__resto
     world: World, name: str
 ) -> None:
     def undone(stage: Stage, number: int) -> tuple[bool, Any]:
-        died = stage.dies(stage.run(), number)
+        first, second = stage.run(), stage.run()
+        died = stage.dies(first, number)
+        stage.end_run(first)
         if died:
-            stage.act(stage.run(), world.clearml)
+            stage.act(second, world.clearml)
+            stage.end_run(second)
         stage.act(stage.run("rollback"), world.clearml)
         return died, of_reference(stage.end(result=None))
 
