@@ -1,7 +1,7 @@
 """After a merge, move the baseline's tag to the task that was judged for the pull request, if it is good enough."""
 
 from clearml_ci.agent import step
-from clearml_ci.clearml_api import best_tag, reference_ledger, run_results, task_records
+from clearml_ci.clearml_api import best_tag, run_results, task_records
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.core import recorded_task, step_results
 from clearml_ci.core.outcome import Outcome
@@ -64,8 +64,8 @@ def _judged(
     """The comparison of the merged model, if there are gates, and the reason why the reference begins anew, or ""."""
     if not check.gates:
         return None, ""
-    begun = reference_ledger.change_of(services.clearml, run.id)
-    judged = promotion.compare_merged(services, run, check, candidate, github=github, changed=begun)
+    begun = reference_change.begun(services.clearml, run, check, candidate)
+    judged = promotion.compare_merged(services, run, check, candidate, github=github, changed=begun[:1])
     return judged.result, reference_change.after_merge(services, run, check, candidate, judged, begun=begun)
 
 

@@ -4,10 +4,10 @@ The run is tagged, so that the request that finds all moves of the baseline find
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clearml_ci.clearml_api import best_tag, task_fields
+from clearml_ci.clearml_api import best_tag, configuration_objects, task_fields
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.decisions import reference_tags
 from clearml_ci.decisions.reference_tags import Change
@@ -24,10 +24,12 @@ def begin(clearml: ClearML, change: Change) -> None:
 
 def record(clearml: ClearML, change: Change) -> None:
     """Store a change on the run that makes it."""
-    item = {"name": NAME, "type": "json", "value": json.dumps(reference_tags.as_entry(change), indent=1)}
-    clearml.call(
-        "tasks.edit_configuration", task=change.run, configuration=[item], replace_configuration=False, force=True
-    )
+    configuration_objects.store(clearml, change.run, NAME, reference_tags.as_entry(change))
+
+
+def forget(clearml: ClearML, changes: Sequence[Change]) -> None:
+    """Untag the runs of these changes, which another run has taken over."""
+    best_tag.remove_tag(clearml, [change.run for change in changes], CHANGED_TAG)
 
 
 def change_of(clearml: ClearML, run: str) -> Change | None:

@@ -47,9 +47,12 @@ def existing(clearml: ClearML, tasks: Sequence[str], gates: Sequence[Gate]) -> d
 
 
 def with_tags(clearml: ClearML, tasks: Sequence[str]) -> dict[str, tuple[RecordedTask, list[str]]]:
-    """Those of these tasks that exist, with their tags, by id: one request."""
-    found = task_fields.read_existing(clearml, tasks, [*_FIELDS, "tags"])
-    return {id_: (_recorded(clearml, task), task.get("tags") or []) for id_, task in found.items()}
+    """Those of these tasks that exist, with the stamps and the tags of a reference, by id: one request."""
+    found = task_fields.read_existing(clearml, tasks, [*_FIELDS, "tags", f"runtime.{REFERENCE_STAMP}"])
+    return {
+        id_: (replace(_recorded(clearml, task), stamp=_stamp(task, REFERENCE_STAMP)), task.get("tags") or [])
+        for id_, task in found.items()
+    }
 
 
 def of_commit(clearml: ClearML, *, commit: str, project: str | None, task_name: str) -> Iterator[RecordedTask]:

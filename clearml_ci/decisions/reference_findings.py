@@ -64,7 +64,7 @@ def check(
         if (task.project_id, task.name) in models and task.id not in recorded and not task.stamp and _counts(task)
     ]
     for changes in references:
-        found += _lost(changes, tagged, missing, projects[changes[0].project])
+        found += _lost(changes, tagged, missing, projects[changes[0].project], added=added)
     return found
 
 
@@ -79,7 +79,10 @@ def _in_force(tagged: Tagged, best: str) -> Iterator[RecordedTask]:
 
 
 def _check(task: RecordedTask, tag: str, *, added: set[str], recorded: set[str]) -> Finding | None:
-    """The finding that a tagged run does not count, or may not have the values that it was taken for."""
+    """The finding that a tagged run does not count, or may not have the values that it was taken for.
+
+    A user who removes the tag settles it: see `_lost`.
+    """
     carries, untag = f"carries the tag '{tag}', but", f"remove the tag '{tag}' from it: the next merge takes its place"
     if task.copied_from:
         return _of("copied_tag", task, baseline.why_copied(task, tag=tag), "remove the tag from it", NOTE)
@@ -90,13 +93,15 @@ def _check(task: RecordedTask, tag: str, *, added: set[str], recorded: set[str])
         return _of("copied_tag", task, message, "remove the tag: clones copy the tags of their source", NOTE)
     if why := recorded_task.why_unusable(task):
         return _of("unusable_reference", task, f"{carries} {why}: it does not count", untag)
-    if reference_tags.ran_again(task) or (task.id in added and not task.stamp):
+    if _ran_again(task, added):
         return _of("changed_reference", task, reference_tags.RAN_AGAIN, untag)
     return None
 
 
-def _lost(changes: Changes, tagged: Tagged, missing: WithTags, project: Subject) -> Iterator[Finding]:
-    """The findings that recorded runs were deleted, or lost their tag other than by a run."""
+def _lost(
+    changes: Changes, tagged: Tagged, missing: WithTags, project: Subject, *, added: set[str]
+) -> Iterator[Finding]:
+    """The findings that recorded runs were deleted, or lost their tag other than by a run, although they count."""
     newest, runs = changes[0], reference_tags.names(changes[0].best).runs
     if not newest.is_settled:
         message = f"the run {newest.run} began to change the reference of '{newest.name}', and did not finish"
@@ -104,12 +109,13 @@ def _lost(changes: Changes, tagged: Tagged, missing: WithTags, project: Subject)
         yield Finding("unfinished_reference", NOTE, project, message, remedy)
         return
     absent = _missing(changes, tagged)
-    for task, tag in absent:
-        if task in missing and tag not in missing[task][1]:
+    for id_, tag in absent:
+        task, tags = missing.get(id_, (None, ()))
+        if task and tag not in tags and _counts(task) and not _ran_again(task, added):
             remedy = "give the tag back; if this was intended, the next merge takes its place"
             message = f"is in the reference, and a user removed the tag '{tag}'"
-            yield _of("lost_reference", missing[task][0], message, remedy)
-    if deleted := [task for task, _ in absent if task not in missing]:
+            yield _of("lost_reference", task, message, remedy)
+    if deleted := [id_ for id_, _ in absent if id_ not in missing]:
         ids = listed(deleted, most=_SHOWN, separator=", ")
         message = f"deleted from the reference of '{newest.name}': {ids}"
         remedy = f"nothing, if you merge: new runs take their places; or give the tag '{runs}' to others of that branch"
@@ -130,6 +136,11 @@ def _missing(changes: Changes, tagged: Tagged) -> list[tuple[str, str]]:
 def _by_hand(task: RecordedTask, tag: str) -> Finding:
     message = f"a user gave it the tag '{tag}'"
     return _of("tagged_by_hand", task, message, "nothing, if this was intended", NOTE)
+
+
+def _ran_again(task: RecordedTask, added: set[str]) -> bool:
+    """True if a run ended after it was stamped, or lost the stamp, as by a reset; `added` are those that had one."""
+    return reference_tags.ran_again(task) or (task.id in added and not task.stamp)
 
 
 def _counts(task: RecordedTask) -> bool:

@@ -35,8 +35,8 @@ class Change:
     """One change of a reference, as the run that makes it records it.
 
     The reference belongs to the baseline with the tag `best`, and to tasks named `name`; `project` is the id of that
-    in which the merged task is. `renewed` is the reason why it began anew, or "". `made`: all tags are as the change
-    wants them. `undone`: a rollback took it back.
+    in which the merged task is, and `commit` the head of its pull request. `renewed` is the reason why it began anew,
+    or "". `made`: all tags are as the change wants them. `undone`: a rollback took it back.
     """
 
     run: str
@@ -46,6 +46,7 @@ class Change:
     best: str = ""
     project: str = ""
     name: str = ""
+    commit: str = ""
     made: bool = False
     undone: bool = False
 
@@ -104,6 +105,12 @@ def without(change: Change, present: Carriers) -> Carriers:
     return replace(present, runs=tuple(task for task in present.runs if task not in added))
 
 
+def of_merge(changes: Iterable[Change], *, best: str, name: str, commit: str) -> list[Change]:
+    """The changes that the merge of this commit made, or began to make, and that were not undone."""
+    merge = (best, name, commit)
+    return [change for change in changes if (change.best, change.name, change.commit) == merge and not change.undone]
+
+
 def expected(changes: Sequence[Change]) -> Carriers:
     """The reference that these changes of it made, newest first, but for those that were undone."""
     lasting = next((change for change in changes if not change.undone), None)
@@ -123,12 +130,11 @@ def from_entry(entry: object) -> Change | None:
     """The change of a JSON document; None if it is none, or a user edited it."""
     try:
         read: Mapping[str, Any] = entry if isinstance(entry, dict) else {}
-        run, renewed, best, project, name = (
-            str(read[field]) for field in ("run", "renewed", "best", "project", "name")
-        )
+        names = ("run", "renewed", "best", "project", "name", "commit")
+        run, renewed, best, project, name, commit = (str(read[field]) for field in names)
         made, undone = read["made"] is True, read["undone"] is True
         before, after = _carriers(read["before"]), _carriers(read["after"])
-        return Change(run, before, after, renewed, best, project, name, made, undone)
+        return Change(run, before, after, renewed, best, project, name, commit, made, undone)
     except (KeyError, TypeError):
         return None
 

@@ -83,11 +83,10 @@ def with_baseline(
     unusable = unusable or _missing(clearml, run, check, candidate, every)
     by_tolerance = _judge(check, subject.id, reported, tagged, unusable)
     compared = _compared(by_tolerance, tagged)
-    of_reference = (
-        reference_runs.recorded(clearml, known, check)
-        if known
-        else reference_runs.of_model(tags, check.best_tag, subject)
-    )
+    of_reference = reference_runs.of_model(tags, check.best_tag, subject)
+    if known:
+        before = reference_runs.recorded(clearml, known, check)
+        of_reference = replace(before, calibrated=of_reference.calibrated)
     inputs = _inputs(clearml, [subject.id, *(task.id for task in compared)], [*measured, *of_reference.ids])
     doubts = {subject.id: doubt, **{other["id"]: other["doubt"] for other in others}}
     runs = [

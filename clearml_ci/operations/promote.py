@@ -164,12 +164,12 @@ def compare_merged(
     candidate: RecordedTask,
     *,
     github: GitHub | None,
-    changed: Change | None = None,
+    changed: Sequence[Change] = (),
 ) -> Comparison:
     """Compare a merged model, with all runs of its commit, by the gates that a promotion asks for.
 
-    A move of the tag that this run has begun is judged once more against the tasks that had the tag before, and one
-    that `changed` the reference against the reference before.
+    A move of the tag that this run has begun is judged once more against the tasks that had the tag before, and a merge
+    that `changed` the reference already against the reference before.
     """
     clearml, check = services.clearml, replace(check, gates=promotion.gates_of(check.promote, check.gates))
     task, of_candidate = recorded_task.as_document(candidate), replace(check, commit=candidate.commit)
@@ -177,7 +177,7 @@ def compare_merged(
     moves = _moves(clearml, run.project, check, candidate.project_id)
     begun = next((move for move in moves if (move.run, move.to) == (run.id, candidate.id)), None)
     against = begun.previous if begun else ()
-    known = changed.before if changed else None
+    known = changed[0].before if changed else None
     return compare.with_baseline(clearml, github, run, check, task, others=others, against=against, known=known)
 
 
@@ -293,8 +293,8 @@ def rollback(services: Services, run: Run, check: Check) -> PromoteResult:
     named = run.arguments.get(promotion_mode.UNDOES, "").strip()
     if earlier := _rollback_of(services.clearml, run, named):
         back = task_records.read(services.clearml, earlier.to)
-        reference_change.undo(services, check, run=earlier.undoes, candidate=back)
         context = _Context(services, run, _check_of(check, earlier))
+        reference_change.undo(services, run, context.check, undone=earlier.undoes, candidate=back)
         if earlier.run == run.id:  # by this step, which was interrupted
             return _moved_back(context, back, earlier, earlier.previous)
         reason = f"{STAYS}: {earlier.reason} already, by run {earlier.run}"
@@ -306,7 +306,7 @@ def rollback(services: Services, run: Run, check: Check) -> PromoteResult:
     move = _entry(context, to=target, previous=[undone.to], reason=reason, undoes=undone.run)
     winner, untagged = _transfer(context, move, target, undo.tagged)
     if winner == target.id:
-        reference_change.undo(services, check, run=undone.run, candidate=target)
+        reference_change.undo(services, run, context.check, undone=undone.run, candidate=target)
         return _moved_back(context, target, move, untagged)
     lost = (
         f"nothing was rolled back: the task {winner} became the baseline concurrently; look at it, and run this again"

@@ -9,7 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from clearml_ci.clearml_api import best_tag, project_lookup, reference_ledger, task_inputs, task_records
+from clearml_ci.clearml_api import (
+    best_tag,
+    project_lookup,
+    promotion_ledger,
+    reference_ledger,
+    task_inputs,
+    task_records,
+)
 from clearml_ci.clearml_api.pipeline_runs import Run as PipelineRun
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.clearml_api.task_records import REFERENCE_STAMP
@@ -38,16 +45,16 @@ def after_merge(
     candidate: RecordedTask,
     comparison: Comparison,
     *,
-    begun: Change | None,
+    begun: Sequence[Change] = (),
 ) -> str:
     """Fill the reference with the merged runs, or begin it anew: the reason why it begins anew, or "".
 
     A merge that changed it already is left out. A loss that was merged although it is credible is no part of the
-    reference: the next check names it again. `begun` is the change that this run has recorded already.
+    reference: the next check names it again. `begun` are those that runs of this merge recorded.
     """
     clearml = services.clearml
     if begun:
-        return _made(services, check, begun)
+        return _made(services, check, _taken_over(clearml, run, begun))
     merged = comparison.sample.runs
     stamps = best_tag.stamps(clearml, [task.task.id for task in merged], REFERENCE_STAMP) if merged else {}
     if not merged or any(stamps.values()) or _is_worse(comparison):
@@ -64,6 +71,7 @@ def after_merge(
         best=check.best_tag,
         project=candidate.project_id,
         name=candidate.name,
+        commit=check.commit,
     )
     if change.before == change.after:
         return ""
@@ -123,16 +131,42 @@ def _are_worse(check: Check, runs: Sequence[Run], present: Reference) -> bool:
     return any(case.gate.required and found.outcome == Outcome.REGRESSED for case, found in judged)
 
 
-def undo(services: Services, check: Check, *, run: str, candidate: RecordedTask) -> None:
-    """Take back the change that this run made, once. `candidate` is a task of the same model."""
+def begun(clearml: ClearML, run: PipelineRun, check: Check, candidate: RecordedTask) -> list[Change]:
+    """The change of this run, and those of the same merge that other runs did not finish, newest first."""
+    of_merge = _of_merge(clearml, run, check, candidate)
+    return [change for change in of_merge if change.run == run.id or not change.made]
+
+
+def undo(services: Services, run: PipelineRun, check: Check, *, undone: str, candidate: RecordedTask) -> None:
+    """Take back the change that the run `undone` made, once, or else another run of the same merge.
+
+    `check` is about that merge, and `candidate` is a task of the same model.
+    """
     clearml = services.clearml
-    change = reference_ledger.change_of(clearml, run)
+    change = reference_ledger.change_of(clearml, undone)
+    if change is None:
+        change = next(iter(_of_merge(clearml, run, check, candidate)), None)
     if change is None or change.undone:
         return
     tagged = compare.with_reference(clearml, replace(check, gates=()), candidate.project_id)
     present = reference_runs.carriers(tagged, check.best_tag, candidate.name)
     _retag(clearml, check, present, reference_tags.without(change, present))
     reference_ledger.record(clearml, replace(change, undone=True))
+
+
+def _of_merge(clearml: ClearML, run: PipelineRun, check: Check, candidate: RecordedTask) -> list[Change]:
+    _, changes = promotion_ledger.with_changes(clearml, run.project)
+    return reference_tags.of_merge(changes, best=check.best_tag, name=candidate.name, commit=check.commit)
+
+
+def _taken_over(clearml: ClearML, run: PipelineRun, begun: Sequence[Change]) -> Change:
+    """The change of this run, which is that of another one if it was killed; a rollback of this run undoes it."""
+    change = next((change for change in begun if change.run == run.id), None)
+    if change is None:
+        change = replace(begun[0], run=run.id)
+        reference_ledger.begin(clearml, change)
+    reference_ledger.forget(clearml, [other for other in begun if other.run != run.id])
+    return change
 
 
 def _is_worse(comparison: Comparison) -> bool:

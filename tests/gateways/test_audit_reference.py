@@ -123,6 +123,10 @@ def test_audit__run_of_the_reference_that_a_user_changed__is_a_finding_with_its_
     assert audited.runs[3] in found["where"]["url"]
     assert words in found["said"]
     assert found["do"]
+    if kind != "lost_reference":  # a user follows the advice
+        assert "remove the tag 'Best: reference' from it" in found["do"]
+        untag(audited, audited.runs[3])
+        assert audited.audit()[0] == []
 
 
 def test_audit__run_of_the_reference_that_was_deleted__is_a_finding_until_a_merge_takes_its_place(

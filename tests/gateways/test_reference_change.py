@@ -121,8 +121,8 @@ def test_after_merge__interrupted_at_any_request_and_repeated__ends_as_if_run_on
 
     def change(session: ClearML, run: Any) -> None:
         own = services.of_agent(session)
-        begun = reference_ledger.change_of(session, run.id)
-        compared = promotions.compare_merged(own, run, check, candidate, github=None, changed=begun)
+        begun = reference_change.begun(session, run, check, candidate)
+        compared = promotions.compare_merged(own, run, check, candidate, github=None, changed=begun[:1])
         reference_change.after_merge(own, run, check, candidate, compared, begun=begun)
 
     def dies(run: Any, number: int) -> bool:

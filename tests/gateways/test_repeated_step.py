@@ -66,6 +66,7 @@ CASES = {
 }
 
 
+BEGUN = [name for name in CASES if name.startswith(("fills", "begins"))]
 MOVING = ("fills", "begins-anew-with-a-gain", "begins-anew-with-other-inputs")
 
 
@@ -82,6 +83,10 @@ class Stage:
 
     def act(self, run: Run, session: ClearML) -> Any:
         return promote_step.promote(services.of_agent(session), run)
+
+    def end_run(self, run: Run) -> None:
+        for what in ("started", "completed"):
+            self.world.client.call(f"tasks.{what}", task=run.id)
 
     def dies(self, run: Run, number: int) -> bool:
         session = Dying(self.world.clearml.session, number=number)
@@ -178,6 +183,7 @@ def test_rollback__killed_after_any_change_and_executed_again__ends_as_if_execut
     def rolled_back(stage: Stage, number: int | None) -> tuple[bool, Any]:
         first, second = stage.run(), stage.run("rollback")
         stage.act(first, world.clearml)
+        stage.end_run(first)
         died = number is not None and stage.dies(second, number)
         result = stage.act(second, world.clearml) if died or number is None else None
         return died, stage.end(first, second, result=result)
@@ -201,3 +207,43 @@ def test_promote__executed_again_after_its_run_was_taken_out_of_the_reference__l
         world.client.call("tasks.update_tags", ids=[stage.tasks["merged"]], remove_tags=[REFERENCE])
     stage.act(run, world.clearml)
     assert stage.tasks["merged"] not in world.tagged(REFERENCE)
+
+
+@pytest.mark.parametrize("case", [CASES[name] for name in BEGUN], ids=BEGUN)
+def test_promote__killed_after_any_change_and_started_by_a_new_run__leaves_the_same_reference(
+    world: World, case: Case
+) -> None:
+    """The new run may judge otherwise, as it compares with the reference that the killed one made."""
+
+    def promoted_anew(stage: Stage, number: int) -> tuple[bool, Any]:
+        died = stage.dies(stage.run(), number)
+        if died:
+            stage.act(stage.run(), world.clearml)
+        return died, of_reference(stage.end(result=None))
+
+    expected = of_reference(clean(world, case))
+    found = ends(world, case, promoted_anew)[:-1]
+    assert found == [expected] * len(found)
+
+
+def of_reference(end: Any) -> dict[str, list[str]]:
+    return {task: [tag for tag in tags if tag != TAG] for task, tags in end["tags"].items()}
+
+
+@pytest.mark.parametrize("name", ["fills", "begins-anew-with-a-gain"])
+def test_rollback__of_a_merge_whose_first_run_was_killed_after_any_change__restores_the_reference(
+    world: World, name: str
+) -> None:
+    def undone(stage: Stage, number: int) -> tuple[bool, Any]:
+        first, second = stage.run(), stage.run()
+        died = stage.dies(first, number)
+        stage.end_run(first)
+        if died:
+            stage.act(second, world.clearml)
+            stage.end_run(second)
+        stage.act(stage.run("rollback"), world.clearml)
+        return died, of_reference(stage.end(result=None))
+
+    found = ends(world, CASES[name], undone)[:-1]
+    before = {task: [REFERENCE] for task in found[0] if task != "merged"}
+    assert found == [{**before, "merged": [MAIN]}] * len(found)

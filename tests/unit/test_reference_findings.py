@@ -15,7 +15,7 @@ PROJECTS = {TASK.project_id: PROJECT}
 
 
 def change(before: Carriers, after: Carriers, *, renewed: str = "", made: bool = True, undone: bool = False) -> Change:
-    return Change("run", before, after, renewed, BEST, TASK.project_id, TASK.name, made, undone)
+    return Change("run", before, after, renewed, BEST, TASK.project_id, TASK.name, "", made, undone)
 
 
 OLD = Carriers(("a",))
