@@ -5,12 +5,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from clearml_ci.clearml_api import pipeline_runs, run_start
+from clearml_ci.clearml_api import pipeline_runs, run_results, run_start
 from clearml_ci.clearml_api.session import ClearML, LostAnswerError
 from clearml_ci.clearml_api.worker_queues import Queue
 from clearml_ci.core import poll
@@ -234,6 +235,29 @@ def test_start__answer_that_names_no_run__is_a_lost_answer(clearml: ClearML, pro
             arguments={},
             clock=fast_clock(),
         )
+
+
+def test_finish__killed_while_it_posts__leaves_no_success_without_a_verdict(
+    hub: Hub, check: Check, clearml: ClearML, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = project.task(end=None, name="pr_check", type="controller")
+    step = project.step(run, "report")
+    document: Any = {**verdict.error(check, run={"id": run, "url": "https://c"}, reason="fine"), **PASSED}
+    monkeypatch.setattr("github.Issue.Issue.create_comment", lambda *_: sys.exit("killed"))
+    with pytest.raises(SystemExit):
+        run_report.finish(
+            replace(services.of_agent(clearml), own_task=step),
+            pipeline_runs.read(clearml, run),
+            check,
+            document,
+            comment.comment(document, []),
+            github=signed_in(hub.server),
+            withheld="",
+            error="",
+        )
+    assert seen(hub, check) == (0, "success")
+    report = run_results.results(clearml, run)["report"]
+    assert (report["verdict"]["exit_code"], report["posted"], report["commented"]) == (0, False, False)
 
 
 def test_finish__file_server_that_is_down__posts_the_verdict_and_names_it(
