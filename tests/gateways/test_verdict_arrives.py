@@ -18,7 +18,7 @@ from clearml_ci.core import poll
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.step_results import ReportResult
 from clearml_ci.decisions import verdict
-from clearml_ci.github_api.session import PATIENCE
+from clearml_ci.github_api.session import PATIENCE, GitHubError
 from clearml_ci.job import follow, reporter, start
 from clearml_ci.job.reporter import Reporter
 from clearml_ci.operations import run_report
@@ -206,6 +206,24 @@ def test_check__settings_that_are_wrong__set_an_error(hub: Hub, check: Check, en
     with pytest.raises(UsageError, match="CLEARML_CI_DEADLINE"):
         start.check({**environ, "CLEARML_CI_DEADLINE": "soon"}, poll.started(fast_clock()))
     assert seen(hub, check) == (0, "failure")  # GitHub's word for any error
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_check__github_away_when_the_policy_is_read__sets_an_error_once_it_is_back(
+    hub: Hub, check: Check, environ: dict[str, str]
+) -> None:
+    back: list[GitHubServer] = []
+
+    def come_back() -> None:
+        if not back and clock.monotonic() >= 30:
+            back.append(hub.server.restart())
+
+    clock = fast_clock(on_sleep=come_back)
+    hub.server.stop()
+    with pytest.raises(GitHubError, match="no response from GitHub for the branch"):
+        start.check(environ, poll.started(clock))
+    assert seen(hub, check) == (0, "failure")  # GitHub's word for any error
+    back[0].stop()
 
 
 def test_trigger__unknown_command__is_an_error_of_the_job(tmp_path: Path) -> None:
