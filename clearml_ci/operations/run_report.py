@@ -130,9 +130,7 @@ def _unwanted(clearml: ClearML, run: Run, check: Check, github: GitHub | None) -
     """Reason why the run must post nothing, or "". A job that cannot reach ClearML sets only its error status."""
     if reason := pipeline_runs.read(clearml, run.id).unwanted:
         return reason
-    if github and check.waited_for and publish.is_given_up(github, check, run.url):
-        return "the job that started this run has ended with an error"
-    return ""
+    return publish.why_given_up(github, check, run.url) if github and check.waited_for else ""
 
 
 def _take_back_if_ended(

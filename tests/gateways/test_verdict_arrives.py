@@ -30,6 +30,7 @@ from sandbox.servers.github_server import GitHubServer
 from sandbox.testing.hub import FULL_NAME, JOB, Hub, proposed
 from tests.clock import fast_clock
 from tests.gateways import services
+from tests.gateways.between import refusing
 from tests.gateways.conftest import Project
 from tests.gateways.job_session import signed_in
 from tests.gateways.test_publish import PASSED, RUN
@@ -175,6 +176,17 @@ def test_conclude__link_that_came_after_the_verdict__is_replaced_by_it(hub: Hub,
     job.set_status(state="pending", description="runs in ClearML", url="https://run", repeated=False)
     assert seen(hub, check) == (1, "pending")
     assert follow.conclude_reported(job, report) == 0
+    assert seen(hub, check) == (1, "success")
+
+
+def test_conclude__status_that_cannot_be_read__is_set_once_more(hub: Hub, check: Check) -> None:
+    """A link to the run may have come after the verdict."""
+    with refusing(hub.server.url, method="GET", ending="/status") as address:
+        job = waiting(hub, check)
+        report = reported(hub, check, JOB)
+        job.set_status(state="pending", description="runs in ClearML", url="https://run", repeated=False)
+        job.github = signed_in(hub.server, api_url=f"{address}/api/v3")
+        assert follow.conclude_reported(job, report) == 0
     assert seen(hub, check) == (1, "success")
 
 
