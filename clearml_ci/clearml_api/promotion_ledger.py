@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from clearml_ci.clearml_api import best_tag, paging, run_results
+from clearml_ci.clearml_api import best_tag, configuration_objects, paging, run_results
 from clearml_ci.clearml_api.project_lookup import PIPELINES
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.clearml_api.task_status import LIVE
@@ -30,10 +30,7 @@ _MOST = 5000  # entries that are read, 500 a request
 
 def record(clearml: ClearML, move: Move) -> None:
     """Store a move on the run that makes it, and tag the run; a run whose move was lost is untagged."""
-    item = {"name": LEDGER, "type": "json", "value": json.dumps(promotion.as_entry(move), indent=1)}
-    clearml.call(
-        "tasks.edit_configuration", task=move.run, configuration=[item], replace_configuration=False, force=True
-    )
+    configuration_objects.store(clearml, move.run, LEDGER, promotion.as_entry(move))
     if move.state == promotion.LOST:
         best_tag.remove_tag(clearml, [move.run], MOVED_TAG)
     else:
