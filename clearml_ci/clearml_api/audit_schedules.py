@@ -112,7 +112,8 @@ def unregister(clearml: ClearML, project: str, *, name: str = "") -> tuple[str, 
     return _end(clearml, (task["id"] for task in _live(clearml, project) if name in ("", _name(task))))
 
 
-def _create(clearml: ClearML, audit_schedule: AuditSchedule, queue: Queue) -> str:
+def _create(clearml: ClearML, audit_schedule: AuditSchedule, queue: Queue, *, attempts: int = 3) -> str:
+    """The id of a new task of the schedule. A concurrent registration can take its draft for a left one."""
     task = task_creation.task(
         clearml,
         project=audit_schedule.project,
@@ -123,10 +124,15 @@ def _create(clearml: ClearML, audit_schedule: AuditSchedule, queue: Queue) -> st
         working_directory=".",
         add_task_init_call=False,
     )
-    items = task_parameters.section_items("Args", audit_schedule.to_arguments())
-    clearml.call("tasks.edit_hyper_params", task=task, hyperparams=items)
-    ownership.mark(clearml, task, run=task, purpose=PURPOSE)
-    task_queue.enqueue(clearml, task, queue=queue.id)
+    try:
+        items = task_parameters.section_items("Args", audit_schedule.to_arguments())
+        clearml.call("tasks.edit_hyper_params", task=task, hyperparams=items)
+        ownership.mark(clearml, task, run=task, purpose=PURPOSE)
+        task_queue.enqueue(clearml, task, queue=queue.id)
+    except ClearMLError:
+        if attempts == 1 or task_fields.read_existing(clearml, [task], ["id"]):
+            raise
+        return _create(clearml, audit_schedule, queue, attempts=attempts - 1)
     return task
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from clearml_ci.core.errors import UsageError
+from clearml_ci.core.poll import Clock
 from clearml_ci.github_api import credentials, statuses
 from clearml_ci.github_api.session import GitHub, GitHubError
 from clearml_ci.job import pull_request_event, reporter, settings
@@ -13,8 +14,10 @@ from clearml_ci.parameters.promotion_mode import PROMOTE
 from clearml_ci.policy import policy_file
 
 
-def set_error(environ: Mapping[str, str], event: Event, reason: str, *, promotes: bool) -> None:
+def set_error(environ: Mapping[str, str], event: Event, reason: str, *, promotes: bool, clock: Clock) -> None:
     """Set the status of the event's commit to an error. Without a token, or a commit, there is none to set.
+
+    GitHub is waited for if it does not answer: that may be the reason itself.
 
     The policy that names the check may be what cannot be read: a commit with one status of ours has its only one.
     """
@@ -25,6 +28,7 @@ def set_error(environ: Mapping[str, str], event: Event, reason: str, *, promotes
     job = reporter.connect(check, credentials.token(environ))
     if job.github is None:
         return
+    job.be_patient(clock)
     for name in {check.check_name} if path else _names(job.github, check):
         job.set_status(state="error", description=reason, url="", name=name)
 

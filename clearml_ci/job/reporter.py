@@ -70,17 +70,18 @@ class Reporter:
 
         A run that was started long before its job knew it may have its verdict already, which stays.
         """
-        if self.pending and self._is_pending():  # sent once: a late pending status must not replace the verdict's
+        if self.pending and self._is_pending(unread=False):
+            # sent once: a late pending status must not replace the verdict's
             self.set_status(state="pending", description="runs in ClearML", url=url, repeated=False)
 
-    def _is_pending(self) -> bool:
-        """True if the newest status of the check is the job's own pending one; False if that cannot be read."""
+    def _is_pending(self, *, unread: bool) -> bool:
+        """True if the newest status of the check is the job's own pending one; `unread` if that cannot be read."""
         if self.github is None:
             return False
         try:
             found = statuses.latest(self.github, commit=self.check.status_commit, name=self.check.check_name)
         except GitHubError:
-            return False
+            return unread
         return found is not None and found[0] == "pending"
 
     def is_of_head(self) -> bool:
@@ -162,7 +163,8 @@ class Reporter:
         """Post what GitHub refused to the steps' agent; the address of the comment or issue."""
         if not report["posted"]:
             return self.post_verdict(document, report["markdown"])
-        if report["status_set"] and not (self.pending and self._is_pending()):  # the link to the run came after it
+        hidden = self.pending and self._is_pending(unread=True)  # the link to the run came after it
+        if report["status_set"] and not hidden:
             self.pending = False
         else:
             description = publish.status_description(document)

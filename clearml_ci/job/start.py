@@ -48,17 +48,18 @@ PIPELINES = (check_parameters.PIPELINE, promotion_mode.PIPELINE, audit.PIPELINE)
 
 def check(environ: Mapping[str, str], stopwatch: Stopwatch) -> int:
     """Check the pull request of the job's event, and return the exit code. Raises also GitHubError; as run."""
-    return run(_settings(environ, events.pull_request(environ), promotes=False), environ, stopwatch)
+    settings = _settings(environ, events.pull_request(environ), promotes=False, clock=stopwatch.clock)
+    return run(settings, environ, stopwatch)
 
 
-def _settings(environ: Mapping[str, str], event: Event, *, promotes: bool) -> Settings:
+def _settings(environ: Mapping[str, str], event: Event, *, promotes: bool, clock: Clock) -> Settings:
     """The settings of a check or a promotion. If they are wrong, the commit's status becomes an error."""
     try:
         return job_settings.from_environment(
             environ, read_policy=event_context.read_policy, event=event, promotes=promotes
         )
     except (GitHubError, UsageError, KeyboardInterrupt) as error:
-        early_end.set_error(environ, event, str(error) or CANCELLED, promotes=promotes)
+        early_end.set_error(environ, event, str(error) or CANCELLED, promotes=promotes, clock=clock)
         raise
 
 
@@ -77,6 +78,7 @@ def run(settings: Settings, environ: Mapping[str, str], stopwatch: Stopwatch) ->
         facts = replace(settings.check, facts=job_reporter.facts(settings.remote_run)).to_arguments() if checks else {}
     except (Exception, KeyboardInterrupt) as error:  # any: no older success may stand, nor an issue that is closed
         reason = str(error) or CANCELLED
+        job_reporter.be_patient(stopwatch.clock)
         job_reporter.set_status(state="error", description=reason, url="")
         if settings.pipeline == audit.PIPELINE:
             job_reporter.post_start_error(reason)
@@ -112,7 +114,7 @@ def promote(environ: Mapping[str, str], stopwatch: Stopwatch) -> int:
 
 
 def _promote(environ: Mapping[str, str], event: Event, stopwatch: Stopwatch) -> int:
-    settings = _settings(environ, event, promotes=True)
+    settings = _settings(environ, event, promotes=True, clock=stopwatch.clock)
     if settings.check.candidate == "none":
         number = settings.check.pull_request.number
         workflow_output.note(f"nothing is promoted for #{number}: this policy judges no model")

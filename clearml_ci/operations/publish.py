@@ -117,19 +117,21 @@ def merge_mismatch(pull: PullRequestState, check: Check) -> str:
     return ""
 
 
-def is_given_up(github: GitHub, check: Check, url: str) -> bool:
-    """True if the commit's status is an error that links to the run at `url`, or to none: its job has given it up.
+def why_given_up(github: GitHub, check: Check, url: str) -> str:
+    """Reason why the job may have given up the run at `url`, or "": the commit's status is its error, or is unreadable.
 
-    A job that reaches no ClearML does not know the address of its run.
+    The error links to the run, or to none: a job that reaches no ClearML does not know the address of its run.
     """
     if not check.has_status:
-        return False
-    found, _ = _attempt(lambda: statuses.latest(github, commit=check.status_commit, name=check.check_name), None)
-    return found in (("error", url), ("error", ""))
+        return ""
+    found, refusal = _attempt(lambda: statuses.latest(github, commit=check.status_commit, name=check.check_name), None)
+    if found in (("error", url), ("error", "")):
+        return "the job that started this run has ended with an error"
+    return refusal
 
 
 def was_given_up(github: GitHub, check: Check, document: VerdictDocument) -> bool:
-    """As is_given_up, after the verdict was posted: its own status may have replaced the job's error."""
+    """As why_given_up, after the verdict was posted: its own status may have replaced the job's error."""
     url = document["pipeline"]["url"]
     found, _ = _attempt(
         lambda: statuses.before(

@@ -107,10 +107,13 @@ def finish(
 
     A run that was superseded, or whose job has published an error, posts nothing. If its job does so meanwhile, an
     error replaces what was posted. A verdict that cannot be stored is a warning: it is posted, and the step's result
-    holds it.
+    holds it, from before it is posted: a step that is killed leaves no success without a verdict.
     """
     clearml = services.clearml
     withheld = withheld or _unwanted(clearml, run, check, github)
+    if services.own_task:
+        unposted = post(None, check, document, body, withheld=withheld)
+        run_results.store(clearml, services.own_task, {"verdict": document, "markdown": body, **unposted})
     posted = post(None if withheld else github, check, document, body, withheld=withheld)
     if github and not withheld:
         posted["warnings"] += _take_back_if_ended(clearml, run, check, document, github)
@@ -127,9 +130,7 @@ def _unwanted(clearml: ClearML, run: Run, check: Check, github: GitHub | None) -
     """Reason why the run must post nothing, or "". A job that cannot reach ClearML sets only its error status."""
     if reason := pipeline_runs.read(clearml, run.id).unwanted:
         return reason
-    if github and check.waited_for and publish.is_given_up(github, check, run.url):
-        return "the job that started this run has ended with an error"
-    return ""
+    return publish.why_given_up(github, check, run.url) if github and check.waited_for else ""
 
 
 def _take_back_if_ended(

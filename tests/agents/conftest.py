@@ -110,11 +110,11 @@ def played(request: pytest.FixtureRequest) -> Play:
     return play
 
 
-def only_line(done: Job, code: int) -> str:
-    """The error line of a job that ended with this exit code, in time and without a traceback."""
+def only_line(done: Job, code: int, *, within: float = 30) -> str:
+    """The error line of a job that ended with this exit code, in so many seconds and without a traceback."""
     errors = [line for line in done.log.splitlines() if line.startswith("::error::")]
     assert done.exit_code == code, done.log
-    assert done.seconds < 30
+    assert done.seconds < within
     assert "Traceback" not in done.log
     assert done.outputs["outcome"] == "error"
     (line,) = errors

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from github.PullRequest import PullRequest
 
+from clearml_ci.github_api.session import PATIENCE
 from sandbox.runtime import github_access
 from sandbox.runtime.state import Sandbox
 from sandbox.scenarios import job, story
@@ -211,7 +212,7 @@ def test_check__comment_refused_on_an_agent_that_builds_environments__warns_and_
 
 
 def test_trigger__github_does_not_answer__exits_4_and_starts_nothing(tale: Story, event: dict[str, Any]) -> None:
-    """The policy of the base branch is unknown then, and must not be bypassed."""
-    line = only_line(run(tale, event, GITHUB_API_URL=closed_port()), 4)
+    """The policy of the base branch is unknown then, and must not be bypassed. The job waits to set its status."""
+    line = only_line(run(tale, event, GITHUB_API_URL=closed_port()), 4, within=PATIENCE + 30)
     assert "no response from GitHub for the branch 'main'" in line
     assert story.unfinished(tale) == []

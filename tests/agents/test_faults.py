@@ -1,32 +1,59 @@
-"""`make faults`, in small: cases that are always the same, new ones each time, and some interruptions."""
+"""`make faults`, in small: cases that are always the same, new ones each time, and some interruptions.
+
+Each case is a test, although one command plays several: pytest begins early with files of many tests, and this one
+takes long.
+"""
 
 import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.agents.makefile import Make
-from tools.faults.subjects import SUBJECTS
+
+FIXED = range(14081, 14121)  # each kind of harm once
+FRESH = 10
+CUTS = 6
+Records = list[dict[str, Any]]
 
 
-def played(make: Make, clone: Path, command: str) -> tuple[str, list[dict[str, Any]]]:
-    """The last line, and the record of each case."""
-    printed = make(command)
-    return printed.splitlines()[-1], json.loads((clone / "build/faults.json").read_text())
+def played(make: Make, clone: Path, command: str) -> Records:
+    """The record of each case. A violation is in the output of a command that fails."""
+    make(command)
+    records: Records = json.loads((clone / "build/faults.json").read_text())
+    return records
 
 
-def test_faults__of_a_fixed_seed__violate_nothing(make: Make, clone: Path) -> None:
-    last, records = played(make, clone, "make faults SEED=14015")
-    assert last == "faults: 40 cases, 0 violations"
-    assert [record["seed"] for record in records] == list(range(14015, 14055))
+@pytest.fixture(scope="module")
+def fixed(make: Make, clone: Path) -> Records:
+    return played(make, clone, "make faults SEED=14081")
 
 
-def test_faults__of_a_fresh_seed__violate_nothing(make: Make, clone: Path) -> None:
-    last, records = played(make, clone, "make faults N=10")
-    assert last == "faults: 10 cases, 0 violations"
-    assert len({record["seed"] for record in records}) == 10
+@pytest.fixture(scope="module")
+def fresh(make: Make, clone: Path) -> Records:
+    return played(make, clone, "make faults N=10")
 
 
-def test_faults__one_request_of_every_step_and_job__interrupted_ends_as_if_run_once(make: Make, clone: Path) -> None:
-    last, records = played(make, clone, "make faults ONLY=every-request N=21")
-    assert last == "faults: 21 cases, 0 violations"
-    assert {record["subject"] for record in records} == {*SUBJECTS}
+@pytest.fixture(scope="module")
+def interrupted(make: Make, clone: Path) -> Records:
+    return played(make, clone, "make faults ONLY=every-request:report N=6")
+
+
+@pytest.mark.parametrize("seed", FIXED)
+def test_case__of_a_fixed_seed__violates_nothing(fixed: Records, seed: int) -> None:
+    assert len(fixed) == len(FIXED)
+    (case,) = [record for record in fixed if record["seed"] == seed]
+    assert case["violations"] == []
+
+
+@pytest.mark.parametrize("number", range(FRESH))
+def test_case__of_a_fresh_seed__violates_nothing(fresh: Records, number: int) -> None:
+    assert len({record["seed"] for record in fresh}) == FRESH
+    assert fresh[number]["violations"] == []
+
+
+@pytest.mark.parametrize("number", range(CUTS))
+def test_report__interrupted_at_a_request__ends_as_if_it_had_run_once(interrupted: Records, number: int) -> None:
+    assert len({record["title"] for record in interrupted}) == CUTS
+    assert interrupted[number]["violations"] == []

@@ -61,6 +61,19 @@ def paged(target: str, *, method: str, carried: bool) -> served:
     return served(app)
 
 
+def refusing(target: str, *, method: str, ending: str) -> served:
+    """A proxy that carries every request, but answers 404 to those of `method` whose path ends with `ending`."""
+    app = Flask("proxy")
+
+    @app.route("/<path:path>", methods=["GET", "POST", "PATCH", "DELETE"])
+    def carry(path: str) -> Response:
+        if request.method == method and path.endswith(ending):
+            return Response('{"message": "Not Found"}', 404, content_type="application/json")
+        return _carried(f"{target}/{path}")
+
+    return served(app)
+
+
 def _carried(address: str) -> Response:
     headers = {name: value for name, value in request.headers if name.lower() in ("authorization", "content-type")}
     answer = requests.request(

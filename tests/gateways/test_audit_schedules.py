@@ -1,5 +1,6 @@
 """Schedules of audits on a ClearML server, and ClearML's own scheduler with them."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
@@ -95,6 +96,29 @@ def test_register__another_time__replaces_the_first(
     second = audit_schedules.register(clearml, other, queue=queue)
     assert (second.new, second.ended) == (True, (first.id,))
     assert [task["id"] for task in live_tasks(client, audits)] == [second.id]
+
+
+class Meanwhile(ClearML):
+    """A session in which something happens before the parameters of the first draft are set."""
+
+    happens: Callable[[], object] | None = None
+
+    def call(self, endpoint: str, **request: Any) -> dict[str, Any]:
+        happens = self.happens
+        if happens and endpoint == "tasks.edit_hyper_params":
+            self.happens = None
+            happens()
+        return super().call(endpoint, **request)
+
+
+def test_register__two_names_concurrently__are_both_registered(
+    clearml: ClearML, client: Client, audits: AuditSchedule, queue: Queue
+) -> None:
+    digits, letters = (replace(audits, arguments={**audits.arguments, "_name": name}) for name in ("digits", "letters"))
+    session = Meanwhile(clearml.session)
+    session.happens = lambda: audit_schedules.register(clearml, letters, queue=queue)
+    made = audit_schedules.register(session, digits, queue=queue)
+    assert made.new and len(live_tasks(client, audits)) == 2
 
 
 def test_register__audits_of_several_names__have_a_schedule_each(

@@ -25,7 +25,7 @@ from sandbox.servers.github_server import GitHubServer
 from sandbox.testing.hub import FULL_NAME, JOB, proposed
 from tests.clock import fast_clock
 from tests.gateways import job_session, services
-from tests.gateways.between import interrupted
+from tests.gateways.between import interrupted, refusing
 from tests.gateways.conftest import Project
 from tests.gateways.test_rerun import World
 
@@ -70,6 +70,19 @@ def test_report__job_that_reached_only_github__posts_nothing(hub_world: World, l
     link = {"target_url": run.url} if linked else {}
     commit.create_status("error", **link, description="no answer", context=hub_world.check.check_name)
     assert posted(hub_world, run) == ([], ["error"])
+
+
+def test_report__statuses_that_cannot_be_read__are_left_to_the_job(
+    hub_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of them may be the error of a job that reached only GitHub."""
+    with refusing(hub_world.hub.server.url, method="GET", ending="/status") as address:
+        monkeypatch.setenv("GITHUB_API_URL", f"{address}/api/v3")
+        pull = replace(hub_world.check.pull_request, github_api=f"{address}/api/v3")
+        run = hub_world.original(replace(hub_world.check, pull_request=pull).to_arguments())
+        commit = hub_world.hub.repository.get_commit(hub_world.check.commit)
+        commit.create_status("error", target_url=run.url, description="no answer", context=hub_world.check.check_name)
+        assert posted(hub_world, run) == ([], ["error"])
 
 
 @pytest.mark.parametrize("ends", ["given up", "aborted", "reached only GitHub"])

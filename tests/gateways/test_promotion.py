@@ -805,7 +805,7 @@ def test_move__interrupted_at_any_request_and_repeated__ends_right_and_there_is_
 
 
 def _interrupted_at(world: World, number: int, action: str) -> bool:
-    """One move that dies at its request of this number, and its repetition; False if it had ended before."""
+    """A move that dies with its run at its request of this number, and another run's; False if it had ended before."""
     check, old, new = before_a_move(world, action, number)
 
     def die(at: int) -> None:
@@ -813,20 +813,24 @@ def _interrupted_at(world: World, number: int, action: str) -> bool:
         if at == number:
             raise DiedError
 
-    def act(session: ClearML) -> None:
+    def act(session: ClearML, run: pipeline_runs.Run) -> None:
+        own = replace(check, project=world.project.name)
         if action == "rollback":
-            promotions.rollback(_services(session), world.run(check), replace(check, project=world.project.name))
+            promotions.rollback(_services(session), run, own)
         else:
-            world.move(new, check, session=session)
+            promotions.promote(_services(session), run, own, task_records.read(world.clearml, new))
 
+    first = world.run(check)
     try:
-        act(world.watched(die))
+        act(world.watched(die), first)
         died = False
     except DiedError:
         died = True
+        for end in ("started", "failed"):
+            world.client.call(f"tasks.{end}", task=first.id)
         done = (action, "moved", new if action == "promote" else old)
         if action == "promote" or world.ledger()[0] != done:  # one more rollback undoes one more promotion
-            act(world.clearml)
+            act(world.clearml, world.run(check))
         assert world.ledger()[0] == done
     assert {old, new} & {*world.tagged()} == {new if action == "promote" else old}
     return died

@@ -5,19 +5,20 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from clearml_ci.clearml_api import pipeline_runs, run_start
+from clearml_ci.clearml_api import pipeline_runs, run_results, run_start
 from clearml_ci.clearml_api.session import ClearML, LostAnswerError
 from clearml_ci.clearml_api.worker_queues import Queue
 from clearml_ci.core import poll
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.step_results import ReportResult
 from clearml_ci.decisions import verdict
-from clearml_ci.github_api.session import PATIENCE
+from clearml_ci.github_api.session import PATIENCE, GitHubError
 from clearml_ci.job import follow, reporter, start
 from clearml_ci.job.reporter import Reporter
 from clearml_ci.operations import run_report
@@ -29,6 +30,7 @@ from sandbox.servers.github_server import GitHubServer
 from sandbox.testing.hub import FULL_NAME, JOB, Hub, proposed
 from tests.clock import fast_clock
 from tests.gateways import services
+from tests.gateways.between import refusing
 from tests.gateways.conftest import Project
 from tests.gateways.job_session import signed_in
 from tests.gateways.test_publish import PASSED, RUN
@@ -177,6 +179,17 @@ def test_conclude__link_that_came_after_the_verdict__is_replaced_by_it(hub: Hub,
     assert seen(hub, check) == (1, "success")
 
 
+def test_conclude__status_that_cannot_be_read__is_set_once_more(hub: Hub, check: Check) -> None:
+    """A link to the run may have come after the verdict."""
+    with refusing(hub.server.url, method="GET", ending="/status") as address:
+        job = waiting(hub, check)
+        report = reported(hub, check, JOB)
+        job.set_status(state="pending", description="runs in ClearML", url="https://run", repeated=False)
+        job.github = signed_in(hub.server, api_url=f"{address}/api/v3")
+        assert follow.conclude_reported(job, report) == 0
+    assert seen(hub, check) == (1, "success")
+
+
 @pytest.fixture
 def environ(hub: Hub, tmp_path: Path) -> dict[str, str]:
     """The environment of a job of pull request 1."""
@@ -207,6 +220,24 @@ def test_check__settings_that_are_wrong__set_an_error(hub: Hub, check: Check, en
     assert seen(hub, check) == (0, "failure")  # GitHub's word for any error
 
 
+@pytest.mark.usefixtures("no_pauses")
+def test_check__github_away_when_the_policy_is_read__sets_an_error_once_it_is_back(
+    hub: Hub, check: Check, environ: dict[str, str]
+) -> None:
+    back: list[GitHubServer] = []
+
+    def come_back() -> None:
+        if not back and clock.monotonic() >= 30:
+            back.append(hub.server.restart())
+
+    clock = fast_clock(on_sleep=come_back)
+    hub.server.stop()
+    with pytest.raises(GitHubError, match="no response from GitHub for the branch"):
+        start.check(environ, poll.started(clock))
+    assert seen(hub, check) == (0, "failure")  # GitHub's word for any error
+    back[0].stop()
+
+
 def test_trigger__unknown_command__is_an_error_of_the_job(tmp_path: Path) -> None:
     output = tmp_path / "output"
     variables = {"PATH": os.environ["PATH"], "GITHUB_OUTPUT": str(output)}
@@ -234,6 +265,29 @@ def test_start__answer_that_names_no_run__is_a_lost_answer(clearml: ClearML, pro
             arguments={},
             clock=fast_clock(),
         )
+
+
+def test_finish__killed_while_it_posts__leaves_no_success_without_a_verdict(
+    hub: Hub, check: Check, clearml: ClearML, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = project.task(end=None, name="pr_check", type="controller")
+    step = project.step(run, "report")
+    document: Any = {**verdict.error(check, run={"id": run, "url": "https://c"}, reason="fine"), **PASSED}
+    monkeypatch.setattr("github.Issue.Issue.create_comment", lambda *_: sys.exit("killed"))
+    with pytest.raises(SystemExit):
+        run_report.finish(
+            replace(services.of_agent(clearml), own_task=step),
+            pipeline_runs.read(clearml, run),
+            check,
+            document,
+            comment.comment(document, []),
+            github=signed_in(hub.server),
+            withheld="",
+            error="",
+        )
+    assert seen(hub, check) == (0, "success")
+    report = run_results.results(clearml, run)["report"]
+    assert (report["verdict"]["exit_code"], report["posted"], report["commented"]) == (0, False, False)
 
 
 def test_finish__file_server_that_is_down__posts_the_verdict_and_names_it(
