@@ -223,15 +223,39 @@ def _advised(action: str, advice: str, request: Callable[[], T]) -> T:
 def call_github(github: GitHub, action: str, required_permission: str, request: Callable[[], T]) -> T:
     """The result of a request. Raises GitHubError if GitHub refuses it, is unreachable, or answers nonsense.
 
-    `action` names the object in the message; the repository's name follows it. After nonsense, and after an outage, the
+    `action` names the object in the message; the repository's name follows it. After nonsense, and in an outage, the
     request is made again, so it must find what it has done already.
     """
     try:
         return _called(github, action, required_permission, request)
-    except UnansweredError:
-        if github.outage is None or not github.outage.left or not _is_over(github, github.outage):
+    except UnansweredError as error:
+        if github.outage is None or not github.outage.left:
             raise
-    return _called(github, action, required_permission, request)
+        return _once_answered(github.outage, lambda: _called(github, action, required_permission, request), error)
+
+
+def _once_answered(outage: Outage, request: Callable[[], T], error: UnansweredError) -> T:
+    """The result of a request that had this error, made again until GitHub answers it. Raises the error.
+
+    No other request shows that the outage is over: one connection can be there before another.
+    """
+    console.log(
+        f"GitHub does not answer: the request is sent again until it does, or given up after {outage.left:.0f} s"
+    )
+
+    def attempt() -> tuple[T] | None:
+        with contextlib.suppress(UnansweredError):
+            return (request(),)
+        return None
+
+    watch = poll.started(outage.clock)
+    try:
+        (result,) = poll.until(outage.clock, attempt, pace=Pace(2), timeout=outage.left)
+    except TimedOutError:
+        raise error from None
+    finally:
+        outage.left = max(outage.left - watch.elapsed(), 0)
+    return result
 
 
 def _called(github: GitHub, action: str, required_permission: str, request: Callable[[], T]) -> T:
@@ -261,30 +285,6 @@ def _readable(request: Callable[[], T]) -> T:
         with contextlib.suppress(*UNREADABLE):
             return request()
     return request()
-
-
-def _is_over(github: GitHub, outage: Outage) -> bool:
-    """Wait until GitHub answers; False if the time for that is over."""
-    watch = poll.started(outage.clock)
-    console.log(
-        f"GitHub does not answer: the request is sent again once it does, or given up after {outage.left:.0f} s"
-    )
-    with contextlib.suppress(TimedOutError):
-        poll.until(outage.clock, lambda: _answers(github) or None, pace=Pace(2), timeout=outage.left)
-        outage.left = max(outage.left - watch.elapsed(), 0)
-        return True
-    outage.left = 0
-    return False
-
-
-def _answers(github: GitHub) -> bool:
-    """Send a request that changes nothing. True if GitHub answers it, also with a refusal."""
-    requester = github.repository.requester
-    try:
-        _called(github, "the rate limit", CONTENTS, lambda: requester.requestJsonAndCheck("GET", "/rate_limit"))
-    except GitHubError as error:
-        return not isinstance(error, UnansweredError)
-    return True
 
 
 def require(taken: bool) -> None:

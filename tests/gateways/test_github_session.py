@@ -26,10 +26,11 @@ from clearml_ci.github_api import (
 )
 from clearml_ci.github_api import session as github_session
 from clearml_ci.github_api.credentials import App, Credentials
-from clearml_ci.github_api.session import GitHub, GitHubError
+from clearml_ci.github_api.session import GitHub, GitHubError, Outage
 from sandbox.servers.github_server import GitHubServer
 from sandbox.testing.hub import FULL_NAME, JOB
 from sandbox.testing.hub import connect as as_user
+from tests.clock import fast_clock
 from tests.gateways.between import served
 from tests.gateways.job_session import signed_in
 
@@ -326,3 +327,21 @@ def test_limits__of_minutes__all_requests_together_wait_two(monkeypatch: pytest.
             with pytest.raises(GitHubError, match="rate limit"):
                 statuses.latest(hub, commit="a" * 40, name=f"n{number}")
     assert sum(sleeps) == 120
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_outage__of_one_kind_of_request__is_waited_for() -> None:
+    """One connection can be there before another: an answer to anything else does not end an outage."""
+    app, left = Flask("half there"), [Response("<html>Bad Gateway</html>", 502)] * 8
+
+    @app.get("/<path:path>")
+    def read(path: str) -> Response:  # noqa: ARG001  the signature is Flask's
+        return Response("{}", 200, JSON)
+
+    @app.post("/<path:path>")
+    def write(path: str) -> Response:  # noqa: ARG001
+        return left.pop() if left else Response('{"url": "https://s"}', 201, JSON)
+
+    with served(app) as address:
+        hub = github_session.connect(api_url=address, token=TOKEN, repository=FULL_NAME)
+        assert REQUESTS["set a status"](replace(hub, outage=Outage(fast_clock()))) == "https://s"
