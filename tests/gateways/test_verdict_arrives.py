@@ -267,24 +267,29 @@ def test_start__answer_that_names_no_run__is_a_lost_answer(clearml: ClearML, pro
         )
 
 
+def finished(hub: Hub, check: Check, clearml: ClearML, run: str, *, step: str = "") -> ReportResult:
+    """The report of a run that passed."""
+    document: Any = {**verdict.error(check, run={"id": run, "url": "https://c"}, reason="fine"), **PASSED}
+    return run_report.finish(
+        replace(services.of_agent(clearml), own_task=step),
+        pipeline_runs.read(clearml, run),
+        check,
+        document,
+        comment.comment(document, []),
+        github=signed_in(hub.server),
+        withheld="",
+        error="",
+    )
+
+
 def test_finish__killed_while_it_posts__leaves_no_success_without_a_verdict(
     hub: Hub, check: Check, clearml: ClearML, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = project.task(end=None, name="pr_check", type="controller")
     step = project.step(run, "report")
-    document: Any = {**verdict.error(check, run={"id": run, "url": "https://c"}, reason="fine"), **PASSED}
     monkeypatch.setattr("github.Issue.Issue.create_comment", lambda *_: sys.exit("killed"))
     with pytest.raises(SystemExit):
-        run_report.finish(
-            replace(services.of_agent(clearml), own_task=step),
-            pipeline_runs.read(clearml, run),
-            check,
-            document,
-            comment.comment(document, []),
-            github=signed_in(hub.server),
-            withheld="",
-            error="",
-        )
+        finished(hub, check, clearml, run, step=step)
     assert seen(hub, check) == (0, "success")
     report = run_results.results(clearml, run)["report"]
     assert (report["verdict"]["exit_code"], report["posted"], report["commented"]) == (0, False, False)
@@ -295,17 +300,7 @@ def test_finish__file_server_that_is_down__posts_the_verdict_and_names_it(
 ) -> None:
     run = project.task(end=None, name="pr_check", type="controller")
     client.call("tasks.edit", task=run, output_dest="http://127.0.0.1:9", force=True)
-    document: Any = {**verdict.error(check, run={"id": run, "url": "https://c"}, reason="fine"), **PASSED}
-    result = run_report.finish(
-        services.of_agent(clearml),
-        pipeline_runs.read(clearml, run),
-        check,
-        document,
-        comment.comment(document, []),
-        github=signed_in(hub.server),
-        withheld="",
-        error="",
-    )
+    result = finished(hub, check, clearml, run)
     assert "fault" not in result
     assert any("check ClearML's file server" in warning for warning in result["warnings"])
     assert seen(hub, check) == (1, "success")
