@@ -10,7 +10,8 @@
 #     FAST=1          no tests that start agents: about two minutes
 #     ALL=1           all end-to-end tests on real agents
 #     SERVER=env      as above
-#   make bench    requests and seconds at 10, 1,000 and 20,000 tasks, and of an audit of 200 projects
+#   make bench    requests and seconds at 10, 1,000 and 20,000 tasks, and of an audit of 200 projects;
+#                 how often each rule for gates is red
 #     SMALL=1         only the smallest size
 #   make faults   checks, promotions, audits and reruns while something goes wrong; exit code 1 if anything wrong came of it
 #     N=200           200 cases instead of 40

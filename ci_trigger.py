@@ -16,7 +16,7 @@ from clearml_ci.core import console, poll, schedule
 from clearml_ci.core.errors import UsageError, nearest
 from clearml_ci.core.poll import Clock, Stopwatch
 from clearml_ci.github_api.session import GitHubError
-from clearml_ci.job import audit, events, settings, start, workflow_output
+from clearml_ci.job import audit, calibrate, calibration_settings, events, known_noise, settings, start, workflow_output
 from clearml_ci.policy import policy_file
 
 HELP = """\
@@ -35,6 +35,7 @@ your server and GITHUB_REPOSITORY=owner/name, and GITHUB_TOKEN for the commands 
 
   python ci_trigger.py validate                         check the policy file
   python ci_trigger.py rerun RUN threshold_percent=5    judge again with another tolerance; RUN is a run's id
+  python ci_trigger.py calibrate 10                     train the default branch with ten seeds: its noise
   python ci_trigger.py rollback                         undo the last promotion
   python ci_trigger.py audit                            audit the default branch
   python ci_trigger.py schedule daily 22:30             ClearML starts that audit each day; `schedule off` ends it
@@ -103,8 +104,15 @@ def _rollback(job: Job) -> int:
 
 def _validate(job: Job) -> int:
     file = job.arguments.file or settings.policy_file(job.environ) or policy_file.FILE
-    console.log(policy_file.validate_file(file))
+    policy = policy_file.read(file)
+    console.log(policy_file.summary(policy))
+    for line in known_noise.lines(policy.check, job.stopwatch.clock):
+        console.log(line)
     return 0
+
+
+def _calibrate(job: Job) -> int:
+    return calibrate.run(job.environ, job.arguments.number, job.stopwatch.clock)
 
 
 def _register(job: Job) -> int:
@@ -139,9 +147,21 @@ COMMANDS = {
     ),
     "rollback": Command("undo the last promotion: the tag goes back to the baseline before it", _rollback),
     "validate": Command(
-        "check a policy file, offline",
+        "check a policy file, and state the noise of its gates if ClearML keys are set",
         _validate,
         {"file": {"nargs": "?", "help": f"default: {policy_file.FILE}, or the one that CLEARML_CI_POLICY names"}},
+    ),
+    "calibrate": Command(
+        "train the default branch's head with N seeds, side by side, and state the noise of its gates",
+        _calibrate,
+        {
+            "number": {
+                "nargs": "?",
+                "metavar": "N",
+                "default": str(calibration_settings.DEFAULT),
+                "help": f"default: {calibration_settings.DEFAULT}; what exists already is counted",
+            }
+        },
     ),
     "register": Command("register the pipelines of this version in ClearML, and start nothing", _register),
 }

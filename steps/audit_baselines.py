@@ -1,4 +1,4 @@
-"""Audit the baselines: one for each project and task name, in order, and the default branch still as good."""
+"""Audit baselines, one for each project and task name, and references; and the default branch, still as good."""
 
 from clearml_ci.agent import step
 from clearml_ci.clearml_api import promotion_ledger, task_records
@@ -7,7 +7,7 @@ from clearml_ci.clearml_api.project_lookup import root_of
 from clearml_ci.core.step_results import BaselinesResult
 from clearml_ci.decisions import audit_findings, drift
 from clearml_ci.decisions.audit_findings import Subject
-from clearml_ci.operations import audit_scope, main_branch
+from clearml_ci.operations import audit_reference, audit_scope, main_branch
 from clearml_ci.operations.services import Services
 from clearml_ci.parameters import audit as audit_parameters
 
@@ -15,9 +15,10 @@ from clearml_ci.parameters import audit as audit_parameters
 def audit_baselines(services: Services, run: Run) -> BaselinesResult:
     """The findings, how many projects and baselines were checked, and what could not be checked."""
     clearml, audit = services.clearml, audit_parameters.from_arguments(run.arguments)
-    moves = promotion_ledger.moves(clearml, run.project)
+    moves, changes = promotion_ledger.with_changes(clearml, run.project)
     projects = audit_scope.projects(clearml, audit, moves, root=root_of(run.project))
-    baselines = audit_scope.baselines(clearml, audit, projects)
+    by_tag = audit_scope.tagged(clearml, audit, projects)
+    baselines = by_tag[audit.best_tag]
     tagged = [task for task, _ in baselines]
     audited = {*(project.id for project in projects), *(task.project_id for task in tagged)}
     main = main_branch.read(services.github, audit)
@@ -35,6 +36,7 @@ def audit_baselines(services: Services, run: Run) -> BaselinesResult:
         *drift.from_baselines(baselines, of_main, audit.gates),
         *(drift.missing_runs([task for task in own if on_main.get(task.commit)], of_main) if audit.gates else []),
         *drift.failed_runs(of_main, watched=watched),
+        *audit_reference.findings(clearml, audit, by_tag, changes, projects=subjects),
     ]
     return {
         "findings": audit_findings.as_documents(findings),

@@ -22,7 +22,7 @@ def audit_retrain(services: Services, run: Run) -> RetrainResult:
     return {
         "tasks": done.trainings,
         "findings": audit_findings.as_documents(done.findings),
-        "notes": list(done.main.notes) if done.main else [],
+        "notes": [*done.notes, *(done.main.notes if done.main else ())],
         "unseen": list(done.main.unseen) if done.main else [],
     }
 

@@ -1,14 +1,19 @@
-"""Judge the candidate by the gates, against the baseline."""
+"""Judge the candidate by the gates, against the baseline; train it again with other seeds if that is needed."""
+
+from collections.abc import Sequence
 
 from clearml_ci.agent import step
 from clearml_ci.clearml_api import run_results
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.core import step_results
-from clearml_ci.core.step_results import CompareResult
+from clearml_ci.core.documents import TaskDocument
+from clearml_ci.core.step_results import CompareResult, OtherRun, StepResults
+from clearml_ci.operations import candidate_search, github_access, repeats
 from clearml_ci.operations import compare as comparison
-from clearml_ci.operations import github_access
+from clearml_ci.operations.compare import Comparison
 from clearml_ci.operations.services import Services
 from clearml_ci.parameters import check as check_parameters
+from clearml_ci.parameters.check import Check
 
 
 def compare(services: Services, run: Run) -> CompareResult:
@@ -21,7 +26,30 @@ def compare(services: Services, run: Run) -> CompareResult:
     github = github_access.connect_if_possible(services.github, check) if check.pull_request.base else None
     main = results["find_task"].get("main_baseline") if check.baseline_main else None
     doubt = results["find_task"].get("doubt", "")
-    return comparison.with_baseline(services.clearml, github, run, check, candidate, main_task=main, doubt=doubt)
+    others = _others(services, check, results, candidate)
+
+    def compared(others: Sequence[OtherRun], allowed: int) -> Comparison:
+        return comparison.with_baseline(
+            services.clearml,
+            github,
+            run,
+            check,
+            candidate,
+            main_task=main,
+            doubt=doubt,
+            others=others,
+            repeats=allowed,
+        )
+
+    return repeats.compare(services, run, check, compared, others)
+
+
+def _others(services: Services, check: Check, results: StepResults, candidate: TaskDocument) -> Sequence[OtherRun]:
+    """The other clean runs of the candidate's commit: trained again until it is green, a commit is no better."""
+    if results["find_task"].get("candidate"):
+        return results["find_task"].get("runs", [])
+    github = github_access.connect_if_possible(services.github, check)
+    return candidate_search.others(services.clearml, github, check, candidate)
 
 
 if __name__ == "__main__":

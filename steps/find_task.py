@@ -20,6 +20,7 @@ def find_task(services: Services, run: Run) -> FindTaskResult:
         "doubt": choice.doubt,
         "reason": "" if choice.candidate else evidence.explain(check, choice),
         "rejected": [{**recorded_task.as_document(task), "reason": reason} for task, reason in choice.rejected[:20]],
+        "runs": [{"id": task.id, "doubt": doubt} for task, doubt in choice.others],
         "main_baseline": found.main,
         "notes": found.notes,
     }

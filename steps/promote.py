@@ -5,11 +5,12 @@ from clearml_ci.clearml_api import best_tag, run_results, task_records
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.core import recorded_task, step_results
 from clearml_ci.core.outcome import Outcome
-from clearml_ci.core.step_results import PromoteResult
+from clearml_ci.core.recorded_task import RecordedTask
+from clearml_ci.core.step_results import CompareResult, PromoteResult
 from clearml_ci.decisions import promotion as decisions
 from clearml_ci.decisions.promotion import STAYS
-from clearml_ci.github_api.session import GitHubError
-from clearml_ci.operations import continued_task, github_access, merged_pull_request, publish, rerun
+from clearml_ci.github_api.session import GitHub, GitHubError
+from clearml_ci.operations import continued_task, github_access, merged_pull_request, publish, reference_change, rerun
 from clearml_ci.operations import promote as promotion
 from clearml_ci.operations.services import Services
 from clearml_ci.parameters import check as check_parameters
@@ -17,6 +18,8 @@ from clearml_ci.parameters import promotion_mode
 from clearml_ci.parameters.check import Check
 
 AT_THE_CHECK = "the tag is moved by the check itself (promote: on-pass); this merge was recorded"
+
+ANEW = "; the reference begins anew"
 
 EDITED = "a rerun with edited parameters moves no tag"
 
@@ -39,10 +42,31 @@ def promote(services: Services, run: Run) -> PromoteResult:
         task = recorded_task.as_document(candidate)
         return {"outcome": Outcome.INCONCLUSIVE, "reason": f"{STAYS}: {doubt}", "candidate": task, "notes": notes}
     best_tag.add_tag(services.clearml, candidate.id, best_tag.MAIN_TAG)
+    judged, renewed = _judged(services, run, check, candidate, github)
+    notes += [f"The reference begins anew: {renewed}."] if renewed else []
+    result = _moved(services, run, check, candidate, judged)
+    return {**result, "reason": result["reason"] + (ANEW if renewed else ""), "notes": notes}
+
+
+def _moved(
+    services: Services, run: Run, check: Check, candidate: RecordedTask, judged: CompareResult | None
+) -> PromoteResult:
+    """The result of a merge, with the tag moved if the promotion mode allows it."""
     if check.promote == promotion_mode.ON_PASS:
         task = recorded_task.as_document(candidate)
-        return {"outcome": Outcome.PASSED, "reason": AT_THE_CHECK, "candidate": task, "notes": notes}
-    return {**promotion.promote(services, run, check, candidate, github=github), "notes": notes}
+        return {"outcome": Outcome.PASSED, "reason": AT_THE_CHECK, "candidate": task}
+    return promotion.promote(services, run, check, candidate, judged=judged)
+
+
+def _judged(
+    services: Services, run: Run, check: Check, candidate: RecordedTask, github: GitHub | None
+) -> tuple[CompareResult | None, str]:
+    """The comparison of the merged model, if there are gates, and the reason why the reference begins anew, or ""."""
+    if not check.gates:
+        return None, ""
+    begun = reference_change.begun(services.clearml, run, check, candidate)
+    judged = promotion.compare_merged(services, run, check, candidate, github=github, changed=begun[:1])
+    return judged.result, reference_change.after_merge(services, run, check, candidate, judged, begun=begun)
 
 
 def _at_the_check(services: Services, run: Run, check: Check) -> PromoteResult:

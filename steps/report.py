@@ -7,7 +7,7 @@ from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.documents import RunDocument, VerdictDocument
 from clearml_ci.core.step_results import ReportResult
 from clearml_ci.decisions import promotion, verdict
-from clearml_ci.operations import chart_curves, github_access, publish, run_report
+from clearml_ci.operations import chart_curves, github_access, main_history, publish, run_report
 from clearml_ci.operations.run_report import Request
 from clearml_ci.operations.services import Services
 from clearml_ci.parameters import check as check_parameters
@@ -27,7 +27,8 @@ def report(services: Services, run: Run) -> ReportResult:
         withheld = withheld or kept or publish.outdated(github, check)
     document = run_report.stamped(document, request.rerun, withheld=withheld if request.rerun else "")
     scalars = task_metrics.scalars(clearml, document["candidate"]["id"]) if document["candidate"] else []
-    body = comment.comment(document, scalars, chart_curves.read(clearml, check, document))
+    curves, histories = chart_curves.read(clearml, check, document), main_history.read(clearml, check, document)
+    body = comment.comment(document, scalars, curves, histories)
     return run_report.finish(
         services, run, check, document, body, github=github, withheld=withheld, error=request.error
     )

@@ -1,4 +1,4 @@
-"""`make bench`: print the requests and seconds of a check and of an audit, and write them to build/bench.json."""
+"""`make bench`: print what a check and an audit cost, and how often gates are red; write it to build/bench.json."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from tools import bench_audit, bench_check, bench_step
+from tools import bench_audit, bench_check, bench_noise, bench_step, noise_goals
 
 Measurement = bench_check.Measurement | bench_audit.Measurement
 OUTPUT = bench_step.ROOT / "build" / "bench.json"
@@ -25,18 +25,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     audit = bench_audit.measure(bench_audit.SMALLEST if options.small else bench_audit.SIZES, progress=_print)
     _print(table(bench_check.STEPS, check))
     _print(table(bench_audit.STEPS, audit))
+    noise = bench_noise.measure(bench_noise.SMALLEST if options.small else bench_noise.FULL)
+    goals = noise_goals.measure(noise_goals.SMALLEST if options.small else noise_goals.FULL)
+    _print(f"\nred checks, in percent\n{bench_noise.table(noise)}\n\n{noise_goals.table(goals)}")
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(_document(check, audit), indent=2) + "\n")
+    options.output.write_text(json.dumps(_document(check, audit, noise), indent=2) + "\n")
     _print(f"\nwritten to {options.output}")
     return 0
 
 
-def _document(check: Sequence[bench_check.Measurement], audit: Sequence[bench_audit.Measurement]) -> dict[str, Any]:
-    """Return the figures of the check by its number of tasks, and the rows of the audit."""
+def _document(
+    check: Sequence[bench_check.Measurement],
+    audit: Sequence[bench_audit.Measurement],
+    noise: Sequence[bench_noise.Row],
+) -> dict[str, Any]:
+    """Return the figures of the check by its number of tasks, the rows of the audit, and those of gates."""
     return {
         "requests": {str(row.tasks): row.requests for row in check},
         "seconds": {str(row.tasks): row.seconds for row in check},
         "audit": [asdict(row) for row in audit],
+        "noise": [asdict(row) for row in noise],
     }
 
 

@@ -20,6 +20,12 @@ def add_tag(clearml: ClearML, task: str, tag: str) -> None:
     _update_tags(clearml, [task], add=[tag], remove=[])
 
 
+def add_to_all(clearml: ClearML, tasks: Sequence[str], tag: str) -> None:
+    """Add a tag to tasks in any status; their other tags stay."""
+    if tasks:
+        _update_tags(clearml, tasks, add=[tag], remove=[])
+
+
 def remove_tag(clearml: ClearML, tasks: Sequence[str], tag: str) -> None:
     """Remove a tag from tasks in any status; their other tags stay."""
     if tasks:
@@ -55,15 +61,18 @@ def tags(clearml: ClearML, tasks: Sequence[str]) -> dict[str, list[str]]:
     return {id_: task.get("tags") or [] for id_, task in task_fields.read_existing(clearml, tasks, ["tags"]).items()}
 
 
-def stamps(clearml: ClearML, tasks: Sequence[str]) -> dict[str, Stamp | None]:
-    """The stamps of tasks, by id; None if a user tagged the task, or it was never tagged. One request."""
-    found = task_fields.read_all(clearml, tasks, [f"runtime.{STAMP}"])
-    return {task["id"]: tag_ranking.parse_stamp(str((task.get("runtime") or {}).get(STAMP) or "")) for task in found}
+def stamps(clearml: ClearML, tasks: Sequence[str], name: str = STAMP) -> dict[str, Stamp | None]:
+    """The stamps of tasks, by id; None if a user tagged the task, or it was never tagged. One request.
+
+    `name` is that of the runtime property, for tags of the reference.
+    """
+    found = task_fields.read_all(clearml, tasks, [f"runtime.{name}"])
+    return {task["id"]: tag_ranking.parse_stamp(str((task.get("runtime") or {}).get(name) or "")) for task in found}
 
 
-def stamp(clearml: ClearML, task: str, stamp: Stamp) -> None:
+def stamp(clearml: ClearML, task: str, stamp: Stamp, name: str = STAMP) -> None:
     """Stamp a task, before it gets the tag: every process that sees the tag then sees the stamp."""
-    task_fields.add_runtime(clearml, task, {STAMP: tag_ranking.stamp_text(stamp)})
+    task_fields.add_runtime(clearml, task, {name: tag_ranking.stamp_text(stamp)})
 
 
 def note(clearml: ClearML, task: str, text: str) -> None:

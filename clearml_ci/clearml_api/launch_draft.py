@@ -36,10 +36,20 @@ class Code:
     inject_task_init: bool
 
 
-def create(clearml: ClearML, launch: RemoteRun, code: Code, *, run: str, step: str = "") -> str:
+def create(
+    clearml: ClearML,
+    launch: RemoteRun,
+    code: Code,
+    *,
+    run: str,
+    step: str = "",
+    parent: str | None = None,
+    marks: Mapping[str, str] | None = None,
+) -> str:
     """The id of a draft that an agent can run, marked as this run's and a child of it. Raises ClearMLError.
 
-    It has its own name once it is complete; before, its name is made of the id of the `step`.
+    It has its own name once it is complete; before, its name is made of the id of the `step`. `parent` is another one
+    than the run, "" for none. `marks` are further runtime properties.
     """
     task = task_creation.task(
         clearml,
@@ -56,8 +66,9 @@ def create(clearml: ClearML, launch: RemoteRun, code: Code, *, run: str, step: s
         argparse_args=list(launch.args) or None,
         add_task_init_call=code.inject_task_init,
     )
-    made = {**ownership.marks(task, run=run, purpose=launch.purpose), _STEP: step}
-    task_fields.add_runtime(clearml, task, made, parent=run, name=launch.name)
+    made = {**ownership.marks(task, run=run, purpose=launch.purpose), _STEP: step, **(marks or {})}
+    child_of = {"parent": run if parent is None else parent}
+    task_fields.add_runtime(clearml, task, made, **(child_of if child_of["parent"] else {}), name=launch.name)
     return task
 
 
@@ -66,12 +77,7 @@ def made_by(clearml: ClearML, launch: RemoteRun, *, run: str, step: str) -> list
 
     Incomplete ones are deleted. A task that another ClearML user made is not the step's.
     """
-    keyed = f"^{_incomplete(step)}( [0-9a-f]+)?$"
-    drafts = paging.records(clearml, "tasks", name=keyed, status=["created"], only_fields=["user"])
-    user = clearml.call("users.get_current_user")["user"]["id"]
-    for draft in drafts:
-        if task_fields.reference_id(draft.get("user")) == user:
-            clearml.call("tasks.delete", task=draft["id"])
+    user = delete_incomplete(clearml, step)
     found = pipeline_runs.own_tasks(clearml, run, ["user", STEP_FIELD])
     return [
         task["id"]
@@ -80,6 +86,20 @@ def made_by(clearml: ClearML, launch: RemoteRun, *, run: str, step: str) -> list
         and step_of(task) == step
         and task_fields.reference_id(task.get("user")) == user
     ]
+
+
+def delete_incomplete(clearml: ClearML, step: str) -> str:
+    """Delete the incomplete drafts that an interrupted execution of a step has left; the id of the ClearML user.
+
+    A draft that another user made is not the step's.
+    """
+    keyed = f"^{_incomplete(step)}( [0-9a-f]+)?$"
+    drafts = paging.records(clearml, "tasks", name=keyed, status=["created"], only_fields=["user"])
+    user = str(clearml.call("users.get_current_user")["user"]["id"])
+    for draft in drafts:
+        if task_fields.reference_id(draft.get("user")) == user:
+            clearml.call("tasks.delete", task=draft["id"])
+    return user
 
 
 def step_of(task: Mapping[str, Any]) -> str:

@@ -10,13 +10,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from clearml_ci.clearml_api import best_tag, configuration_objects, paging, run_results
+from clearml_ci.clearml_api import best_tag, configuration_objects, paging, reference_ledger, run_results
+from clearml_ci.clearml_api.paging import Record
 from clearml_ci.clearml_api.project_lookup import PIPELINES
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.clearml_api.task_status import LIVE
 from clearml_ci.core import console
 from clearml_ci.decisions import promotion
 from clearml_ci.decisions.promotion import Move
+from clearml_ci.decisions.reference_tags import Change
 from clearml_ci.parameters import check, promotion_mode
 
 MOVED_TAG = "moved the best"
@@ -42,6 +44,17 @@ def moves(clearml: ClearML, project: str, **filters: Any) -> list[Move]:
 
     `filters` narrow the runs that made them, as those of `paging.records`.
     """
+    return list(_moves(_runs(clearml, project, [MOVED_TAG], **filters)))
+
+
+def with_changes(clearml: ClearML, project: str) -> tuple[list[Move], list[Change]]:
+    """The moves, and the changes of references, newest first: read as those of `moves`, in the same request."""
+    runs = _runs(clearml, project, [MOVED_TAG, reference_ledger.CHANGED_TAG])
+    return list(_moves(runs)), [change for run in runs if (change := reference_ledger.entry(run))]
+
+
+def _runs(clearml: ClearML, project: str, tags: Sequence[str], **filters: Any) -> list[Record]:
+    """The newest runs with one of these tags, and their entries."""
     base = re.escape(f"{project.rpartition(PIPELINES)[0]}{PIPELINES}")
     pipelines = f"^{base}({check.PIPELINE}|{promotion_mode.PIPELINE})$"  # those whose runs move the tag
     projects = [found["id"] for found in paging.records(clearml, "projects", name=pipelines, only_fields=["id"])]
@@ -52,18 +65,18 @@ def moves(clearml: ClearML, project: str, **filters: Any) -> list[Move]:
         "tasks",
         project=projects,
         type=["controller"],
-        tags=[MOVED_TAG],
-        only_fields=[f"configuration.{LEDGER}"],
+        tags=tags,
+        only_fields=[f"configuration.{LEDGER}", f"configuration.{reference_ledger.NAME}"],
         order_by=["-created"],
         **filters,
     )
     newest = list(islice(runs, _MOST))
     if len(newest) == _MOST:
         console.log(f"only the newest {_MOST} promotions of '{project}' are read: older ones count as never made")
-    return list(_entries(newest))
+    return newest
 
 
-def _entries(runs: Iterable[Mapping[str, Any]]) -> Iterator[Move]:
+def _moves(runs: Iterable[Mapping[str, Any]]) -> Iterator[Move]:
     """The entries of these runs that name their own run and can be read."""
     for run in runs:
         item = (run.get("configuration") or {}).get(LEDGER)

@@ -196,7 +196,7 @@ def connect(clock: Clock) -> ClearML:
     Raises UsageError if something is not configured, and ClearMLError, within seconds, if no server answers.
     """
     hold_secrets()
-    if not (ENV_ACCESS_KEY.get() or config_obj.get("api.credentials.access_key", None)):
+    if not has_keys():
         raise UsageError(
             "no ClearML keys are configured: set CLEARML_API_HOST, CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY "
             "(GitHub gives no secrets to pull requests from forks: check those with `on: pull_request_target`)"
@@ -205,6 +205,11 @@ def connect(clock: Clock) -> ClearML:
     host = Session.get_api_server_host().rstrip("/")
     _ping(host)
     return _login(host, clock)
+
+
+def has_keys() -> bool:
+    """True if keys are configured: in the CLEARML_* variables or in clearml.conf."""
+    return bool(ENV_ACCESS_KEY.get() or config_obj.get("api.credentials.access_key", None))
 
 
 def _require_web_host() -> None:

@@ -18,10 +18,15 @@ def read_all(clearml: ClearML, tasks: Iterable[str], fields: Sequence[str]) -> l
     """The fields of these tasks, in their order, each once. Raises TaskGoneError if one does not exist."""
     ids = list(dict.fromkeys(require_id(task) for task in tasks))
     by_id = read_existing(clearml, ids, fields)
-    for task in ids:
-        if task not in by_id:
-            raise TaskGoneError(f"no ClearML task {task}: it does not exist, or was deleted; start a new run")
+    require(by_id, ids)
     return [by_id[task] for task in ids]
+
+
+def require(found: Mapping[str, object], tasks: Iterable[str]) -> None:
+    """Refuse to go on if one of these tasks was not found. Raises TaskGoneError."""
+    for task in tasks:
+        if task not in found:
+            raise TaskGoneError(f"no ClearML task {task}: it does not exist, or was deleted; start a new run")
 
 
 def read_existing(clearml: ClearML, tasks: Sequence[str], fields: Sequence[str]) -> dict[str, Record]:

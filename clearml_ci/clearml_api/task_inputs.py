@@ -1,12 +1,15 @@
 """Read the inputs of tasks: hyperparameters, packages, datasets, models, GPU."""
 
+import re
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
-from clearml_ci.clearml_api import task_fields, task_parameters
+from clearml_ci.clearml_api import paging, task_fields, task_parameters
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core import requirements_file
 from clearml_ci.core.comparability import Inputs
+from clearml_ci.core.recorded_task import SUCCESSFUL
 
 _DATASETS = "Datasets"  # the section in which `Dataset.get(alias=...)` records the datasets of a task
 
@@ -20,6 +23,26 @@ _FIELDS = ["hyperparams", "script.requirements", "models.input", "runtime"]
 def read(clearml: ClearML, tasks: Sequence[str]) -> dict[str, Inputs]:
     """The inputs of these tasks, by id, in one request. Raises TaskGoneError if one does not exist."""
     return {task["id"]: _inputs(task) for task in task_fields.read_all(clearml, tasks, _FIELDS)}
+
+
+def existing(clearml: ClearML, tasks: Sequence[str]) -> dict[str, Inputs]:
+    """The inputs of those of these tasks that exist, by id: one request."""
+    return {id_: _inputs(task) for id_, task in task_fields.read_existing(clearml, tasks, _FIELDS).items()}
+
+
+def of_newest(clearml: ClearML, *, project: str, task_name: str, most: int) -> list[Inputs]:
+    """The inputs of the successful tasks of this project and name that started last: one request."""
+    found = paging.records(
+        clearml,
+        "tasks",
+        page_size=most,
+        project=[project],
+        name=f"^{re.escape(task_name)}$",
+        status=list(SUCCESSFUL),
+        only_fields=["id", *_FIELDS],
+        order_by=["-started"],
+    )
+    return [_inputs(task) for task in islice(found, most)]
 
 
 def _inputs(task: Mapping[str, Any]) -> Inputs:

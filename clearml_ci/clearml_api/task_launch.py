@@ -59,7 +59,7 @@ def run(
     A step that was interrupted and is executed again goes on with the task that it launched; `number` counts the
     launches of a step. Raises ClearMLError.
     """
-    with _cleaning_up_before_an_abort(clearml, own_task) as is_repeated:
+    with cleaning_up_before_an_abort(clearml, own_task) as is_repeated:
         made = launch_draft.made_by(clearml, launch, run=run, step=own_task)[number:] if is_repeated else []
         task = made[0] if made else launch_draft.create(clearml, launch, code, run=run, step=own_task)
         try:
@@ -70,14 +70,14 @@ def run(
             outcome, snapshot = ended or _follow(watch, launch, clock, report)
         finally:
             over = f"ClearML CI: the {launch.purpose} of run {run} is over"
-            _end_patiently(clearml, task, run=run, archive=launch.until == PROBE, reason=over, clock=clock)
+            end_patiently(clearml, task, run=run, archive=launch.until == PROBE, reason=over, clock=clock)
         if outcome.outcome == Outcome.PASSED:
             outcome, snapshot = failed_meanwhile(watch, launch) or (outcome, snapshot)
         return LaunchResult(outcome, snapshot, task_records.read(clearml, task))
 
 
 @contextlib.contextmanager
-def _cleaning_up_before_an_abort(clearml: ClearML, own_task: str) -> Iterator[bool]:
+def cleaning_up_before_an_abort(clearml: ClearML, own_task: str) -> Iterator[bool]:
     """Let the agent wait, after an abort of this step, until the step has cleaned up.
 
     True if the step has launched before: Reset clears what this leaves on its task.
@@ -93,6 +93,11 @@ def _cleaning_up_before_an_abort(clearml: ClearML, own_task: str) -> Iterator[bo
         task_fields.add_runtime(clearml, own_task, {_ABORT_DONE: "1"})
 
 
+def has_launched(clearml: ClearML, own_task: str) -> bool:
+    """True if an earlier execution of this step has launched something: it may have been killed then."""
+    return _ABORT_TIMEOUT in (task_fields.read(clearml, own_task, ["runtime"]).get("runtime") or {})
+
+
 def _follow(
     watch: Watch, launch: RemoteRun, clock: Clock, report: Callable[[str], None]
 ) -> tuple[LaunchOutcome, TaskSnapshot]:
@@ -106,7 +111,7 @@ def _follow(
             return LaunchOutcome(Outcome.ERROR, "", f"the check was ended while its task ran: {aborted}"), snapshot
         if outcome := launch_outcome.outcome_of(launch, snapshot):
             return outcome, snapshot
-        if (state := _described(snapshot)) != reported:
+        if (state := described(snapshot)) != reported:
             report(f"{launch.name}: {state}")
             reported = state
         return None
@@ -124,12 +129,13 @@ def _probe_ended_before(watch: Watch, launch: RemoteRun) -> tuple[LaunchOutcome,
     return (outcome, snapshot) if outcome and launch.until == PROBE else None
 
 
-def _described(snapshot: TaskSnapshot) -> str:
+def described(snapshot: TaskSnapshot) -> str:
+    """The state of a launched task in a few words, for a log."""
     runs, reports = ", its script runs" * snapshot.started, ", it reports" * snapshot.progress
     return f"{snapshot.status}{runs}{reports}"
 
 
-def _end_patiently(clearml: ClearML, task: str, *, run: str, archive: bool, reason: str, clock: Clock) -> None:
+def end_patiently(clearml: ClearML, task: str, *, run: str, archive: bool, reason: str, clock: Clock) -> None:
     """End the task, also if the server is unreachable for up to PATIENCE: no other process may look after the task."""
 
     def ended() -> None:

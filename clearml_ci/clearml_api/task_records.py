@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from clearml_ci.clearml_api import ownership, paging, task_fields, task_metrics
@@ -12,7 +13,7 @@ from clearml_ci.core.gate import Gate, Reported
 from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.decisions import copied_tag
 
-STAMP = "clearml_ci_best_since"  # a runtime property
+STAMP, REFERENCE_STAMP = "clearml_ci_best_since", "clearml_ci_reference_since"  # runtime properties
 
 
 Measured = tuple[RecordedTask, Reported]
@@ -22,7 +23,7 @@ _MOST_COMMITS = 250  # in one filter, a regex of 10 kB; `git_history.recent_comm
 
 
 _FIELDS = [
-    *("id", "name", "project.id", "project.name", "status", "system_tags", "started", "created", "parent"),
+    *("id", "name", "project.id", "project.name", "status", "system_tags", "started", "completed", "created", "parent"),
     *("script.version_num", "script.repository", "script.diff"),
     *(f"runtime.{STAMP}", *ownership.FIELDS),
 ]
@@ -37,6 +38,21 @@ def with_metrics(clearml: ClearML, tasks: Sequence[str], gates: Sequence[Gate]) 
     """These tasks with the gates' metrics, by id. Raises TaskGoneError if one does not exist."""
     found = task_fields.read_all(clearml, tasks, [*_FIELDS, *task_metrics.fields(gates)])
     return {task["id"]: (_recorded(clearml, task), task_metrics.reported(task, gates)) for task in found}
+
+
+def existing(clearml: ClearML, tasks: Sequence[str], gates: Sequence[Gate]) -> dict[str, Measured]:
+    """Those of these tasks that exist, with the gates' metrics, by id: one request."""
+    found = task_fields.read_existing(clearml, tasks, [*_FIELDS, *task_metrics.fields(gates)])
+    return {id_: (_recorded(clearml, task), task_metrics.reported(task, gates)) for id_, task in found.items()}
+
+
+def with_tags(clearml: ClearML, tasks: Sequence[str]) -> dict[str, tuple[RecordedTask, list[str]]]:
+    """Those of these tasks that exist, with the stamps and the tags of a reference, by id: one request."""
+    found = task_fields.read_existing(clearml, tasks, [*_FIELDS, "tags", f"runtime.{REFERENCE_STAMP}"])
+    return {
+        id_: (replace(_recorded(clearml, task), stamp=_stamp(task, REFERENCE_STAMP)), task.get("tags") or [])
+        for id_, task in found.items()
+    }
 
 
 def of_commit(clearml: ClearML, *, commit: str, project: str | None, task_name: str) -> Iterator[RecordedTask]:
@@ -75,24 +91,81 @@ def tagged(
 
     `projects` are ids, or None for the whole workspace. Clones that copied the tag have their `copied_from`.
     """
+    return by_tag(clearml, {tag: STAMP}, projects=projects, task_name=task_name, gates=gates)[tag]
+
+
+def by_tag(
+    clearml: ClearML,
+    tags: Mapping[str, str],
+    *,
+    projects: Sequence[str] | None,
+    task_name: str,
+    gates: Sequence[Gate],
+) -> dict[str, list[Measured]]:
+    """The tasks that carry each of these tags, as those of `tagged`, by tag; all in one request.
+
+    `tags` have the runtime property in which a promotion stamps the tasks to which it gives the tag.
+    """
     if projects is not None and not projects:
-        return []  # an empty list filters nothing
-    found = list(_matching(clearml, gates, tags=[tag], **_named(task_name), **_in_projects(projects)))
-    tasks = [task for task, _ in found]
-    copied = copied_tag.sources(tasks, _stamps(clearml, copied_tag.unknown_parents(tasks), tag))
-    return [(replace(task, copied_from=copied.get(task.id, "")), reported) for task, reported in found]
+        return {tag: [] for tag in tags}  # an empty list filters nothing
+    fields = ["tags", *(f"runtime.{stamp}" for stamp in sorted({*tags.values()}))]
+    found = list(_records(clearml, gates, fields, tags=list(tags), **_named(task_name), **_in_projects(projects)))
+    carriers = {tag: [task for task in found if tag in (task.get("tags") or [])] for tag in tags}
+    recorded = {
+        tag: [replace(_recorded(clearml, task), stamp=_stamp(task, tags[tag])) for task in tasks]
+        for tag, tasks in carriers.items()
+    }
+    unknown = sorted({parent for tasks in recorded.values() for parent in copied_tag.unknown_parents(tasks)})
+    parents = task_fields.read_existing(clearml, unknown, fields)
+    return {
+        tag: _with_sources(
+            tasks,
+            {id_: _stamp(task, tags[tag]) for id_, task in parents.items() if tag in (task.get("tags") or [])},
+            [task_metrics.reported(task, gates) for task in carriers[tag]],
+        )
+        for tag, tasks in recorded.items()
+    }
 
 
-def _stamps(clearml: ClearML, tasks: Sequence[str], tag: str) -> dict[str, str]:
-    """The stamps, as texts, of those of these tasks that carry the tag."""
-    found = task_fields.read_existing(clearml, tasks, ["tags", f"runtime.{STAMP}"])
-    return {id_: _stamp(task) for id_, task in found.items() if tag in (task.get("tags") or [])}
+def newest_tagged(
+    clearml: ClearML,
+    tags: Sequence[str],
+    *,
+    projects: Sequence[str] | None,
+    task_name: str,
+    gates: Sequence[Gate],
+    most: int,
+) -> list[Measured]:
+    """The `most` tasks with one of these tags that started last, at most 500: one request, however many there are."""
+    if projects is not None and not projects:
+        return []
+    filters = {"tags": list(tags), **_named(task_name), **_in_projects(projects)}
+    found = list(islice(_records(clearml, gates, [], page_size=most, **filters), most))
+    reported = [task_metrics.reported(task, gates) for task in found]
+    return _with_sources([_recorded(clearml, task) for task in found], {}, reported)
+
+
+def _with_sources(
+    tasks: Sequence[RecordedTask], parents: Mapping[str, str], reported: Sequence[Reported]
+) -> list[Measured]:
+    """Tasks with a tag and what they reported: clones that copied it have their `copied_from`."""
+    copied = copied_tag.sources(tasks, parents)
+    return [
+        (replace(task, copied_from=copied.get(task.id, "")), values)
+        for task, values in zip(tasks, reported, strict=True)
+    ]
 
 
 def _matching(clearml: ClearML, gates: Sequence[Gate], **filters: Any) -> Iterator[Measured]:
-    fields = [*_FIELDS, *task_metrics.fields(gates)]
-    for task in paging.records(clearml, "tasks", only_fields=fields, order_by=["-started"], **filters):
+    for task in _records(clearml, gates, [], **filters):
         yield _recorded(clearml, task), task_metrics.reported(task, gates)
+
+
+def _records(
+    clearml: ClearML, gates: Sequence[Gate], fields: Sequence[str], **filters: Any
+) -> Iterator[dict[str, Any]]:
+    fields = [*_FIELDS, *fields, *task_metrics.fields(gates)]
+    return paging.records(clearml, "tasks", only_fields=fields, order_by=["-started"], **filters)
 
 
 def _with_commits(commits: Sequence[str]) -> dict[str, Any]:
@@ -123,10 +196,11 @@ def _recorded(clearml: ClearML, task: Mapping[str, Any]) -> RecordedTask:
         purpose=ownership.purpose_of(task),
         stamp=_stamp(task),
         started=task.get("started") or "",
+        ended=task.get("completed") or "",
         created=task.get("created") or "",
         parent=task_fields.reference_id(task.get("parent")),
     )
 
 
-def _stamp(task: Mapping[str, Any]) -> str:
-    return str((task.get("runtime") or {}).get(STAMP) or "")
+def _stamp(task: Mapping[str, Any], name: str = STAMP) -> str:
+    return str((task.get("runtime") or {}).get(name) or "")

@@ -60,6 +60,19 @@ def served_ids(clearml: ClearML) -> frozenset[str]:
     return frozenset(str(queue["id"]) for worker in workers for queue in worker.get("queues", []))
 
 
+def free_workers(clearml: ClearML, queue: Queue, *, live: Iterable[str] = ()) -> int:
+    """The number of workers of a queue that run nothing, less the tasks that wait for one.
+
+    `live` are tasks that were enqueued: an agent takes some time to report that it has one.
+    """
+    workers = clearml.call("workers.get_all", last_seen=_SEEN_WITHIN).get("workers", [])
+    serving = [worker for worker in workers if queue.id in [served["id"] for served in worker.get("queues", [])]]
+    runs = {worker["task"]["id"] for worker in serving if worker.get("task")}
+    found: Mapping[str, Any] = next(paging.records(clearml, "queues", id=[queue.id], only_fields=["entries"]), {})
+    waiting = {str(entry["task"]) for entry in found.get("entries") or []}
+    return max(0, len(serving) - len(runs | waiting | {*live}))
+
+
 def _workers_by_queue(clearml: ClearML) -> dict[str, list[str]]:
     """The ids of the workers that serve a queue, by the queue's name."""
     found: dict[str, list[str]] = {}

@@ -35,8 +35,52 @@ class RejectedTask(TaskDocument):
     reason: str
 
 
+class CommitRun(TypedDict):
+    """One run of the checked commit: its seed, "" if it recorded none, and its value by the name of each gate.
+
+    `repeat`: the check trained it, because a loss was suspicious. `reason` states why it does not count, or "".
+    """
+
+    task: TaskDocument
+    seed: str
+    values: dict[str, float | None]
+    repeat: bool
+    reason: str
+
+
+class NoiseDocument(TypedDict):
+    """The figures of a gate that was judged by its noise, in the metric's unit; all intervals are of 99 % at each end.
+
+    `value` and `reference` are means of so many `runs`, each with the `margin` of its interval. `difference` is value
+    minus reference, between `low` and `high`. `limit` is the worst mean that the tolerance allows, `visible` the
+    smallest loss that is found in 80 % of cases, and `sd` the noise. `better`: as good as the reference, as estimated.
+    `renews`: the reference begins anew if it is merged. `caveat` is the reason why the figures do not hold, or "".
+    """
+
+    value: float
+    value_margin: float
+    runs: int
+    reference: float
+    reference_margin: float
+    reference_runs: int
+    difference: float
+    low: float
+    high: float
+    limit: float
+    visible: float
+    sd: float
+    degrees_of_freedom: int
+    words: str
+    better: bool
+    renews: bool
+    caveat: str
+
+
 class GateRow(TypedDict):
-    """One gate and its judgement; a number is None if it does not exist or is not finite."""
+    """One gate and its judgement; a number is None if it does not exist or is not finite.
+
+    `noise` is None if the tolerance around the baseline decided; `note` is a sentence about the noise, or "".
+    """
 
     metric: str
     goal: str
@@ -56,6 +100,8 @@ class GateRow(TypedDict):
     limit: float | None
     last: float | None
     main: float | None
+    noise: NoiseDocument | None
+    note: str
 
 
 class DifferenceDocument(TypedDict):
@@ -159,7 +205,7 @@ class RemoteRunDocument(LaunchParts):
 class VerdictDocument(TypedDict):
     """The verdict of a run. `promotion` is set for a promotion or rollback, `rerun` for a rerun.
 
-    `told_at` is the commit whose status shows the verdict.
+    `told_at` is the commit whose status shows the verdict. `runs` are those of the commit that were judged together.
     """
 
     schema: int
@@ -173,6 +219,7 @@ class VerdictDocument(TypedDict):
     commit: str
     told_at: str
     candidate: TaskDocument | None
+    runs: list[CommitRun]
     baseline: TaskDocument | None
     main_baseline: TaskDocument | None
     gates: list[GateRow]

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from clearml_ci.core.documents import GateRow
+from clearml_ci.core.documents import GateRow, NoiseDocument
 from clearml_ci.core.formatting import apart, listed
 from clearml_ci.core.outcome import HOLDS, Outcome
 
@@ -135,7 +135,14 @@ def decide(judged: Judgements) -> tuple[Outcome, str]:
     return Outcome.PASSED, f"all {len(required)} required gates hold: {listed(names, separator=', ')}"
 
 
-def as_row(gate: Gate, judged: Judgement, *, main: float | None = None) -> GateRow:
+def as_row(
+    gate: Gate,
+    judged: Judgement,
+    *,
+    main: float | None = None,
+    noise: NoiseDocument | None = None,
+    note: str = "",
+) -> GateRow:
     """The gate and its judgement as results and verdicts carry them; `main` is the value of the base branch's own task.
 
     JSON has no NaN: such a number becomes None.
@@ -159,6 +166,8 @@ def as_row(gate: Gate, judged: Judgement, *, main: float | None = None) -> GateR
         "limit": _finite(judged.limit),
         "last": _finite(judged.last),
         "main": _finite(main),
+        "noise": noise,
+        "note": note,
     }
 
 
@@ -237,7 +246,7 @@ def _untrusted_baseline(gate: Gate, baseline: Mapping[str, Summary | None]) -> s
 def _outcome(gate: Gate, value: float, baseline: float) -> tuple[Outcome, str]:
     if _better(gate, value, baseline):
         return Outcome.IMPROVED, f"{gate.name} is better than the baseline"
-    if _holds(gate, value, baseline):
+    if holds(gate, value, baseline):
         within = f"is within {tolerance_text(gate)} of" if gate.tolerance else "is as good as"
         return Outcome.PASSED, f"{gate.name} {within} the baseline"
     by = f" by more than {tolerance_text(gate)}" if gate.tolerance else ""
@@ -248,7 +257,7 @@ def _better(gate: Gate, value: float, than: float) -> bool:
     return value > than if gate.goal == "maximize" else value < than
 
 
-def _holds(gate: Gate, value: float, baseline: float) -> bool:
+def holds(gate: Gate, value: float, baseline: float) -> bool:
     """True if the value is not worse than the limit, up to rounding."""
     allowed = limit(gate, baseline)
     return not _better(gate, allowed, value) or _same(value, allowed, scale=baseline)
@@ -273,9 +282,7 @@ def _ended_worse(gate: Gate, judged: Judgement) -> str:
         return ""
     if judged.outcome not in HOLDS:
         return ""
-    misses = bool(_missed_bound(gate, last)) or (
-        judged.baseline is not None and not _holds(gate, last, judged.baseline)
-    )
+    misses = bool(_missed_bound(gate, last)) or (judged.baseline is not None and not holds(gate, last, judged.baseline))
     if math.isfinite(last) and not misses:
         return ""
     best, end = apart(value, last)

@@ -35,6 +35,7 @@ class RecordedTask:
     purpose: str = ""
     stamp: str = ""  # clones do not copy it
     started: str = ""  # by the server's clock: the first start, if the task was continued
+    ended: str = ""  # by the server's clock: the last end, if the task was continued
     created: str = ""
     parent: str = ""  # of a clone: the parent of its source, or else the source
     copied_from: str = ""
@@ -56,6 +57,11 @@ def as_document(task: RecordedTask) -> TaskDocument:
 def why_unusable(task: RecordedTask) -> str | None:
     """The reason why this task is no evidence for any commit, or None."""
     return why_unfinished(task) or ("has uncommitted changes" if has_uncommitted_changes(task) else None)
+
+
+def is_clean_run(task: RecordedTask) -> bool:
+    """True for a successful run of exactly its commit that is neither a probe nor a test run."""
+    return why_unusable(task) is None and task.purpose not in PURPOSES
 
 
 def has_uncommitted_changes(task: RecordedTask) -> bool:

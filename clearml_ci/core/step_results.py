@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TypedDict, cast
 
 from clearml_ci.core.documents import (
+    CommitRun,
     DifferenceDocument,
     FindingDocument,
     GateRow,
@@ -23,16 +24,25 @@ class StepResult(TypedDict, total=False):
     requests: int
 
 
+class OtherRun(TypedDict):
+    """A further clean run of the candidate's commit, by its id; `doubt` as that of the candidate."""
+
+    id: str
+    doubt: str
+
+
 class FindTaskResult(StepResult):
     """The candidate, or the `reason` why there is none. `main_baseline`: the id of the base branch's own task.
 
-    `doubt` is the reason why the candidate's values decide nothing, empty if they do.
+    `doubt` is the reason why the candidate's values decide nothing, empty if they do. `runs` are the older clean runs
+    of its commit, newest first.
     """
 
     candidate: TaskDocument | None
     reason: str
     doubt: str
     rejected: list[RejectedTask]
+    runs: list[OtherRun]
     main_baseline: str | None
     notes: list[str]
 
@@ -43,6 +53,7 @@ class _Compared(StepResult, total=False):
     gates: list[GateRow]
     differences: list[DifferenceDocument]
     differences_total: int
+    runs: list[CommitRun]
     warnings: list[str]
     notes: list[str]
 

@@ -33,6 +33,12 @@ _KINDS = {
     "archived_best": "archived baseline",
     "unsuccessful_best": "unsuccessful baseline",
     "lost_best": "lost baseline",
+    "archived_reference": "archived run of the reference",
+    "unusable_reference": "unusable run of the reference",
+    "changed_reference": "changed run of the reference",
+    "lost_reference": "lost run of the reference",
+    "deleted_reference": "deleted run of the reference",
+    "unfinished_reference": "unfinished change of the reference",
     "off_main": "off the default branch",
     "no_run": "no run of the default branch",
 }

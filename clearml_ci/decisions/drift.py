@@ -33,7 +33,7 @@ def from_baselines(baselines: Tasks, recorded: Tasks, gates: Sequence[Gate]) -> 
 def _newest_runs(recorded: Tasks) -> dict[Key, tuple[RecordedTask, Reported]]:
     newest: dict[Key, tuple[RecordedTask, Reported]] = {}
     for task, reported in recorded:
-        if _is_run(task):
+        if recorded_task.is_clean_run(task):
             newest.setdefault(key_of(task), (task, reported))
     return newest
 
@@ -95,7 +95,8 @@ def of_retraining(trainings: Tasks, recorded: Tasks, gates: Sequence[Gate]) -> l
     worst of the earlier ones by more than a gate allows.
     """
     ids = {task.id for task, _ in trainings}
-    earlier = [(task, values) for task, values in recorded if task.id not in ids and _is_run(task)][:_EARLIER_RUNS]
+    others = [(task, values) for task, values in recorded if task.id not in ids and recorded_task.is_clean_run(task)]
+    earlier = others[:_EARLIER_RUNS]
     subject = subject_of(trainings[0][0])
     if not earlier:
         message = "the default branch was trained again, but has no earlier runs to compare with"
@@ -130,8 +131,3 @@ def _worst(gate: Gate, tasks: Tasks) -> dict[str, Summary]:
 def _severity(gate: Gate, judged: Judgement) -> str:
     """A value that is missing or not finite is a finding like one that is worse."""
     return FINDING if judged.outcome not in HOLDS and gate.required else NOTE
-
-
-def _is_run(task: RecordedTask) -> bool:
-    """True for a clean, successful run of its commit that is neither a probe nor a test run."""
-    return recorded_task.why_unusable(task) is None and task.purpose not in recorded_task.PURPOSES

@@ -1,8 +1,9 @@
 """The evidence for a commit: the recorded task that proves that exactly this commit ran."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from clearml_ci.core import recorded_task, repository_url
 from clearml_ci.core.recorded_task import RecordedTask
@@ -11,16 +12,24 @@ from clearml_ci.parameters.check import Check
 _OWN_PURPOSES = ("run", "step", "schedule")
 
 
+MOST_RUNS = 10  # of one commit that are a sample
+
+
+_MOST_LOOKED_AT = 100  # tasks of one commit, if one of them is the candidate: a page
+
+
 @dataclass(frozen=True)
 class Choice:
-    """The candidate, if any, and the tasks of the commit that are no evidence, each with the reason.
+    """The candidate, if any, and the newer tasks of the commit that are no evidence, each with the reason.
 
-    `doubt` is the reason why the candidate's values decide nothing, empty if they do.
+    `doubt` is the reason why the candidate's values decide nothing, empty if they do. `others` are older clean runs of
+    the commit, newest first, each with its doubt.
     """
 
     candidate: RecordedTask | None
     rejected: tuple[tuple[RecordedTask, str], ...]
     doubt: str = ""
+    others: tuple[tuple[RecordedTask, str], ...] = ()
 
 
 def _without_doubt(_: RecordedTask) -> str:
@@ -28,25 +37,37 @@ def _without_doubt(_: RecordedTask) -> str:
 
 
 def choose(
-    check: Check, tasks: Iterable[RecordedTask], *, doubt: Callable[[RecordedTask], str] = _without_doubt
+    check: Check,
+    tasks: Iterable[RecordedTask],
+    *,
+    doubt: Callable[[RecordedTask], str] = _without_doubt,
+    most: int = 1,
 ) -> Choice:
     """The first of `tasks` (newest first) that is a clean, successful run of exactly the check's commit.
 
     `doubt` gives the reason to doubt such a run, or "": a doubtful one is the candidate only if there is no other.
+    `most`: so many runs are taken, the candidate included.
     """
     rejected: list[tuple[RecordedTask, str]] = []
     doubtful: tuple[RecordedTask, str] | None = None
-    for task in tasks:
-        if task.commit.lower() != check.commit:
-            continue
+    of_commit = enumerate(task for task in tasks if task.commit.lower() == check.commit)
+    for number, task in of_commit:
         if reason := objection(check, task):
             rejected.append((task, reason))
         elif not (reason := doubt(task)):
-            return Choice(task, tuple(rejected))
+            older = (task for _, task in islice(of_commit, max(0, _MOST_LOOKED_AT - number - 1)))
+            return Choice(task, tuple(rejected), others=tuple(islice(_runs(check, older, doubt), most - 1)))
         else:
             doubtful = doubtful or (task, reason)
     candidate, reason = doubtful or (None, "")
     return Choice(candidate, tuple(rejected), reason)
+
+
+def _runs(
+    check: Check, tasks: Iterable[RecordedTask], doubt: Callable[[RecordedTask], str]
+) -> Iterator[tuple[RecordedTask, str]]:
+    """The clean, successful runs among tasks of the check's commit, each with its doubt."""
+    return ((task, doubt(task)) for task in tasks if objection(check, task) is None)
 
 
 def without_doubtful(choice: Choice) -> Choice:

@@ -4,7 +4,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import cast
 
-from clearml_ci.core.documents import LedgerEntry, PromotionDocument
+from clearml_ci.core.documents import GateRow, LedgerEntry, PromotionDocument
+from clearml_ci.core.formatting import listed
 from clearml_ci.core.gate import Gate
 from clearml_ci.core.outcome import HOLDS, NOT_NEEDED, Outcome
 from clearml_ci.core.step_results import PromoteResult, StepResults
@@ -61,8 +62,28 @@ def gates_of(mode: str, gates: Sequence[Gate]) -> tuple[Gate, ...]:
     return tuple(replace(gate, tolerance=0.0) if mode == BETTER else gate for gate in gates)
 
 
-def decide(mode: str, *, outcome: Outcome | None, reason: str) -> Decision:
-    """The decision after a comparison with the present baseline; `outcome` is None if no gate is required."""
+def is_by_noise(gates: Iterable[GateRow]) -> bool:
+    """True if the noise of a required gate is known: then the tag moves by the estimate, and not to the luckiest."""
+    return any(gate["required"] and gate.get("noise") for gate in gates)
+
+
+def why_lower(mode: str, gates: Iterable[GateRow]) -> str:
+    """The reason why a model that holds its gates does not become the baseline with `better`, or "".
+
+    It is lower than the reference, as estimated, and this is no credible loss.
+    """
+    noises = [(gate, noise) for gate in gates if gate["required"] and (noise := gate.get("noise"))]
+    lower = [f"{gate['metric']}: {noise['words']}" for gate, noise in noises if not noise["better"]]
+    return listed(lower).removesuffix(".") if mode == BETTER else ""
+
+
+def decide(mode: str, *, outcome: Outcome | None, reason: str, lower: str = "") -> Decision:
+    """The decision after a comparison with the present baseline; `outcome` is None if no gate is required.
+
+    `lower` is the reason of `why_lower`.
+    """
+    if lower and outcome in HOLDS:
+        return Decision(False, Outcome.PASSED, f"{STAYS}: {lower}")
     match outcome:
         case None:
             return _without_gates(mode)

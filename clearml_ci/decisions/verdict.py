@@ -63,6 +63,7 @@ def for_check(check: Check, *, run: RunDocument, steps: Mapping[str, StepDocumen
         "commit": check.commit,
         "told_at": check.status_commit,
         "candidate": finder.get("candidate") or remote.get("candidate"),
+        "runs": list(compared.get("runs", [])),
         "baseline": compared.get("baseline"),
         "main_baseline": compared.get("main_baseline"),
         "gates": list(compared.get("gates", [])),

@@ -71,7 +71,7 @@ def from_environment(
     launch, described = (None, {}) if promotes else remote_run(given, policy)
     own = _check(given, event, pull, launch, policy)
     governed = policy.governed(own) if policy else own
-    names, seconds = queues(given, launch), deadline(environ, launch)
+    names, seconds = queues(given, launch), deadline(environ, launch, times=1 + governed.repeats)
     if promotes:
         governed = replace(governed, action="promote", merge_commit=pull_request_event.merge_commit(event))
     else:
@@ -245,5 +245,10 @@ def _check(given: Given, event: Event, pull: PullRequest, launch: RemoteRun | No
 def _refuse_impossible(governed: Check, launch: RemoteRun | None, *, called: Mapping[str, str]) -> None:
     if governed.candidate == "none" and launch is None:
         raise UsageError("the candidate is 'none' and there is no remote run: nothing would be checked")
+    if governed.repeats and governed.candidate not in remote.TRAINING:
+        raise UsageError(
+            f"{called['repeats']} is {governed.repeats}, but the candidate is '{governed.candidate}': set it to train "
+            "or find-or-train, or set repeats to 0"
+        )
     if launch:
         remote.refuse_out_of_reach(launch, project=governed.project, task_name=governed.task_name, names=called)

@@ -36,7 +36,7 @@ from clearml_ci.job.reporter import Reporter
 from clearml_ci.job.settings import Settings
 from clearml_ci.operations import promote as promotions
 from clearml_ci.operations import rerun as reruns
-from clearml_ci.parameters import audit, promotion_mode, remote_run, texts
+from clearml_ci.parameters import audit, catalogue, promotion_mode, remote_run, texts
 from clearml_ci.parameters import check as check_parameters
 from clearml_ci.parameters.check import Check
 
@@ -163,7 +163,8 @@ def deadline(run: Run, arguments: Mapping[str, str], environ: Mapping[str, str])
     """Seconds until a rerun of this run, with these `Args`, is stopped. Raises UsageError."""
     if _is_audit(run):
         return audit_settings.deadline(environ, arguments)
-    return job_settings.deadline(environ, remote_run.from_arguments(arguments))
+    times = 1 + int(catalogue.parameter("repeats").value(arguments.get("repeats", ""), "repeats"))
+    return job_settings.deadline(environ, remote_run.from_arguments(arguments), times=times)
 
 
 def _is_audit(run: Run) -> bool:

@@ -9,6 +9,7 @@ from clearml_ci.core import repository_url
 from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.decisions.audit_findings import Tasks
 from clearml_ci.decisions.promotion import Move
+from clearml_ci.operations import reference_runs
 from clearml_ci.parameters.audit import Audit
 
 
@@ -24,17 +25,23 @@ def projects(clearml: ClearML, audit: Audit, moves: Sequence[Move], *, root: str
     return [project for project in every if project in checked or project.id in promoted]
 
 
-def baselines(clearml: ClearML, audit: Audit, projects: Sequence[Project]) -> Tasks:
-    """The tagged tasks of these projects; without a list, also those of any project that ran this repository's code."""
+def tagged(clearml: ClearML, audit: Audit, projects: Sequence[Project]) -> dict[str, Tasks]:
+    """The tasks of these projects with the tags of baseline and reference, by tag: one request.
+
+    Without a list of projects, also those of any project that ran this repository's code.
+    """
     ids = [project.id for project in projects]
-    tagged = task_records.tagged(
+    found = task_records.by_tag(
         clearml,
+        reference_runs.tags(audit.best_tag),
         projects=ids if audit.projects else None,
         task_name=audit.task_name,
-        tag=audit.best_tag,
         gates=audit.gates,
     )
-    return [(task, metrics) for task, metrics in tagged if task.project_id in ids or is_own(audit, task)]
+    return {
+        tag: [(task, metrics) for task, metrics in tasks if task.project_id in ids or is_own(audit, task)]
+        for tag, tasks in found.items()
+    }
 
 
 def is_own(audit: Audit, task: RecordedTask) -> bool:

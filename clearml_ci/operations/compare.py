@@ -4,80 +4,127 @@ The step `compare` does it before a merge, and `promote` once more after it.
 """
 
 import contextlib
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from clearml_ci.clearml_api import project_lookup, promotion_ledger, task_inputs, task_metrics, task_records
-from clearml_ci.clearml_api.pipeline_runs import Run
+from clearml_ci.clearml_api import (
+    project_lookup,
+    promotion_ledger,
+    task_fields,
+    task_inputs,
+    task_metrics,
+    task_records,
+)
+from clearml_ci.clearml_api.pipeline_runs import Run as PipelineRun
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.clearml_api.task_records import Measured
 from clearml_ci.core import baseline, comparability, errors, formatting, recorded_task, repository_url
 from clearml_ci.core import gate as gates
-from clearml_ci.core.comparability import Difference
-from clearml_ci.core.documents import TaskDocument
+from clearml_ci.core.comparability import Difference, Inputs
+from clearml_ci.core.documents import CommitRun, TaskDocument
 from clearml_ci.core.gate import Gate, Judgement, Reported
 from clearml_ci.core.outcome import Outcome
 from clearml_ci.core.recorded_task import RecordedTask
-from clearml_ci.core.step_results import CompareResult
-from clearml_ci.decisions import promotion
+from clearml_ci.core.step_results import CompareResult, OtherRun
+from clearml_ci.decisions import gate_noise, promotion, samples
+from clearml_ci.decisions.gate_noise import Judged
+from clearml_ci.decisions.reference import Reference
+from clearml_ci.decisions.reference_tags import Carriers
+from clearml_ci.decisions.samples import Run, Sample
 from clearml_ci.github_api.session import GitHub
-from clearml_ci.operations import commit_history
+from clearml_ci.operations import commit_history, reference_runs
 from clearml_ci.parameters.check import Check
 
-Judged = list[tuple[Gate, Judgement]]
-Measured = Sequence[tuple[RecordedTask, Reported]]  # tasks with their metrics
+Judgements = list[tuple[Gate, Judgement]]
 
 
 _NOT_MEASURED = (Outcome.INCONCLUSIVE, None)  # the outcome and the value of a gate whose metric was not reported
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """A comparison as a step leaves it, with the runs and the judgements that it was made of."""
+
+    result: CompareResult
+    gates: tuple[Judged, ...]
+    sample: Sample
+    reference: Reference
+
+
 def with_baseline(
     clearml: ClearML,
     github: GitHub | None,
-    run: Run,
+    run: PipelineRun,
     check: Check,
     candidate: TaskDocument,
     *,
     main_task: str | None = None,
     doubt: str = "",
+    others: Sequence[OtherRun] = (),
     against: Sequence[str] = (),
-) -> CompareResult:
-    """Compare the candidate with the tagged tasks of its project, or of the policy's.
+    known: Carriers | None = None,
+    repeats: int = 0,
+) -> Comparison:
+    """Compare the candidate with the tagged tasks of its project, or of the policy's, and with the reference.
 
     `main_task`: the id of the task that the merge base was judged by, if it was found. A candidate that carries the tag
     itself is compared with the others that do. Without `github` the baseline's commit is not looked up. With a `doubt`
-    about the candidate's values no gate holds. `against`: the ids of the tasks that had the tag, if it has moved since.
+    about the candidate's values no gate holds. `others` are the other clean runs of its commit. `against`: the ids of
+    the tasks that had the tag, if it has moved since; `known`: those of the reference, if it has changed since.
+    `repeats`: so many more trainings may be asked for.
     """
-    _, reported = task_records.with_metrics(clearml, [candidate["id"]], check.gates)[candidate["id"]]
+    measured = _measured(clearml, check, candidate["id"], others)
+    subject, reported = measured[candidate["id"]]
+    tags = with_reference(clearml, check, candidate["project_id"])
     earlier = task_records.with_metrics(clearml, against, check.gates).values()
-    every = list(earlier) or baselines(clearml, check, candidate["project_id"])
-    tagged = [(task, metrics) for task, metrics in every if task.id != candidate["id"]]
+    every = list(earlier) or tags[check.best_tag]
+    tagged = [(task, metrics) for task, metrics in every if task.id != subject.id]
     unusable = baseline.why_unusable([task for task, _ in tagged], tag=check.best_tag)
     unusable = unusable or _missing(clearml, run, check, candidate, every)
-    judged = _judge(check, candidate["id"], reported, tagged, unusable)
-    compared = _compared(judged, tagged)
-    differences = _differences(clearml, check, candidate["id"], compared)
-    judged, violations = _like_for_like(check, judged, differences)
-    judged = _with_names(clearml, candidate["id"], judged)
+    by_tolerance = _judge(check, subject.id, reported, tagged, unusable)
+    compared = _compared(by_tolerance, tagged)
+    of_reference = reference_runs.of_model(tags, check.best_tag, subject)
+    if known:
+        before = reference_runs.recorded(clearml, known, check)
+        of_reference = replace(before, calibrated=of_reference.calibrated)
+    inputs = _inputs(clearml, [subject.id, *(task.id for task in compared)], [*measured, *of_reference.ids])
+    doubts = {subject.id: doubt, **{other["id"]: other["doubt"] for other in others}}
+    runs = [
+        Run(task, inputs[task.id], values, doubts[task.id]) for task, values in measured.values() if task.id in inputs
+    ]
+    sample, reference = samples.of_commit(runs[0], runs, check.alike, seed=check.seed), of_reference.reference(inputs)
+    by_noise = gate_noise.judge(check, by_tolerance, sample, reference, repeats=repeats)
+    differences = {
+        task.id: comparability.differences(check.alike, inputs[subject.id], inputs[task.id]) for task in compared
+    }
+    judged, violations = _like_for_like(check, [(found.gate, found.judgement) for found in by_noise], differences)
+    judged = _with_names(clearml, subject.id, judged)
     judged = [(gate, gates.doubted(judgement, doubt)) for gate, judgement in judged]
     outcome, reason = gates.decide(judged)
     main, of_main = _main(clearml, check, main_task)
-    return {
+    result: CompareResult = {
         "outcome": outcome,
         "reason": reason,
         "baseline": recorded_task.as_document(compared[0]) if compared else None,
         "main_baseline": recorded_task.as_document(main) if main else None,
-        "gates": [gates.as_row(gate, judgement, main=_value(gate, of_main)) for gate, judgement in judged],
+        "gates": [
+            gates.as_row(gate, judgement, main=_value(gate, of_main), noise=found.document, note=found.note)
+            for (gate, judgement), found in zip(judged, by_noise, strict=True)
+        ],
         "differences": comparability.as_documents(differences[compared[0].id]) if compared else [],
         "differences_total": len(differences[compared[0].id]) if compared else 0,
+        "runs": [_as_document(check, run) for run in sample.runs],
         "warnings": [
             *violations,
             *_of_baselines(github, check, [task for task, _ in tagged], compared),
             *(judgement.warning for _, judgement in judged if judgement.warning),
+            *gate_noise.warnings(by_noise, sample),
         ],
     }
+    return Comparison(result, tuple(by_noise), sample, reference)
 
 
-def tagged_tasks(clearml: ClearML, check: Check, project_id: str | None) -> Measured:
+def tagged_tasks(clearml: ClearML, check: Check, project_id: str | None) -> Sequence[Measured]:
     """All tasks of a project (None: the workspace) and of the check's name that carry the tag, with their metrics."""
     return task_records.tagged(
         clearml,
@@ -88,7 +135,30 @@ def tagged_tasks(clearml: ClearML, check: Check, project_id: str | None) -> Meas
     )
 
 
-def baselines(clearml: ClearML, check: Check, project_id: str) -> Measured:
+def with_reference(clearml: ClearML, check: Check, project_id: str) -> dict[str, Sequence[Measured]]:
+    """The tasks of `baselines`, and those with the tags of the reference, by tag: one request."""
+    project = project_lookup.existing_id(clearml, check.project) if check.project else None
+    found = task_records.by_tag(
+        clearml,
+        reference_runs.tags(check.best_tag),
+        projects=[project] if project else None,
+        task_name=check.task_name,
+        gates=check.gates,
+    )
+    return {
+        tag: [(task, metrics) for task, metrics in tagged if is_in_scope(check, task, project_id)]
+        for tag, tagged in found.items()
+    }
+
+
+def is_in_scope(check: Check, task: RecordedTask, project_id: str) -> bool:
+    """True if a task of the check's project, if it names one, is a baseline for a candidate of this project."""
+    if check.project or task.project_id == project_id:
+        return True
+    return repository_url.is_one_of(task.repository, check.pull_request.repositories)
+
+
+def baselines(clearml: ClearML, check: Check, project_id: str) -> Sequence[Measured]:
     """The tagged tasks of the policy's project, not only of the candidate's: a pull request can change its task's.
 
     Without a project: those of the same repository in the whole workspace, and those of the candidate's project, which
@@ -97,13 +167,36 @@ def baselines(clearml: ClearML, check: Check, project_id: str) -> Measured:
     if check.project:
         return tagged_tasks(clearml, check, project_lookup.existing_id(clearml, check.project))
     return [
-        (task, metrics)
-        for task, metrics in tagged_tasks(clearml, check, None)
-        if task.project_id == project_id or repository_url.is_one_of(task.repository, check.pull_request.repositories)
+        (task, metrics) for task, metrics in tagged_tasks(clearml, check, None) if is_in_scope(check, task, project_id)
     ]
 
 
-def _missing(clearml: ClearML, run: Run, check: Check, candidate: TaskDocument, tagged: Measured) -> str | None:
+def _measured(clearml: ClearML, check: Check, candidate: str, others: Sequence[OtherRun]) -> dict[str, Measured]:
+    """The candidate and the other runs of its commit that still exist, with their metrics. Raises TaskGoneError."""
+    found = task_records.existing(clearml, [candidate, *(run["id"] for run in others)], check.gates)
+    task_fields.require(found, [candidate])
+    return {candidate: found.pop(candidate), **found}
+
+
+def _sample(
+    check: Check, measured: Mapping[str, Measured], inputs: Mapping[str, Inputs], doubts: Mapping[str, str]
+) -> Sample:
+    """The sample of the candidate, which is the first of these runs; one without inputs was deleted meanwhile."""
+    found = [(task, values) for task, values in measured.values() if task.id in inputs]
+    runs = [Run(task, inputs[task.id], values, doubts[task.id]) for task, values in found]
+    return samples.of_commit(runs[0], runs, check.alike, seed=check.seed)
+
+
+def _inputs(clearml: ClearML, required: Sequence[str], others: Iterable[str]) -> dict[str, Inputs]:
+    """The inputs of all these tasks but those of `others` that do not exist. Raises TaskGoneError."""
+    found = task_inputs.existing(clearml, list(dict.fromkeys([*required, *others])))
+    task_fields.require(found, required)
+    return found
+
+
+def _missing(
+    clearml: ClearML, run: PipelineRun, check: Check, candidate: TaskDocument, tagged: Sequence[Measured]
+) -> str | None:
     """Error if no task carries the tag although a promotion once gave it to one: that is no first model."""
     if any(baseline.usable(task) for task, _ in tagged):
         return None
@@ -117,7 +210,9 @@ def _missing(clearml: ClearML, run: Run, check: Check, candidate: TaskDocument, 
     return baseline.missing(tag=check.best_tag, last=done.to) if done else None
 
 
-def _judge(check: Check, candidate: str, reported: Reported, tagged: Measured, unusable: str | None) -> Judged:
+def _judge(
+    check: Check, candidate: str, reported: Reported, tagged: Sequence[Measured], unusable: str | None
+) -> Judgements:
     usable = [(task, metrics) for task, metrics in tagged if baseline.usable(task)]
     judged = [
         (gate, gates.judge(gate, {candidate: reported[gate]}, {task.id: metrics[gate] for task, metrics in usable}))
@@ -130,26 +225,16 @@ def _judge(check: Check, candidate: str, reported: Reported, tagged: Measured, u
     ]
 
 
-def _compared(judged: Judged, tagged: Measured) -> list[RecordedTask]:
+def _compared(judged: Judgements, tagged: Sequence[Measured]) -> list[RecordedTask]:
     """The tasks that the gates were judged against, in the order of the gates."""
     ids = dict.fromkeys(judgement.baseline_id for _, judgement in judged if judgement.baseline_id)
     tasks = {task.id: task for task, _ in tagged}
     return [tasks[task] for task in ids]
 
 
-def _differences(
-    clearml: ClearML, check: Check, candidate: str, baselines: Sequence[RecordedTask]
-) -> dict[str, list[Difference]]:
-    """The differences from each of the baselines, by their ids."""
-    if not baselines:
-        return {}
-    inputs = task_inputs.read(clearml, [candidate, *(task.id for task in baselines)])
-    return {task.id: comparability.differences(check.alike, inputs[candidate], inputs[task.id]) for task in baselines}
-
-
 def _like_for_like(
-    check: Check, judged: Judged, differences: Mapping[str, list[Difference]]
-) -> tuple[Judged, list[str]]:
+    check: Check, judged: Judgements, differences: Mapping[str, list[Difference]]
+) -> tuple[Judgements, list[str]]:
     """The judgements, void if the policy requires like for like, and warnings if it only asks for those."""
     violations = {task: text for task, found in differences.items() if (text := comparability.violation(found))}
     if check.alike.difference == "warn":
@@ -162,7 +247,7 @@ def _like_for_like(
     ], []
 
 
-def _with_names(clearml: ClearML, candidate: str, judged: Judged) -> Judged:
+def _with_names(clearml: ClearML, candidate: str, judged: Judgements) -> Judgements:
     """Reasons that name the nearest metric if one was not reported."""
     unmeasured = [gate for gate, judgement in judged if (judgement.outcome, judgement.value) == _NOT_MEASURED]
     known = task_metrics.series_names(clearml, candidate) if unmeasured else []
@@ -190,6 +275,16 @@ def _main(clearml: ClearML, check: Check, task: str | None) -> tuple[RecordedTas
         with contextlib.suppress(ClearMLError):
             return task_records.with_metrics(clearml, [task], check.gates)[task]
     return None, {}
+
+
+def _as_document(check: Check, run: Run) -> CommitRun:
+    return {
+        "task": recorded_task.as_document(run.task),
+        "seed": samples.seed_of(run, check.seed),
+        "values": {gate.name: _value(gate, run.reported) for gate in check.gates},
+        "repeat": False,
+        "reason": "",
+    }
 
 
 def _value(gate: Gate, reported: Reported) -> float | None:

@@ -18,9 +18,11 @@ from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.core.step_results import CompareResult, PromoteResult
 from clearml_ci.decisions import promotion
 from clearml_ci.decisions.promotion import STAYS, Move
+from clearml_ci.decisions.reference_tags import Change
 from clearml_ci.decisions.tag_ranking import RankingPolicy
 from clearml_ci.github_api.session import GitHub
-from clearml_ci.operations import compare, tag_transfer
+from clearml_ci.operations import candidate_search, compare, reference_change, tag_transfer
+from clearml_ci.operations.compare import Comparison
 from clearml_ci.operations.services import Services
 from clearml_ci.parameters import promotion_mode
 from clearml_ci.parameters.check import Check
@@ -30,11 +32,12 @@ _NOT_JUDGED: CompareResult = {"outcome": None, "reason": "", "baseline": None, "
 
 @dataclass(frozen=True)
 class _Context:
-    """The context of one move. `check` has the gates that a promotion asks for."""
+    """The context of one move. `check` has the gates that a promotion asks for; `by_noise`: they were judged by it."""
 
     services: Services
     run: Run
     check: Check
+    by_noise: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,19 +82,23 @@ def promote(
     if tagged == [candidate.id] and not carriers[0].copied_from:
         move = _complete(context, moves, candidate)
         if move and move.run == run.id:  # by this step, which was interrupted
-            judged = judged or _judge(context, candidate, github, against=move.previous)
+            judged = judged or _judge(context, candidate, github)
             return _moved(context, candidate, _with_kept(check, judged, every, carriers), move, move.previous)
         return _result(context, candidate, _NOT_JUDGED, Outcome.PASSED, "it carries the tag already")
     if candidate.id not in tagged and (refusal := promotion.already_promoted(moves, candidate.id)):
         return _result(context, candidate, _NOT_JUDGED, Outcome.PASSED, f"{STAYS}: {refusal}")
     judged = judged or _judge(context, candidate, github)
     outcome = judged["outcome"] if any(gate.required for gate in check.gates) else None
-    decision = promotion.decide(check.promote, outcome=outcome, reason=judged["reason"])
+    lower = promotion.why_lower(check.promote, judged["gates"])
+    decision = promotion.decide(check.promote, outcome=outcome, reason=judged["reason"], lower=lower)
+    context = replace(context, by_noise=promotion.is_by_noise(judged["gates"]))
     if decision.moves:
         return _move(context, candidate, _with_kept(check, judged, every, carriers), tagged, decision.reason)
     if candidate.id in tagged:
         abandoned = _entry(context, to=candidate, previous=(), reason=decision.reason)
-        tag_transfer.abandon(services.clearml, abandoned, _rule(check), read_tagged=lambda: _tagged(context, candidate))
+        tag_transfer.abandon(
+            services.clearml, abandoned, _rule(context), read_tagged=lambda: _tagged(context, candidate)
+        )
     return _result(context, candidate, judged, decision.outcome, decision.reason)
 
 
@@ -144,14 +151,34 @@ def _with_kept(
     return {**judged, "warnings": [*judged["warnings"], *kept]}
 
 
-def _judge(
-    context: _Context, candidate: RecordedTask, github: GitHub | None, *, against: Sequence[str] = ()
-) -> CompareResult:
+def _judge(context: _Context, candidate: RecordedTask, github: GitHub | None) -> CompareResult:
     if not context.check.gates:
         return _NOT_JUDGED
-    task = recorded_task.as_document(candidate)
-    clearml = context.services.clearml
-    return compare.with_baseline(clearml, github, context.run, context.check, task, against=against)
+    return compare_merged(context.services, context.run, context.check, candidate, github=github).result
+
+
+def compare_merged(
+    services: Services,
+    run: Run,
+    check: Check,
+    candidate: RecordedTask,
+    *,
+    github: GitHub | None,
+    changed: Sequence[Change] = (),
+) -> Comparison:
+    """Compare a merged model, with all runs of its commit, by the gates that a promotion asks for.
+
+    A move of the tag that this run has begun is judged once more against the tasks that had the tag before, and a merge
+    that `changed` the reference already against the reference before.
+    """
+    clearml, check = services.clearml, replace(check, gates=promotion.gates_of(check.promote, check.gates))
+    task, of_candidate = recorded_task.as_document(candidate), replace(check, commit=candidate.commit)
+    others = candidate_search.others(clearml, github, of_candidate, task)
+    moves = _moves(clearml, run.project, check, candidate.project_id)
+    begun = next((move for move in moves if (move.run, move.to) == (run.id, candidate.id)), None)
+    against = begun.previous if begun else ()
+    known = changed[0].before if changed else None
+    return compare.with_baseline(clearml, github, run, check, task, others=others, against=against, known=known)
 
 
 def _move(
@@ -180,16 +207,18 @@ def _transfer(context: _Context, move: Move, to: RecordedTask, tagged: Sequence[
         services.clearml,
         context.run.project,
         move,
-        _rule(context.check),
+        _rule(context),
         tagged=tagged,
         read_tagged=lambda: _tagged(context, to),
         clock=services.clock,
     )
 
 
-def _rule(check: Check) -> RankingPolicy:
+def _rule(context: _Context) -> RankingPolicy:
+    """The order of tagged tasks: by noise the last one counts, and not the luckiest."""
+    check = context.check
     mode = promotion_mode.ROLLBACK if check.action == promotion_mode.ROLLBACK else check.promote
-    return promotion.ranking_policy(mode, check.gates)
+    return promotion.ranking_policy(mode, () if context.by_noise else check.gates)
 
 
 def _entry(context: _Context, *, to: RecordedTask, previous: Sequence[str], reason: str, undoes: str = "") -> Move:
@@ -263,8 +292,9 @@ def rollback(services: Services, run: Run, check: Check) -> PromoteResult:
     """
     named = run.arguments.get(promotion_mode.UNDOES, "").strip()
     if earlier := _rollback_of(services.clearml, run, named):
-        context = _Context(services, run, _check_of(check, earlier))
         back = task_records.read(services.clearml, earlier.to)
+        context = _Context(services, run, _check_of(check, earlier))
+        reference_change.undo(services, run, context.check, undone=earlier.undoes, candidate=back)
         if earlier.run == run.id:  # by this step, which was interrupted
             return _moved_back(context, back, earlier, earlier.previous)
         reason = f"{STAYS}: {earlier.reason} already, by run {earlier.run}"
@@ -276,6 +306,7 @@ def rollback(services: Services, run: Run, check: Check) -> PromoteResult:
     move = _entry(context, to=target, previous=[undone.to], reason=reason, undoes=undone.run)
     winner, untagged = _transfer(context, move, target, undo.tagged)
     if winner == target.id:
+        reference_change.undo(services, run, context.check, undone=undone.run, candidate=target)
         return _moved_back(context, target, move, untagged)
     lost = (
         f"nothing was rolled back: the task {winner} became the baseline concurrently; look at it, and run this again"

@@ -49,7 +49,7 @@ def _approved(github: GitHub, check: Check, labeling: Labeling | None) -> bool:
 
 def launch_code(github: GitHub | None, check: Check, launch: RemoteRun) -> tuple[Code, list[str]]:
     """The code to clone and what to install, and notes on what could not be read. Raises GitHubError."""
-    source = _read(github, check, launch.entry)
+    source = entry_source(github, check, launch)
     inject, notes = launch.inject_task_init and bool(launch.script), []
     if source is not None:
         inject = not entry_script.calls_task_init(source)
@@ -58,6 +58,11 @@ def launch_code(github: GitHub | None, check: Check, launch: RemoteRun) -> tuple
         notes.append(f"{launch.entry} could not be read at this commit: a call of Task.init {added} (inject_task_init)")
     packages = _packages(github, check, launch, inject=inject)
     return Code(check.pull_request.head_url, check.commit, packages, inject_task_init=inject), notes
+
+
+def entry_source(github: GitHub | None, check: Check, launch: RemoteRun) -> str | None:
+    """The text of the entry script at the check's commit; None if there is none, or it cannot be read."""
+    return _read(github, check, launch.entry)
 
 
 def _packages(github: GitHub | None, check: Check, launch: RemoteRun, *, inject: bool) -> list[str] | None:

@@ -29,7 +29,7 @@ def launch(
     except GitHubError as error:
         return launch_outcome.not_launched(Outcome.ERROR, phase="settings", reason=str(error))
     try:
-        queue = _queue(services.clearml, run, remote_run)
+        queue = queue_of(services.clearml, run, remote_run)
     except (UsageError, ClearMLError) as error:
         console.log(f"{error}{error.log_only}")
         return launch_outcome.not_launched(Outcome.ERROR, phase="queue", reason=str(error))
@@ -48,7 +48,7 @@ def launch(
     return launch_outcome.as_document(remote_run, launched.outcome, launched.snapshot, task=task, notes=notes)
 
 
-def _queue(clearml: ClearML, run: Run, launch: RemoteRun) -> Queue:
+def queue_of(clearml: ClearML, run: Run, launch: RemoteRun) -> Queue:
     """The queue of the launched code. Raises UsageError if it, or one of its agents, is a trusted one: see the job's.
 
     A rerun may name another queue than the job has looked at.

@@ -31,6 +31,9 @@ SERVER, GITHUB, JUDGED, CODE, REPORT, AUDITS, QUEUES, OWN = GROUPS = (
 PROBE_VARIABLES = ("QUEUE_NAME", "EXECUTION_ENTRYPOINT")
 
 
+NOISE, BEST_EVER = "noise", "best-ever"  # rules
+
+
 _JUDGES = (CHECK, PROMOTION)
 _RUNS_CODE = (CHECK, AUDIT)
 _ALL = PIPELINES
@@ -263,6 +266,50 @@ PARAMETERS = (
         forms.ALIKE,
         pipelines=_JUDGES,
         key=Key("alike", default={}, help="What must be the same in candidate and baseline for a comparison to count."),
+    ),
+    Parameter(
+        "rule",
+        "How a loss is judged if the noise of the metric is known: `noise` takes only a credible one for a loss, "
+        "`best-ever` any that is larger than the tolerance around the baseline.",
+        JUDGED,
+        forms.choice(NOISE, BEST_EVER),
+        default=NOISE,
+        pipelines=_JUDGES,
+        variables=("CLEARML_CI_RULE",),
+        key=Key("rule"),
+    ),
+    Parameter(
+        "seed",
+        "Hyperparameter that holds the seed, such as `Args/my_seed`: runs of a commit that differ in it alone are one "
+        "sample.",
+        JUDGED,
+        forms.strict_line("a hyperparameter with its section, such as Args/my_seed", form=r"(?=[^/]+/.)"),
+        absent="the hyperparameters `seed`, `random_seed` and `random_state` of any section",
+        pipelines=_JUDGES,
+        variables=("CLEARML_CI_SEED",),
+        key=Key("seed", absent="`seed`, `random_seed` or `random_state` of any section"),
+    ),
+    Parameter(
+        "repeats",
+        "Number of further trainings of the commit, each with another seed, that a suspicious loss may ask for, `0` to "
+        "`4`; only if the candidate is trained.",
+        JUDGED,
+        forms.REPEATS,
+        default="0",
+        pipelines=(CHECK,),
+        variables=("CLEARML_CI_REPEATS",),
+        key=Key("repeats"),
+    ),
+    Parameter(
+        "repeats_hours",
+        "Hours for which the repeats of one check may occupy agents, all together; what runs then is stopped, and the "
+        "runs that there are decide.",
+        JUDGED,
+        forms.HOURS,
+        default="24",
+        pipelines=(CHECK,),
+        variables=("CLEARML_CI_REPEATS_HOURS",),
+        key=Key("repeats_hours"),
     ),
     # --- The code on an agent
     Parameter(
@@ -610,7 +657,8 @@ PARAMETERS = (
     # --- ClearML CI itself
     Parameter(
         "command",
-        "What is started: `pr`, `promote`, `audit`, `rollback`, `register`, or `validate` (it needs a checkout).",
+        "What is started: `pr`, `promote`, `audit`, `calibrate`, `rollback`, `register`, or `validate` (it needs a "
+        "checkout).",
         OWN,
         TEXT,
         absent="what the event asks for",

@@ -74,6 +74,10 @@ class Check:
     action: str = _DEFAULT["action"]
     merge_commit: str = ""
     name: str = ""
+    rule: str = _DEFAULT["rule"]
+    seed: str = ""
+    repeats: int = _DEFAULT["repeats"]
+    repeats_hours: float = _DEFAULT["repeats_hours"]
 
     @property
     def check_name(self) -> str:

@@ -89,6 +89,12 @@ GOAL = Form(
 DIGIT = Form(texts.digit)
 
 
+REPEATS = Form(texts.repeats, schema=json_schema.REPEATS)
+
+
+HOURS = Form(texts.hours, "{:g}".format, json_schema.HOURS)
+
+
 COMMIT = Form(texts.optional_commit)
 
 

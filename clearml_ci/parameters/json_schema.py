@@ -51,6 +51,12 @@ SWITCH: Schema = {"type": "boolean", "errorMessage": "true, false"}
 SECONDS: Schema = {"type": "number", "exclusiveMinimum": 0, "errorMessage": "a number of seconds above 0"}
 
 
+HOURS: Schema = {"type": "number", "exclusiveMinimum": 0, "errorMessage": "a number of hours above 0"}
+
+
+REPEATS: Schema = {"type": "integer", "minimum": 0, "maximum": 4, "errorMessage": "0, 1, 2, 3, 4"}
+
+
 NUMBER: Schema = {"type": "number", "errorMessage": "a finite number"}
 
 

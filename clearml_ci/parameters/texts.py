@@ -83,6 +83,21 @@ def digit(text: str, name: str) -> int:
     return int(text)
 
 
+def repeats(text: str, name: str) -> int:
+    """A number from 0 to 4."""
+    if not re.fullmatch(r"[0-4]", text.strip()):
+        raise UsageError(f"{name} is {excerpt(text, 60)!r}: expected a number from 0 to 4")
+    return int(text)
+
+
+def hours(text: str, name: str) -> float:
+    """A finite number above 0."""
+    number = _number(text)
+    if not 0 < number < math.inf:
+        raise UsageError(f"{name} is {excerpt(text, 60)!r}: expected a number of hours, such as 8 or 0.5")
+    return number
+
+
 def tag(text: str, name: str) -> str:
     """A tag of a task. ClearML's queries read a leading `-` as "not", and `__$` as an operator."""
     if text.strip().startswith(("-", "__$")):

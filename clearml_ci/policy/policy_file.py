@@ -82,8 +82,8 @@ def name_of(path: str) -> str:
     return "" if path == FILE else " ".join(stem.split())[:LONGEST_NAME].rstrip(")")
 
 
-def validate_file(path: str | Path) -> str:
-    """The summary of the policy in this file. Raises UsageError if it cannot be read or is not valid."""
+def read(path: str | Path) -> Policy:
+    """The policy in this file. Raises UsageError if it cannot be read or is not valid."""
     try:
         with Path(path).open("rb") as file:
             data = file.read(yaml_reader.LARGEST + 1)
@@ -92,7 +92,7 @@ def validate_file(path: str | Path) -> str:
         raise UsageError(f"{path} cannot be read: {error.strerror}; give the path of a policy file") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is no UTF-8 text (byte {error.start}): save it as UTF-8") from error
-    return summary(load(text, source=str(path)))
+    return load(text, source=str(path))
 
 
 def summary(policy: Policy) -> str:

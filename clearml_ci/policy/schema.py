@@ -151,6 +151,18 @@ _RULES = [
             }
         },
     },
+    {
+        "if": {"properties": {"repeats": {"enum": [1, 2, 3, 4]}}, "required": ["repeats"]},
+        "then": {
+            "properties": {
+                "candidate": {
+                    "enum": ["train", "find-or-train"],
+                    "errorMessage": "train, find-or-train, if there are repeats",
+                }
+            },
+            "required": ["candidate"],
+        },
+    },
 ]
 
 

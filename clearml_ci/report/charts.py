@@ -57,6 +57,19 @@ class Curves:
     baseline: Points = ()
 
 
+@dataclass(frozen=True)
+class History:
+    """The values of the last runs of the default branch, oldest first, and of this commit.
+
+    The reference gives the band from `low` to `high`.
+    """
+
+    values: tuple[float, ...]
+    candidate: float
+    low: float
+    high: float
+
+
 def gates_with_chart(gates: Sequence[GateRow]) -> list[int]:
     """The positions of the gates that get a chart: the deciding gates first, each metric once, four at most."""
     order = sorted(range(len(gates)), key=lambda index: _rank(gates[index]))
@@ -82,6 +95,27 @@ def chart(metric: str, curves: Curves, *, goal: str) -> str:
             "xychart-beta",
             f'    title "{title(metric)}{unit}"',
             f'    x-axis "iteration" {_decimal(grid[0], 1)} --> {_decimal(grid[-1], 1)}',
+            f"    y-axis {_decimal(low, high - low)} --> {_decimal(high, high - low)}",
+            *(f"    line [{', '.join(_decimal(value, high - low) for value in line)}]" for line in lines),
+        ]
+    )
+
+
+def history(metric: str, runs: History) -> str:
+    """The text of a chart of the default branch's runs and this commit, with the band of the reference."""
+    lines = [[*runs.values, runs.candidate], *([end] * (len(runs.values) + 1) for end in (runs.low, runs.high))]
+    scale, power = _scale([value for line in lines for value in line])
+    lines = [[value * scale for value in line] for line in lines]
+    low, high = _bounds([value for line in lines for value in line])
+    colors = ", ".join((COLORS["blue"], COLORS["orange"], COLORS["orange"]))
+    style = {**_STYLE, "themeVariables": {"xyChart": {"plotColorPalette": colors}}}
+    unit = f" in 10^{-power}" if power else ""
+    return "\n".join(
+        [
+            f"%%{{init: {json.dumps(style)}}}%%",
+            "xychart-beta",
+            f'    title "{title(metric)}{unit}"',
+            f'    x-axis "run" 1 --> {len(runs.values) + 1}',
             f"    y-axis {_decimal(low, high - low)} --> {_decimal(high, high - low)}",
             *(f"    line [{', '.join(_decimal(value, high - low) for value in line)}]" for line in lines),
         ]

@@ -9,7 +9,7 @@ from clearml_ci.core.gate import Summary
 from clearml_ci.core.outcome import HOLDS, Outcome
 from clearml_ci.decisions.verdict import is_let_pass
 from clearml_ci.report import comment_sections, gate_table
-from clearml_ci.report.charts import Curves
+from clearml_ci.report.charts import Curves, History
 from clearml_ci.report.markdown import (
     MOST_WARNINGS,
     alert,
@@ -47,8 +47,13 @@ def marker(repository: str, number: int | None, name: str = "") -> str:
     return f"<!-- clearml-ci: {repository}#{number}{encode_marker_name(name)} -->"
 
 
-def comment(verdict: VerdictDocument, scalars: Sequence[Summary], curves: Mapping[int, Curves] | None = None) -> str:
-    """The whole comment, never longer than GitHub accepts. `curves`: a gate's position → its curves.
+def comment(
+    verdict: VerdictDocument,
+    scalars: Sequence[Summary],
+    curves: Mapping[int, Curves] | None = None,
+    histories: Mapping[int, History] | None = None,
+) -> str:
+    """The whole comment, never longer than GitHub accepts. `curves` and `histories`: a gate's position → its own.
 
     Headline, reason and links are always there. The other parts follow in the order of their importance: if the room
     does not suffice, the table of all scalars is shortened first, then the differences, then the curves.
@@ -60,6 +65,8 @@ def comment(verdict: VerdictDocument, scalars: Sequence[Summary], curves: Mappin
         lambda left: _remote_run(verdict, left),
         lambda left: fit_rows(_warnings(verdict), left, "\n\n".join),
         lambda left: fit_rows(_near_misses(verdict), left, "\n".join),
+        lambda left: comment_sections.runs(verdict, left),
+        lambda left: comment_sections.histories(verdict["gates"], histories or {}, left),
         lambda left: comment_sections.curves(verdict["gates"], curves or {}, left),
         lambda left: comment_sections.differences(verdict, left),
         lambda left: comment_sections.scalars(scalars, left),

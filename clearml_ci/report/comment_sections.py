@@ -3,12 +3,16 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from clearml_ci.core.documents import GateRow, VerdictDocument
+from clearml_ci.core.documents import CommitRun, GateRow, VerdictDocument
+from clearml_ci.core.formatting import count
 from clearml_ci.core.gate import Summary
 from clearml_ci.report import charts
-from clearml_ci.report.charts import Curves
+from clearml_ci.report.charts import Curves, History
 from clearml_ci.report.gate_table import ARROWS
 from clearml_ci.report.markdown import escape, fit_rows, fold, number, table
+
+_MOST_METRICS = 4  # columns of a table
+
 
 _KINDS = {"hyperparameter": "", "package": "package ", "input": "", "GPU": "GPU "}
 
@@ -17,6 +21,44 @@ def curves(gates: Sequence[GateRow], by_gate: Mapping[int, Curves], room: int) -
     """A chart of each gate that has a curve; `by_gate` maps a gate's position to its curves."""
     shown = [text for index, curve in by_gate.items() if (text := _chart(gates[index], curve))]
     return fit_rows(shown, room, lambda kept: fold("Curves: this commit and the baseline", "\n\n".join(kept)))
+
+
+def runs(verdict: VerdictDocument, room: int) -> str:
+    """The runs of the commit, if there are several: link, seed, and the value of each gate."""
+    found = verdict.get("runs", [])  # an older version's run has none
+    if len(found) < 2:
+        return ""
+    metrics = [gate["metric"] for gate in verdict["gates"]][:_MOST_METRICS]
+    rows = [_run(run, metrics) for run in found]
+    repeats = sum(run["repeat"] for run in found)
+    title = f"Runs of this commit ({len(found)}" + (f", {count(repeats, 'repeat')})" if repeats else ")")
+
+    def render(kept: Sequence[Sequence[str]]) -> str:
+        headers = ["task", "seed", *map(escape, metrics), ""]
+        body = table(kept, headers, align=("left", "right", *("right" for _ in metrics), "left"))
+        return fold(title, body + _left_out(len(rows) - len(kept)))
+
+    return fit_rows(rows, room, render)
+
+
+def _run(run: CommitRun, metrics: Sequence[str]) -> list[str]:
+    task = f"[{escape(run['task']['id'][:8])}]({run['task']['url']})"
+    values = (number(run["values"].get(metric)) for metric in metrics)
+    why = escape(run["reason"]) if run["reason"] else "repeat" * run["repeat"]
+    return [task, escape(run["seed"]) or "-", *values, why]
+
+
+def histories(gates: Sequence[GateRow], by_gate: Mapping[int, History], room: int) -> str:
+    """A chart of the default branch's last runs for each gate that was judged by its noise."""
+    shown = [_history(gates[index], runs) for index, runs in by_gate.items()]
+    return fit_rows(shown, room, lambda kept: fold("The last runs of the default branch", "\n\n".join(kept)))
+
+
+def _history(gate: GateRow, runs: History) -> str:
+    last = count(len(runs.values), "run")
+    legend = f"blue: the last {last} of the default branch, then this commit; orange: 98 % of runs like the reference"
+    chart = charts.history(gate["metric"], runs)
+    return f"**{escape(gate['metric'])}** {ARROWS[gate['goal']]} · {legend}\n\n```mermaid\n{chart}\n```"
 
 
 def console(lines: Sequence[str], room: int) -> str:

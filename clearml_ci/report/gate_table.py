@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from clearml_ci.core.documents import GateRow, VerdictDocument
+from clearml_ci.core.documents import GateRow, NoiseDocument, VerdictDocument
 from clearml_ci.core.formatting import apart
 from clearml_ci.core.outcome import HOLDS
+from clearml_ci.report import noise_lines
 from clearml_ci.report.markdown import escape, fit_rows, number, table
 
 ARROWS = {"maximize": "↑", "minimize": "↓"}
@@ -13,14 +14,13 @@ ARROWS = {"maximize": "↑", "minimize": "↓"}
 def gate_table(verdict: VerdictDocument, room: int) -> str:
     """The table of gates, in the order of the policy; if it is too long, the deciding gates come first."""
     gates = verdict["gates"]
-    with_main = verdict["main_baseline"] is not None
+    headers = _headers(verdict)
 
     def render(kept: Sequence[GateRow]) -> str:
-        main = ["base branch"] if with_main else []
-        headers = ["", "metric", "this commit", "baseline", *main, "difference", "allowed"]
         align = ("center", "left", *["right"] * (len(headers) - 2))
-        left_out = f"\n\n{len(gates) - len(kept)} more gates are in the verdict." if len(kept) < len(gates) else ""
-        return table([_gate(gate, with_main=with_main) for gate in kept], headers, align=align) + left_out
+        left_out = [f"{len(gates) - len(kept)} more gates are in the verdict."] if len(kept) < len(gates) else []
+        rows = [[row_texts[header] for header in headers] for row_texts in map(_gate, kept)]
+        return "\n\n".join([table(rows, headers, align=align), *left_out, *noise_lines.lines(kept)])
 
     whole = render(gates) if gates else ""
     if len(whole) <= room:
@@ -28,17 +28,51 @@ def gate_table(verdict: VerdictDocument, room: int) -> str:
     return fit_rows(sorted(gates, key=lambda gate: (not gate["required"], gate["outcome"] in HOLDS)), room, render)
 
 
-def _gate(gate: GateRow, *, with_main: bool) -> list[str]:
-    texts = _texts(gate)
+def _headers(verdict: VerdictDocument) -> list[str]:
+    """The columns. Gates that were judged by their noise need the reference, and neither baseline nor base branch."""
+    by_noise = [bool(gate.get("noise")) for gate in verdict["gates"]]
+    reference, plain = any(by_noise), not by_noise or not all(by_noise)
+    main = plain and verdict["main_baseline"] is not None
     return [
-        gate["outcome"].sign,
-        _metric(gate),
-        texts[gate["value"]],
-        texts[gate["baseline"]],
-        *([number(gate["main"])] if with_main else []),
-        number(gate["difference"], signed=True),
-        _allowed(gate, texts),
+        "",
+        "metric",
+        "this commit",
+        *(["reference"] if reference else []),
+        *(["baseline"] if plain else []),
+        *(["base branch"] if main else []),
+        "difference",
+        "allowed",
+        *(["runs"] if reference else []),
     ]
+
+
+def _gate(gate: GateRow) -> dict[str, str]:
+    """The texts of a row, by the headers of their columns."""
+    texts = _texts(gate)
+    row_texts = {
+        "": gate["outcome"].sign,
+        "metric": _metric(gate),
+        "this commit": texts[gate["value"]],
+        "reference": "-",
+        "baseline": texts[gate["baseline"]],
+        "base branch": number(gate["main"]),
+        "difference": number(gate["difference"], signed=True),
+        "allowed": _allowed(gate, texts),
+        "runs": "-",
+    }
+    noise = gate.get("noise")
+    return row_texts | _by_noise(gate, noise) if noise else row_texts
+
+
+def _by_noise(gate: GateRow, noise: NoiseDocument) -> dict[str, str]:
+    limited: GateRow = {**gate, "value": noise["value"], "baseline": noise["reference"], "limit": noise["limit"]}
+    return {
+        "this commit": noise_lines.with_margin(noise["value"], noise["value_margin"]),
+        "reference": noise_lines.with_margin(noise["reference"], noise["reference_margin"]),
+        "difference": noise_lines.difference(noise),
+        "allowed": _allowed(limited, _texts(limited)),
+        "runs": f"{noise['runs']} vs {noise['reference_runs']}",
+    }
 
 
 def _texts(gate: GateRow) -> dict[float | None, str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from sandbox.scenarios import audits, checks, promotions, remote_runs, reports
+from sandbox.scenarios import audits, calibrations, checks, noise, promotions, remote_runs, reports
 from sandbox.scenarios.audits import Audited
 from sandbox.scenarios.story import Checked, Story
 
@@ -61,6 +61,17 @@ PROMOTIONS = {
     "rollback": Scenario(promotions.rollback, "passed", 0, "success", mentions=("Rolled back", "is back on")),
     "rerun-edited": Scenario(promotions.rerun_edited, "passed", 0, "success", mentions=("threshold_percent 3 → 50",)),
 }
+NOISE = {
+    "noise-unchanged": Scenario(noise.unchanged, "passed", 0, "success", mentions=("with 1 run against 6 of main",)),
+    "noise-lucky": Scenario(noise.lucky, "regressed", 1, "failure", mentions=("with 3 runs against 6 of main",)),
+    "noise-regressed": Scenario(
+        noise.regressed, "regressed", 1, "failure", mentions=("against 6 of main", "Runs of this commit (", " repeats)")
+    ),
+    "reference-renewed": Scenario(
+        noise.renewed, "passed", 0, "success", mentions=("Merged as", "the reference begins anew")
+    ),
+    "calibrate": Scenario(calibrations.calibrate, "passed", 0, "success", mentions=("with 1 run against 5 of main",)),
+}
 REPORTS = {
     "multi-metric": Scenario(
         reports.multi_metric, "passed", 0, "success", mentions=("accuracy/validation", "loss/train", "advisory)")
@@ -75,7 +86,7 @@ REPORTS = {
     "detached": Scenario(reports.detached, "regressed", 0, "failure", waits=False),
 }
 # `make demo ALL=1` runs these after the short story.
-FURTHER = {**ON_AGENTS, **PROMOTIONS, **REPORTS}
+FURTHER = {**ON_AGENTS, **PROMOTIONS, **NOISE, **REPORTS}
 EVERY = {**SHORT_STORY, **FURTHER}
 # These audit the whole repository, and come last.
 AUDITS = {

@@ -66,6 +66,6 @@ def open_pull_request(
     return repository.create_pull(title=title, head=head, base=base, body="")
 
 
-def train(laptop: Laptop) -> str:
+def train(laptop: Laptop, *arguments: str) -> str:
     """Run train.py as it stands in the clone, recorded by ClearML; return its output."""
-    return laptop.run(*laptop.python, "train.py")
+    return laptop.run(*laptop.python, "train.py", *arguments)

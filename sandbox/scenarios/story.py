@@ -112,9 +112,9 @@ def push(
     return commit
 
 
-def train(story: Story) -> None:
-    story.progress(f"training {developer.head(story.laptop)[:8]} on the developer's machine")
-    developer.train(story.laptop)
+def train(story: Story, *arguments: str) -> None:
+    story.progress(f"training {developer.head(story.laptop)[:8]} on the developer's machine {' '.join(arguments)}")
+    developer.train(story.laptop, *arguments)
 
 
 def label(story: Story, pull: PullRequest, name: str = APPROVAL_LABEL) -> None:

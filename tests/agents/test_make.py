@@ -15,12 +15,14 @@ from sandbox.runtime.clearml_access import Client
 from sandbox.scenarios import catalogue
 from tests.agents import makefile
 from tests.agents.makefile import Make
+from tools import bench_noise
 
 
 def test_bench__at_its_smallest_size__prints_and_writes_the_figures(make: Make, clone: Path) -> None:
     printed = make("make bench SMALL=1")
     figures = json.loads((clone / "build" / "bench.json").read_text())
-    assert [*figures] == ["requests", "seconds", "audit"]
+    assert [*figures] == ["requests", "seconds", "audit", "noise"]
+    assert {row["rule"] for row in figures["noise"]} == {*bench_noise.PLAIN, *bench_noise.OURS}
     ((tasks, requests),), ((same_tasks, seconds),) = figures["requests"].items(), figures["seconds"].items()
     (audit,) = figures["audit"]
     assert (tasks, same_tasks, [*audit]) == ("10", "10", ["projects", "tasks", "requests", "seconds"])

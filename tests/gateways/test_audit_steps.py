@@ -36,7 +36,8 @@ from sandbox.runtime.clearml_access import Client
 from sandbox.testing.hub import FULL_NAME, JOB, Hub, fresh
 from steps import audit_baselines, audit_leftovers, audit_probe, audit_report, audit_retrain
 from tests.clock import fast_clock
-from tests.gateways import services
+from tests.gateways import agents, services
+from tests.gateways.agents import Agents
 from tests.unit.drawing import MOVE
 
 ACCURACY = Gate("accuracy", "validation", tolerance=3.0)
@@ -553,6 +554,52 @@ def test_audit_retrain__queue_without_workers__is_a_finding_and_trains_nothing(w
     run = world.run(commit="a" * 40, edits={**TRAIN, "run_queue": f"{world.prefix} code"})
     result = audit_retrain.audit_retrain(world.agent, run)
     assert (result["tasks"], kinds(result), result["unseen"]) == ([], [("does_not_run", "finding")], [])
+
+
+@pytest.fixture
+def code(world: World) -> Iterator[str]:
+    """The id of the queue of pull-request code."""
+    queue = world.client.call("queues.create", name=f"{world.prefix} code")["id"]
+    yield queue
+    world.client.call("queues.delete", queue=queue, force=True)
+
+
+def retrained(world: World, team: Agents, **edits: str) -> RetrainResult:
+    """The result of the step, with trainings on the queue of these agents."""
+    places = {"run_project": world.models_name, "run_name": "train", "run_queue": f"{world.prefix} code"}
+    run = world.run(commit="a" * 40, edits={**TRAIN, **places, **edits})
+    step = world.task(end=None, name="audit_retrain", parent=run.id, project=world.pipelines)
+    own = replace(services.of_agent(world.clearml, clock=fast_clock(on_sleep=team.look)), own_task=step)
+    return audit_retrain.audit_retrain(own, run)
+
+
+def seeds_of(world: World, result: RetrainResult) -> list[str]:
+    tasks = [world.client.call("tasks.get_by_id", task=task["id"])["task"] for task in result["tasks"]]
+    return sorted(map(agents.seed_of, tasks))
+
+
+def test_audit_retrain__several_trainings__have_seeds_of_their_own_and_run_side_by_side(
+    world: World, code: str
+) -> None:
+    team = agents.of_queue(world.client, code, 2, values=dict.fromkeys(("1", "2", "3", agents.DEFAULT_SEED), 0.9))
+    result = retrained(world, team, retrain="4")
+    assert (seeds_of(world, result), team.together) == (["1", "1337", "2", "3"], 2)
+    assert (kinds(result), result["notes"]) == ([("retrained", "note")], [])
+
+
+def test_audit_retrain__training_with_another_seed_fails__is_a_finding(world: World, code: str) -> None:
+    team = agents.of_queue(world.client, code, values=dict.fromkeys(("1", agents.DEFAULT_SEED), 0.9), fail={"1"})
+    result = retrained(world, team)
+    assert (seeds_of(world, result), kinds(result)) == (["1337"], [("does_not_run", "finding")])
+
+
+def test_audit_retrain__script_that_can_be_given_no_seed__is_trained_as_it_is_with_a_note(
+    world: World, code: str
+) -> None:
+    team = agents.of_queue(world.client, code, values={agents.DEFAULT_SEED: 0.9}, records=False)
+    result = retrained(world, team)
+    assert (len(result["tasks"]), kinds(result)) == (2, [("retrained", "note")])
+    assert result["notes"][0].startswith("the trainings have the same seed: the task ")
 
 
 def test_audit_retrain__without_a_gate__says_what_is_missing(world: World) -> None:

@@ -47,7 +47,7 @@ MERGE = "d" * 40
 OLD_COMMIT = "b" * 40
 PULL = PullRequest("o/n", 7, ("https://github.com/o/n.git",), "http://127.0.0.1:1")
 CHECK = Check(COMMIT, PULL, "", "train", (GATE,), TAG, action="promote", merge_commit=MERGE)
-MOST_REQUESTS = 25
+MOST_REQUESTS = 28
 OUTAGE = 30.0  # seconds
 
 
@@ -175,7 +175,8 @@ def test_promote__better_model__takes_the_tag_and_no_other_one(world: World) -> 
     result = world.promote()
     assert (result["outcome"], result["promotion"]["moved"], result["promotion"]["from"]) == ("passed", True, [old])
     tags = {task: world.client.call("tasks.get_by_id", task=task)["task"]["tags"] for task in (old, new)}
-    assert tags == {old: ["keep me"], new: sorted([TAG, "main_branch", "mine"])}
+    reference = f"{TAG}: reference"
+    assert tags == {old: [reference, "keep me"], new: sorted([TAG, reference, "main_branch", "mine"])}
     assert world.ledger() == [("promote", "moved", new)]
     assert "carries 'Best' since" in notes(world, new)
     assert f"merged as {MERGE[:10]}" in notes(world, new)

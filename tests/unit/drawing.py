@@ -84,6 +84,8 @@ def gate_row(outcome: str = "passed", metric: str = "accuracy/validation", **cha
         "limit": 0.9312,
         "last": 0.94,
         "main": None,
+        "noise": None,
+        "note": "",
         **changes,
     }
     return cast(GateRow, row)

@@ -80,3 +80,21 @@ def test_as_document__task_with_changes__does_not_carry_the_diff() -> None:
 def test_objection__task_that_a_check_launched__counts_as_training_alone(purpose: str, reason: str | None) -> None:
     """The change on a training's task is the call of Task.init that the check added."""
     assert evidence.objection(CHECK, task(diff="+Task.init()", purpose=purpose)) == reason
+
+
+def test_choose__sample__has_the_older_clean_runs_and_no_more_than_asked_for() -> None:
+    tasks = [task(id="dirty", diff="x"), task(id="newest"), task(id="probe", purpose="probe")]
+    tasks += [task(id="b", commit="b" * 40), task(id="older"), task(id="failed", status="failed"), task(id="oldest")]
+    choice = evidence.choose(CHECK, tasks, doubt=lambda one: "continued" if one.id == "older" else "", most=10)
+    assert choice.candidate is not None
+    assert choice.candidate.id == "newest"
+    assert [(run.id, doubt) for run, doubt in choice.others] == [("older", "continued"), ("oldest", "")]
+    assert [near.id for near, _ in choice.rejected] == ["dirty"]
+    assert [run.id for run, _ in evidence.choose(CHECK, tasks, most=2).others] == ["older"]
+    assert evidence.choose(CHECK, tasks).others == ()
+
+
+def test_choose__many_tasks_of_the_commit__looks_at_a_page_of_them() -> None:
+    looked_at = iter([task(id="newest"), *[task(id=str(number), status="failed") for number in range(500)]])
+    assert evidence.choose(CHECK, looked_at, most=10).others == ()
+    assert next(looked_at).id == "99"

@@ -199,6 +199,8 @@ def test_as_row__gate__has_what_the_comment_shows() -> None:
         "limit": pytest.approx(0.776),
         "last": 0.9,
         "main": None,
+        "noise": None,
+        "note": "",
     }
     assert gate.as_row(replace(gate_, relative=False), Judgement(Outcome.ERROR, ""))["threshold_percent"] is None
 

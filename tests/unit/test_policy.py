@@ -16,8 +16,8 @@ from clearml_ci.policy.policy_file import Policy
 GITHUB = Path(__file__).parents[2] / ".github"
 EXAMPLE = (GITHUB / "clearml-ci.example.yml").read_text(encoding="utf-8")
 KEYS = (
-    "version, name, project, task_name, candidate, evidence, gates, baselines, alike, remote_run, comment, "
-    "comment_authors, inconclusive, promote"
+    "version, name, project, task_name, candidate, evidence, gates, baselines, alike, rule, seed, repeats, "
+    "repeats_hours, remote_run, comment, comment_authors, inconclusive, promote"
 )
 GATE_KEYS = "metric, goal, value, max_regression, min, max, required, allow_zero"
 A_METRIC = "title/series, or a mapping of title, series"
@@ -512,14 +512,16 @@ def test_summary__absolute_tolerance_and_main__are_named() -> None:
     assert "main at" not in policy_file.summary(replace(found, check=replace(found.check, baseline_main=False)))
 
 
-def test_validate_file__good_file__is_summed_up() -> None:
-    assert policy_file.validate_file(GITHUB / "clearml-ci.example.yml") == policy_file.summary(load(EXAMPLE))
+def test_read__good_file__is_summed_up() -> None:
+    assert policy_file.summary(policy_file.read(GITHUB / "clearml-ci.example.yml")) == policy_file.summary(
+        load(EXAMPLE)
+    )
 
 
-def test_validate_file__bad_file__is_named(tmp_path: Path) -> None:
+def test_read__bad_file__is_named(tmp_path: Path) -> None:
     (tmp_path / "bad.yml").write_text("version: 9", encoding="utf-8")
     with pytest.raises(UsageError, match=r"bad\.yml:1: version: found the number 9; allowed: 1"):
-        policy_file.validate_file(tmp_path / "bad.yml")
+        policy_file.read(tmp_path / "bad.yml")
 
 
 @pytest.mark.parametrize(
@@ -531,12 +533,12 @@ def test_validate_file__bad_file__is_named(tmp_path: Path) -> None:
     ],
     ids=["latin-1", "large", "missing"],
 )
-def test_validate_file__unreadable__is_reported(tmp_path: Path, content: bytes | None, message: str) -> None:
+def test_read__unreadable__is_reported(tmp_path: Path, content: bytes | None, message: str) -> None:
     path = tmp_path / "p.yml"
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(UsageError) as raised:
-        policy_file.validate_file(path)
+        policy_file.read(path)
     assert str(raised.value).startswith(str(path))
     assert str(raised.value).endswith(message)
 

@@ -321,3 +321,15 @@ def test_from_environment__inputs_that_train_out_of_reach__names_both_variables(
     with pytest.raises(UsageError, match="CLEARML_CI_RUN_PROJECT is 'Other', but CLEARML_PROJECT is 'Digits'"):
         settings.from_environment(environ)
     settings.from_environment({**environ, "CLEARML_PROJECT": ""})
+
+
+def test_from_environment__repeats_of_a_candidate_that_is_found__are_refused(environ: dict[str, str]) -> None:
+    environ["CLEARML_CI_REPEATS"] = "4"
+    with pytest.raises(UsageError, match="CLEARML_CI_REPEATS is 4, but the candidate is 'find'"):
+        settings.from_environment(environ)
+
+
+def test_from_environment__repeats__lengthen_the_deadline(environ: dict[str, str]) -> None:
+    environ |= {"CLEARML_CI_CANDIDATE": "train", "CLEARML_PROJECT": "Digits", "CLEARML_TASK_NAME": "train digits"}
+    once = settings.from_environment(environ).deadline - 300
+    assert settings.from_environment({**environ, "CLEARML_CI_REPEATS": "4"}).deadline == 5 * once + 300

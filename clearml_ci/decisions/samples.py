@@ -1,0 +1,116 @@
+"""Samples: the runs of one commit that measure the same thing, and what each gate reads from them."""
+
+import math
+import re
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import count, islice
+
+from clearml_ci.core import comparability, noise, recorded_task
+from clearml_ci.core.comparability import Inputs, MatchRules
+from clearml_ci.core.gate import Gate, Reported, can_be_trusted, value_of
+from clearml_ci.core.noise import Noise
+from clearml_ci.core.recorded_task import RecordedTask
+
+_SEEDS = ("seed", "random_seed", "random_state")  # the last part of a hyperparameter's name
+
+
+@dataclass(frozen=True)
+class Run:
+    """A task, its inputs and what it reported; `doubt` is the reason of `continued_task` why it is no evidence."""
+
+    task: RecordedTask
+    inputs: Inputs
+    reported: Reported
+    doubt: str = ""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The runs that count, and the clean runs of the commit that do not, each with the reason."""
+
+    runs: tuple[Run, ...]
+    others: tuple[tuple[Run, str], ...] = ()
+
+
+def of_commit(subject: Run, runs: Iterable[Run], rules: MatchRules, *, seed: str = "") -> Sample:
+    """The sample of the subject's commit: its clean, successful runs with the subject's inputs, in the given order.
+
+    The same inputs are the same hyperparameters but the seed, datasets and models, and versions of the packages that
+    `rules` name: an agent records more packages than the machine of a developer. `seed` is the hyperparameter that
+    holds the seed, as `Section/name`, if it has none of the usual names.
+    """
+    counted, others = [], []
+    for run in runs:
+        if run.task.commit != subject.task.commit or not recorded_task.is_clean_run(run.task):
+            continue
+        if why := run.doubt or _difference(run, subject, rules, seed):
+            others.append((run, why))
+        else:
+            counted.append(run)
+    return Sample(tuple(counted), tuple(others))
+
+
+def values(gate: Gate, runs: Iterable[Run], *, seed: str = "") -> list[float]:
+    """The gate's value of each draw, in the given order; NaN if a run of it reported none that can be trusted.
+
+    Runs of one commit and seed are one draw, which counts with their mean. Two draws of the same value count once if
+    they do not differ by their seeds: `Task.init` seeds every script with the same number.
+    """
+    draws: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    for run in runs:
+        recorded = seed_of(run, seed)
+        draws[run.task.commit, recorded, "" if recorded else run.task.id].append(_value(gate, run))
+    return [mean for _, mean in dict.fromkeys((key[1], statistics.fmean(found)) for key, found in draws.items())]
+
+
+def noise_of(gate: Gate, groups: Iterable[Sequence[Run]], *, seed: str = "") -> Noise:
+    """The gate's noise, pooled over groups of runs: the reference, earlier ones, commits that were calibrated.
+
+    A run counts once, in the first group that has it. A sample for which a suspicious run asked is no such group: it
+    was picked for a run that lies far off, and would make the noise a tenth too large.
+    """
+    known: set[str] = set()
+    own = []
+    for group in groups:
+        own.append([run for run in group if run.task.id not in known])
+        known.update(run.task.id for run in group)
+    return noise.pooled([list(filter(math.isfinite, values(gate, group, seed=seed))) for group in own])
+
+
+def seed_of(run: Run, name: str = "") -> str:
+    """The run's seed, or "" if it recorded none; `name` as `seed` of `of_commit`."""
+    return run.inputs.hyperparameters.get(seed_name(run.inputs, name), "")
+
+
+def seed_name(inputs: Inputs, name: str = "") -> str:
+    """The hyperparameter that holds the seed, or "" if there is none; `name` as `seed` of `of_commit`."""
+    return next((found for found in sorted(inputs.hyperparameters) if _is_seed(found, name)), "")
+
+
+def new_seeds(known: Iterable[str], number: int) -> list[str]:
+    """So many seeds that are not known yet: the smallest ones from 1 on."""
+    taken = set(known)
+    return list(islice((str(seed) for seed in count(1) if str(seed) not in taken), number))
+
+
+def _is_seed(hyperparameter: str, name: str) -> bool:
+    if name:
+        return hyperparameter == name
+    return re.split(r"[/.]", hyperparameter)[-1].replace("-", "_").lower() in _SEEDS
+
+
+def _difference(run: Run, subject: Run, rules: MatchRules, seed: str) -> str:
+    """`not comparable: Args/lr is 0.1, was 0.01`, or "" if both have the same inputs."""
+    strict = MatchRules(("*",), rules.packages, inputs=True)
+    found = comparability.differences(strict, run.inputs, subject.inputs)
+    return comparability.violation(
+        [other for other in found if other.candidate != other.baseline and not _is_seed(other.name, seed)]
+    )
+
+
+def _value(gate: Gate, run: Run) -> float:
+    summary = run.reported.get(gate)
+    return value_of(gate, summary) if summary is not None and can_be_trusted(gate, summary) else math.nan

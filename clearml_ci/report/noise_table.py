@@ -1,0 +1,80 @@
+"""The losses that gates see through their noise, as a table for a terminal."""
+
+import math
+from collections.abc import Sequence
+
+from clearml_ci.core.formatting import printable
+from clearml_ci.decisions.calibration import RUNS, Figures
+
+_HEADERS = (
+    "gate", "runs", "mean", "noise", "df", *(f"seen with {runs}" for runs in RUNS), "allowed", "max_regression"
+)  # fmt: skip
+
+
+_LEGEND = (
+    f"seen with {', '.join(map(str, RUNS[:-1]))} or {RUNS[-1]} runs of a commit: the smallest loss that is found in "
+    "80 % of cases",
+    "max_regression: a smaller one allows no less, because the noise decides; a larger one lets losses pass that can "
+    "be seen",
+)
+
+
+def lines(figures: Sequence[Figures]) -> list[str]:
+    """The table of a model's gates, its legend, and what else a reader has to know of each gate."""
+    rows = [_row(found) for found in figures]
+    notes = [f"{_name(found)}: {note}" for found in figures for note in found.notes]
+    legend = _LEGEND if any(found.visible for found in figures) else ()
+    return [*_aligned([_HEADERS, *rows]), *legend, *notes]
+
+
+def _row(found: Figures) -> tuple[str, ...]:
+    allowed = f"{found.gate.tolerance:g} %" if found.gate.relative else f"{found.gate.tolerance:g}"
+    if not found.visible:
+        mean = "-" if math.isnan(found.mean) else f"{found.mean:.4g}"
+        return (_name(found), str(found.runs), mean, "unknown", str(found.noise.df), *("-" for _ in RUNS), allowed, "-")
+    return (
+        _name(found),
+        str(found.runs),
+        _rounded(found.mean, found.noise.sd),
+        two_digits(found.noise.sd),
+        str(found.noise.df),
+        *(_loss(found, loss) for loss in found.visible),
+        allowed,
+        found.sensible,
+    )
+
+
+def _name(found: Figures) -> str:
+    return printable(found.gate.name)
+
+
+def _loss(found: Figures, loss: float) -> str:
+    """A loss in the unit of the gate's tolerance: percent of the mean, or the metric's own."""
+    percent = found.gate.relative and found.mean
+    return f"{two_digits(100 * loss / abs(found.mean))} %" if percent else two_digits(loss)
+
+
+def _rounded(value: float, margin: float) -> str:
+    """The value with as many places as two digits of its margin have."""
+    return f"{value:.{_places(margin)}f}"
+
+
+def two_digits(value: float) -> str:
+    """`0.0069`, `2.3`, `14`: two digits of a positive number."""
+    return f"{value:.{_places(value)}f}"
+
+
+def _places(value: float) -> int:
+    return max(0, 1 - math.floor(math.log10(value))) if value > 0 else 0
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns as wide as their longest cell: the first one to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if number else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
