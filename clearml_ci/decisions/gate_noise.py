@@ -49,7 +49,8 @@ def judge(
     if check.rule == BEST_EVER:
         return [Judged(case.gate, case.by_tolerance, note=_note_best_ever(case)) for case in cases]
     branch = check.pull_request.base or check.pull_request.default_branch or "main"
-    found = noise_rule.judge(cases, Rule(repeats=repeats, branch=branch))
+    rule = Rule(repeats=repeats, undecided=Outcome(check.undecided), branch=branch)
+    found = noise_rule.judge(cases, rule)
     return [_judged(case, judgement, branch) for case, judgement in zip(cases, found, strict=True)]
 
 

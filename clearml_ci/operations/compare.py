@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from clearml_ci.clearml_api import (
-    project_lookup,
     promotion_ledger,
     task_fields,
     task_inputs,
@@ -18,7 +17,7 @@ from clearml_ci.clearml_api import (
 from clearml_ci.clearml_api.pipeline_runs import Run as PipelineRun
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.clearml_api.task_records import Measured
-from clearml_ci.core import baseline, comparability, errors, formatting, recorded_task, repository_url
+from clearml_ci.core import baseline, comparability, errors, formatting, recorded_task
 from clearml_ci.core import gate as gates
 from clearml_ci.core.comparability import Difference, Inputs
 from clearml_ci.core.documents import CommitRun, TaskDocument
@@ -32,7 +31,7 @@ from clearml_ci.decisions.reference import Reference
 from clearml_ci.decisions.reference_tags import Carriers
 from clearml_ci.decisions.samples import Run, Sample
 from clearml_ci.github_api.session import GitHub
-from clearml_ci.operations import commit_history, reference_runs
+from clearml_ci.operations import baselines, commit_history, reference_runs
 from clearml_ci.parameters.check import Check
 
 Judgements = list[tuple[Gate, Judgement]]
@@ -49,6 +48,26 @@ class Comparison:
     gates: tuple[Judged, ...]
     sample: Sample
     reference: Reference
+
+
+@dataclass(frozen=True)
+class _Read:
+    """The runs of the candidate's commit, itself first, each with its doubt; the tagged tasks, and the reference."""
+
+    measured: Mapping[str, Measured]
+    doubts: Mapping[str, str]
+    every: Sequence[Measured]
+    reference: reference_runs.Tagged
+
+    @property
+    def subject(self) -> RecordedTask:
+        """The candidate."""
+        return next(iter(self.measured.values()))[0]
+
+    @property
+    def tagged(self) -> Sequence[Measured]:
+        """The tagged tasks that the candidate is compared with."""
+        return [(task, metrics) for task, metrics in self.every if task.id != self.subject.id]
 
 
 def with_baseline(
@@ -73,35 +92,28 @@ def with_baseline(
     the tasks that had the tag, if it has moved since; `known`: those of the reference, if it has changed since.
     `repeats`: so many more trainings may be asked for.
     """
-    measured = _measured(clearml, check, candidate["id"], others)
-    subject, reported = measured[candidate["id"]]
-    tags = with_reference(clearml, check, candidate["project_id"])
-    earlier = task_records.with_metrics(clearml, against, check.gates).values()
-    every = list(earlier) or tags[check.best_tag]
-    tagged = [(task, metrics) for task, metrics in every if task.id != subject.id]
-    unusable = baseline.why_unusable([task for task, _ in tagged], tag=check.best_tag)
-    unusable = unusable or _missing(clearml, run, check, candidate, every)
-    by_tolerance = _judge(check, subject.id, reported, tagged, unusable)
-    compared = _compared(by_tolerance, tagged)
-    of_reference = reference_runs.of_model(tags, check.best_tag, subject)
-    if known:
-        before = reference_runs.recorded(clearml, known, check)
-        of_reference = replace(before, calibrated=of_reference.calibrated)
-    inputs = _inputs(clearml, [subject.id, *(task.id for task in compared)], [*measured, *of_reference.ids])
-    doubts = {subject.id: doubt, **{other["id"]: other["doubt"] for other in others}}
-    runs = [
-        Run(task, inputs[task.id], values, doubts[task.id]) for task, values in measured.values() if task.id in inputs
-    ]
-    sample, reference = samples.of_commit(runs[0], runs, check.alike, seed=check.seed), of_reference.reference(inputs)
+    read = _read(clearml, check, candidate, doubt=doubt, others=others, against=against, known=known)
+    unusable = baseline.why_unusable([task for task, _ in read.tagged], tag=check.best_tag)
+    unusable = unusable or _missing(clearml, run, check, candidate, read.every)
+    by_tolerance = _judge(check, read, unusable)
+    compared = _compared(by_tolerance, read.tagged)
+    inputs = _inputs(clearml, [read.subject.id, *(task.id for task in compared)], [*read.measured, *read.reference.ids])
+    sample, reference = _sample(check, read, inputs), read.reference.reference(inputs)
     by_noise = gate_noise.judge(check, by_tolerance, sample, reference, repeats=repeats)
     differences = {
-        task.id: comparability.differences(check.alike, inputs[subject.id], inputs[task.id]) for task in compared
+        task.id: comparability.differences(check.alike, inputs[read.subject.id], inputs[task.id]) for task in compared
     }
     judged, violations = _like_for_like(check, [(found.gate, found.judgement) for found in by_noise], differences)
-    judged = _with_names(clearml, subject.id, judged)
+    judged = _with_names(clearml, read.subject.id, judged)
     judged = [(gate, gates.doubted(judgement, doubt)) for gate, judgement in judged]
-    outcome, reason = gates.decide(judged)
+    warnings = [
+        *violations,
+        *_of_baselines(github, check, [task for task, _ in read.tagged], compared),
+        *(judgement.warning for _, judgement in judged if judgement.warning),
+        *gate_noise.warnings(by_noise, sample),
+    ]
     main, of_main = _main(clearml, check, main_task)
+    outcome, reason = gates.decide(judged)
     result: CompareResult = {
         "outcome": outcome,
         "reason": reason,
@@ -114,61 +126,31 @@ def with_baseline(
         "differences": comparability.as_documents(differences[compared[0].id]) if compared else [],
         "differences_total": len(differences[compared[0].id]) if compared else 0,
         "runs": [_as_document(check, run) for run in sample.runs],
-        "warnings": [
-            *violations,
-            *_of_baselines(github, check, [task for task, _ in tagged], compared),
-            *(judgement.warning for _, judgement in judged if judgement.warning),
-            *gate_noise.warnings(by_noise, sample),
-        ],
+        "warnings": warnings,
     }
     return Comparison(result, tuple(by_noise), sample, reference)
 
 
-def tagged_tasks(clearml: ClearML, check: Check, project_id: str | None) -> Sequence[Measured]:
-    """All tasks of a project (None: the workspace) and of the check's name that carry the tag, with their metrics."""
-    return task_records.tagged(
-        clearml,
-        projects=[project_id] if project_id else None,
-        task_name=check.task_name,
-        tag=check.best_tag,
-        gates=check.gates,
-    )
-
-
-def with_reference(clearml: ClearML, check: Check, project_id: str) -> dict[str, Sequence[Measured]]:
-    """The tasks of `baselines`, and those with the tags of the reference, by tag: one request."""
-    project = project_lookup.existing_id(clearml, check.project) if check.project else None
-    found = task_records.by_tag(
-        clearml,
-        reference_runs.tags(check.best_tag),
-        projects=[project] if project else None,
-        task_name=check.task_name,
-        gates=check.gates,
-    )
-    return {
-        tag: [(task, metrics) for task, metrics in tagged if is_in_scope(check, task, project_id)]
-        for tag, tagged in found.items()
-    }
-
-
-def is_in_scope(check: Check, task: RecordedTask, project_id: str) -> bool:
-    """True if a task of the check's project, if it names one, is a baseline for a candidate of this project."""
-    if check.project or task.project_id == project_id:
-        return True
-    return repository_url.is_one_of(task.repository, check.pull_request.repositories)
-
-
-def baselines(clearml: ClearML, check: Check, project_id: str) -> Sequence[Measured]:
-    """The tagged tasks of the policy's project, not only of the candidate's: a pull request can change its task's.
-
-    Without a project: those of the same repository in the whole workspace, and those of the candidate's project, which
-    is `project_id`.
-    """
-    if check.project:
-        return tagged_tasks(clearml, check, project_lookup.existing_id(clearml, check.project))
-    return [
-        (task, metrics) for task, metrics in tagged_tasks(clearml, check, None) if is_in_scope(check, task, project_id)
-    ]
+def _read(
+    clearml: ClearML,
+    check: Check,
+    candidate: TaskDocument,
+    *,
+    doubt: str,
+    others: Sequence[OtherRun],
+    against: Sequence[str],
+    known: Carriers | None,
+) -> _Read:
+    """Read all that is compared. Raises TaskGoneError without the candidate."""
+    measured = _measured(clearml, check, candidate["id"], others)
+    tags = baselines.with_reference(clearml, check, candidate["project_id"])
+    earlier = task_records.with_metrics(clearml, against, check.gates).values()
+    of_reference = reference_runs.of_model(tags, check.best_tag, measured[candidate["id"]][0])
+    if known:
+        before = reference_runs.recorded(clearml, known, check)
+        of_reference = replace(before, calibrated=of_reference.calibrated)
+    doubts = {candidate["id"]: doubt, **{other["id"]: other["doubt"] for other in others}}
+    return _Read(measured, doubts, list(earlier) or tags[check.best_tag], of_reference)
 
 
 def _measured(clearml: ClearML, check: Check, candidate: str, others: Sequence[OtherRun]) -> dict[str, Measured]:
@@ -178,12 +160,10 @@ def _measured(clearml: ClearML, check: Check, candidate: str, others: Sequence[O
     return {candidate: found.pop(candidate), **found}
 
 
-def _sample(
-    check: Check, measured: Mapping[str, Measured], inputs: Mapping[str, Inputs], doubts: Mapping[str, str]
-) -> Sample:
-    """The sample of the candidate, which is the first of these runs; one without inputs was deleted meanwhile."""
-    found = [(task, values) for task, values in measured.values() if task.id in inputs]
-    runs = [Run(task, inputs[task.id], values, doubts[task.id]) for task, values in found]
+def _sample(check: Check, read: _Read, inputs: Mapping[str, Inputs]) -> Sample:
+    """The sample of the candidate's commit; a run without inputs was deleted meanwhile."""
+    found = [(task, values) for task, values in read.measured.values() if task.id in inputs]
+    runs = [Run(task, inputs[task.id], values, read.doubts[task.id]) for task, values in found]
     return samples.of_commit(runs[0], runs, check.alike, seed=check.seed)
 
 
@@ -210,12 +190,12 @@ def _missing(
     return baseline.missing(tag=check.best_tag, last=done.to) if done else None
 
 
-def _judge(
-    check: Check, candidate: str, reported: Reported, tagged: Sequence[Measured], unusable: str | None
-) -> Judgements:
-    usable = [(task, metrics) for task, metrics in tagged if baseline.usable(task)]
+def _judge(check: Check, read: _Read, unusable: str | None) -> Judgements:
+    """The judgements by the tolerance around the baseline."""
+    subject, reported = read.measured[read.subject.id]
+    usable = [(task, metrics) for task, metrics in read.tagged if baseline.usable(task)]
     judged = [
-        (gate, gates.judge(gate, {candidate: reported[gate]}, {task.id: metrics[gate] for task, metrics in usable}))
+        (gate, gates.judge(gate, {subject.id: reported[gate]}, {task.id: metrics[gate] for task, metrics in usable}))
         for gate in check.gates
     ]
     if unusable is None:

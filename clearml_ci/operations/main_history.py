@@ -9,7 +9,7 @@ from clearml_ci.core.documents import NoiseDocument, VerdictDocument
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate, Reported, can_be_trusted, value_of
 from clearml_ci.decisions.difference import CONFIDENCE
-from clearml_ci.operations import compare
+from clearml_ci.operations import baselines
 from clearml_ci.parameters.check import Check
 from clearml_ci.report.charts import MOST_CHARTS, History
 
@@ -55,7 +55,7 @@ def _runs(clearml: ClearML, check: Check, document: VerdictDocument) -> list[Rep
         if recorded_task.is_clean_run(task)
         and not task.copied_from
         and task.commit != candidate["commit"]
-        and compare.is_in_scope(check, task, candidate["project_id"])
+        and baselines.is_in_scope(check, task, candidate["project_id"])
     ]
     return own[:MOST_RUNS][::-1]
 

@@ -13,7 +13,7 @@ from clearml_ci.decisions import calibration, reference
 from clearml_ci.decisions.calibration import Figures
 from clearml_ci.decisions.noise_rule import Case
 from clearml_ci.decisions.reference import Reference
-from clearml_ci.operations import compare, reference_runs
+from clearml_ci.operations import baselines, reference_runs
 from clearml_ci.parameters.check import Check
 
 
@@ -23,7 +23,7 @@ def read(clearml: ClearML, check: Check, *, project_id: str = "", branch: str = 
     `project_id` is that of the tasks if the check names no project. A few requests, however many runs there are. Raises
     ClearMLError and UsageError.
     """
-    tagged = compare.with_reference(clearml, check, project_id)
+    tagged = baselines.with_reference(clearml, check, project_id)
     names = {task.name for tag in tagged for task, _ in tagged[tag]} or {check.task_name}
     known = {name: reference_runs.of_name(tagged, check.best_tag, name) for name in sorted(names)}
     inputs = task_inputs.existing(clearml, [task for of_name in known.values() for task in of_name.ids])

@@ -21,7 +21,7 @@ from clearml_ci.decisions.promotion import STAYS, Move
 from clearml_ci.decisions.reference_tags import Change
 from clearml_ci.decisions.tag_ranking import RankingPolicy
 from clearml_ci.github_api.session import GitHub
-from clearml_ci.operations import candidate_search, compare, reference_change, tag_transfer
+from clearml_ci.operations import baselines, candidate_search, compare, reference_change, tag_transfer
 from clearml_ci.operations.compare import Comparison
 from clearml_ci.operations.services import Services
 from clearml_ci.parameters import promotion_mode
@@ -118,9 +118,9 @@ def _tagged(context: _Context, candidate: RecordedTask) -> list[RecordedTask]:
 def _in_scope(clearml: ClearML, check: Check, project_id: str) -> list[RecordedTask]:
     """The tagged tasks that checks compare a task of this project with.
 
-    As `compare.baselines`, for a task that is in the check's project, if it names one: see `require_in_scope`.
+    As `baselines.read`, for a task that is in the check's project, if it names one: see `require_in_scope`.
     """
-    read = compare.tagged_tasks if check.project else compare.baselines
+    read = baselines.with_tag if check.project else baselines.read
     return [task for task, _ in read(clearml, replace(check, gates=()), project_id)]
 
 

@@ -30,7 +30,7 @@ from clearml_ci.decisions.reference import Reference
 from clearml_ci.decisions.reference_tags import Carriers, Change
 from clearml_ci.decisions.samples import Run
 from clearml_ci.decisions.tag_ranking import RankingPolicy, Stamp
-from clearml_ci.operations import compare, reference_runs
+from clearml_ci.operations import baselines, reference_runs
 from clearml_ci.operations.compare import Comparison
 from clearml_ci.operations.services import Services
 from clearml_ci.parameters.check import Check
@@ -89,7 +89,7 @@ def after_calibration(services: Services, check: Check, tasks: Sequence[str], br
     clearml, names = services.clearml, reference_tags.names(check.best_tag)
     measured = task_records.with_metrics(clearml, tasks, check.gates)
     candidate, _ = measured[tasks[0]]
-    tagged = compare.with_reference(clearml, check, candidate.project_id)
+    tagged = baselines.with_reference(clearml, check, candidate.project_id)
     known = reference_runs.of_name(tagged, check.best_tag, candidate.name)
     inputs = task_inputs.existing(clearml, list(dict.fromkeys([*tasks, *known.ids])))
     runs = [Run(task, inputs[task.id], values) for task, values in measured.values()]
@@ -148,7 +148,7 @@ def undo(services: Services, run: PipelineRun, check: Check, *, undone: str, can
         change = next(iter(_of_merge(clearml, run, check, candidate)), None)
     if change is None or change.undone:
         return
-    tagged = compare.with_reference(clearml, replace(check, gates=()), candidate.project_id)
+    tagged = baselines.with_reference(clearml, replace(check, gates=()), candidate.project_id)
     present = reference_runs.carriers(tagged, check.best_tag, candidate.name)
     _retag(clearml, check, present, reference_tags.without(change, present))
     reference_ledger.record(clearml, replace(change, undone=True))
@@ -184,7 +184,7 @@ def _begun(clearml: ClearML, check: Check, candidate: RecordedTask) -> Reference
         check,
         candidate,
         project=project_lookup.existing_id(clearml, check.project) if check.project else None,
-        in_scope=lambda task: compare.is_in_scope(check, task, candidate.project_id),
+        in_scope=lambda task: baselines.is_in_scope(check, task, candidate.project_id),
     )
     return reference.of_tagged(runs)
 

@@ -279,6 +279,16 @@ PARAMETERS = (
         key=Key("rule"),
     ),
     Parameter(
+        "undecided",
+        "Outcome of a loss that is suspicious and not credible, if no repeats are allowed: `passed` or `inconclusive`.",
+        JUDGED,
+        forms.choice("passed", "inconclusive"),
+        default="passed",
+        pipelines=_JUDGES,
+        variables=("CLEARML_CI_UNDECIDED",),
+        key=Key("undecided"),
+    ),
+    Parameter(
         "seed",
         "Hyperparameter that holds the seed, such as `Args/my_seed`: runs of a commit that differ in it alone are one "
         "sample.",

@@ -75,6 +75,7 @@ class Check:
     merge_commit: str = ""
     name: str = ""
     rule: str = _DEFAULT["rule"]
+    undecided: str = _DEFAULT["undecided"]
     seed: str = ""
     repeats: int = _DEFAULT["repeats"]
     repeats_hours: float = _DEFAULT["repeats_hours"]

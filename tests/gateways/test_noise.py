@@ -82,6 +82,15 @@ def test_check__nothing_changed_and_the_best_was_lucky__passes(world: World) -> 
     assert "of changes that do nothing are red; " in plain["gates"][0]["note"]
 
 
+@pytest.mark.parametrize("undecided", ["passed", "inconclusive"])
+def test_check__suspicious_loss_that_no_repeat_may_clear__is_what_the_policy_asks_for(
+    world: World, undecided: str
+) -> None:
+    world.reference(*SPREAD)
+    world.trained(0.935)
+    assert world.check(undecided=undecided)["outcome"] == undecided
+
+
 def test_check__real_loss__is_regressed_although_the_newest_run_is_lucky(world: World) -> None:
     world.reference(*SPREAD)
     for seed, accuracy in enumerate((0.91, 0.915, 0.905, 0.945)):

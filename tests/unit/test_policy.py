@@ -16,7 +16,7 @@ from clearml_ci.policy.policy_file import Policy
 GITHUB = Path(__file__).parents[2] / ".github"
 EXAMPLE = (GITHUB / "clearml-ci.example.yml").read_text(encoding="utf-8")
 KEYS = (
-    "version, name, project, task_name, candidate, evidence, gates, baselines, alike, rule, seed, repeats, "
+    "version, name, project, task_name, candidate, evidence, gates, baselines, alike, rule, undecided, seed, repeats, "
     "repeats_hours, remote_run, comment, comment_authors, inconclusive, promote"
 )
 GATE_KEYS = "metric, goal, value, max_regression, min, max, required, allow_zero"
