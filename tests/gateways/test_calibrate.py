@@ -199,7 +199,7 @@ def test_calibrate__interrupted__says_how_to_go_on_and_goes_on_there(world: Worl
 def test_calibrate__interrupted_by_a_signal__ends_with_one_line(world: World) -> None:
     def interrupt(line: str, running: Running) -> None:
         if line.startswith("seed 2: started"):
-            running.process.send_signal(signal.SIGINT)
+            running.process.send_signal(signal.SIGTERM)
 
     done = job.run(
         world.tale.sandbox, event={}, settings={**world.environ}, command=("calibrate", "3"), on_line=interrupt
