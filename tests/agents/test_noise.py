@@ -5,6 +5,7 @@ import pytest
 from sandbox import demo
 from sandbox.scenarios import catalogue
 from sandbox.scenarios.noise import TAG
+from sandbox.scenarios.story import Story
 from tests.agents.conftest import Play
 
 
@@ -42,3 +43,15 @@ def test_regressed__repeats__have_seeds_of_their_own_and_are_named(played: Play)
     assert gate["value"] > 0.97 * 0.959666  # the plain rule, with 3 %, would let it pass
     for run in checked.verdict["runs"]:
         assert run["task"]["url"] in checked.comments[0]
+
+
+def test_calibrate__check_of_another_seed_after_it__is_judged_by_the_noise_of_main(played: Play, tale: Story) -> None:
+    checked = played("calibrate")
+    (gate,), (calibration,) = checked.verdict["gates"], checked.earlier
+    assert (gate["noise"]["reference_runs"], gate["noise"]["degrees_of_freedom"]) == (5, 4)
+    assert [line.split()[:2] for line in calibration.log.splitlines() if line.startswith("accuracy/")] == [
+        ["accuracy/validation", "5"]
+    ]
+    trained = tale.clearml.call("tasks.get_all", tags=["Best of calibrated: reference"])["tasks"]
+    assert {task["hyperparams"]["Args"]["seed"]["value"] for task in trained} == {"1", "2", "3", "4", "5"}
+    assert len({task["last_metrics"] is None or str(task["last_metrics"]) for task in trained}) > 1
