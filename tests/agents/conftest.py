@@ -26,7 +26,7 @@ Play = Callable[[str], Checked]
 BUILD = Path(__file__).parents[2] / "build"
 LIGHT_AGENT = str(Path(__file__).with_name("light_agent.py"))
 # The scenarios that are played on real agents in any case.
-ON_REAL_AGENTS = {"better", "probe-ok", "cancelled"}
+ON_REAL_AGENTS = {"better", "probe-ok"}
 
 
 @pytest.fixture(scope="session")
