@@ -129,7 +129,8 @@ def _action_inputs_of(parameter: Parameter) -> str:
 def _action_input(name: str, description: str) -> str:
     line = f'    description: "{description}"\n'
     if len(line) > 120 or '"' in description:
-        line = f"    description: >-\n{textwrap.indent(textwrap.fill(description, 112), ' ' * 6)}\n"
+        lines = textwrap.fill(description, 112, break_on_hyphens=False)
+        line = f"    description: >-\n{textwrap.indent(lines, ' ' * 6)}\n"
     return f"  {name}:\n{line}"
 
 

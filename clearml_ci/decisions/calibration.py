@@ -38,10 +38,8 @@ def of_gates(cases: Sequence[Case], *, by: str, repeats: int, branch: str) -> li
     """
     as_good = [_as_good(case) for case in cases]
     visible = [_visible(as_good, Rule(repeats=runs - 1)) for runs in RUNS]
-    rule = Rule(repeats=repeats, branch=branch)
-    judged = noise_rule.judge(as_good, rule)
-    tests = sum(case.gate.required and found.difference is not None for case, found in zip(cases, judged, strict=True))
-    smallest = [_smallest_tolerance(*found, by, rule, tests) for found in zip(as_good, judged, strict=True)]
+    judged = noise_rule.judge(as_good, Rule(repeats=repeats, branch=branch))
+    smallest = [_smallest_tolerance(*found, by) for found in zip(as_good, judged, strict=True)]
     return [
         Figures(
             case.gate,
@@ -50,7 +48,7 @@ def of_gates(cases: Sequence[Case], *, by: str, repeats: int, branch: str) -> li
             case.noise,
             seen if tolerance is not None else (),
             "" if tolerance is None else gate_noise.rounded_up(case.gate, tolerance),
-            tuple(_notes(case, judgement, by, branch, tolerance)),
+            tuple(_notes(case, judgement, by, branch)),
         )
         for case, judgement, seen, tolerance in zip(as_good, judged, zip(*visible, strict=True), smallest, strict=True)
     ]
@@ -66,24 +64,15 @@ def _visible(cases: Sequence[Case], rule: Rule) -> list[float]:
     return [judged.visible or 0.0 for judged in noise_rule.judge(cases, rule)]
 
 
-def _smallest_tolerance(case: Case, judged: Judgement, by: str, rule: Rule, tests: int) -> float | None:
+def _smallest_tolerance(case: Case, judged: Judgement, by: str) -> float | None:
     """The smallest tolerance that is not below the noise, in the unit of the gate's own; None for unknown noise."""
-    found = judged.difference
-    if found is None:
-        return None
-    if by == BEST_EVER:
-        best = found.reference if case.by_tolerance.baseline is None else case.by_tolerance.baseline
-        return best_ever.tolerance_that_holds(case.gate, best, case.reference, case.noise)
-    rule, tests = (rule, tests) if case.gate.required else (Rule(), 1)
-    credible = found.credible(most=rule.most, level=rule.level(rule.most), tests=tests)
-    if not case.gate.relative:
-        return credible
-    return 100 * credible / abs(found.reference) if found.reference else math.inf
+    if judged.difference is None or by != BEST_EVER:
+        return gate_noise.smallest_tolerance(judged)
+    baseline = case.by_tolerance.baseline
+    best = judged.difference.reference if baseline is None else baseline
+    return best_ever.tolerance_that_holds(case.gate, best, case.reference, case.noise)
 
 
-def _notes(case: Case, judged: Judgement, by: str, branch: str, smallest: float | None) -> Iterator[str]:
+def _notes(case: Case, judged: Judgement, by: str, branch: str) -> Iterator[str]:
     """The note on the noise if it is unknown, if it does not decide, and if the tolerance lies below it."""
-    if smallest is None or by == BEST_EVER or case.gate.tolerance < smallest:
-        yield from filter(None, [gate_noise.note(case, by, branch)])
-    if judged.caveat:
-        yield judged.caveat
+    yield from filter(None, [gate_noise.note(case, judged, by, branch), judged.caveat])

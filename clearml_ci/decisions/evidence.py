@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 
 from clearml_ci.core import recorded_task, repository_url
 from clearml_ci.core.recorded_task import RecordedTask
@@ -12,7 +12,7 @@ from clearml_ci.parameters.check import Check
 _OWN_PURPOSES = ("run", "step", "schedule")
 
 
-MOST_RUNS = 10  # of one commit that are a sample
+MOST_RUNS = 50  # of one commit that are a sample
 
 
 _MOST_LOOKED_AT = 100  # tasks of one commit, if one of them is the candidate: a page
@@ -22,8 +22,8 @@ _MOST_LOOKED_AT = 100  # tasks of one commit, if one of them is the candidate: a
 class Choice:
     """The candidate, if any, and the newer tasks of the commit that are no evidence, each with the reason.
 
-    `doubt` is the reason why the candidate's values decide nothing, empty if they do. `others` are older clean runs of
-    the commit, newest first, each with its doubt.
+    `doubt` is the reason why the candidate's values decide nothing, empty if they do. `others` are the other clean runs
+    of the commit, each with its doubt: newer ones are archived.
     """
 
     candidate: RecordedTask | None
@@ -56,7 +56,8 @@ def choose(
             rejected.append((task, reason))
         elif not (reason := doubt(task)):
             older = (task for _, task in islice(of_commit, max(0, _MOST_LOOKED_AT - number - 1)))
-            return Choice(task, tuple(rejected), others=tuple(islice(_runs(check, older, doubt), most - 1)))
+            others = _runs(check, chain((newer for newer, _ in rejected), older), doubt)
+            return Choice(task, tuple(rejected), others=tuple(islice(others, most - 1)))
         else:
             doubtful = doubtful or (task, reason)
     candidate, reason = doubtful or (None, "")
@@ -66,8 +67,8 @@ def choose(
 def _runs(
     check: Check, tasks: Iterable[RecordedTask], doubt: Callable[[RecordedTask], str]
 ) -> Iterator[tuple[RecordedTask, str]]:
-    """The clean, successful runs among tasks of the check's commit, each with its doubt."""
-    return ((task, doubt(task)) for task in tasks if objection(check, task) is None)
+    """The clean, successful runs among tasks of the check's commit, archived ones included, each with its doubt."""
+    return ((task, doubt(task)) for task in tasks if objection(check, replace(task, archived=False)) is None)
 
 
 def without_doubtful(choice: Choice) -> Choice:

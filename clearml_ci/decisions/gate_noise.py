@@ -73,11 +73,24 @@ def warnings(judged: Iterable[Judged], sample: Sample) -> list[str]:
     return [f"{len(sample.others)} other {others} not count: {why}."]
 
 
-def note(case: Case, rule: str, branch: str) -> str:
-    """The note on the noise of this gate that a reader needs, or ""."""
+def note(case: Case, found: noise_rule.Judgement, rule: str, branch: str) -> str:
+    """The note on the noise of this gate that a reader needs, or ""; `found` is its judgement by the noise."""
     if not case.noise.known or not case.reference:
         return _note_unknown(case, branch)
-    return _note_best_ever(case) if rule == BEST_EVER else _note_known(case)
+    return _note_best_ever(case) if rule == BEST_EVER else _note_known(case, found)
+
+
+def smallest_tolerance(found: noise_rule.Judgement) -> float | None:
+    """The smallest tolerance that does not lie below the noise, in the unit of the gate's own; None if it is unknown.
+
+    In percent, it is infinite if the reference is 0.
+    """
+    if found.difference is None or found.credible is None:
+        return None
+    reference = found.difference.reference
+    if not found.difference.gate.relative:
+        return found.credible
+    return 100 * found.credible / abs(reference) if reference else math.inf
 
 
 def _judged(case: Case, found: noise_rule.Judgement, branch: str) -> Judged:
@@ -88,7 +101,7 @@ def _judged(case: Case, found: noise_rule.Judgement, branch: str) -> Judged:
         return Judged(case.gate, by_tolerance, note=_note_unknown(case, branch))
     warning = by_tolerance.warning if by_tolerance.outcome == found.outcome else ""
     judgement = replace(by_tolerance, outcome=found.outcome, reason=found.reason, warning=warning)
-    return Judged(case.gate, judgement, found, _note_known(case))
+    return Judged(case.gate, judgement, found, _note_known(case, found))
 
 
 def _note_unknown(case: Case, branch: str) -> str:
@@ -99,15 +112,16 @@ def _note_unknown(case: Case, branch: str) -> str:
     return f"the noise is unknown {runs}: the tolerance around the baseline decides"
 
 
-def _note_known(case: Case) -> str:
+def _note_known(case: Case, found: noise_rule.Judgement) -> str:
     """The note if the tolerance lies below the noise, which decides instead."""
-    alarms = _false_alarms(case)
-    if alarms is None or alarms <= best_ever.HELD:
+    smallest = smallest_tolerance(found)
+    if smallest is None or case.gate.tolerance >= smallest:
         return ""
-    return (
-        f"the tolerance of {tolerance_text(case.gate)} lies below the noise, which decides instead: with "
-        f"`rule: best-ever`, {_percent(alarms)} of changes that do nothing would be red, and {_holds(case)} would hold"
-    )
+    below = f"the tolerance of {tolerance_text(case.gate)} lies below the noise, which decides instead"
+    alarms = _false_alarms(case)
+    of_nothing = "of changes that do nothing would be red"
+    red = "" if alarms is None else f"; with `rule: best-ever`, {_percent(alarms)} {of_nothing}"
+    return f"{below}: {rounded_up(case.gate, smallest)} would hold{red}"
 
 
 def _note_best_ever(case: Case) -> str:

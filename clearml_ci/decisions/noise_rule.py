@@ -19,7 +19,7 @@ from clearml_ci.core.outcome import HOLDS, Outcome
 from clearml_ci.decisions import difference
 from clearml_ci.decisions.difference import Difference
 
-MOST_RUNS = 5  # of one commit that the rule asks for; all that there are count
+_MOST_ASKED_FOR = 5  # runs of one commit; all that there are count
 
 
 # One-sided levels, by the number of runs. A loss is credible below the first, and suspicious below the second: it
@@ -53,16 +53,18 @@ class Case:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The judgement of one gate; `difference` and `visible` are None if the plain tolerance decided.
+    """The judgement of one gate; `difference`, `credible` and `visible` are None if the plain tolerance decided.
 
     `more`: so many more trainings of the same commit, with other seeds, are needed for a decision; until then the
-    outcome is `inconclusive`. `visible`: the smallest loss, in the metric's unit, that is found in 80 % of cases.
+    outcome is `inconclusive`. `credible`: the smallest loss, as measured and in the metric's unit, that counts;
+    `visible`: the smallest one that is found in 80 % of cases.
     `better`: the candidate is at least as good, as estimated. `renews`: the reference begins anew if it is merged.
     """
 
     outcome: Outcome
     reason: str
     difference: Difference | None = None
+    credible: float | None = None
     visible: float | None = None
     more: int = 0
     better: bool = False
@@ -104,7 +106,7 @@ class Rule:
     @property
     def most(self) -> int:
         """The number of runs after which nothing more is asked for."""
-        return min(1 + self.repeats, MOST_RUNS)
+        return min(1 + self.repeats, _MOST_ASKED_FOR)
 
 
 def judge(cases: Sequence[Case], rule: Rule) -> list[Judgement]:
@@ -142,13 +144,14 @@ def _difference(case: Case) -> Difference | None:
 def _judge(case: Case, found: Difference, rule: Rule, probability: float, *, tests: int) -> Judgement:
     """The judgement, where `probability` is corrected for so many tests."""
     outcome, reason = _outcome(case, found, rule, probability, tests)
-    visible = found.visible(most=rule.most, level=rule.level(max(rule.most, found.runs)), tests=tests)
+    level = rule.level(max(rule.most, found.runs))
     waits = outcome == Outcome.INCONCLUSIVE and found.runs < rule.most and len(case.values) == found.runs
     return Judgement(
         outcome,
         reason,
         found,
-        visible,
+        credible=found.credible(most=rule.most, level=level, tests=tests),
+        visible=found.visible(most=rule.most, level=level, tests=tests),
         more=min(_MORE[found.runs], rule.most - found.runs) if waits else 0,
         better=found.gain >= 0,
         renews=1 - found.probability < _RENEWAL,

@@ -55,19 +55,15 @@ def after(
     merged: Sequence[Run],
     judged: Iterable[Judgement],
     rules: MatchRules,
-    *,
-    accepted: bool = False,
 ) -> tuple[Reference, str]:
     """The reference after a merge, and the reason why it begins anew, or "".
 
-    `merged` is the sample of the merge, `judged` are its required gates; `accepted`: someone who may took its loss. A
-    rollback restores the reference before the merge.
+    `merged` is the sample of the merge, `judged` are its required gates. A rollback restores the reference
+    before the merge.
     """
     in_force = reference.in_force
     if in_force and (different := why_different(in_force[0], merged[0].inputs, rules)):
         return _with(Reference(), merged), different
-    if accepted:
-        return _with(Reference(), merged), "its loss was accepted"
     began = in_force == reference.runs  # else the gain is the one that began it
     if began and (gain := next((judgement.reason for judgement in judged if judgement.renews), "")):
         return Reference(showed=tuple(filter(_counts, merged)), earlier=in_force), gain

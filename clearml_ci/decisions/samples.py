@@ -5,7 +5,7 @@ import re
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count, islice
 
 from clearml_ci.core import comparability, noise, recorded_task
@@ -14,6 +14,7 @@ from clearml_ci.core.gate import Gate, Reported, can_be_trusted, value_of
 from clearml_ci.core.noise import Noise
 from clearml_ci.core.recorded_task import RecordedTask
 
+_ARCHIVED = "archived"  # no secret: a user may archive all runs but the luckiest
 _SEEDS = ("seed", "random_seed", "random_state")  # the last part of a hyperparameter's name
 
 
@@ -44,9 +45,9 @@ def of_commit(subject: Run, runs: Iterable[Run], rules: MatchRules, *, seed: str
     """
     counted, others = [], []
     for run in runs:
-        if run.task.commit != subject.task.commit or not recorded_task.is_clean_run(run.task):
+        if run.task.commit != subject.task.commit or not recorded_task.is_clean_run(replace(run.task, archived=False)):
             continue
-        if why := run.doubt or _difference(run, subject, rules, seed):
+        if why := (_ARCHIVED if run.task.archived else run.doubt) or _difference(run, subject, rules, seed):
             others.append((run, why))
         else:
             counted.append(run)

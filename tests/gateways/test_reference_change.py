@@ -3,19 +3,16 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from clearml_ci.clearml_api import reference_ledger, task_records
-from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.clearml_api import reference_ledger
 from clearml_ci.core.comparability import MatchRules
-from clearml_ci.operations import promote as promotions
 from clearml_ci.operations import reference_change
 from tests.gateways import services
 from tests.gateways.conftest import COMMIT
 from tests.gateways.test_noise import SPREAD, args
-from tests.gateways.test_promotion import CHECK, TAG, DiedError, World, no_credentials, world
+from tests.gateways.test_promotion import CHECK, TAG, World, no_credentials, world
 
 __all__ = ["no_credentials", "world"]  # fixtures
 
@@ -107,51 +104,6 @@ def test_rollback__of_a_merge_that_filled_the_reference__takes_its_run_out_once(
     assert world.tagged(REFERENCE) == sorted([*reference, later])
     world.promote()  # the merge that was rolled back
     assert world.tagged(REFERENCE) == sorted([*reference, later])
-
-
-@pytest.mark.parametrize("accuracy", [0.951, 0.99], ids=["fills", "begins-anew"])
-def test_after_merge__interrupted_at_any_request_and_repeated__ends_as_if_run_once(
-    world: World, accuracy: float
-) -> None:
-    reference = of_main(world, REFERENCE, values=SPREAD[:9])
-    merged = trained(world, accuracy)
-    expected = (sorted([*reference, merged]), [], []) if accuracy < 0.98 else ([], [merged], sorted(reference))
-    check = replace(CHECK, project=world.project.name)
-    candidate = task_records.read(world.clearml, merged)
-
-    def change(session: ClearML, run: Any) -> None:
-        own = services.of_agent(session)
-        begun = reference_change.begun(session, run, check, candidate)
-        compared = promotions.compare_merged(own, run, check, candidate, github=None, changed=begun[:1])
-        reference_change.after_merge(own, run, check, candidate, compared, begun=begun)
-
-    def dies(run: Any, number: int) -> bool:
-        def die(sent: int) -> None:
-            if sent == number:
-                raise DiedError
-
-        try:
-            change(world.watched(die), run)
-        except DiedError:
-            return True
-        return False
-
-    for number in range(8, 60):
-        run = world.run()
-        died = dies(run, number)
-        change(world.clearml, run)
-        assert tags(world) == expected
-        if not died:
-            return
-        _reset(world, reference, merged)
-    raise AssertionError("the change never ends")
-
-
-def _reset(world: World, reference: Sequence[str], merged: str) -> None:
-    for task in [*reference, merged]:
-        kept = [TAG] if task == reference[1] else []
-        both = [*kept, REFERENCE] if task != merged else kept
-        world.client.call("tasks.edit", task=task, tags=both, runtime={}, force=True)
 
 
 def test_change_of__clone_of_a_run__is_none(world: World) -> None:

@@ -117,7 +117,8 @@ def test_figures__unknown_noise__are_the_number_of_missing_runs(main: list[float
 def test_notes__tolerance_below_the_noise__name_the_one_that_would_hold() -> None:
     (found,) = figures(replace(ACCURACY, tolerance=1))
     (note,) = found.notes
-    assert note.startswith("the tolerance of 1 % lies below the noise, which decides instead: with `rule: best-ever`,")
+    below = "the tolerance of 1 % lies below the noise, which decides instead"
+    assert note.startswith(f"{below}: {found.sensible} would hold; with `rule: best-ever`, ")
     assert figures(replace(ACCURACY, tolerance=2))[0].notes == figures(replace(ACCURACY, tolerance=9))[0].notes == ()
 
 

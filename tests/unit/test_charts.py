@@ -155,6 +155,16 @@ def test_chart__drawn_by_mermaid_itself__has_every_point_of_both_lines(name: str
     assert "NaN" not in svg
 
 
+def test_history__drawn_by_mermaid_itself__has_all_runs_and_both_edges_of_the_band() -> None:
+    runs = charts.History((0.95, 0.96, 0.94), 0.9, 0.93, 0.97)
+    svg = mermaidx.render(charts.history('a"]\nline [1] %%{init}%% `<b>', runs)).svg()
+    blue, orange = (
+        re.findall(rf'<path[^>]* d="(M[^"]*)"[^>]*stroke="{charts.COLORS[name]}"', svg) for name in ("blue", "orange")
+    )
+    assert [len(re.split("[ML]", path)) - 1 for path in (*blue, *orange)] == [4, 4, 4]
+    assert (len(blue), len(orange), "NaN" in svg) == (1, 2, False)
+
+
 def gates(*drawn: str) -> list[GateRow]:
     """`gates("a regressed", "b passed advisory")`."""
     split = [(*part.split(), "")[:3] for part in drawn]

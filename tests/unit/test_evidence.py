@@ -83,14 +83,15 @@ def test_objection__task_that_a_check_launched__counts_as_training_alone(purpose
 
 
 def test_choose__sample__has_the_older_clean_runs_and_no_more_than_asked_for() -> None:
-    tasks = [task(id="dirty", diff="x"), task(id="newest"), task(id="probe", purpose="probe")]
+    tasks = [task(id="dirty", diff="x"), task(id="hidden", archived=True), task(id="newest")]
+    tasks += [task(id="probe", purpose="probe")]
     tasks += [task(id="b", commit="b" * 40), task(id="older"), task(id="failed", status="failed"), task(id="oldest")]
     choice = evidence.choose(CHECK, tasks, doubt=lambda one: "continued" if one.id == "older" else "", most=10)
     assert choice.candidate is not None
     assert choice.candidate.id == "newest"
-    assert [(run.id, doubt) for run, doubt in choice.others] == [("older", "continued"), ("oldest", "")]
-    assert [near.id for near, _ in choice.rejected] == ["dirty"]
-    assert [run.id for run, _ in evidence.choose(CHECK, tasks, most=2).others] == ["older"]
+    assert [(run.id, doubt) for run, doubt in choice.others] == [("hidden", ""), ("older", "continued"), ("oldest", "")]
+    assert [near.id for near, _ in choice.rejected] == ["dirty", "hidden"]
+    assert [run.id for run, _ in evidence.choose(CHECK, tasks, most=2).others] == ["hidden"]
     assert evidence.choose(CHECK, tasks).others == ()
 
 

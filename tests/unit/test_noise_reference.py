@@ -53,21 +53,15 @@ def test_after__merge_that_cannot_be_compared__begins_anew_with_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("judged", "accepted", "why"),
+    ("judged", "why"),
     [
-        pytest.param(PASSED, False, "", id="nothing happened"),
-        pytest.param(LUCKY, False, "", id="a gain that may be luck"),
-        pytest.param(GAIN, False, "better beyond its noise", id="a credible gain"),
-        pytest.param(PASSED, True, "its loss was accepted", id="an accepted loss"),
+        pytest.param(PASSED, "", id="nothing happened"),
+        pytest.param(LUCKY, "", id="a gain that may be luck"),
+        pytest.param(GAIN, "better beyond its noise", id="a credible gain"),
     ],
 )
-def test_after__merge__names_why_it_begins_anew(judged: Judgement, accepted: bool, why: str) -> None:
-    assert reference.after(Reference(RUNS[:1]), RUNS[1:2], [judged], NO_RULES, accepted=accepted)[1] == why
-
-
-def test_after__accepted_loss__is_compared_with_immediately() -> None:
-    found, _ = reference.after(Reference(RUNS[:10]), RUNS[10:11], [PASSED], NO_RULES, accepted=True)
-    assert found.in_force == RUNS[10:11]
+def test_after__merge__names_why_it_begins_anew(judged: Judgement, why: str) -> None:
+    assert reference.after(Reference(RUNS[:1]), RUNS[1:2], [judged], NO_RULES)[1] == why
 
 
 def test_of_tagged__runs_that_are_no_evidence__do_not_count() -> None:

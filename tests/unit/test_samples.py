@@ -42,7 +42,6 @@ def test_of_commit__clean_runs_of_other_seeds__all_count() -> None:
     [
         pytest.param({"commit": "b" * 40}, id="another commit"),
         pytest.param({"status": "failed"}, id="failed"),
-        pytest.param({"archived": True}, id="archived"),
         pytest.param({"diff": "x"}, id="uncommitted changes"),
         pytest.param({"purpose": "probe"}, id="probe"),
     ],
@@ -57,6 +56,7 @@ def test_of_commit__no_clean_run_of_it__does_not_count(changes: dict[str, Any]) 
         pytest.param(run(2, Args__lr="0.1"), "not comparable: Args/lr is 0.1, was 0.01", id="hyperparameter"),
         pytest.param(run(2, Args__new="1"), "not comparable: Args/new is 1, was not set", id="one more"),
         pytest.param(run(2, doubt="was continued"), "was continued", id="continued"),
+        pytest.param(run(2, archived=True), "archived", id="archived"),
         pytest.param(run(2, packages={"torch": "2"}), "not comparable: torch is 2, was not set", id="package"),
     ],
 )
