@@ -1,7 +1,7 @@
 """The trainings of a calibration: launched without a run of a pipeline, and found again by their key.
 
-The key stands for a run in the mark of ownership. It is made of the commit and its place, so that every user finds what
-an interrupted calibration has left.
+The key stands for a run in the mark of ownership. It is made of the commit and of what is launched, so that every user
+finds what an interrupted calibration has left.
 """
 
 import hashlib
@@ -27,8 +27,11 @@ class Seeded:
     @property
     def key(self) -> str:
         """The mark of these trainings."""
-        place = (self.code.repository, self.code.commit, self.launch.project, self.launch.name, self.seeding.parameter)
-        return hashlib.sha256("\n".join(("calibration", *place)).encode()).hexdigest()[:32]
+        launch = self.launch
+        what = (launch.entry, launch.folder, launch.args, launch.requirements, launch.packages)
+        where = (launch.project, launch.name, launch.docker_image, launch.docker_args)
+        parts = ("calibration", self.code.repository, self.code.commit, self.seeding.parameter, *what, *where)
+        return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:32]
 
 
 def create(clearml: ClearML, seeded: Seeded, seed: str) -> str:

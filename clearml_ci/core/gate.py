@@ -92,7 +92,7 @@ def judge(gate: Gate, candidate: Mapping[str, Summary | None], baseline: Mapping
     known = [run for run in runs if run is not None]
     value = statistics.median(value_of(gate, run) for run in known)
     judged = replace(_compare(gate, value, baseline), last=statistics.median(run.last for run in known))
-    missed = _missed_bound(gate, value)
+    missed = missed_bound(gate, value)
     if missed:
         return replace(judged, outcome=Outcome.REGRESSED, reason=missed, absolute=True)
     if judged.outcome in HOLDS and any(_may_be_nan(gate, value_of(gate, run)) for run in known):
@@ -267,7 +267,7 @@ def _same(value: float, bound: float, *, scale: float) -> bool:
     return math.isclose(value, bound, rel_tol=1e-9, abs_tol=1e-12 * abs(scale))
 
 
-def _missed_bound(gate: Gate, value: float) -> str:
+def missed_bound(gate: Gate, value: float) -> str:
     if gate.minimum is not None and value < gate.minimum and not _same(value, gate.minimum, scale=0):
         return "{} is {}, below the minimum of {}".format(gate.name, *apart(value, gate.minimum))
     if gate.maximum is not None and value > gate.maximum and not _same(value, gate.maximum, scale=0):
@@ -282,7 +282,7 @@ def _ended_worse(gate: Gate, judged: Judgement) -> str:
         return ""
     if judged.outcome not in HOLDS:
         return ""
-    misses = bool(_missed_bound(gate, last)) or (judged.baseline is not None and not holds(gate, last, judged.baseline))
+    misses = bool(missed_bound(gate, last)) or (judged.baseline is not None and not holds(gate, last, judged.baseline))
     if math.isfinite(last) and not misses:
         return ""
     best, end = apart(value, last)

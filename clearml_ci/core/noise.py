@@ -15,6 +15,12 @@ ENOUGH = 4  # degrees of freedom: with fewer, the noise is unknown
 _ODD = 0.001  # a value that far out is found among ordinary ones in one case of a thousand
 
 
+_WIDE = 0.01  # a spread that large beside others is found in one sample of a hundred
+
+
+_SMALLEST = 100  # digits: the square of a smaller step is 0
+
+
 _OF_A_SHARE = 0.01  # the last digit that an accuracy of 1.0 does not show
 
 
@@ -42,13 +48,23 @@ class Noise:
         return max(0, ENOUGH - self.df)
 
     def and_values(self, values: Sequence[float]) -> "Noise":
-        """The noise pooled with one more group, the finite values of one sample."""
+        """The noise pooled with one more group, the finite values of one sample.
+
+        A sample that spreads credibly further adds nothing: one collapsed run of two would hide its own loss.
+        """
         df = self.df + len(values) - 1
-        if len(values) < 2:
+        if len(values) < 2 or self.is_exceeded_by(values):
             return self
         sd = math.sqrt((self.sd**2 * self.df + _squares(values)) / df)
         smallest = self.resolution or resolution(values)
         return Noise(max(sd, smallest), df, smallest, self.odd)
+
+    def is_exceeded_by(self, values: Sequence[float]) -> bool:
+        """True if this noise is known, and the finite values spread credibly further: an F test."""
+        df = len(values) - 1
+        if not self.known or df < 1 or not self.sd:
+            return False
+        return student.variance_ratio_tail(_squares(values) / df / self.sd**2, df, self.df) < _WIDE
 
     def standard_error(self, candidate: int, reference: int) -> float:
         """The standard deviation of a difference between the means of so many runs; with one run, of a prediction."""
@@ -64,7 +80,7 @@ def pooled(groups: Sequence[Sequence[float]]) -> Noise:
     df = sum(len(group) - 1 for group in groups)
     if not df:
         return UNKNOWN
-    smallest = resolution(list(itertools.chain(*groups)))
+    smallest = _resolution(groups)
     sd = math.sqrt(sum(map(_squares, groups)) / df)
     return Noise(max(sd, smallest), df, smallest, _odd(groups, sd, df))
 
@@ -74,9 +90,14 @@ def resolution(values: Sequence[float]) -> float:
 
     An accuracy on 719 images moves in steps of 1/719, which no digit shows: the smallest distance of two values does.
     """
-    pairs = itertools.pairwise(sorted(values))
+    return _resolution([values])
+
+
+def _resolution(groups: Sequence[Sequence[float]]) -> float:
+    """The smallest step of a metric within these groups: the distance of two groups is no step."""
+    pairs = [pair for group in groups for pair in itertools.pairwise(sorted(group))]
     steps = [above - below for below, above in pairs if not math.isclose(below, above, rel_tol=1e-9)]
-    return max(min(map(_last_digit, values), default=0.0), min(steps, default=0.0))
+    return max(min(map(_last_digit, itertools.chain(*groups)), default=0.0), min(steps, default=0.0))
 
 
 def _last_digit(value: float) -> float:
@@ -84,7 +105,7 @@ def _last_digit(value: float) -> float:
     if value in (-1.0, 0.0, 1.0):
         return _OF_A_SHARE
     exponent = Decimal(repr(value)).normalize().as_tuple().exponent
-    return 10.0 ** min(0, int(exponent))
+    return 10.0 ** max(-_SMALLEST, min(0, int(exponent)))
 
 
 def _squares(values: Sequence[float]) -> float:

@@ -1,4 +1,4 @@
-"""Student's t distribution, for agents that have no scipy.
+"""Student's t distribution and that of a ratio of variances, for agents that have no scipy.
 
 Formulas: NIST Digital Library of Mathematical Functions, https://dlmf.nist.gov, 8.17.
 """
@@ -37,6 +37,14 @@ def cdf(t: float, df: float) -> float:
         raise ValueError(f"the degrees of freedom must be above 0: {df}")
     tail = _incomplete_beta(df / 2, 0.5, df / (df + t * t)) / 2
     return tail if t < 0 else 1 - tail
+
+
+def variance_ratio_tail(ratio: float, df: float, other_df: float) -> float:
+    """The share of Fisher's F distribution above this ratio of two variances with so many degrees of freedom, each > 0.
+
+    Formula: F tail as an incomplete beta function, Abramowitz and Stegun 26.6.2.
+    """
+    return _incomplete_beta(other_df / 2, df / 2, other_df / (other_df + df * ratio))
 
 
 def _incomplete_beta(a: float, b: float, x: float) -> float:

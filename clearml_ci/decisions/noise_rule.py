@@ -58,7 +58,8 @@ class Judgement:
     `more`: so many more trainings of the same commit, with other seeds, are needed for a decision; until then the
     outcome is `inconclusive`. `credible`: the smallest loss, as measured and in the metric's unit, that counts;
     `visible`: the smallest one that is found in 80 % of cases.
-    `better`: the candidate is at least as good, as estimated. `renews`: the reference begins anew if it is merged.
+    `better`: the candidate is at least as good, as estimated. `renews`: the reference begins anew if it is merged,
+    unless another gate `may_be_worse`.
     """
 
     outcome: Outcome
@@ -69,6 +70,7 @@ class Judgement:
     more: int = 0
     better: bool = False
     renews: bool = False
+    may_be_worse: bool = False
     caveat: str = ""
     branch: str = ""
 
@@ -154,7 +156,8 @@ def _judge(case: Case, found: Difference, rule: Rule, probability: float, *, tes
         visible=found.visible(most=rule.most, level=level, tests=tests),
         more=min(_MORE[found.runs], rule.most - found.runs) if waits else 0,
         better=found.gain >= 0,
-        renews=1 - found.probability < _RENEWAL,
+        renews=1 - found.probability < _RENEWAL / tests,
+        may_be_worse=found.probability < _GAIN,
         caveat=_caveat(case),
         branch=rule.branch,
     )
@@ -165,6 +168,8 @@ def _outcome(case: Case, found: Difference, rule: Rule, probability: float, test
     by = f", by more than {tolerance_text(case.gate)}" if case.gate.tolerance else ""
     if case.by_tolerance.absolute:
         return Outcome.REGRESSED, case.by_tolerance.reason
+    if found.runs > 1 and (missed := plain.missed_bound(case.gate, found.value)):
+        return Outcome.REGRESSED, f"with the mean of {found.runs} runs, {missed}"
     if probability < rule.level(found.runs) and not found.is_allowed:
         return Outcome.REGRESSED, f"{name} is worse than {rule.branch}, beyond its noise{by}"
     if missing := len(case.values) - found.runs:
@@ -204,6 +209,8 @@ def _by_tolerance(case: Case, rule: Rule) -> Judgement:
 def _caveat(case: Case) -> str:
     """The reason why the figures do not hold, or ""."""
     noise = case.noise
+    if noise.is_exceeded_by(_finite(case.values)):
+        return "the runs of this commit differ far more than those of the reference: look for one that failed"
     if noise.odd is not None:
         return f"one run has {noise.odd:.6g}, far from the others: the noise may be smaller without it"
     if noise.sd <= noise.resolution:

@@ -53,7 +53,7 @@ def of_tagged(
 def after(
     reference: Reference,
     merged: Sequence[Run],
-    judged: Iterable[Judgement],
+    judged: Sequence[Judgement],
     rules: MatchRules,
 ) -> tuple[Reference, str]:
     """The reference after a merge, and the reason why it begins anew, or "".
@@ -65,7 +65,8 @@ def after(
     if in_force and (different := why_different(in_force[0], merged[0].inputs, rules)):
         return _with(Reference(), merged), different
     began = in_force == reference.runs  # else the gain is the one that began it
-    if began and (gain := next((judgement.reason for judgement in judged if judgement.renews), "")):
+    gain = next((judgement.reason for judgement in judged if judgement.renews), "")
+    if began and gain and not any(judgement.may_be_worse for judgement in judged):
         return Reference(showed=tuple(filter(_counts, merged)), earlier=in_force), gain
     return _with(reference, merged), ""
 

@@ -10,10 +10,11 @@ from itertools import count, islice
 
 from clearml_ci.core import comparability, noise, recorded_task
 from clearml_ci.core.comparability import Inputs, MatchRules
-from clearml_ci.core.gate import Gate, Reported, can_be_trusted, value_of
+from clearml_ci.core.gate import Gate, Reported, Summary, can_be_trusted, value_of
 from clearml_ci.core.noise import Noise
 from clearml_ci.core.recorded_task import RecordedTask
 
+_LARGEST = 1e100  # a metric that is larger has diverged, and its square is no number
 _ARCHIVED = "archived"  # no secret: a user may archive all runs but the luckiest
 _SEEDS = ("seed", "random_seed", "random_state")  # the last part of a hyperparameter's name
 
@@ -39,13 +40,14 @@ class Sample:
 def of_commit(subject: Run, runs: Iterable[Run], rules: MatchRules, *, seed: str = "") -> Sample:
     """The sample of the subject's commit: its clean, successful runs with the subject's inputs, in the given order.
 
-    The same inputs are the same hyperparameters but the seed, datasets and models, and versions of the packages that
-    `rules` name: an agent records more packages than the machine of a developer. `seed` is the hyperparameter that
-    holds the seed, as `Section/name`, if it has none of the usual names.
+    Runs of other scripts, which have other names, are left out. The same inputs are the same hyperparameters but the
+    seed, datasets and models, and versions of the packages that `rules` name: an agent records more packages than the
+    machine of a developer. `seed` is the hyperparameter that holds the seed, as `Section/name`, if it has none of the
+    usual names.
     """
     counted, others = [], []
     for run in runs:
-        if run.task.commit != subject.task.commit or not recorded_task.is_clean_run(replace(run.task, archived=False)):
+        if not _is_of_model(run, subject) or not recorded_task.is_clean_run(replace(run.task, archived=False)):
             continue
         if why := (_ARCHIVED if run.task.archived else run.doubt) or _difference(run, subject, rules, seed):
             others.append((run, why))
@@ -57,14 +59,25 @@ def of_commit(subject: Run, runs: Iterable[Run], rules: MatchRules, *, seed: str
 def values(gate: Gate, runs: Iterable[Run], *, seed: str = "") -> list[float]:
     """The gate's value of each draw, in the given order; NaN if a run of it reported none that can be trusted.
 
-    Runs of one commit and seed are one draw, which counts with their mean. Two draws of the same value count once if
-    they do not differ by their seeds: `Task.init` seeds every script with the same number.
+    Runs of one commit and seed are one draw, which counts with their mean. Two draws that report the same throughout
+    count once if they do not differ by their seeds: `Task.init` seeds every script with the same number. So do all
+    draws of a commit if none differs: its script ignores the seed.
     """
-    draws: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    draws: dict[tuple[str, ...], list[Run]] = defaultdict(list)
     for run in runs:
-        recorded = seed_of(run, seed)
-        draws[run.task.commit, recorded, "" if recorded else run.task.id].append(_value(gate, run))
-    return [mean for _, mean in dict.fromkeys((key[1], statistics.fmean(found)) for key, found in draws.items())]
+        seeds = _seeds(run, seed)
+        draws[(run.task.commit, *seeds) if seeds else (run.task.commit, "", run.task.id)].append(run)
+    ignoring = _ignore_seeds(found[0] for found in draws.values())
+    kept: dict[object, list[Run]] = {}
+    for (commit, *_), found in draws.items():
+        seeds = () if commit in ignoring else _seeds(found[0], seed)
+        kept.setdefault((seeds, _all_reported(found[0])), found)
+    return [statistics.fmean(_value(gate, run) for run in found) for found in kept.values()]
+
+
+def report_the_same(runs: Sequence[Run]) -> bool:
+    """True if there are several runs, and all of them reported the same throughout."""
+    return len(runs) > 1 and len({_all_reported(run) for run in runs}) == 1
 
 
 def noise_of(gate: Gate, groups: Iterable[Sequence[Run]], *, seed: str = "") -> Noise:
@@ -97,6 +110,30 @@ def new_seeds(known: Iterable[str], number: int) -> list[str]:
     return list(islice((str(seed) for seed in count(1) if str(seed) not in taken), number))
 
 
+def _is_of_model(run: Run, subject: Run) -> bool:
+    """True for a run of the subject's commit and name; a training that a check launches may have another name."""
+    launched = "training" in (run.task.purpose, subject.task.purpose)
+    return run.task.commit == subject.task.commit and (launched or run.task.name == subject.task.name)
+
+
+def _seeds(run: Run, name: str) -> tuple[str, ...]:
+    """All seeds of a run, such as that of the data's order as well; 07 is 7."""
+    found = (run.inputs.hyperparameters[key] for key in sorted(run.inputs.hyperparameters) if _is_seed(key, name))
+    return tuple(str(int(seed)) if re.fullmatch(r"\s*[+-]?\d{1,30}\s*", seed) else seed for seed in found if seed)
+
+
+def _ignore_seeds(draws: Iterable[Run]) -> set[str]:
+    """The commits with several draws, all of which reported the same."""
+    by_commit: dict[str, list[Run]] = defaultdict(list)
+    for run in draws:
+        by_commit[run.task.commit].append(run)
+    return {commit for commit, found in by_commit.items() if report_the_same(found)}
+
+
+def _all_reported(run: Run) -> tuple[Summary | None, ...]:
+    return tuple(run.reported.values())
+
+
 def _is_seed(hyperparameter: str, name: str) -> bool:
     if name:
         return hyperparameter == name
@@ -108,10 +145,11 @@ def _difference(run: Run, subject: Run, rules: MatchRules, seed: str) -> str:
     strict = MatchRules(("*",), rules.packages, inputs=True)
     found = comparability.differences(strict, run.inputs, subject.inputs)
     return comparability.violation(
-        [other for other in found if other.candidate != other.baseline and not _is_seed(other.name, seed)]
+        [other for other in found if not (other.candidate is other.baseline is None) and not _is_seed(other.name, seed)]
     )
 
 
 def _value(gate: Gate, run: Run) -> float:
     summary = run.reported.get(gate)
-    return value_of(gate, summary) if summary is not None and can_be_trusted(gate, summary) else math.nan
+    value = value_of(gate, summary) if summary is not None and can_be_trusted(gate, summary) else math.nan
+    return value if abs(value) < _LARGEST else math.nan

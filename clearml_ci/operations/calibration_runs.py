@@ -55,6 +55,8 @@ class Calibration:
         self._drafts = {seed: task.id for seed, task in found.drafts.items()}
         self._missing = list(found.missing)
         self._watches = {seed: self._watch(task) for seed, task in self.live.items()}
+        for task in self.counted.values():
+            self._values(task)
         if self.counted or self.live or self._drafts:
             going_on = len(self.live) + len(self._drafts)
             self.report(f"{len(self.counted)} of {len(seeds)} runs exist, and {going_on} are under way")

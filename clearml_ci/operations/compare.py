@@ -41,6 +41,27 @@ _NOT_MEASURED = (Outcome.INCONCLUSIVE, None)  # the outcome and the value of a g
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """The candidate, the doubt about its values, or "", and the other clean runs of its commit.
+
+    `main_task`: the id of the task that the merge base was judged by, if it was found.
+    """
+
+    candidate: TaskDocument
+    doubt: str = ""
+    others: Sequence[OtherRun] = ()
+    main_task: str | None = None
+
+
+@dataclass(frozen=True)
+class Before:
+    """The ids of the tasks that had the best tag, and those of the reference, if a promotion has changed them since."""
+
+    best: Sequence[str] = ()
+    reference: Carriers | None = None
+
+
+@dataclass(frozen=True)
 class Comparison:
     """A comparison as a step leaves it, with the runs and the judgements that it was made of."""
 
@@ -75,44 +96,42 @@ def with_baseline(
     github: GitHub | None,
     run: PipelineRun,
     check: Check,
-    candidate: TaskDocument,
+    evidence: Evidence,
     *,
-    main_task: str | None = None,
-    doubt: str = "",
-    others: Sequence[OtherRun] = (),
-    against: Sequence[str] = (),
-    known: Carriers | None = None,
+    before: Before | None = None,
     repeats: int = 0,
 ) -> Comparison:
     """Compare the candidate with the tagged tasks of its project, or of the policy's, and with the reference.
 
-    `main_task`: the id of the task that the merge base was judged by, if it was found. A candidate that carries the tag
-    itself is compared with the others that do. Without `github` the baseline's commit is not looked up. With a `doubt`
-    about the candidate's values no gate holds. `others` are the other clean runs of its commit. `against`: the ids of
-    the tasks that had the tag, if it has moved since; `known`: those of the reference, if it has changed since.
-    `repeats`: so many more trainings may be asked for.
+    A candidate that carries the tag itself is compared with the others that do. Without `github` the baseline's commit
+    is not looked up. With a doubt about the candidate's values no gate holds. `repeats`: so many more trainings may be
+    asked for.
     """
-    read = _read(clearml, check, candidate, doubt=doubt, others=others, against=against, known=known)
+    candidate = evidence.candidate
+    read = _read(clearml, check, evidence, before or Before())
     unusable = baseline.why_unusable([task for task, _ in read.tagged], tag=check.best_tag)
     unusable = unusable or _missing(clearml, run, check, candidate, read.every)
     by_tolerance = _judge(check, read, unusable)
     compared = _compared(by_tolerance, read.tagged)
     inputs = _inputs(clearml, [read.subject.id, *(task.id for task in compared)], [*read.measured, *read.reference.ids])
     sample, reference = _sample(check, read, inputs), read.reference.reference(inputs)
-    by_noise = gate_noise.judge(check, by_tolerance, sample, reference, repeats=repeats)
+    another_model = _of_another_model(compared, read.subject) if reference.in_force else []
+    own = Reference() if another_model else reference
+    by_noise = gate_noise.judge(check, by_tolerance, sample, own, repeats=repeats)
     differences = {
         task.id: comparability.differences(check.alike, inputs[read.subject.id], inputs[task.id]) for task in compared
     }
     judged, violations = _like_for_like(check, [(found.gate, found.judgement) for found in by_noise], differences)
     judged = _with_names(clearml, read.subject.id, judged)
-    judged = [(gate, gates.doubted(judgement, doubt)) for gate, judgement in judged]
+    judged = [(gate, gates.doubted(judgement, evidence.doubt)) for gate, judgement in judged]
     warnings = [
         *violations,
         *_of_baselines(github, check, [task for task, _ in read.tagged], compared),
         *(judgement.warning for _, judgement in judged if judgement.warning),
         *gate_noise.warnings(by_noise, sample),
+        *another_model,
     ]
-    main, of_main = _main(clearml, check, main_task)
+    main, of_main = _main(clearml, check, evidence.main_task)
     outcome, reason = gates.decide(judged)
     result: CompareResult = {
         "outcome": outcome,
@@ -131,25 +150,17 @@ def with_baseline(
     return Comparison(result, tuple(by_noise), sample, reference)
 
 
-def _read(
-    clearml: ClearML,
-    check: Check,
-    candidate: TaskDocument,
-    *,
-    doubt: str,
-    others: Sequence[OtherRun],
-    against: Sequence[str],
-    known: Carriers | None,
-) -> _Read:
+def _read(clearml: ClearML, check: Check, evidence: Evidence, before: Before) -> _Read:
     """Read all that is compared. Raises TaskGoneError without the candidate."""
+    candidate, others = evidence.candidate, evidence.others
     measured = _measured(clearml, check, candidate["id"], others)
     tags = baselines.with_reference(clearml, check, candidate["project_id"])
-    earlier = task_records.with_metrics(clearml, against, check.gates).values()
+    earlier = task_records.with_metrics(clearml, before.best, check.gates).values()
     of_reference = reference_runs.of_model(tags, check.best_tag, measured[candidate["id"]][0])
-    if known:
-        before = reference_runs.recorded(clearml, known, check)
-        of_reference = replace(before, calibrated=of_reference.calibrated)
-    doubts = {candidate["id"]: doubt, **{other["id"]: other["doubt"] for other in others}}
+    if before.reference:
+        recorded = reference_runs.recorded(clearml, before.reference, check)
+        of_reference = replace(recorded, calibrated=of_reference.calibrated)
+    doubts = {candidate["id"]: evidence.doubt, **{other["id"]: other["doubt"] for other in others}}
     return _Read(measured, doubts, list(earlier) or tags[check.best_tag], of_reference)
 
 
@@ -210,6 +221,15 @@ def _compared(judged: Judgements, tagged: Sequence[Measured]) -> list[RecordedTa
     ids = dict.fromkeys(judgement.baseline_id for _, judgement in judged if judgement.baseline_id)
     tasks = {task.id: task for task, _ in tagged}
     return [tasks[task] for task in ids]
+
+
+def _of_another_model(compared: Sequence[RecordedTask], subject: RecordedTask) -> list[str]:
+    """A warning if the baseline is a task of another name: a pull request must not choose its reference by its name."""
+    return [
+        f"The baseline is named '{task.name}', so the noise of '{subject.name}' decides nothing."
+        for task in compared[:1]
+        if task.name != subject.name
+    ]
 
 
 def _like_for_like(

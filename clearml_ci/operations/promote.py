@@ -22,7 +22,7 @@ from clearml_ci.decisions.reference_tags import Change
 from clearml_ci.decisions.tag_ranking import RankingPolicy
 from clearml_ci.github_api.session import GitHub
 from clearml_ci.operations import baselines, candidate_search, compare, reference_change, tag_transfer
-from clearml_ci.operations.compare import Comparison
+from clearml_ci.operations.compare import Before, Comparison, Evidence
 from clearml_ci.operations.services import Services
 from clearml_ci.parameters import promotion_mode
 from clearml_ci.parameters.check import Check
@@ -176,9 +176,8 @@ def compare_merged(
     others = candidate_search.others(clearml, github, of_candidate, task)
     moves = _moves(clearml, run.project, check, candidate.project_id)
     begun = next((move for move in moves if (move.run, move.to) == (run.id, candidate.id)), None)
-    against = begun.previous if begun else ()
-    known = changed[0].before if changed else None
-    return compare.with_baseline(clearml, github, run, check, task, others=others, against=against, known=known)
+    before = Before(begun.previous if begun else (), changed[0].before if changed else None)
+    return compare.with_baseline(clearml, github, run, check, Evidence(task, others=others), before=before)
 
 
 def _move(

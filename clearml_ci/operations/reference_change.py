@@ -93,7 +93,7 @@ def after_calibration(services: Services, check: Check, tasks: Sequence[str], br
     known = reference_runs.of_name(tagged, check.best_tag, candidate.name)
     inputs = task_inputs.existing(clearml, list(dict.fromkeys([*tasks, *known.ids])))
     runs = [Run(task, inputs[task.id], values) for task, values in measured.values()]
-    _require_draws(check, runs)
+    _require_draws(runs)
     best_tag.add_to_all(clearml, tasks, best_tag.MAIN_TAG)
     best_tag.add_to_all(clearml, tasks, names.calibrated)
     present = known.reference(inputs)
@@ -113,10 +113,9 @@ def after_calibration(services: Services, check: Check, tasks: Sequence[str], br
     return []
 
 
-def _require_draws(check: Check, runs: Sequence[Run]) -> None:
-    """Refuse trainings without a recorded seed that all report the same. Raises UsageError."""
-    draws = max(len(samples.values(gate, runs, seed=check.seed)) for gate in check.gates)
-    if draws == 1 and len(runs) > 1:
+def _require_draws(runs: Sequence[Run]) -> None:
+    """Refuse trainings that all report the same. Raises UsageError."""
+    if samples.report_the_same(runs):
         raise UsageError(
             f"all {len(runs)} trainings report the same values, so the script takes its random numbers from a seed of "
             "its own: name the hyperparameter that holds it in the policy, such as `seed: Args/my_seed`"

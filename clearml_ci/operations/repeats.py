@@ -121,6 +121,7 @@ def compare(
         repeats.train(trainings)
     except (UsageError, GitHubError) as error:
         console.log(f"{error}{getattr(error, 'log_only', '')}")
+        seeded_launch.stop_leftovers(services.clearml, _launch(run), run=run.id, step=services.own_task)
         return repeats.judge_what_there_is(f"Nothing was repeated: {error}")
     if repeats.failed:
         failed = repeats.failed
@@ -144,9 +145,9 @@ def _prepared(services: Services, run: PipelineRun, check: Check, like: samples.
     launch_parameters.refuse_shared_queue(run.arguments, code=launch.queue)
     launch_parameters.refuse_out_of_reach(launch, project=check.project, task_name=check.task_name)
     github = github_access.connect_if_possible(services.github, check)
-    if refusal := pull_request_code.approval_error(github, check, launch):
-        raise UsageError(refusal)
     of_commit = replace(check, commit=like.task.commit)  # evidence of an earlier commit may still count
+    if refusal := pull_request_code.approval_error(github, of_commit, launch):
+        raise UsageError(refusal)
     hours = check.repeats_hours
     try:
         return seeded_trainings.prepare(services, run, of_commit, launch, github=github, like=like, hours=hours)

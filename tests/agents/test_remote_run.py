@@ -5,6 +5,7 @@ queues without workers, what counts as progress) is in tests/gateways/test_remot
 """
 
 import json
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -41,6 +42,15 @@ elif how == "three":
     sys.exit(3)
 if how != "quick":
     time.sleep(3600)
+'''
+
+SEEDLESS = '''"""A script that seeds nothing: Task.init gives it the same numbers each time, unless it has a seed."""
+import random
+
+from clearml import Task
+
+task = Task.init("Odd", "seedless", auto_resource_monitoring=False, auto_connect_frameworks=False)
+task.get_logger().report_scalar("accuracy", "validation", value=random.random(), iteration=1)
 '''
 
 
@@ -320,3 +330,25 @@ def abort(tale: Story, cancelled: Checked, *, include_steps: bool, **settings: s
     assert story.unfinished(tale) == []
     assert {end_of(tale, task) for task in launched_for(tale, commit)} == {("stopped", True)}
     only_line(done, 4)
+
+
+# --- seeds ------------------------------------------------------------------------------------------------------
+
+
+def test_calibrate__script_that_seeds_nothing__reports_another_value_with_each_seed(
+    tale: Story, quick: dict[str, str]
+) -> None:
+    developer.branch(tale.laptop, "seedless")
+    developer.commit(tale.laptop, "A script that seeds nothing", files={"seedless.py": SEEDLESS})
+    tale.laptop.git("push", "-q", "origin", "HEAD:main")
+    names = {"CLEARML_TASK_NAME": "seedless", "CLEARML_CI_RUN_NAME": "seedless", "CLEARML_CI_RUN_SCRIPT": "seedless.py"}
+    done = job.run(
+        tale.sandbox,
+        event={},
+        event_name="workflow_dispatch",
+        settings={**names, **quick},
+        command=("calibrate", "2"),
+    )
+    assert done.exit_code == 0, done.log
+    values = re.findall(r"^seed [12]: accuracy/validation (\S+)", done.log, re.MULTILINE)
+    assert len(set(values)) == 2, done.log

@@ -238,6 +238,13 @@ def test_calibrate__seed_that_changes_nothing__is_refused_and_nothing_is_tagged(
     assert not world.client.call("tasks.get_all", tags=[CALIBRATED], project=[world.project.id])["tasks"]
 
 
+def test_calibrate__seed_that_is_recorded_and_changes_nothing__is_refused(world: World) -> None:
+    world.reference(0.95)  # which recorded Args/seed
+    world.constant = True
+    with pytest.raises(UsageError, match="all 2 trainings report the same values"):
+        world.calibrate(2)
+
+
 def test_calibrate__training_that_fails__is_named_and_trained_again_the_next_time(world: World) -> None:
     world.broken = "2"
     with pytest.raises(
@@ -252,8 +259,9 @@ def test_calibrate__training_that_fails__is_named_and_trained_again_the_next_tim
 
 
 def test_calibrate__metric_that_no_run_reports__is_named_with_the_nearest(world: World) -> None:
-    with pytest.raises(ClearMLError, match=r"reported no accuracy/validatoin; did you mean 'accuracy/validation'\?"):
-        world.calibrate(5, CLEARML_SCALAR_SERIES="validatoin")
+    for _ in range(2):
+        with pytest.raises(ClearMLError, match=r"no accuracy/validatoin; did you mean 'accuracy/validation'\?"):
+            world.calibrate(5, CLEARML_SCALAR_SERIES="validatoin")
 
 
 def test_calibrate__full_reference__stays_and_the_noise_counts(world: World) -> None:

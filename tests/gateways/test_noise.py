@@ -92,6 +92,25 @@ def test_check__suspicious_loss_that_no_repeat_may_clear__is_what_the_policy_ask
     assert world.check(undecided=undecided)["outcome"] == undecided
 
 
+def test_check__task_that_was_given_the_name_of_a_worse_model__is_judged_by_the_baseline(world: World) -> None:
+    world.trained(0.95, commit="e" * 40, tags=[BEST], name="big")
+    world.reference(*(value - 0.15 for value in SPREAD))
+    for task in world.project.client.call("tasks.get_all", tags=[REFERENCE], project=[world.project.id])["tasks"]:
+        world.project.client.call("tasks.update_tags", ids=[task["id"]], remove_tags=[BEST])
+    world.trained(0.81)
+    result = world.check()
+    assert (result["outcome"], result["gates"][0]["noise"]) == ("regressed", None)
+    assert "The baseline is named 'big', so the noise of 'train' decides nothing." in result["warnings"]
+
+
+def test_check__runs_that_a_user_archived__are_named(world: World) -> None:
+    world.reference(*SPREAD)
+    unlucky = world.trained(0.90, seed=1)
+    world.trained(0.95, seed=2)
+    world.project.client.call("tasks.archive", tasks=[unlucky])
+    assert "1 other run of this commit does not count: archived." in world.check()["warnings"]
+
+
 def test_check__real_loss__is_regressed_although_the_newest_run_is_lucky(world: World) -> None:
     world.reference(*SPREAD)
     for seed, accuracy in enumerate((0.91, 0.915, 0.905, 0.945)):

@@ -74,3 +74,23 @@ def test_odd__normal_values__are_named_once_in_a_thousand_cases() -> None:
 
 def test_standard_error__one_run_against_ten__is_that_of_a_prediction() -> None:
     assert Noise(2.0, 9).standard_error(1, 10) == pytest.approx(2 * math.sqrt(1.1))
+
+
+def test_and_values__sample_that_spreads_credibly_further__adds_nothing() -> None:
+    main = noise.pooled([draws(10)])
+    assert main.and_values([0.0, -90.0]) == main
+    assert main.is_exceeded_by([0.0, -90.0])
+    assert not UNKNOWN.is_exceeded_by([0.0, -90.0])
+
+
+def test_is_exceeded_by__ordinary_samples__is_true_once_in_a_hundred_cases() -> None:
+    exceeded = [noise.pooled([draws(10, seed=seed)]).is_exceeded_by(draws(3, seed=5000 + seed)) for seed in range(2000)]
+    assert 8 <= sum(exceeded) <= 34
+
+
+def test_pooled__groups_that_lie_apart__have_no_step_between_them() -> None:
+    assert noise.pooled([[0.9012] * 5, [0.9534] * 5]) == Noise(0.0001, 8, 0.0001)
+
+
+def test_resolution__of_values_too_small_to_square__is_no_zero() -> None:
+    assert noise.resolution([1e-310]) == 1e-100

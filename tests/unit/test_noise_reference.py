@@ -69,3 +69,8 @@ def test_of_tagged__runs_that_are_no_evidence__do_not_count() -> None:
     assert reference.of_tagged([clone, *RUNS[:12], archived, continued]) == Reference(RUNS[:10])
     assert reference.of_tagged([clone], [archived], [continued, RUNS[0]]) == Reference(earlier=RUNS[:1])
     assert merge(Reference(RUNS[:1]), replace(RUNS[1], doubt="was continued")) == Reference(RUNS[:1])
+
+
+def test_after__gain_of_one_gate_and_likely_loss_of_another__does_not_begin_anew() -> None:
+    worse = replace(PASSED, may_be_worse=True)
+    assert reference.after(Reference(RUNS[:1]), RUNS[1:2], [GAIN, worse], NO_RULES)[1] == ""

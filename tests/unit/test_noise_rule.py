@@ -194,3 +194,17 @@ def test_trainings__one_gate_waits__are_its_number_unless_another_failed() -> No
 def test_pooled__of_nothing__is_known_after_five_runs_of_the_candidate() -> None:
     case = Case(ACCURACY, BY_TOLERANCE, [0.90, 0.91, 0.90, 0.91, 0.9], [0.95], UNKNOWN)
     assert noise_rule.judge([case], Rule())[0].outcome == Outcome.REGRESSED
+
+
+@pytest.mark.parametrize("values", [[0.1], [0.95, 0.1], [0.95, 0.95, 0.1], [0.95, 0.95, 0.1, 0.1, 0.95]])
+def test_judge__collapsed_runs_among_good_ones__do_not_hide_their_own_loss(values: list[float]) -> None:
+    judged = judge(ACCURACY, values, rule=Rule())
+    assert judged.outcome == Outcome.REGRESSED
+    assert bool(judged.caveat) == (len(values) > 1)
+
+
+def test_judge__mean_below_the_minimum__is_regressed_although_the_newest_run_is_above_it() -> None:
+    gate = replace(ACCURACY, minimum=0.96)
+    judged = judge(gate, [0.961, 0.95, 0.955], rule=Rule())
+    assert judged.outcome == Outcome.REGRESSED
+    assert "with the mean of 3 runs, " in judged.reason

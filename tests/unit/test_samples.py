@@ -119,3 +119,44 @@ def test_noise_of__reference_and_calibrated_commit__counts_each_run_once() -> No
 
 def test_new_seeds__known_ones__are_left_out() -> None:
     assert samples.new_seeds(["2", "1337", ""], 3) == ["1", "3", "4"]
+
+
+def test_values__equal_value_of_runs_that_report_otherwise__are_draws_of_their_own() -> None:
+    other = Summary("accuracy", "validation", 0.8, 0.1, 0.9)
+    unlike = Run(unseeded(2, 0.9).task, Inputs({}, {}, {}), {GATE: other})
+    assert samples.values(GATE, [unseeded(1, 0.9), unlike]) == [0.9, 0.9]
+
+
+def test_values__runs_of_a_commit_that_ignore_their_seeds__are_one_draw() -> None:
+    runs = [run(number, 0.9) for number in (1, 2, 3)]
+    assert samples.values(GATE, runs) == [0.9]
+    assert samples.values(GATE, [*runs, run(4, 0.8)]) == [0.9, 0.9, 0.9, 0.8]
+
+
+def test_values__seed_in_another_spelling__is_the_same_draw() -> None:
+    runs = [run(1, value, Args__seed=seed) for seed, value in (("7", 0.8), ("07", 0.9), ("+7", 0.85), (" 7", 0.85))]
+    assert samples.values(GATE, runs) == [pytest.approx(0.85)]
+
+
+def test_values__two_seeds__are_draws_if_either_differs() -> None:
+    runs = [run(number, number / 10, Args__random_state="0") for number in (7, 8, 9)]
+    assert samples.values(GATE, runs) == [0.7, 0.8, 0.9]
+
+
+def test_values__one_too_large_to_square__is_nan() -> None:
+    assert math.isnan(samples.values(GATE, [run(1, 1e200)])[0])
+
+
+def test_of_commit__script_of_another_name__is_left_out_unless_a_check_launched_it() -> None:
+    export, training = run(2, name="export"), run(3, name="train 3", purpose="training")
+    assert samples.of_commit(SUBJECT, [SUBJECT, export, training], NO_RULES) == samples.Sample((SUBJECT, training))
+
+
+@pytest.mark.parametrize("name", ["Args__max_tokens", "Args__tokenizer", "Args__long"])
+def test_of_commit__inputs_that_are_shown_alike__differ_all_the_same(name: str) -> None:
+    one, other = ("x" * 200 + end for end in "ab")
+    subject, unlike = (
+        run(number, 0.9, doubt="", packages=(), **{name: text}) for number, text in ((1, one), (2, other))
+    )
+    sample = samples.of_commit(subject, [subject, unlike], NO_RULES)
+    assert (len(sample.runs), len(sample.others)) == (1, 1)

@@ -25,3 +25,9 @@ def test_quantile__any_probability__is_that_of_scipy(probability: float, df: int
 def test_quantile__outside_its_range__is_refused(probability: float, df: float, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         student.quantile(probability, df)
+
+
+@pytest.mark.parametrize(("df", "other"), [(1, 9), (2, 4), (4, 20), (9, 9)])
+@pytest.mark.parametrize("ratio", [0.0, 0.5, 1, 3.7, 40, 3600])
+def test_variance_ratio_tail__any_ratio__is_that_of_scipy(ratio: float, df: int, other: int) -> None:
+    assert student.variance_ratio_tail(ratio, df, other) == pytest.approx(stats.f.sf(ratio, df, other), rel=1e-9)
