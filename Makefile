@@ -27,7 +27,7 @@ RUN := $(VENV)/bin/python
 FOR_DEMO := requirements.txt sandbox/requirements.txt
 FOR_TESTS := $(FOR_DEMO) tests/requirements.txt
 WITH_AGENTS := tests/agents sandbox/tests/test_agents.py
-WORKERS := 3# processes that run tests, on two cores: each of them waits for servers and agents a third of its time
+WORKERS := 4# processes that run tests, on two cores: each of them waits for servers and agents half of its time
 INSTALL := $(RUN) -m pip install --disable-pip-version-check --progress-bar off
 
 ifneq ($(strip $(SERVER)),)

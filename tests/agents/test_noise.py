@@ -49,7 +49,7 @@ def test_calibrate__check_of_another_seed_after_it__is_judged_by_the_noise_of_ma
     checked = played("calibrate")
     (gate,), (calibration,) = checked.verdict["gates"], checked.earlier
     assert (gate["noise"]["reference_runs"], gate["noise"]["degrees_of_freedom"]) == (5, 4)
-    assert [line.split()[:2] for line in calibration.log.splitlines() if line.startswith("accuracy/")] == [
+    assert [line.split()[:2] for line in calibration.log.splitlines() if line.startswith("accuracy/validation ")] == [
         ["accuracy/validation", "5"]
     ]
     trained = tale.clearml.call("tasks.get_all", tags=["Best of calibrated: reference"])["tasks"]
