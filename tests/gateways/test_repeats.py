@@ -224,6 +224,15 @@ def test_compare__budget_of_hours__stops_what_runs_and_judges_what_there_is(worl
     assert result["outcome"] == "passed"
 
 
+def test_compare__repeat_whose_script_does_not_start_in_time__is_stopped_and_named(world: World) -> None:
+    world.begin()
+    result = world.compared(world.agents(values={}, hold={"1"}))
+    (repeat,) = world.repeats()
+    assert (result["outcome"], repeat["status"]) == ("inconclusive", "stopped")
+    assert any(warning.startswith("The training with seed 1 failed: ") for warning in result["warnings"])
+    assert result["runs"][-1]["reason"] == "its script had not started 600 s after an agent took it"
+
+
 def test_compare__superseded_meanwhile__stops_the_repeats(world: World) -> None:
     world.begin()
     team = world.agents(values={}, hold={"1"})
@@ -269,8 +278,9 @@ def test_compare__executed_again__goes_on_with_the_repeat_that_it_launched(
     assert (result["outcome"], [seed_of(task) for task in world.repeats()]) == ("passed", ["1"])
 
 
-def test_compare__executed_again_after_it_became_clear__stops_the_repeat_that_is_left(
-    world: World, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("why", ["clear", "no worker"])
+def test_compare__executed_again_if_no_more_is_trained__stops_the_repeat_that_is_left(
+    world: World, monkeypatch: pytest.MonkeyPatch, why: str
 ) -> None:
     world.begin()
     team = world.agents(values={}, hold={"1"})
@@ -285,8 +295,12 @@ def test_compare__executed_again_after_it_became_clear__stops_the_repeat_that_is
         found = replace(services.of_agent(world.clearml, clock=fast_clock(on_sleep=killed)), own_task=world.step)
         with pytest.raises(KilledError):
             compare.compare(found, pipeline_runs.read(world.clearml, world.run))
-    for seed in ("77", "78", "79"):
-        world.trained(0.957, seed=seed)
+    if why == "clear":
+        for seed in ("77", "78", "79"):
+            world.trained(0.957, seed=seed)
+    else:
+        for worker in team.workers:
+            world.client.call("workers.unregister", worker=worker)
     assert world.compared(team)["outcome"] == "passed"
     (repeat,) = world.repeats()
     assert repeat["status"] == "stopped"
@@ -294,7 +308,7 @@ def test_compare__executed_again_after_it_became_clear__stops_the_repeat_that_is
 
 
 @pytest.mark.parametrize("request_number", [25, 50, 75, 100])
-def test_compare__killed_after_any_request_and_executed_again__trains_each_seed_once(
+def test_compare__killed_after_so_many_requests_and_executed_again__trains_each_seed_once(
     world: World, monkeypatch: pytest.MonkeyPatch, request_number: int
 ) -> None:
     world.begin()

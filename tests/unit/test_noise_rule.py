@@ -191,7 +191,7 @@ def test_trainings__one_gate_waits__are_its_number_unless_another_failed() -> No
     assert noise_rule.trainings([]) == 0
 
 
-def test_pooled__of_nothing__is_known_after_five_runs_of_the_candidate() -> None:
+def test_judge__reference_of_one_run__is_known_after_five_runs_of_the_candidate() -> None:
     case = Case(ACCURACY, BY_TOLERANCE, [0.90, 0.91, 0.90, 0.91, 0.9], [0.95], UNKNOWN)
     assert noise_rule.judge([case], Rule())[0].outcome == Outcome.REGRESSED
 
