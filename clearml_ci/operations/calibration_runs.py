@@ -49,12 +49,7 @@ class Calibration:
 
         If it is called again, by whatever process, it goes on.
         """
-        found = calibration_plan.plan(seeds, calibration_tasks.launched(self.clearml, self.seeded))
-        self.counted = {seed: task.id for seed, task in found.counted.items()}
-        self.live = {seed: task.id for seed, task in found.live.items()}
-        self._drafts = {seed: task.id for seed, task in found.drafts.items()}
-        self._missing = list(found.missing)
-        self._watches = {seed: self._watch(task) for seed, task in self.live.items()}
+        self._recall(seeds)
         for task in self.counted.values():
             self._values(task)
         if self.counted or self.live or self._drafts:
@@ -70,16 +65,27 @@ class Calibration:
         )
         return poll.until(self.clock, look, pace=PACE)
 
+    def _recall(self, seeds: Sequence[str]) -> None:
+        """Learn what was launched for these seeds, by whatever process."""
+        found = calibration_plan.plan(seeds, calibration_tasks.launched(self.clearml, self.seeded))
+        self.counted = {seed: task.id for seed, task in found.counted.items()}
+        self.live = {seed: task.id for seed, task in found.live.items()}
+        self._drafts = {seed: task.id for seed, task in found.drafts.items()}
+        self._missing = list(found.missing)
+        self._watches = {seed: self._watches.get(seed) or self._watch(task) for seed, task in self.live.items()}
+
     def _look(self, seeds: Sequence[str]) -> list[str] | None:
         for seed in list(self.live):
             self._follow(seed, len(seeds))
         if self._drafts or self._missing:
-            self._start()
+            self._start(seeds)
         return [self.counted[seed] for seed in seeds] if len(self.counted) == len(seeds) else None
 
-    def _start(self) -> None:
-        """Start as many trainings as workers are free."""
+    def _start(self, seeds: Sequence[str]) -> None:
+        """Start as many trainings as workers are free, but for those that another calibration has started meanwhile."""
         free = worker_queues.free_workers(self.clearml, self.queue, live=self.live.values())
+        if free:
+            self._recall(seeds)
         waiting = [*self._drafts, *self._missing]
         if not free and not self.live:
             self._log("queue", f"waiting for a free worker of the queue '{self.queue.name}'")

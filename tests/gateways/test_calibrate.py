@@ -209,6 +209,16 @@ def test_calibrate__interrupted_by_a_signal__ends_with_one_line(world: World) ->
     assert world.calibrate(3)[1][1] == "0 of 3 runs exist, and 2 are under way"
 
 
+def test_calibrate__another_one_that_trains_meanwhile__is_counted(world: World) -> None:
+    others = iter([lambda: world.calibrate(5)])
+
+    def sleep() -> None:
+        next(others, world.work)()
+
+    assert world.calibrate(5, on_sleep=sleep)[0] == 0
+    assert len(world.trainings()) == 5
+
+
 def test_calibrate__launch_that_was_killed_before_it_was_enqueued__is_taken_up(world: World) -> None:
     clearml = clearml_session.connect(fast_clock())
     world.calibrate(2)
