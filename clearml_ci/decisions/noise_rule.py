@@ -30,6 +30,7 @@ _MORE = {1: 1, 2: 1, 3: 2, 4: 1}
 
 _LAST = 0.0065  # a loss is credible if no more runs may follow
 _ALONE = 0.008  # the same if no repeats are allowed, so that there is one look
+_DOUBTED = 0.05  # a loss is doubted if no repeats are allowed; a policy may ask for `inconclusive`
 
 
 _GAIN = 0.05  # a gain is credible
@@ -89,7 +90,7 @@ Correction = Callable[[Sequence[float]], Sequence[float]]
 class Rule:
     """The options of the rule.
 
-    `repeats`: so many trainings beyond the first may be asked for, 4 at most. `undecided`: the outcome of a suspicious
+    `repeats`: so many trainings beyond the first may be asked for, 4 at most. `undecided`: the outcome of a doubted
     loss if none may be; `inconclusive` or `passed`. `correction` of the p-values of the required gates: `holm`, or
     `benjamini_hochberg` for slices. `branch` names the default branch.
     """
@@ -175,11 +176,10 @@ def _outcome(case: Case, found: Difference, rule: Rule, probability: float, test
     if missing := len(case.values) - found.runs:
         runs = f"{missing} of {count(len(case.values), 'run')}"
         return Outcome.INCONCLUSIVE, f"{name} of {runs} of this commit is missing, or not a number that can be trusted"
-    if _is_suspicious(found, tests):
-        if found.runs < rule.most:
-            return Outcome.INCONCLUSIVE, f"{name} may be worse than {rule.branch}: more runs of this commit are needed"
-        if not rule.repeats and rule.undecided == Outcome.INCONCLUSIVE:
-            return Outcome.INCONCLUSIVE, f"{name} may be worse than {rule.branch}, and no repeats are allowed"
+    if found.runs < rule.most and _is_suspicious(found, tests):
+        return Outcome.INCONCLUSIVE, f"{name} may be worse than {rule.branch}: more runs of this commit are needed"
+    if not rule.repeats and probability < _DOUBTED and not found.is_allowed and rule.undecided == Outcome.INCONCLUSIVE:
+        return Outcome.INCONCLUSIVE, f"{name} may be worse than {rule.branch}, and no repeats are allowed"
     if 1 - found.probability < _GAIN:
         return Outcome.IMPROVED, f"{name} is better than {rule.branch}, beyond its noise"
     if probability < rule.level(found.runs):

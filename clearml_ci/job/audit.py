@@ -21,7 +21,7 @@ def read_settings(environ: Mapping[str, str], *, lasting: bool = False) -> Setti
 
     Raises GitHubError and UsageError.
     """
-    home = event_context.home(environ)
+    home = event_context.home(environ, needed_by="an audit")
     policy = event_context.read_policy(home.main, credentials.token(environ), job_settings.policy_file(environ))
     return audit_settings.from_environment(environ, home, policy, lasting=lasting)
 

@@ -36,7 +36,7 @@ def run(environ: Mapping[str, str], number: str, clock: Clock) -> int:
     and UsageError.
     """
     seeds = calibration_plan.seeds(calibration_settings.number(number))
-    home = event_context.home(environ)
+    home = event_context.home(environ, needed_by="a calibration")
     token = credentials.token(environ)
     policy = event_context.read_policy(home.main, token, job_settings.policy_file(environ))
     settings = calibration_settings.from_environment(environ, home, policy)

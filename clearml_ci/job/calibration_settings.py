@@ -36,14 +36,18 @@ def from_environment(environ: Mapping[str, str], home: Home, policy: Policy | No
     """
     given = job_environment.read(environ)
     _, described = settings.remote_run(given, policy)
-    launch = remote_run.from_arguments({**described, **audit.RETRAINING}, names=given.names)
+    called = settings.called(given, policy)
+    launch = remote_run.from_arguments({**described, **audit.RETRAINING}, names=called)
     assert launch is not None  # noqa: S101  it is asked for
     settings.queues(given, launch)
     own = _check(given, home)
     governed = policy.governed(own) if policy else own
     if not governed.gates:
-        raise UsageError("there is no gate: name the metrics whose noise is to be known, best in a policy file")
-    remote_run.refuse_out_of_reach(launch, project=governed.project, task_name=governed.task_name, names=given.names)
+        raise UsageError(
+            "there is no gate: name the metrics whose noise is to be known in a policy file, or one in "
+            "CLEARML_SCALAR_TITLE and CLEARML_SCALAR_SERIES"
+        )
+    remote_run.refuse_out_of_reach(launch, project=governed.project, task_name=governed.task_name, names=called)
     return CalibrationSettings(governed, launch)
 
 

@@ -55,10 +55,13 @@ def _commits(github: GitHub, push: Push) -> list[str]:
     return list(dict.fromkeys([*listed, push.after]))
 
 
-def home(environ: Mapping[str, str]) -> Home:
-    """The repository that an audit reports to, and its default branch as it is now. Raises GitHubError, UsageError."""
+def home(environ: Mapping[str, str], *, needed_by: str) -> Home:
+    """The repository of an audit or a calibration, and its default branch as it is now.
+
+    `needed_by` is which of them asks. Raises GitHubError, UsageError.
+    """
     name = settings.github_repository(environ)
-    github = _connect(environ, name, reason="an audit asks GitHub which commits the default branch has")
+    github = _connect(environ, name, reason=f"{needed_by} asks GitHub which commits the default branch has")
     url, base = repository_info.clone_url_and_default_branch(github)
     return Home(
         repository=name,

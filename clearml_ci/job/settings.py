@@ -75,7 +75,7 @@ def from_environment(
     if promotes:
         governed = replace(governed, action="promote", merge_commit=pull_request_event.merge_commit(event))
     else:
-        _refuse_impossible(governed, launch, called=_called(given, policy))
+        _refuse_impossible(governed, launch, called=called(given, policy))
     return Settings(
         pipeline=promotion_mode.PIPELINE if promotes else check.PIPELINE,
         check=governed,
@@ -199,7 +199,7 @@ def remote_run(given: Given, policy: Policy | None) -> tuple[RemoteRun | None, d
         places = {name: getattr(policy.check, fallback) for name, fallback in _FALLBACKS.items()}
         arguments |= {name: text for name, text in places.items() if text}
         arguments |= remote.arguments_of_policy(policy.remote_run, candidate=policy.check.candidate)
-    launch = remote.from_arguments(arguments, names=_called(given, policy))
+    launch = remote.from_arguments(arguments, names=called(given, policy))
     return launch, {**arguments, "run_queue": launch.queue if launch else arguments["run_queue"]}
 
 
@@ -218,7 +218,7 @@ def _left_open(policy: Policy, given: Given) -> tuple[str, ...]:
     return ignored_inputs.left_open(given, policy=policy.source, decided=policy.check)
 
 
-def _called(given: Given, policy: Policy | None) -> dict[str, str]:
+def called(given: Given, policy: Policy | None) -> dict[str, str]:
     """The names of the Args in messages: the variable, or the key of the policy that sets it."""
     if policy is None:
         return dict(given.names)

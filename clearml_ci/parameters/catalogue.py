@@ -280,7 +280,8 @@ PARAMETERS = (
     ),
     Parameter(
         "undecided",
-        "Outcome of a loss that is suspicious and not credible, if no repeats are allowed: `passed` or `inconclusive`.",
+        "Outcome of a loss that one run alone makes likely (95 %), but not credible, if no repeats are allowed: "
+        "`passed` or `inconclusive`.",
         JUDGED,
         forms.choice("passed", "inconclusive"),
         default="passed",
@@ -293,7 +294,7 @@ PARAMETERS = (
         "Hyperparameter that holds the seed, such as `Args/my_seed`: runs of a commit that differ in it alone are one "
         "sample.",
         JUDGED,
-        forms.strict_line("a hyperparameter with its section, such as Args/my_seed", form=r"(?=[^/]+/.)"),
+        forms.strict_line("a hyperparameter with its section, such as Args/my_seed", form=r"(?=[^/*]+/[^*]+$)"),
         absent="the hyperparameters `seed`, `random_seed` and `random_state` of any section",
         pipelines=_JUDGES,
         variables=("CLEARML_CI_SEED",),
@@ -575,7 +576,8 @@ PARAMETERS = (
         REPORT,
         SECONDS,
         default="1800",
-        absent="`1800`, or five minutes more than the limits of a remote run (`19500` to the completion)",
+        absent="`1800`, or five minutes more than the limits of a remote run (`19500` to the completion), repeats "
+        "included",
         variables=("CLEARML_CI_DEADLINE",),
     ),
     # --- The audit

@@ -18,6 +18,7 @@ from clearml_ci.parameters import catalogue, check, forms, texts
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.forms import LONGEST_NAME
 from clearml_ci.parameters.parameter import Key
+from clearml_ci.parameters.remote_run import COMPLETION, DEFAULT_SCRIPT, TRAINING
 from clearml_ci.policy import problems as policy_problems
 from clearml_ci.policy import schema, yaml_reader
 
@@ -108,7 +109,8 @@ def summary(policy: Policy) -> str:
         *([f"gate: {_gate_line(gate)}" for gate in check.gates] or ["gate: none, nothing is compared"]),
         f"baseline: tag {check.best_tag}{', and main at the merge base' if check.baseline_main else ''}",
         f"alike: {_alike_line(check.alike)}",
-        f"remote run: {_remote_line(policy.remote_run)}",
+        f"loss: {_loss_line(check)}",
+        f"remote run: {_remote_line(policy.remote_run, is_trained=check.candidate in TRAINING)}",
         "; ".join(f"{field}: {getattr(check, field)}" for field in _REPORT),
     ]
     return "\n".join(lines)
@@ -187,12 +189,21 @@ def _alike_line(alike: MatchRules) -> str:
     return f"{', '.join(required)}; a difference: {alike.difference}" if required else "nothing is asked"
 
 
-def _remote_line(remote_run: Mapping[str, Any] | None) -> str:
+def _loss_line(check: Check) -> str:
+    """The rule for a loss, and the repeats that it may ask for."""
+    seed = check.seed or "seed, random_seed or random_state"
+    repeats = f"{check.repeats} repeats, {check.repeats_hours:g} hours of agents" if check.repeats else "no repeats"
+    return f"rule {check.rule}; undecided: {check.undecided}; seed in {seed}; {repeats}"
+
+
+def _remote_line(remote_run: Mapping[str, Any] | None, *, is_trained: bool) -> str:
     filled = {**schema.defaults(schema.REMOTE_RUN), **(remote_run or {})}
-    if remote_run is None or filled["until"] == "off":
+    if is_trained:
+        filled["until"] = COMPLETION
+    elif remote_run is None or filled["until"] == "off":
         return "off"
     queue = f" on the queue {filled['queue']}" if "queue" in filled else ""
-    return f"{filled.get('script') or filled['module']}{queue}, until {filled['until']}"
+    return f"{filled.get('script') or filled.get('module') or DEFAULT_SCRIPT}{queue}, until {filled['until']}"
 
 
 _VALUES: dict[str, Callable[[Any], Any]] = {"gates": lambda gates: tuple(map(_gate, gates)), "alike": _alike}

@@ -23,7 +23,8 @@ def lines(gates: Sequence[GateRow]) -> list[str]:
 def _texts(gate: GateRow) -> list[str]:
     noise = gate.get("noise")
     found = [noise["words"], noise["caveat"]] if noise else []
-    return [text.removesuffix(".") for text in (*found, gate.get("note", "")) if text]
+    note = gate.get("note", "").replace("`", "")  # of a terminal; escaped, Markdown shows them
+    return [text.removesuffix(".") for text in (*found, note) if text]
 
 
 def _line(text: str, metrics: Sequence[str]) -> str:

@@ -113,10 +113,11 @@ def test_policies__of_all_pages__are_valid() -> None:
 def test_problems__of_the_policy_page__are_what_validate_prints() -> None:
     policy = "version: 1\nproject: Digits\ntask_name: train digits\ngates:\n  - metric: accuracy/validation\n"
     policy += "    max_regresion: 3%\n    min: high\n"
-    (printed,) = [block for block in code_blocks("docs/policy.md", "") if block.startswith(policy_file.FILE)]
+    began = f"error: ClearML CI: {policy_file.FILE}"
+    (printed,) = [block for block in code_blocks("docs/policy.md", "") if block.startswith(began)]
     with pytest.raises(UsageError) as error:
         policy_file.load(policy, source=policy_file.FILE)
-    assert str(error.value).strip() == printed.strip()
+    assert f"error: ClearML CI: {error.value}".strip() == printed.strip()
 
 
 def test_diagrams__of_all_pages__are_drawn_by_mermaid() -> None:

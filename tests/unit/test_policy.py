@@ -489,9 +489,20 @@ def test_summary__example__has_a_line_for_each_rule() -> None:
         "gate: speed/gpu/images per second (best, maximize), worse by at most 0% of the baseline, advisory",
         "baseline: tag Best Performance",
         "alike: Args/dataset, Dataset/*, torch, scikit-learn, input models and datasets; a difference: inconclusive",
+        "loss: rule noise; undecided: passed; seed in Args/seed; no repeats",
         "remote run: train.py on the queue gpu, until first-iteration",
         "comment: always; inconclusive: fail; promote: better",
     ]
+
+
+def test_summary__candidate_that_is_trained__is_run_with_or_without_the_key() -> None:
+    given = "version: 1\ncandidate: train\nrepeats: 4\n"
+    remote_run = "remote_run: {until: completion, script: fit.py}\n"
+    shown = [policy_file.summary(load(given + more)).splitlines() for more in ("", remote_run)]
+    loss = "loss: rule noise; undecided: passed; seed in seed, random_seed or random_state"
+    assert f"{loss}; 4 repeats, 24 hours of agents" in shown[0]
+    assert "remote run: main.py, until completion" in shown[0]
+    assert "remote run: fit.py, until completion" in shown[1]
 
 
 def test_summary__version_alone__names_what_is_not_done() -> None:
