@@ -2,7 +2,7 @@
 
 A file plays each of the demo's scenarios that it needs once. Most of them run on light agents (light_agent.py). What is
 about agents, and a share of everything else, runs on real ones, which take six times the processor's time: a check,
-a rerun, a probe, a merge, an audit. Jobs and trainings are programs of fork_server.py. With AGENTS=real all agents are
+a rerun, a probe, a deadline, aborts. Jobs and trainings are programs of fork_server.py. With AGENTS=real all agents are
 real, and each program has a new interpreter.
 """
 
@@ -26,7 +26,7 @@ Play = Callable[[str], Checked]
 BUILD = Path(__file__).parents[2] / "build"
 LIGHT_AGENT = str(Path(__file__).with_name("light_agent.py"))
 # The scenarios that are played on real agents in any case.
-ON_REAL_AGENTS = {"better", "probe-ok", "cancelled", "merge-promotes"}
+ON_REAL_AGENTS = {"better", "probe-ok"}
 
 
 @pytest.fixture(scope="session")

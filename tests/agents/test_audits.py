@@ -1,7 +1,4 @@
-"""Audits: without findings, with one of each kind in one issue, with marked leftovers cleaned up, and again.
-
-The first one, which runs code of the default branch, runs on real agents.
-"""
+"""Audits: without findings, with one of each kind in one issue, with marked leftovers cleaned up, and again."""
 
 from typing import Any
 
@@ -14,8 +11,8 @@ from tests.agents.conftest import only_line
 
 
 @pytest.fixture(scope="module")
-def green(tale_on_real_agents: Story) -> Audited:
-    return audits.green(tale_on_real_agents)
+def green(tale: Story) -> Audited:
+    return audits.green(tale)
 
 
 @pytest.fixture(scope="module")
