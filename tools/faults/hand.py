@@ -68,6 +68,8 @@ class Hand:
             self.later(COMES_BACK_AFTER, lambda: self.start_agent(role))
 
     def start_agent(self, role: str) -> None:
+        if not self.stage.directory.exists():  # the case has ended meanwhile
+            return
         self.note(f"the agent of {role} is started again")
         stages.start_agent(self.stage, role)
         self.stage.lost_agents.discard(role)
