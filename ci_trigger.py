@@ -159,7 +159,8 @@ COMMANDS = {
                 "nargs": "?",
                 "metavar": "N",
                 "default": str(calibration_settings.DEFAULT),
-                "help": f"default: {calibration_settings.DEFAULT}; what exists already is counted",
+                "help": f"{calibration_settings.FEWEST} to {calibration_settings.MOST}, default: "
+                f"{calibration_settings.DEFAULT}; what exists already is counted",
             }
         },
     ),

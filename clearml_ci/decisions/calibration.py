@@ -56,7 +56,7 @@ def of_gates(cases: Sequence[Case], *, by: str, repeats: int, branch: str) -> li
 
 def _as_good(case: Case) -> Case:
     """The case of a commit with one run, whose value is the reference's mean."""
-    finite = [value for value in case.reference if math.isfinite(value)]
+    finite = noise_rule.finite(case.reference)
     return replace(case, values=[statistics.fmean(finite)] if finite else [], reference=finite)
 
 

@@ -1,7 +1,7 @@
 """Judge gates by their noise if it is known, and by their tolerance otherwise; both with what a reader has to know."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from clearml_ci.core import gate as plain
@@ -134,7 +134,7 @@ def _note_best_ever(case: Case) -> str:
 
 
 def _false_alarms(case: Case) -> float | None:
-    values = _finite(case.reference)
+    values = noise_rule.finite(case.reference)
     if case.by_tolerance.baseline is None or not values or not case.noise.known:
         return None
     return best_ever.false_alarms(case.gate, case.by_tolerance.baseline, values, case.noise)
@@ -142,7 +142,7 @@ def _false_alarms(case: Case) -> float | None:
 
 def _holds(case: Case) -> str:
     baseline = case.by_tolerance.baseline
-    smallest = best_ever.tolerance_that_holds(case.gate, baseline or 0.0, _finite(case.reference), case.noise)
+    smallest = best_ever.tolerance_that_holds(case.gate, baseline or 0.0, noise_rule.finite(case.reference), case.noise)
     return rounded_up(case.gate, smallest)
 
 
@@ -184,7 +184,3 @@ def _document(found: noise_rule.Judgement) -> NoiseDocument | None:
         "renews": found.renews,
         "caveat": found.caveat,
     }
-
-
-def _finite(values: Sequence[float]) -> list[float]:
-    return [value for value in values if math.isfinite(value)]

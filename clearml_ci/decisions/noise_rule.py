@@ -138,7 +138,7 @@ def trainings(judged: Sequence[Judgement]) -> int:
 
 def _difference(case: Case) -> Difference | None:
     """The difference, or None if there is none or its noise is unknown."""
-    values, reference = _finite(case.values), _finite(case.reference)
+    values, reference = finite(case.values), finite(case.reference)
     if not values or not reference or not case.noise.and_values(values).known:
         return None
     return difference.between(case.gate, values, reference, case.noise)
@@ -209,7 +209,7 @@ def _by_tolerance(case: Case, rule: Rule) -> Judgement:
 def _caveat(case: Case) -> str:
     """The reason why the figures do not hold, or ""."""
     noise = case.noise
-    if noise.is_exceeded_by(_finite(case.values)):
+    if noise.is_exceeded_by(finite(case.values)):
         return "the runs of this commit differ far more than those of the reference: look for one that failed"
     if noise.odd is not None:
         return f"one run has {noise.odd:.6g}, far from the others: the noise may be smaller without it"
@@ -218,5 +218,6 @@ def _caveat(case: Case) -> str:
     return ""
 
 
-def _finite(values: Sequence[float]) -> list[float]:
+def finite(values: Sequence[float]) -> list[float]:
+    """The values without NaN and infinities."""
     return [value for value in values if math.isfinite(value)]

@@ -111,9 +111,9 @@ def new_seeds(known: Iterable[str], number: int) -> list[str]:
 
 
 def _is_of_model(run: Run, subject: Run) -> bool:
-    """True for a run of the subject's commit and name; a training that a check launches may have another name."""
-    launched = "training" in (run.task.purpose, subject.task.purpose)
-    return run.task.commit == subject.task.commit and (launched or run.task.name == subject.task.name)
+    """True for a run of the subject's commit and name, and for a training of it that a check launched."""
+    is_named_alike = run.task.name == subject.task.name or run.task.purpose == "training"
+    return run.task.commit == subject.task.commit and is_named_alike
 
 
 def _seeds(run: Run, name: str) -> tuple[str, ...]:

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 
+from tabulate import tabulate
+
 from clearml_ci.core.formatting import printable
 from clearml_ci.decisions.calibration import RUNS, Figures
 
@@ -24,7 +26,9 @@ def lines(figures: Sequence[Figures]) -> list[str]:
     rows = [_row(found) for found in figures]
     notes = [f"{_name(found)}: {note}" for found in figures for note in found.notes]
     legend = _LEGEND if any(found.visible for found in figures) else ()
-    return [*_aligned([_HEADERS, *rows]), *legend, *notes]
+    align = ("left", *("right" for _ in _HEADERS[1:]))
+    table = tabulate(rows, _HEADERS, tablefmt="plain", colalign=align, disable_numparse=True)
+    return [*table.splitlines(), *legend, *notes]
 
 
 def _row(found: Figures) -> tuple[str, ...]:
@@ -66,15 +70,3 @@ def two_digits(value: float) -> str:
 
 def _places(value: float) -> int:
     return max(0, 1 - math.floor(math.log10(value))) if value > 0 else 0
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns as wide as their longest cell: the first one to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.rjust(width) if number else cell.ljust(width)
-            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,10 @@ class World:
         return agents.of_queue(self.client, self.queue, number, **more)
 
     def compared(self, team: Agents) -> Any:
-        found = replace(services.of_agent(self.clearml, clock=fast_clock(on_sleep=team.look)), own_task=self.step)
+        return self.compared_while(team.look)
+
+    def compared_while(self, on_sleep: Callable[[], object]) -> Any:
+        found = replace(services.of_agent(self.clearml, clock=fast_clock(on_sleep=on_sleep)), own_task=self.step)
         return compare.compare(found, pipeline_runs.read(self.clearml, self.run))
 
     def repeats(self) -> list[dict[str, Any]]:
@@ -242,15 +245,22 @@ def test_compare__superseded_meanwhile__stops_the_repeats(world: World) -> None:
         if team.running:
             run_cancellation.give_up(world.clearml, world.run, reason="over")
 
-    found = replace(services.of_agent(world.clearml, clock=fast_clock(on_sleep=look)), own_task=world.step)
     with pytest.raises(ClearMLError, match="the check was ended while it trained with other seeds"):
-        compare.compare(found, pipeline_runs.read(world.clearml, world.run))
+        world.compared_while(look)
     (repeat,) = world.repeats()
     assert repeat["status"] == "stopped"
 
 
 class KilledError(Exception):
     """The step's process was killed, so that it cleaned nothing up."""
+
+
+def is_killed(world: World, monkeypatch: pytest.MonkeyPatch, on_sleep: Callable[[], object]) -> None:
+    """Compare until `on_sleep` kills the step."""
+    with monkeypatch.context() as broken:
+        broken.setattr("clearml_ci.clearml_api.seeded_launch.Trainings._stop", lambda _: None)
+        with pytest.raises(KilledError):
+            world.compared_while(on_sleep)
 
 
 @pytest.mark.parametrize("moment", ["queued", "running", "ended"])
@@ -266,11 +276,7 @@ def test_compare__executed_again__goes_on_with_the_repeat_that_it_launched(
         if moment == "queued" or team.running:
             raise KilledError
 
-    with monkeypatch.context() as broken:
-        broken.setattr("clearml_ci.clearml_api.seeded_launch.Trainings._stop", lambda _: None)
-        found = replace(services.of_agent(world.clearml, clock=fast_clock(on_sleep=killed)), own_task=world.step)
-        with pytest.raises(KilledError):
-            compare.compare(found, pipeline_runs.read(world.clearml, world.run))
+    is_killed(world, monkeypatch, killed)
     team.hold.clear()
     if moment == "ended":
         team.look()
@@ -290,11 +296,7 @@ def test_compare__executed_again_if_no_more_is_trained__stops_the_repeat_that_is
         if team.running:
             raise KilledError
 
-    with monkeypatch.context() as broken:
-        broken.setattr("clearml_ci.clearml_api.seeded_launch.Trainings._stop", lambda _: None)
-        found = replace(services.of_agent(world.clearml, clock=fast_clock(on_sleep=killed)), own_task=world.step)
-        with pytest.raises(KilledError):
-            compare.compare(found, pipeline_runs.read(world.clearml, world.run))
+    is_killed(world, monkeypatch, killed)
     if why == "clear":
         for seed in ("77", "78", "79"):
             world.trained(0.957, seed=seed)

@@ -150,6 +150,7 @@ def test_values__one_too_large_to_square__is_nan() -> None:
 def test_of_commit__script_of_another_name__is_left_out_unless_a_check_launched_it() -> None:
     export, training = run(2, name="export"), run(3, name="train 3", purpose="training")
     assert samples.of_commit(SUBJECT, [SUBJECT, export, training], NO_RULES) == samples.Sample((SUBJECT, training))
+    assert samples.of_commit(training, [training, export], NO_RULES) == samples.Sample((training,))
 
 
 @pytest.mark.parametrize("name", ["Args__max_tokens", "Args__tokenizer", "Args__long"])
