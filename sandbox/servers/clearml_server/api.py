@@ -14,12 +14,15 @@ from . import (  # noqa: F401  (importing them registers their endpoints)
     errors,
     events,
     models,
+    names,
     pipelines,
     projects,
     queues,
+    task_batches,
     task_parameters,
     task_runs,
     tasks,
+    web_session,
     workers,
 )
 from .registry import ENDPOINTS
@@ -48,7 +51,10 @@ def _answer(store: Store, path: str) -> Response:
     try:
         with store.lock:  # answers are live records: they are written out before the lock is given back
             data = _data(store, name, version)
-            return _response(endpoint, data)
+            response = _response(endpoint, data)
+            if name == "auth.login":
+                response.set_cookie(auth.COOKIE, data["token"], httponly=True)
+            return response
     except errors.ApiError as error:
         return _response(endpoint, {}, error)
 
@@ -57,7 +63,7 @@ def _data(store: Store, name: str, version: str) -> Record:
     if name not in ENDPOINTS:
         raise errors.no_endpoint(name, version)
     if not ENDPOINTS[name].open:
-        auth.check(store, request.headers.get("Authorization", ""))
+        auth.check(store, request.headers.get("Authorization", ""), cookie=request.cookies.get(auth.COOKIE, ""))
     try:
         return ENDPOINTS[name].answer(store, _request_data())
     except KeyError as error:

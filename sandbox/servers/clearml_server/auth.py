@@ -1,4 +1,4 @@
-"""Credentials: the `auth.*` and `users.*` endpoints, and the check that every other request passes."""
+"""Credentials: the `auth.*` endpoints, and the check that every other request passes."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from .store import COMPANY, SERVER_VERSION, USER, USER_NAME, Record, Store
 
 _MONTH = 30 * 86400
 _ALGORITHM = "HS256"
+COOKIE = "clearml_token_basic"
+"""The session of a browser: `auth.login` sets it, and it stands in for the header."""
 
 
 @endpoint("auth.login")
@@ -35,9 +37,9 @@ def login(store: Store, request: Record) -> Record:
     return {"token": jwt.encode(payload, store.signing_key, algorithm=_ALGORITHM)}
 
 
-def check(store: Store, authorization: str) -> None:
-    """Raise unless the header holds this server's keys (Basic) or one of its tokens (Bearer)."""
-    kind, _, value = authorization.partition(" ")
+def check(store: Store, authorization: str, *, cookie: str = "") -> None:
+    """Raise unless the header holds this server's keys (Basic) or one of its tokens (Bearer), or the cookie a token."""
+    kind, _, value = (authorization or (f"Bearer {cookie}" if cookie else "")).partition(" ")
     if not value:
         raise errors.unauthorized(20, "Unauthorized (missing credentials)")
     if kind == "Basic":
@@ -63,27 +65,6 @@ def _check_token(store: Store, token: str) -> None:
         jwt.decode(token, store.signing_key, algorithms=[_ALGORITHM])
     except jwt.InvalidTokenError as error:
         raise errors.unauthorized(30, f"Invalid token ({error})") from error
-
-
-@endpoint("users.get_current_user")
-def get_current_user(store: Store, _request: Record) -> Record:
-    company = {"id": COMPANY, "name": "clearml"}
-    user = {"id": USER, "name": USER_NAME, "company": company, "role": "user", "avatar": None, "preferences": {}}
-    return {"user": user, "getting_started": None, "settings": {"max_download_items": 1000}} | {
-        "server_version": SERVER_VERSION, "api_version": store.api_version
-    }  # fmt: skip
-
-
-@endpoint("users.get_all")
-def get_all_users(_store: Store, _request: Record) -> Record:
-    return {"users": [{"id": USER, "name": USER_NAME, "company": COMPANY}]}
-
-
-@endpoint("users.get_by_id")
-def get_user(_store: Store, request: Record) -> Record:
-    if request.get("user") != USER:
-        raise errors.bad_request(301, "Invalid user id", id=request.get("user"))
-    return {"user": {"id": USER, "name": USER_NAME, "company": COMPANY}}
 
 
 @endpoint("debug.ping", needs_credentials=False)

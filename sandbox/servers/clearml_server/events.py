@@ -122,7 +122,9 @@ def scalar_metrics_iter_histogram(store: Store, request: Record) -> Record:
 
 @endpoint("events.get_task_single_value_metrics")
 def get_task_single_value_metrics(store: Store, request: Record) -> Record:
-    return {"tasks": [_single_values(store, task) for task in request["tasks"]]}
+    """Of the tasks that have any."""
+    found = [_single_values(store, task) for task in request["tasks"]]
+    return {"tasks": [task for task in found if task["values"]]}
 
 
 def _single_values(store: Store, task: str) -> Record:
@@ -162,7 +164,11 @@ def get_scalar_metrics_and_variants(store: Store, request: Record) -> Record:
 
 @endpoint("events.get_task_metrics")
 def get_task_metrics(store: Store, request: Record) -> Record:
+    """The metrics of a task's scalars, or of the debug images that `event_type` names."""
+
     def names(task: str) -> list[str]:
+        if request.get("event_type", _SCALAR) != _SCALAR:
+            return sorted({event["metric"] for event in store.events[task].images})
         return sorted({metric for metric, _, _ in _curves(store, {"task": task})})
 
     return {"metrics": [{"task": task, "metrics": names(task)} for task in request["tasks"]]}
@@ -191,7 +197,7 @@ def get_task_events(store: Store, request: Record) -> Record:
     return {"events": shown, "returned": len(shown), "total": len(events), "scroll_id": "end"}
 
 
-@endpoint("events.debug_images")
+@endpoint("events.debug_images", version="2.7")
 def debug_images(store: Store, request: Record) -> Record:
     """Return everything on the first page of a scroll; the second is empty."""
     first_page = not request.get("scroll_id")
@@ -209,6 +215,6 @@ def _images(store: Store, filters: Record, iters: int) -> list[Record]:
     by_iter: dict[int, list[Record]] = {}
     for event in _of(store, filters).images:
         variants = filters.get("variants") or [event["variant"]]
-        if event["metric"] == filters.get("metric", event["metric"]) and event["variant"] in variants:
+        if event["metric"] == (filters.get("metric") or event["metric"]) and event["variant"] in variants:
             by_iter.setdefault(event.get("iter") or 0, []).append(event)
     return [{"iter": i, "events": by_iter[i]} for i in sorted(by_iter, reverse=True)[:iters]]

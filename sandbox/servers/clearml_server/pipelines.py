@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from copy import deepcopy
 
-from . import errors, parameter_keys, queue_records, task_records, task_states, tasks
+from . import errors, parameter_keys, queue_records, task_batches, task_records, task_states
 from .registry import endpoint
 from .store import Record, Store
 
@@ -54,8 +54,12 @@ def _run_name(store: Store, run: Record) -> str:
 
 @endpoint("pipelines.delete_runs")
 def delete_runs(store: Store, request: Record) -> Record:
+    """Delete controllers, always with all their children; one has to be left."""
     runs = {t["id"] for t in store.tasks.values() if t.get("project") == request["project"]}
     runs = {run for run in runs if store.tasks[run]["type"] == "controller"}
     if runs <= set(request["ids"]):
         raise errors.bad_request(160, "At least one pipeline run should be left", project=request["project"])
-    return tasks.delete_many(store, {"ids": sorted(runs & set(request["ids"])), "force": True})
+    ids = [run for run in request["ids"] if run in runs]
+    return task_batches.of_each(
+        store, {"ids": ids, "force": True, "include_pipeline_steps": True}, task_batches.deleted
+    )

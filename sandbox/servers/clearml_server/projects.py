@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
-from . import errors, queue_records, task_states
-from .query import Fields, project_fields, select
+from . import errors, queue_records, references, task_states, tasks
+from .query import Fields, project_fields, scrolled, select
 from .registry import endpoint
 from .store import COMPANY, USER, Record, Store, new_id, now, seconds_since, unique_sorted
 from .task_records import check_name
@@ -18,7 +19,8 @@ FIELDS = Fields(
 _DAY = 86400.0
 
 
-def _found(store: Store, request: Record) -> list[Record]:
+def _found(store: Store, request: Record) -> tuple[list[Record], Record]:
+    """The projects that match, and what a scroll adds to the answer."""
     request = {key: value for key, value in request.items() if key != "path"}
     if not request.get("shallow_search"):
         request["path"] = request.pop("parent", None)
@@ -26,22 +28,42 @@ def _found(store: Store, request: Record) -> list[Record]:
         request["parent"] = [None]
     hidden_too = request.get("search_hidden") or request.get("id")
     projects = (p for p in store.projects.values() if hidden_too or "hidden" not in p["system_tags"])
-    return select(projects, request, FIELDS)
+    return scrolled(store, projects, request, FIELDS)
 
 
 @endpoint("projects.get_all")
 def get_all(store: Store, request: Record) -> Record:
-    return {"projects": [project_fields(p, request.get("only_fields")) for p in _found(store, request)]}
+    projects, scroll = _found(store, request)
+    return {"projects": [project_fields(p, request.get("only_fields")) for p in projects], **scroll}
 
 
 @endpoint("projects.get_all_ex")
 def get_all_ex(store: Store, request: Record) -> Record:
-    shown = []
-    for project in _found(store, request):
-        extra: Record = {"stats": _stats(store, project), "sub_projects": _children(store, project)}
-        extra = extra if request.get("include_stats") else {}
-        shown.append({**project_fields(project, request.get("only_fields")), **extra})
-    return {"projects": shown}
+    projects, scroll = _found(store, request)
+    shown = [
+        {**references.project(store, project, request.get("only_fields")), **_extra(store, project, request)}
+        for project in projects
+    ]
+    return {"projects": shown, **scroll}
+
+
+def _extra(store: Store, project: Record, request: Record) -> Record:
+    extra: Record = {}
+    if request.get("search_hidden") and "hidden" in project["system_tags"]:
+        extra["hidden"] = True
+    if request.get("check_own_contents"):
+        kinds = {"own_tasks": store.tasks, "own_models": store.models}
+        for name, records in kinds.items():
+            extra[name] = len(_counted(records.values(), project, request))
+    if request.get("include_stats"):
+        extra |= {"stats": _stats(store, project, request), "sub_projects": _children(store, project)}
+    return extra
+
+
+def _counted(records: Iterable[Record], project: Record, request: Record) -> list[Record]:
+    """The project's tasks or models that its statistics are about, archived ones not."""
+    own = [r for r in records if r.get("project") == project["id"] and "archived" not in r["system_tags"]]
+    return select(own, request.get("include_stats_filter") or {}, tasks.FIELDS)
 
 
 def _children(store: Store, project: Record) -> list[Record]:
@@ -49,9 +71,8 @@ def _children(store: Store, project: Record) -> list[Record]:
     return [{"id": p["id"], "name": p["name"]} for p in below if "hidden" not in p["system_tags"]]
 
 
-def _stats(store: Store, project: Record) -> Record:
-    tasks = [task for task in store.tasks.values() if task.get("project") == project["id"]]
-    active = [task for task in tasks if "archived" not in task["system_tags"]]
+def _stats(store: Store, project: Record, request: Record) -> Record:
+    active = _counted(store.tasks.values(), project, request)
     counts = Counter(task["status"] for task in active)
     started = [task["started"] for task in active if task.get("started")]
     recent = [t for t in active if t.get("completed") and seconds_since(t["completed"]) < _DAY]

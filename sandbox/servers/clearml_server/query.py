@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from . import errors
-from .store import Record
+from .store import Record, Store, new_id
 
 MAX_PAGE = 500
 _MISSING = object()
@@ -66,9 +66,28 @@ def _descend(value: Any, parts: list[str]) -> Any:
 def select(records: Iterable[Record], request: Record, fields: Fields) -> list[Record]:
     """The matching records, ordered and cut to the requested page."""
     start, size = _page(request)
+    return _matching(records, request, fields)[start : start + size]
+
+
+def _matching(records: Iterable[Record], request: Record, fields: Fields) -> list[Record]:
     tests = list(_tests(request, fields))
     found = [record for record in records if all(test(record) for test in tests)]
-    return _ordered(found, request)[start : start + size]
+    return _ordered(found, request)
+
+
+def scrolled(store: Store, records: Iterable[Record], request: Record, fields: Fields) -> tuple[list[Record], Record]:
+    """The matching records and what a scroll adds to the answer: a `scroll_id`, with which the next request goes on.
+
+    `refresh_scroll` reads once more what was read already (get_data_with_scroll_support in database/model/base.py).
+    """
+    if "scroll_id" not in request:
+        return select(records, request, fields), {}
+    scroll = request["scroll_id"] or new_id()
+    position, size = store.scrolls.get(scroll, 0), request.get("size") or MAX_PAGE
+    start, end = (0, max(position, size)) if request.get("refresh_scroll") else (position, position + size)
+    found = _matching(records, request, fields)[start:end]
+    store.scrolls[scroll] = start + len(found)
+    return found, {"scroll_id": scroll}
 
 
 def project_fields(record: Record, only_fields: Iterable[str] | None) -> Record:
@@ -93,7 +112,9 @@ def _copy_path(source: Record, target: Record, parts: list[str]) -> None:
         if below is not value:
             _copy_path(value, below, rest)
     elif isinstance(value, list):
-        target[head] = [project_fields(item, [".".join(rest)]) for item in value]
+        below = target.setdefault(head, [{} for _ in value])
+        for item, copy in zip(value, below, strict=True) if below is not value else ():
+            _copy_path(item, copy, rest)
 
 
 def _page(request: Record) -> tuple[int, int]:
@@ -127,7 +148,9 @@ def _tests(request: Record, fields: Fields) -> Iterator[Test]:
     for name, condition in request.items():
         if condition is None:
             continue
-        if name in _MULTI_FIELD:
+        if name == "filters":
+            yield from _filter_tests(condition, fields)
+        elif name in _MULTI_FIELD:
             yield _multi_field_test(name, condition)
         elif name in fields.patterns and condition:
             yield _pattern_test(name, errors.compiled(str(condition)))
@@ -194,6 +217,15 @@ def _list_test(path: str, condition: list[Any]) -> Test:
         return (terms.or_empty and not has) or not checks or combine(check(has) for check in checks)
 
     return test
+
+
+def _filter_tests(filters: Record, fields: Fields) -> Iterator[Test]:
+    """`{"tags": {"any": {"include": [...], "exclude": [...]}}}`: the filters of the web UI's columns."""
+    for path in [path for path in filters if _named(path, fields.lists)]:
+        for context in [name for name in (_ANY, _ALL) if filters[path].get(name)]:
+            chosen = filters[path][context]
+            yield _list_test(path, [f"__${context}", *(chosen.get("include") or [])])
+            yield _list_test(path, [term for value in chosen.get("exclude") or [] for term in ("__$not", value)])
 
 
 def _list_terms(path: str, condition: list[Any]) -> _ListTerms:

@@ -38,6 +38,9 @@ class Store:
     workers: dict[str, Record] = field(default_factory=dict)
     models: dict[str, Record] = field(default_factory=dict)
     events: dict[str, TaskEvents] = field(default_factory=dict)
+    scrolls: dict[str, int] = field(default_factory=dict)
+    """How many records each scroll of a list has answered."""
+    preferences: Record = field(default_factory=dict)
     parameter_keys: dict[str, dict[str, str]] = field(default_factory=dict)
     """Of runs that were cloned with changes: each parameter's key in the database, see `parameter_keys`."""
     enqueued_from: dict[str, str | None] = field(default_factory=dict)

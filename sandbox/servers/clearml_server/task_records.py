@@ -52,6 +52,11 @@ def get_updatable(store: Store, request: Record, *, force: bool | None = None) -
     return task
 
 
+def children(store: Store, task: Record) -> list[Record]:
+    """The tasks whose parent it is: a controller's steps, and the reruns that were cloned from it."""
+    return [child for child in store.tasks.values() if child.get("parent") == task["id"]]
+
+
 def touch(task: Record, *, update: bool = True) -> None:
     moment = now()
     task.update(last_change=moment, last_changed_by=USER)
@@ -178,8 +183,8 @@ def clone(store: Store, source: Record, *, changes: Record) -> Record:
     task["execution"] = _inputs_only(source["execution"])
     task["models"]["input"] = deepcopy(source["models"]["input"])
     task["output"] = {k: v for k, v in source["output"].items() if k == "destination"}
-    try:
-        task.update(edited_fields(store, task, changes))
+    try:  # an empty change is none: `comment or task.comment` (clone_task in apiserver/bll/task/task_bll.py)
+        task.update(edited_fields(store, task, {name: value for name, value in changes.items() if value}))
     except errors.ApiError:
         del store.tasks[task["id"]], store.events[task["id"]]
         raise

@@ -34,7 +34,7 @@ def stop(store: Store, request: Record) -> Record:
     """With `include_pipeline_steps`, every child of a controller as well; older servers ignore that field."""
     task = task_records.get(store, request["task"])
     if request.get("include_pipeline_steps") and store.include_pipeline_steps and task["type"] == "controller":
-        for step in [child for child in store.tasks.values() if child.get("parent") == task["id"]]:
+        for step in task_records.children(store, task):
             task_states.stop(store, step, {**request, "force": True})
     return task_states.stop(store, task, request)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-from . import errors, queue_records, task_records, task_states
-from .query import Fields, project_fields, select
+from . import errors, queue_records, references, task_records, task_states
+from .query import Fields, project_fields, scrolled
 from .registry import endpoint
-from .store import USER, USER_NAME, Record, Store
+from .store import Record, Store
 
 FIELDS = Fields(
     patterns=("name", "comment", "report"),
@@ -21,7 +21,8 @@ FIELDS = Fields(
 )
 
 
-def found(store: Store, request: Record) -> list[Record]:
+def _found(store: Store, request: Record) -> tuple[list[Record], Record]:
+    """The tasks that match, and what a scroll adds to the answer."""
     if request.get("include_subprojects") and request.get("project"):
         request = {**request, "project": _with_subprojects(store, request["project"])}
     tasks: Iterable[Record] = store.tasks.values()
@@ -30,7 +31,7 @@ def found(store: Store, request: Record) -> list[Record]:
         tasks = [store.tasks[task] for task in ids if task in store.tasks]
     hidden_too = request.get("search_hidden") or request.get("id")
     shown = tasks if hidden_too else (task for task in tasks if "hidden" not in task["system_tags"])
-    return select(shown, request, FIELDS)
+    return scrolled(store, shown, request, FIELDS)
 
 
 def _with_subprojects(store: Store, projects: str | list[str]) -> list[str]:
@@ -41,26 +42,30 @@ def _with_subprojects(store: Store, projects: str | list[str]) -> list[str]:
 
 @endpoint("tasks.get_all")
 def get_all(store: Store, request: Record) -> Record:
-    return {"tasks": [project_fields(task, request.get("only_fields")) for task in found(store, request)]}
+    tasks, scroll = _found(store, request)
+    return {"tasks": [project_fields(task, request.get("only_fields")) for task in tasks], **scroll}
 
 
 @endpoint("tasks.get_all_ex")
 def get_all_ex(store: Store, request: Record) -> Record:
-    """As get_all, with the names of what a task refers to, and always with the ids."""
-    only = request.get("only_fields")
-    if only:
-        only = ["id", *(f"{path.split('.')[0]}.id" for path in only if "." in path), *only]
-    return {"tasks": [project_fields(_joined(store, task), only) for task in found(store, request)]}
+    """As get_all, with the fields of what a task refers to, and always with the ids."""
+    tasks, scroll = _found(store, request)
+    return {"tasks": [references.task(store, task, request.get("only_fields")) for task in tasks], **scroll}
 
 
-def _joined(store: Store, task: Record) -> Record:
-    referred = {"project": store.projects, "parent": store.tasks}
-    names = {
-        field: {"id": task[field], "name": records[task[field]]["name"]}
-        for field, records in referred.items()
-        if task.get(field) in records
-    }
-    return {**task, **names, "user": {"id": USER, "name": USER_NAME}}
+@endpoint("tasks.get_by_id_ex")
+def get_by_id_ex(store: Store, request: Record) -> Record:
+    """Hidden tasks too; an id of no task is left out."""
+    ids = request["id"] if isinstance(request["id"], list) else [request["id"]]
+    tasks = [store.tasks[task] for task in ids if task in store.tasks]
+    return {"tasks": [references.task(store, task, request.get("only_fields")) for task in tasks]}
+
+
+@endpoint("tasks.get_types")
+def get_types(store: Store, request: Record) -> Record:
+    projects = request.get("projects") or list(store.projects)
+    types = (task["type"] for task in store.tasks.values() if task.get("project") in projects)
+    return {"types": list(dict.fromkeys(types))}
 
 
 @endpoint("tasks.get_by_id")
@@ -126,13 +131,25 @@ def archive(store: Store, request: Record) -> Record:
     if unknown:
         raise errors.invalid_task(ids=unknown)
     for task in request["tasks"]:
-        _archive(store, task, request)
+        archive_one(store, task, request)
     return {"archived": len(request["tasks"])}
 
 
-def _archive(store: Store, task_id: str, request: Record) -> Record:
-    """A queued task leaves its queue, a running one is stopped."""
+def archive_one(store: Store, task_id: str, request: Record) -> Record:
+    """A queued task leaves its queue, a running one is stopped; with `include_pipeline_steps` its children as well."""
     task = task_records.get(store, task_id)
+    for step in _steps(store, task, request):
+        _archive(store, step, request)
+    return _archive(store, task, request)
+
+
+def _steps(store: Store, task: Record, request: Record) -> list[Record]:
+    """The children of a controller, reruns included, if the request is for them too."""
+    included = request.get("include_pipeline_steps") and store.include_pipeline_steps
+    return task_records.children(store, task) if included and task["type"] == "controller" else []
+
+
+def _archive(store: Store, task: Record, request: Record) -> Record:
     task_states.dequeue(store, task, request, running_becomes="stopped")
     task["system_tags"] = sorted({*task["system_tags"], "archived"})
     task.update(status_message=request.get("status_message") or "", status_reason=request.get("status_reason") or "")
@@ -140,40 +157,58 @@ def _archive(store: Store, task_id: str, request: Record) -> Record:
     return {"archived": True}
 
 
-def _unarchive(store: Store, task_id: str, request: Record) -> Record:
+def unarchive_one(store: Store, task_id: str, request: Record) -> Record:
+    """Restore the task alone, or with `include_pipeline_steps`, which the web UI does not send, its children too."""
     task = task_records.get(store, task_id)
+    for step in (*_steps(store, task, request), task):
+        _unarchive(step, request)
+    return {"unarchived": True}
+
+
+def _unarchive(task: Record, request: Record) -> None:
     task["system_tags"] = [tag for tag in task["system_tags"] if tag != "archived"]
     task.update(status_message=request.get("status_message") or "", status_reason=request.get("status_reason") or "")
     task_records.touch(task, update=False)
-    return {"unarchived": True}
 
 
 @endpoint("tasks.reset")
 def reset(store: Store, request: Record) -> Record:
-    task = task_records.get(store, request["task"])
-    answer = task_states.reset(store, task, request)
-    store.events[task["id"]] = type(store.events[task["id"]])()
+    answer = reset_one(store, request["task"], request)
     return {**answer, "deleted_models": 0, "dequeued": {}, "events": {}, "urls": {}}
+
+
+def reset_one(store: Store, task_id: str, request: Record) -> Record:
+    """Make a draft of the task alone: the steps of a controller stay as they are."""
+    task = task_records.get(store, task_id)
+    answer = task_states.reset(store, task, request)
+    store.events[task_id] = type(store.events[task_id])()
+    return answer
 
 
 @endpoint("tasks.delete")
 def delete(store: Store, request: Record) -> Record:
     return {"deleted": True, "updated_models": 0, "deleted_models": 0, "urls": None} | {
-        "updated_children": _delete(store, request["task"], request)
+        "updated_children": delete_one(store, request["task"], request)
     }
 
 
-def _delete(store: Store, task_id: str, request: Record) -> int:
-    """Remove the task; the number of children that now point to a deleted parent."""
+def delete_one(store: Store, task_id: str, request: Record) -> int:
+    """Remove the task, with `include_pipeline_steps` its children too; the number of children that are orphans now."""
     task = task_records.get(store, task_id)
     if task["status"] != "created" and "archived" not in task["system_tags"] and not request.get("force"):
         details = {"task": task_id, "expected": "created", "current": task["status"]}
         raise errors.bad_request(123, "Task cannot be deleted", "due to status, use force=True", **details)
-    queue_records.remove_everywhere(store, task_id)
-    children = [child for child in store.tasks.values() if child.get("parent") == task_id]
+    for step in _steps(store, task, request):
+        _remove(store, step)
+    return _remove(store, task)
+
+
+def _remove(store: Store, task: Record) -> int:
+    queue_records.remove_everywhere(store, task["id"])
+    children = task_records.children(store, task)
     for child in children:
-        child["parent"] = f"__DELETED__{task_id}"
-    del store.tasks[task_id], store.events[task_id]
+        child["parent"] = f"__DELETED__{task['id']}"
+    del store.tasks[task["id"]], store.events[task["id"]]
     return len(children)
 
 
@@ -185,35 +220,3 @@ def move(store: Store, request: Record) -> Record:
     for task in request["ids"]:
         task_records.get(store, task)["project"] = project
     return {"project_id": project}
-
-
-def _many(store: Store, request: Record, change: Callable[[Store, str, Record], Record]) -> Record:
-    """Each id on its own: what succeeded and what failed."""
-    answers = [_one_of_many(store, task, request, change) for task in request.get("ids") or []]
-    return {
-        "succeeded": [answer for answer in answers if "error" not in answer],
-        "failed": [answer for answer in answers if "error" in answer],
-    }
-
-
-def _one_of_many(store: Store, task: str, request: Record, change: Callable[[Store, str, Record], Record]) -> Record:
-    try:
-        return {"id": task, **change(store, task, request)}
-    except errors.ApiError as error:
-        codes = [error.status, error.subcode]
-        return {"id": task, "error": {"codes": codes, "msg": error.message, "data": {}}}
-
-
-@endpoint("tasks.archive_many")
-def archive_many(store: Store, request: Record) -> Record:
-    return _many(store, request, _archive)
-
-
-@endpoint("tasks.unarchive_many")
-def unarchive_many(store: Store, request: Record) -> Record:
-    return _many(store, request, _unarchive)
-
-
-@endpoint("tasks.delete_many")
-def delete_many(store: Store, request: Record) -> Record:
-    return _many(store, request, lambda s, task, r: {"deleted": True, "updated_children": _delete(s, task, r)})

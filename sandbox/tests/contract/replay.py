@@ -93,7 +93,7 @@ class Replay:
     user: str = ""
 
     def begin(self) -> None:
-        login = self.session.get(f"{self.api_url}/auth.login", auth=self.keys, timeout=_TIMEOUT)
+        login = requests.get(f"{self.api_url}/auth.login", auth=self.keys, timeout=_TIMEOUT)
         self.token = login.json()["data"]["token"]
         self.user = self._call("users.get_current_user", {})["user"]["name"]
 
@@ -127,6 +127,8 @@ class Replay:
             headers["Authorization"] = f"Bearer {self.token}"
         keys = {"Basic": self.keys, "Basic-wrong": ("no such key", "no such secret")}.get(auth)
         data = _translated(body, self.ours).encode()
+        if auth != "Cookie":
+            self.session.cookies.clear()
         return self.session.request(
             method, self.api_url + path, data=data, headers=headers, auth=keys, timeout=_TIMEOUT
         )
