@@ -84,12 +84,12 @@ class WebUI:
                 return shown
 
     def run_info(self, task: str) -> Record:
-        """What graph and run info of a run, or the info of a step, show."""
-        return self._one(task, _RUN_FIELDS)
+        """The fields that graph and run info of a run, or the info of a step, show."""
+        return self._task(task, _RUN_FIELDS)
 
     def details(self, task: str) -> Record:
-        """What the full details show: tags, comment, status message, reason and the rest."""
-        return self._one(task, _DETAIL_FIELDS)
+        """The fields of the full details: tags, comment, status message, reason and the rest."""
+        return self._task(task, _DETAIL_FIELDS)
 
     def console(self, task: str) -> str:
         """The text of the console tab, from the oldest line to the newest."""
@@ -112,11 +112,11 @@ class WebUI:
 
     # --- the runs list ---
 
-    def new_run(self, project: str, *, queue: str = "", **edits: str) -> str:
-        """NEW RUN, then RUN: of the run that was started last, with edited values; the new run's id."""
+    def new_run(self, pipeline: str, *, queue: str = "", **edits: str) -> str:
+        """NEW RUN, then RUN: the last started run of a pipeline's project, with edited values; its id."""
         (latest,) = self.call(
             "tasks.get_all_ex",
-            project=project,
+            project=pipeline,
             type=["controller"],
             order_by=["-started"],
             page_size=1,
@@ -126,7 +126,7 @@ class WebUI:
 
     def run_row(self, run: str, *, queue: str = "", **edits: str) -> str:
         """Run of a row's menu, then RUN."""
-        project = self._one(run, ["project"])["project"]["id"]
+        project = self._task(run, ["project"])["project"]["id"]
         (chosen,) = self.call(
             "tasks.get_all_ex", project=project, type=["controller"], id=[run], only_fields=_RUN_FIELDS
         )["tasks"]
@@ -166,14 +166,14 @@ class WebUI:
 
     def delete(self, run: str) -> None:
         """Delete an archived run, with its steps."""
-        project = self._one(run, ["project"])["project"]["id"]
+        project = self._task(run, ["project"])["project"]["id"]
         self._changed("pipelines.delete_runs", run, project=project, include_pipeline_steps=True)
 
     # --- full details ---
 
     def clone(self, task: str) -> str:
         """Clone, with what the dialog proposes; the draft's id."""
-        source = self._one(task, ["name", "project"])
+        source = self._task(task, ["name", "project"])
         answer = self.call(
             "tasks.clone",
             task=task,
@@ -243,7 +243,7 @@ class WebUI:
             raise ClearMLError(f"the dialog offers no queue {name}")
         return str(found[0])
 
-    def _one(self, task: str, fields: Sequence[str]) -> Record:
+    def _task(self, task: str, fields: Sequence[str]) -> Record:
         found = self.call("tasks.get_by_id_ex", id=[task], only_fields=list(fields))["tasks"]
         if not found:
             raise ClearMLError(f"no task {task}")

@@ -37,8 +37,8 @@ def get_model_tags(store: Store, request: Record) -> Record:
 
 @endpoint("projects.get_project_tags")
 def get_project_tags(store: Store, request: Record) -> Record:
-    wanted = set((request.get("filter") or {}).get("system_tags") or [])
-    return {"tags": _tags(p for p in store.projects.values() if wanted <= set(p["system_tags"])), "system_tags": []}
+    required = set((request.get("filter") or {}).get("system_tags") or [])
+    return {"tags": _tags(p for p in store.projects.values() if required <= set(p["system_tags"])), "system_tags": []}
 
 
 @endpoint("projects.get_task_parents", version="2.12")

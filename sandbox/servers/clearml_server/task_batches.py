@@ -16,14 +16,14 @@ Change = Callable[[Store, str, Record], Record]
 
 def of_each(store: Store, request: Record, change: Change) -> Record:
     """Change each task on its own: what succeeded and what failed."""
-    answers = [_one(store, task, request, change) for task in request["ids"]]
+    answers = [_changed(store, task, request, change) for task in request["ids"]]
     return {
         "succeeded": [answer for answer in answers if "error" not in answer],
         "failed": [answer for answer in answers if "error" in answer],
     }
 
 
-def _one(store: Store, task: str, request: Record, change: Change) -> Record:
+def _changed(store: Store, task: str, request: Record, change: Change) -> Record:
     try:
         return {"id": task, **change(store, task, request)}
     except errors.ApiError as error:
@@ -98,6 +98,6 @@ def delete_many(store: Store, request: Record) -> Record:
 
 
 def deleted(store: Store, task: str, request: Record) -> Record:
-    """What a batch answers for a task that it removes."""
+    """Remove a task, and return its entry in the answer of a batch."""
     orphans = tasks.delete_one(store, task, request)
     return {"deleted": True, "updated_children": orphans, "updated_models": 0, "deleted_models": 0, "urls": None}

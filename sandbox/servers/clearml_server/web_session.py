@@ -1,4 +1,4 @@
-"""What a browser asks before it shows a page: the `login.*`, `server.*` and `users.*` endpoints."""
+"""The calls of a browser before it shows a page: the `login.*`, `server.*` and `users.*` endpoints."""
 
 from __future__ import annotations
 
