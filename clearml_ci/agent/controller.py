@@ -6,6 +6,7 @@ commit, so a rerun from ClearML's web UI with edited parameters is a run like an
 
 import math
 import os
+import secrets
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -89,6 +90,7 @@ def _run(name: str, parameters: Mapping[str, str], plan: Plan) -> None:
     arguments = controller.connect(dict(parameters), name="Args")
     pipeline = PipelineController(name=name, project=root_of(project), pool_frequency=1 / 60, target_project=project)
     pipeline._clearml_job_class = step_tasks.job_class(clearml, clock)
+    execution = secrets.token_hex(8)
     for parameter in parameters:
         pipeline.add_parameter(parameter, arguments[parameter])
     for step, parents in plan({parameter: str(value or "") for parameter, value in arguments.items()}).items():
@@ -96,7 +98,7 @@ def _run(name: str, parameters: Mapping[str, str], plan: Plan) -> None:
             name=step,
             parents=parents,
             base_task_factory=lambda _, step=step: step_tasks.create(
-                clearml, controller, project=project, step=step, clock=clock
+                clearml, controller, project=project, step=step, execution=execution, clock=clock
             ),
             parameter_override={"Args/run": controller.id},
             execution_queue=arguments["_steps_queue"],

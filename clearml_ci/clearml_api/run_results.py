@@ -17,6 +17,9 @@ from clearml_ci.core.step_results import NAMES, StepDocument, StepResult, StepRe
 RESULT = "result"  # a configuration object
 
 
+EXECUTION = "clearml_ci_execution"  # beside a step's marks of ownership: the execution of the controller that made it
+
+
 @dataclass(frozen=True)
 class Step:
     """One step of a run: its ClearML status, and its result, or None before it has left one."""
@@ -33,12 +36,14 @@ class Step:
 
 
 def steps(clearml: ClearML, run_id: str) -> dict[str, Step]:
-    """The steps that the run has started so far, by name: of several with one name, the newest.
+    """The steps that the newest execution of the run has started so far, by name.
 
     A task with another name is no step of ours.
     """
-    tasks = pipeline_runs.own_tasks(clearml, run_id, fields=["name", "status", "user", f"configuration.{RESULT}"])
-    own = of_controller([task for task in tasks if ownership.purpose_of(task) == "step" and task["name"] in NAMES])
+    fields = ["name", "status", "user", f"configuration.{RESULT}", f"runtime.{EXECUTION}"]
+    tasks = pipeline_runs.own_tasks(clearml, run_id, fields=fields)
+    marked = [task for task in tasks if ownership.purpose_of(task) == "step" and task["name"] in NAMES]
+    own = of_newest_execution(of_controller(marked))
     return {task["name"]: Step(task["id"], task["name"], task["status"], _result(task)) for task in own}
 
 
@@ -50,6 +55,18 @@ def of_controller(steps: Sequence[Record]) -> list[Record]:
     """
     users = [task_fields.reference_id(step.get("user")) for step in steps]
     return [step for step, user in zip(steps, users, strict=True) if user == users[0]]
+
+
+def of_newest_execution(steps: Sequence[Record]) -> list[Record]:
+    """Those of a run's steps, oldest first, that the newest execution of its controller made.
+
+    Reset and Continue leave the earlier ones, whose results are those of other parameters.
+    """
+    return [step for step in steps if _execution(step) == _execution(steps[-1])]
+
+
+def _execution(step: Record) -> str:
+    return str((step.get("runtime") or {}).get(EXECUTION) or "")
 
 
 def _result(task: Mapping[str, Any]) -> StepResult | None:

@@ -21,8 +21,11 @@ from clearml_ci.core.git_source import Source
 from clearml_ci.core.poll import Clock
 
 
-def create(clearml: ClearML, controller: Task, *, project: str, step: str, clock: Clock) -> Task:
-    """A step's task: its script at the controller's own repository and commit."""
+def create(clearml: ClearML, controller: Task, *, project: str, step: str, execution: str, clock: Clock) -> Task:
+    """A step's task: its script at the controller's own repository and commit.
+
+    `execution` is of the controller's process: a run that was reset keeps the steps of its earlier execution.
+    """
     script = controller.data.script
 
     def created() -> str:
@@ -38,7 +41,8 @@ def create(clearml: ClearML, controller: Task, *, project: str, step: str, clock
         )
 
     task = patience.result(clock, created, report=console.log)
-    marked = lambda: ownership.mark(clearml, task, run=controller.id, purpose="step")  # noqa: E731
+    marks = {**ownership.marks(task, run=controller.id, purpose="step"), run_results.EXECUTION: execution}
+    marked = lambda: task_fields.add_runtime(clearml, task, marks)  # noqa: E731
     patience.result(clock, marked, report=console.log)
     return patience.result(clock, lambda: _read(task), report=console.log)
 

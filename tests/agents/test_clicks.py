@@ -172,7 +172,6 @@ def test_clone__edited_and_enqueued__is_stamped(desk: Desk, worse: Checked) -> N
     assert "threshold_percent 3 → 70" in desk.seen(worse)[1][0][1]
 
 
-@pytest.mark.xfail(reason="the report takes results from steps of the first execution: a green status without evidence")
 def test_reset__edited_to_a_commit_that_did_not_run__takes_no_evidence_from_the_first_execution(
     desk: Desk, played: Play
 ) -> None:

@@ -309,7 +309,7 @@ def test_create_step__answer_is_lost__is_one_task(
         id=run, data=SimpleNamespace(script=SimpleNamespace(repository="r", version_num="c" * 40))
     )
     losses.harms = harms
-    step = step_tasks.create(sdk, controller, project=project.name, step="find_task", clock=fast_clock())
+    step = step_tasks.create(sdk, controller, project=project.name, step="find_task", execution="", clock=fast_clock())
     found = client.call("tasks.get_all", project=[project.id], only_fields=["id", "name", "runtime"])["tasks"]
     assert [(task["id"], task["name"]) for task in found if task["id"] != run] == [(step.id, "find_task")]
     assert (step.name, ownership.is_owned(sdk, step.id, run=run)) == ("find_task", True)

@@ -321,7 +321,9 @@ def test_create__text_of_the_sdk__is_masked(clearml: ClearML, prefix: str) -> No
     errors = []
     for create in (
         lambda: task_creation.task(clearml, project=prefix, name="train", source=source, **options),
-        lambda: step_tasks.create(clearml, controller, project=prefix, step="no_such_step", clock=fast_clock()),
+        lambda: step_tasks.create(
+            clearml, controller, project=prefix, step="no_such_step", execution="", clock=fast_clock()
+        ),
     ):
         with pytest.raises(ClearMLError) as raised:
             create()

@@ -22,3 +22,15 @@ def test_of_controller__marked_steps__are_those_of_the_first_ones_user(
 ) -> None:
     assert [step["id"] for step in run_results.of_controller([FIRST, *others])] == kept
     assert run_results.of_controller([]) == []
+
+
+def test_of_newest_execution__run_that_was_reset__leaves_out_the_steps_of_the_earlier_one() -> None:
+    first, second = ({"runtime": {run_results.EXECUTION: key}} for key in ("first", "second"))
+    steps: list[dict[str, Any]] = [
+        {"id": "old", **first},
+        {"id": "older version", "runtime": None},
+        {"id": "new", **second},
+    ]
+    assert [step["id"] for step in run_results.of_newest_execution(steps)] == ["new"]
+    assert [step["id"] for step in run_results.of_newest_execution(steps[:2])] == ["older version"]
+    assert run_results.of_newest_execution([]) == []
