@@ -20,6 +20,7 @@ from clearml_ci.clearml_api import (
     patience,
     pipeline_runs,
     run_cancellation,
+    run_labels,
     run_start,
     sdk_patience,
     step_tasks,
@@ -30,6 +31,7 @@ from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import console, redaction
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.poll import Clock
+from clearml_ci.operations import rerun
 from clearml_ci.parameters import catalogue
 
 # A controller that fails with its steps would hide the verdict: the report runs whatever happens.
@@ -84,6 +86,9 @@ def _run(name: str, parameters: Mapping[str, str], plan: Plan) -> None:
     if not run_start.is_followed(clearml, controller.id, clock=clock):
         run_cancellation.end(clearml, controller.id, reason=NOT_FOLLOWED)
         return
+    run = rerun.judged(clearml, pipeline_runs.read(clearml, controller.id), step="")
+    is_rerun = rerun.of(clearml, run, step="") is not None
+    run_labels.put_in_order(clearml, run.id, rerun=is_rerun, arguments=run.arguments)
     controller.register_abort_callback(lambda: _on_abort(clearml, controller.id), callback_execution_timeout=10.0)
     project = controller.get_project_name()
     # Connected before they are declared: defaults of add_parameter overwrite the arguments of a first run.

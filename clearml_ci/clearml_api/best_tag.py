@@ -3,8 +3,8 @@
 import contextlib
 from collections.abc import Sequence
 
-from clearml_ci.clearml_api import task_fields, task_parameters
-from clearml_ci.clearml_api.session import ClearML, ClearMLError, LostAnswerError
+from clearml_ci.clearml_api import task_fields, task_parameters, task_tags
+from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.clearml_api.task_records import STAMP
 from clearml_ci.decisions import tag_ranking
 from clearml_ci.decisions.tag_ranking import Stamp
@@ -17,48 +17,17 @@ _NOTE = "clearml_ci_baseline"  # a user property
 
 def add_tag(clearml: ClearML, task: str, tag: str) -> None:
     """Add a tag to a task in any status; its other tags stay."""
-    _update_tags(clearml, [task], add=[tag], remove=[])
+    task_tags.update(clearml, [task], add=[tag])
 
 
 def add_to_all(clearml: ClearML, tasks: Sequence[str], tag: str) -> None:
     """Add a tag to tasks in any status; their other tags stay."""
-    if tasks:
-        _update_tags(clearml, tasks, add=[tag], remove=[])
+    task_tags.update(clearml, tasks, add=[tag])
 
 
 def remove_tag(clearml: ClearML, tasks: Sequence[str], tag: str) -> None:
     """Remove a tag from tasks in any status; their other tags stay."""
-    if tasks:
-        _update_tags(clearml, tasks, add=[], remove=[tag])
-
-
-def _update_tags(clearml: ClearML, tasks: Sequence[str], *, add: list[str], remove: list[str]) -> None:
-    """Add and remove tags. If the answer is lost, the tags are read back, and the rest is requested once more."""
-    try:
-        _request(clearml, tasks, add=add, remove=remove)
-    except LostAnswerError:
-        present = tags(clearml, tasks)
-        left = [task for task in present if not {*add} <= {*present[task]} or {*remove} & {*present[task]}]
-        if left:
-            _request(clearml, left, add=add, remove=remove)
-
-
-def _request(clearml: ClearML, tasks: Sequence[str], *, add: list[str], remove: list[str]) -> None:
-    """Add and remove tags. Older servers lack `tasks.update_tags`: then the tags are read and written."""
-    try:
-        clearml.call("tasks.update_tags", ids=list(tasks), add_tags=add, remove_tags=remove)
-    except ClearMLError as error:
-        if "endpoint" not in str(error).split("refused:")[-1].lower():
-            raise
-        for task in tasks:
-            present = task_fields.read(clearml, task, ["tags"]).get("tags") or []
-            kept = [tag for tag in present if tag not in remove]
-            clearml.call("tasks.edit", task=task, tags=sorted({*kept, *add}), force=True)
-
-
-def tags(clearml: ClearML, tasks: Sequence[str]) -> dict[str, list[str]]:
-    """The tags of those of these tasks that exist, by id: one request."""
-    return {id_: task.get("tags") or [] for id_, task in task_fields.read_existing(clearml, tasks, ["tags"]).items()}
+    task_tags.update(clearml, tasks, remove=[tag])
 
 
 def stamps(clearml: ClearML, tasks: Sequence[str], name: str = STAMP) -> dict[str, Stamp | None]:

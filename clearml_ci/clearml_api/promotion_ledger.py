@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from clearml_ci.clearml_api import best_tag, configuration_objects, paging, reference_ledger, run_results
+from clearml_ci.clearml_api import best_tag, configuration_objects, paging, reference_ledger, run_results, task_tags
 from clearml_ci.clearml_api.paging import Record
 from clearml_ci.clearml_api.project_lookup import PIPELINES
 from clearml_ci.clearml_api.session import ClearML
@@ -25,6 +25,9 @@ MOVED_TAG = "moved the best"
 
 
 LEDGER = "ledger"
+
+
+FIELDS = [f"configuration.{LEDGER}", f"configuration.{reference_ledger.NAME}"]  # what `own_move` reads, and a change
 
 
 _MOST = 5000  # entries that are read, 500 a request
@@ -66,7 +69,7 @@ def _runs(clearml: ClearML, project: str, tags: Sequence[str], **filters: Any) -
         project=projects,
         type=["controller"],
         tags=tags,
-        only_fields=[f"configuration.{LEDGER}", f"configuration.{reference_ledger.NAME}"],
+        only_fields=FIELDS,
         order_by=["-created"],
         **filters,
     )
@@ -77,15 +80,18 @@ def _runs(clearml: ClearML, project: str, tags: Sequence[str], **filters: Any) -
 
 
 def _moves(runs: Iterable[Mapping[str, Any]]) -> Iterator[Move]:
-    """The entries of these runs that name their own run and can be read."""
-    for run in runs:
-        item = (run.get("configuration") or {}).get(LEDGER)
-        try:
-            move = promotion.from_entry(json.loads(item["value"])) if item else None
-        except (ValueError, RecursionError):  # a user edited it
-            move = None
-        if move and move.run == run["id"]:
-            yield move
+    """The moves of these runs."""
+    return filter(None, map(own_move, runs))
+
+
+def own_move(run: Mapping[str, Any]) -> Move | None:
+    """The move that this run, read with FIELDS, recorded; None if it cannot be read, or names another run."""
+    item = (run.get("configuration") or {}).get(LEDGER)
+    try:
+        move = promotion.from_entry(json.loads(item["value"])) if item else None
+    except (ValueError, RecursionError):  # a user edited it
+        return None
+    return move if move and move.run == run["id"] else None
 
 
 def concurrent_moves(clearml: ClearML, project: str, move: Move) -> list[Move]:
@@ -97,5 +103,5 @@ def concurrent_moves(clearml: ClearML, project: str, move: Move) -> list[Move]:
 
 def still_tagged(clearml: ClearML, moves: Sequence[Move]) -> set[str]:
     """The tasks to which these moves gave the tag and that carry it now: one request."""
-    tags = best_tag.tags(clearml, sorted({move.to for move in moves}))
+    tags = task_tags.read(clearml, sorted({move.to for move in moves}))
     return {move.to for move in moves if move.tag in tags.get(move.to, [])}

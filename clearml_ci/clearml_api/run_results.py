@@ -7,12 +7,13 @@ from typing import Any
 
 from clearml import Task
 
-from clearml_ci.clearml_api import ownership, pipeline_runs, task_fields, task_parameters
+from clearml_ci.clearml_api import ownership, pipeline_runs, run_outcome, task_fields, task_parameters
 from clearml_ci.clearml_api.paging import Record
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import documents, redaction, step_results
 from clearml_ci.core.documents import VerdictDocument
 from clearml_ci.core.step_results import NAMES, StepDocument, StepResult, StepResults
+from clearml_ci.decisions import verdict_sentence
 
 RESULT = "result"  # a configuration object
 
@@ -94,16 +95,20 @@ def store(clearml: ClearML, task: str, result: Mapping[str, object]) -> None:
 
 
 def publish_verdict(clearml: ClearML, run_id: str, verdict: VerdictDocument) -> None:
-    """Store the verdict as an artifact of the run, and its summary in the user properties. Raises ClearMLError."""
+    """Store the verdict as an artifact of the run, and its summary in properties, tags and description.
+
+    Raises ClearMLError.
+    """
     task = Task.get_task(task_id=task_fields.require_id(run_id))
     verdict = redaction.outgoing_document(verdict)
+    task_parameters.set_properties(clearml, run_id, _summary(verdict))
+    run_outcome.conclude(clearml, run_id, outcome=verdict["outcome"], sentence=verdict_sentence.of(verdict))
     try:
         stored = task.upload_artifact("verdict", dict(verdict), wait_on_upload=True)
     except Exception:  # whatever the layer of its storage raises
         stored = False
     if not stored:
         raise ClearMLError(f"the verdict could not be stored on the run {run_id}: check ClearML's file server")
-    task_parameters.set_properties(clearml, run_id, _summary(verdict))
 
 
 def _summary(verdict: VerdictDocument) -> dict[str, str]:

@@ -15,6 +15,7 @@ from clearml_ci.clearml_api import (
     pipeline_code,
     pipeline_runs,
     run_cancellation,
+    run_labels,
     started_runs,
     task_fields,
     task_parameters,
@@ -107,11 +108,12 @@ def _of_request(clearml: ClearML, template: str, key: str, clock: Clock) -> str:
 
 
 def acknowledge(clearml: ClearML, run: str, *, rerun: bool = False) -> None:
-    """Write on a run that the process which started it knows it. Idempotent. Raises ClearMLError.
+    """Label a run, and write on it that the process which started it knows it. Idempotent. Raises ClearMLError.
 
     Unless it is a `rerun`, it is marked as the job's own before that: its controller waits for what is written last.
     """
     ownership.mark(clearml, run, run=run, purpose="run")
+    run_labels.put_in_order(clearml, run, rerun=rerun)
     if not rerun:
         started_runs.mark(clearml, run)
     key = task_parameters.argument(clearml, run, START_ARGUMENT)

@@ -48,6 +48,15 @@ def shorten(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def shorten_at_word(text: str, limit: int) -> str:
+    """The text, cut after a word to `limit` characters with `…` at its end if it is longer; a long word is cut."""
+    if len(text) <= limit:
+        return text
+    cut = text[: limit - 1]
+    words = cut if text[limit - 1].isspace() else cut.rpartition(" ")[0]
+    return (words if len(words) > limit // 2 else cut).rstrip(" ,;:·(") + "…"
+
+
 def printable(text: str, *, keep: str = WORD_JOINER) -> str:
     """The text with a visible sign for each invisible character but line breaks, tabs and those of `keep`."""
     return re.sub(INVISIBLE, lambda found: found[0] if found[0] in keep else "\ufffd", text)

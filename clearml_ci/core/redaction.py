@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from clearml_ci.core import secret_names, secret_patterns, secret_spellings, secret_values
-from clearml_ci.core.formatting import printable
+from clearml_ci.core.formatting import printable, shorten_at_word
 
 _LONGEST = 2_000  # characters of a masked text, and of a line of a console
 
@@ -88,6 +88,11 @@ def shows_secret(text: str) -> bool:
 def excerpt(text: str, longest: int) -> str:
     """The first characters of a text as `outgoing`, for a message; those of a secret at the cut are masked as well."""
     return printable(_masked(text, secret_patterns.BY_SHAPE, stop=longest))[:longest]
+
+
+def line(text: str, longest: int) -> str:
+    """A text that is not ours in one line, without secrets, control and direction characters, cut after a word."""
+    return shorten_at_word(printable(" ".join(mask(text).split()), keep=""), longest)
 
 
 def outgoing(text: str) -> str:

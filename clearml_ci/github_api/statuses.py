@@ -5,10 +5,10 @@ from github.GithubObject import NotSet
 from github.PaginatedList import PaginatedList
 
 from clearml_ci.core import redaction
-from clearml_ci.core.formatting import shorten
+from clearml_ci.core.formatting import shorten_at_word
 from clearml_ci.github_api.session import GitHub, call_github
 
-_DESCRIPTION_LIMIT = 140  # characters, https://docs.github.com/rest/commits/statuses
+DESCRIPTION_LIMIT = 140  # characters, https://docs.github.com/rest/commits/statuses
 
 
 def latest(github: GitHub, *, commit: str, name: str) -> tuple[str, str] | None:
@@ -65,7 +65,7 @@ def create(
             repository.get_commit(commit).create_status(
                 state=state,
                 target_url=url or NotSet,
-                description=shorten(redaction.outgoing(description), _DESCRIPTION_LIMIT),
+                description=shorten_at_word(redaction.outgoing(description), DESCRIPTION_LIMIT),
                 context=name,
             )
         ),

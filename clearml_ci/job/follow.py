@@ -1,12 +1,14 @@
 """Run one pipeline and publish its verdict: the pending status, the wait, the verdict, the exit code."""
 
+import contextlib
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from clearml_ci.clearml_api import patience, pipeline_runs, run_cancellation, run_start
+from clearml_ci.clearml_api import patience, pipeline_runs, run_cancellation, run_outcome, run_start
 from clearml_ci.clearml_api.pipeline_code import PipelineCode
+from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML, ClearMLError, TaskGoneError
 from clearml_ci.clearml_api.worker_queues import Queue
 from clearml_ci.core import console
@@ -14,7 +16,7 @@ from clearml_ci.core.documents import RunDocument, VerdictDocument
 from clearml_ci.core.poll import Clock, Stopwatch
 from clearml_ci.core.redaction import mask
 from clearml_ci.core.step_results import ReportResult
-from clearml_ci.decisions import verdict
+from clearml_ci.decisions import verdict, verdict_sentence
 from clearml_ci.job import stale_checks, wait, workflow_output
 from clearml_ci.job.reporter import Reporter
 from clearml_ci.parameters import audit
@@ -133,16 +135,36 @@ def _wait(clearml: ClearML, reporter: Reporter, run: RunDocument, *, clock: Cloc
     states = ", ".join(f"{step.name} {step.status}" for step in steps.values()) or f"no step: {ended.message}"
     fault = verdict.why_invalid(reporter.check, run=run, status=ended.status, states=states, report=report)
     if fault:
-        return conclude_unreported(reporter, run, fault, reported=bool(report.get("comment_url")))
+        exit_code = conclude_unreported(reporter, run, fault, reported=bool(report.get("comment_url")))
+        _label_error(clearml, run["id"], verdict.error(reporter.check, run=run, reason=fault))
+        return exit_code
     exit_code = conclude_reported(reporter, report)
+    _set_status_message(clearml, ended, report["verdict"])
     if stale_checks.are_left(report):
         stale_checks.finish(clearml, reporter, run["id"], clock)
     return exit_code
 
 
+def _label_error(clearml: ClearML, run: str, document: VerdictDocument) -> None:
+    """Show the error of a run that reported none, or another verdict, in ClearML, if that answers."""
+    with contextlib.suppress(ClearMLError):
+        sentence = verdict_sentence.of(document)
+        run_outcome.conclude(clearml, run, outcome=document["outcome"], sentence=sentence)
+        _set_status_message(clearml, pipeline_runs.read(clearml, run), document)
+
+
+def _set_status_message(clearml: ClearML, run: Run, document: VerdictDocument) -> None:
+    """Write the verdict into the status message of a run that has ended, if ClearML answers."""
+    if run.status in run_outcome.ENDS:
+        with contextlib.suppress(ClearMLError):
+            sentence = verdict_sentence.of(document)
+            run_outcome.set_status_message(clearml, run.id, status=run.status, sentence=sentence)
+
+
 def _conclude_superseded(clearml: ClearML, reporter: Reporter, run: RunDocument, newer: str, clock: Clock) -> int:
     """The error of a superseded run; the status of the same commit is left to the newer run's job."""
     document = verdict.error(reporter.check, run=run, reason=f"superseded by the newer run {newer}")
+    _label_error(clearml, run["id"], document)
     if newer != run["id"] and _commit_of(clearml, newer, clock) == reporter.check.commit:
         reporter.pending = False
     else:
@@ -186,6 +208,7 @@ def _cancel(clearml: ClearML, reporter: Reporter, run: RunDocument, reason: str,
     document = verdict.error(reporter.check, run=run, reason=ending)
     _set_error(reporter, document)  # its report may have come in between
     reporter.finish_check_run(document, comment.comment(document, []))
+    _label_error(clearml, run["id"], document)
     return exit_code
 
 

@@ -1,11 +1,13 @@
 """The pull request and the commits that a GitHub event names, checked before anything starts."""
 
-from clearml_ci.core import repository_url
+from clearml_ci.core import redaction, repository_url
 from clearml_ci.core.errors import UsageError
 from clearml_ci.job import events
 from clearml_ci.job.events import Event
 from clearml_ci.parameters import texts
 from clearml_ci.parameters.pull_request import PullRequest
+
+_LONGEST_TITLE = 200  # characters
 
 
 def pull_request(event: Event, *, github_api: str) -> PullRequest:
@@ -25,6 +27,7 @@ def pull_request(event: Event, *, github_api: str) -> PullRequest:
         head_url=repository_url.without_credentials(events.text(event, "pull_request", "head", "repo", "clone_url")),
         base=events.text(event, "pull_request", "base", "ref"),
         default_branch=events.text(event, "repository", "default_branch"),
+        title=redaction.line(events.text(event, "pull_request", "title"), _LONGEST_TITLE),
     )
 
 

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from clearml_ci.core.documents import AuditVerdict, VerdictDocument
 from clearml_ci.decisions import verdict as verdicts
+from clearml_ci.decisions import verdict_sentence
 from clearml_ci.github_api import check_runs, issues, pull_request_comment, pull_requests, statuses
 from clearml_ci.github_api.pull_requests import PullRequestState
 from clearml_ci.github_api.session import GitHub, GitHubError
@@ -188,8 +189,7 @@ def _finish(
 
 def status_description(document: VerdictDocument) -> str:
     """The verdict in the words of a commit status."""
-    stamp = f" ({document['rerun']['said']})" if document["rerun"] else ""
-    return f"{document['outcome'].words}{stamp}: {document['exit_reason']}"
+    return verdict_sentence.fitted(document, statuses.DESCRIPTION_LIMIT)
 
 
 def _comment(github: GitHub, check: Check, document: VerdictDocument, body: str) -> tuple[str, str]:

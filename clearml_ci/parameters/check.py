@@ -40,7 +40,7 @@ _PIPELINES = (PIPELINE, promotion_mode.PIPELINE)
 _DEFAULT = run_arguments.defaults(*_PIPELINES)
 
 
-_TEXTS = ("repository", "github_api", "author", "head_repository", "head_url", "base", "default_branch")
+_TEXTS = ("repository", "github_api", "author", "head_repository", "head_url", "base", "default_branch", "title")
 
 
 @dataclass(frozen=True)

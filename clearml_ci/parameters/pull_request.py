@@ -20,6 +20,7 @@ class PullRequest:
     head_url: str = ""
     base: str = ""  # the branch that it is to be merged into
     default_branch: str = ""
+    title: str = ""
 
     @property
     def is_fork(self) -> bool:

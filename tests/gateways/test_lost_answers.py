@@ -22,6 +22,7 @@ from clearml_ci.clearml_api import (
     step_tasks,
     task_creation,
     task_queue,
+    task_tags,
 )
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.session import ClearML, ClearMLError, LostAnswerError
@@ -251,7 +252,7 @@ def test_add_tag__answer_is_lost__is_read_back_and_requested_again_only_if_it_is
     losses.harms = {"tasks.update_tags": [harm]}
     best_tag.remove_tag(lossy, [old], "Best")
     assert requests == (2 if harm == "refused" else 1)
-    assert best_tag.tags(lossy, [task, old]) == {task: ["Best", "mine"], old: ["mine"]}
+    assert task_tags.read(lossy, [task, old]) == {task: ["Best", "mine"], old: ["mine"]}
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from clearml_ci.clearml_api.pipeline_code import PipelineCode
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core.documents import VerdictDocument
 from clearml_ci.core.git_source import Source
+from clearml_ci.core.outcome import Outcome
 from sandbox.runtime.clearml_access import Client
 from tests.clock import fast_clock
 from tests.gateways.conftest import COMMIT, Project
@@ -178,13 +179,15 @@ def test_result__stored_by_a_step__is_read_through_its_run(clearml: ClearML, cli
     assert not {rerun, clone} & {step.id for step in found.values()}
 
 
-def test_publish_verdict__run__carries_artifact_and_properties(
+def test_publish_verdict__run__carries_artifact_properties_tag_and_description(
     clearml: ClearML, client: Client, project: Project
 ) -> None:
-    run = client.call("tasks.create", name="pr_check #1", type="controller", project=project.id)["id"]
+    run = client.call(
+        "tasks.create", name="pr_check #1", type="controller", project=project.id, tags=["regressed", "mine"]
+    )["id"]
     client.call("tasks.started", task=run)
     verdict = {
-        "outcome": "passed",
+        "outcome": Outcome.PASSED,
         "exit_reason": "why",
         "commit": COMMIT,
         "pull_request": 7,
@@ -196,6 +199,7 @@ def test_publish_verdict__run__carries_artifact_and_properties(
     assert b'"outcome": "passed"' in client.download(artifact["uri"])
     properties = {name: item["value"] for name, item in found["hyperparams"]["properties"].items()}
     assert (properties["outcome"], properties["rerun"]) == ("passed", "rerun by Ada")
+    assert (found["tags"], found["comment"]) == (["mine", "passed"], "passed: why (rerun by Ada)")
 
 
 @pytest.mark.parametrize("act", [pipeline_runs.read, run_results.steps, task_metrics.scalars])

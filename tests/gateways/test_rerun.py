@@ -261,7 +261,7 @@ def test_report__rerun__updates_comment_and_status_and_is_stamped(world: World) 
     assert done["verdict"]["rerun"]["said"] == stamp
     (comment,) = world.comments()
     assert stamp.removeprefix("rerun by ") in comment.replace("\\", "")
-    assert world.statuses()[0] == ("failure", f"no evidence ({stamp}): it was not run")
+    assert world.statuses()[0] == ("failure", f"no evidence: it was not run ({stamp})")
     properties = world.client.call("tasks.get_by_id", task=rerun_.id)["task"]["hyperparams"]["properties"]
     assert properties["rerun"]["value"] == stamp
 

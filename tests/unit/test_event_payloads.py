@@ -219,3 +219,16 @@ def test_event__any_value_odd_or_missing__never_ends_in_a_traceback(tmp_path: Pa
             agent_code.of_agents(configured_repository="", configured_commit="f" * 40, environ=job)
         except (UsageError, GitHubError):
             continue
+
+
+@pytest.mark.parametrize(
+    ("title", "shown"),
+    [("Fix\tit", "Fix it"), ("a\u202eb", "a\ufffdb"), (f"use {'ghp_' + 'a' * 36}", "use ***"), (None, ""), (7, "")],
+    ids=["spaces", "direction", "secret", "none", "number"],
+)
+def test_title__of_a_pull_request__travels_without_secrets_and_control_characters(
+    tmp_path: Path, title: object, shown: str
+) -> None:
+    job = environ(tmp_path, "pull_request", json.dumps(pull(title=title)))
+    arguments = settings.from_environment(job).check.to_arguments()
+    assert json.loads(arguments["_context"])["title"] == shown
