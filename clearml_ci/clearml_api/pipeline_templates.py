@@ -1,6 +1,7 @@
 """The drafts that runs are cloned from: one for each pipeline and version of ClearML CI.
 
-Clones copy tags, script and Args, but not `runtime`: the mark in it names the draft that it was written for.
+They are archived, so that ClearML's list shows runs alone: a clone of an archived task is not archived. Clones copy
+tags, script and Args, but not `runtime`: the mark in it names the draft that it was written for.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ from clearml_ci.clearml_api import (
     server_time,
     task_creation,
     task_parameters,
+    task_tags,
 )
 from clearml_ci.clearml_api.pipeline_code import PipelineCode
 from clearml_ci.clearml_api.pipeline_runs import START_ARGUMENT
@@ -24,6 +26,7 @@ from clearml_ci.clearml_api.project_lookup import PIPELINES, Project
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core.git_source import Source
 from clearml_ci.decisions.audit_findings import Template
+from clearml_ci.decisions.run_labels import TEMPLATE
 
 TEMPLATE_MARK = "clearml_ci_template"
 
@@ -31,7 +34,6 @@ TEMPLATE_MARK = "clearml_ci_template"
 _DRAFTS: dict[str, Any] = {
     "type": ["controller"],
     "status": ["created"],
-    "system_tags": ["-archived"],
     "order_by": ["created"],
 }
 
@@ -45,13 +47,14 @@ def find_or_register(
     jobs that were killed while they registered are deleted.
     """
     code = PipelineCode(source, name)
-    found = _find(clearml, f"{project}{PIPELINES}{name}", code)
-    if found:
+    pipeline = f"{project}{PIPELINES}{name}"
+    if found := _find(clearml, pipeline, code):
         return found, False
-    with _despite_another_job(clearml, f"{project}{PIPELINES}{name}", code):
+    with _despite_another_job(clearml, pipeline, code):
         _register(clearml, project=project, name=name, source=source, arguments=arguments)
-    _delete_unfinished(clearml, f"{project}{PIPELINES}{name}", name)
-    registered = _find(clearml, f"{project}{PIPELINES}{name}", code)
+    _clean_up(clearml, pipeline, name)
+    _tag_project(clearml, pipeline, repository="/".join(project.split("/")[-2:]))
+    registered = _find(clearml, pipeline, code)
     if registered is None:
         raise ClearMLError(
             f"the pipeline template '{project}/{name}' was registered but cannot be read back as it was written: "
@@ -97,7 +100,7 @@ def _register(clearml: ClearML, *, project: str, name: str, source: Source, argu
     if arguments:
         items = task_parameters.section_items("Args", arguments)
         clearml.call("tasks.edit_hyper_params", task=draft, hyperparams=items)
-    clearml.call("tasks.edit", task=draft, runtime={TEMPLATE_MARK: draft})
+    clearml.call("tasks.edit", task=draft, runtime={TEMPLATE_MARK: draft}, tags=[TEMPLATE])
 
 
 @contextlib.contextmanager
@@ -110,23 +113,39 @@ def _despite_another_job(clearml: ClearML, project: str, code: PipelineCode) -> 
             raise
 
 
-def _delete_unfinished(clearml: ClearML, project: str, name: str) -> None:
-    """Delete the drafts that were created but not marked as templates. A run has the key of its request."""
-    fields = ["hyperparams.Args", f"runtime.{TEMPLATE_MARK}", *ownership.FIELDS]
+def _clean_up(clearml: ClearML, project: str, name: str) -> None:
+    """Archive the templates, also those of other versions, and delete the drafts that a killed job did not mark as one.
+
+    A run has the key of its request.
+    """
+    fields = ["hyperparams.Args", "tags", f"runtime.{TEMPLATE_MARK}", *ownership.FIELDS]
     pattern = f"^{re.escape(name)}$"
     drafts = paging.records(
         clearml,
         "tasks",
         project=[project_lookup.existing_id(clearml, project)],
         name=pattern,
+        system_tags=["-archived"],
         only_fields=fields,
         **_DRAFTS,
     )
-    for draft in drafts:
+    for draft in list(drafts):
         is_run = START_ARGUMENT in task_parameters.values(draft, "Args") or ownership.is_marked(draft, draft["id"])
-        if not is_run and not _is_template(draft):
-            with contextlib.suppress(ClearMLError):  # another job has deleted it
+        with contextlib.suppress(ClearMLError):  # another job has deleted it
+            if _is_template(draft):
+                task_tags.update(clearml, [draft["id"]], add=[TEMPLATE] * (TEMPLATE not in draft.get("tags", [])))
+                clearml.call("tasks.archive", tasks=[draft["id"]])
+            elif not is_run:
                 clearml.call("tasks.delete", task=draft["id"])
+
+
+def _tag_project(clearml: ClearML, project: str, *, repository: str) -> None:
+    """Tag a pipeline's project with its repository, which the cards of ClearML's Pipelines page show."""
+    for found in paging.records(clearml, "projects", name=f"^{re.escape(project)}$", only_fields=["id", "tags"]):
+        tags = found.get("tags") or []
+        if repository not in tags:
+            with contextlib.suppress(ClearMLError):  # an older server, or a user without access: nothing depends on it
+                clearml.call("projects.update", project=found["id"], tags=[*tags, repository])
 
 
 def registered(clearml: ClearML, projects: Sequence[Project], *, root: str) -> list[Template]:

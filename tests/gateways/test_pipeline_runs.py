@@ -103,6 +103,32 @@ def test_start__template_that_was_edited_since__is_stopped(
     client.call("tasks.dequeue", task=run)
 
 
+def test_find_or_register__template__is_hidden_in_the_list_and_its_runs_are_not(
+    clearml: ClearML, client: Client, prefix: str
+) -> None:
+    where: dict[str, Any] = {"project": f"{prefix} CI/o/n", "name": "pr_check", "arguments": {}}
+    old, _ = pipeline_templates.find_or_register(clearml, source=Source("https://h/o/n.git", "1" * 40), **where)
+    # as an earlier version of ClearML CI left it
+    client.call("tasks.unarchive_many", ids=[old])
+    client.call("tasks.update", task=old, tags=["mine"])
+    (project,) = client.call("projects.get_all", name=f"{prefix} CI/o/n/.pipelines", search_hidden=True)["projects"][
+        -1:
+    ]
+    client.call("projects.update", project=project["id"], tags=["mine"])
+    template, registered = pipeline_templates.find_or_register(clearml, source=SOURCE, **where)
+    assert registered and pipeline_templates.find_or_register(clearml, source=SOURCE, **where) == (template, False)
+    found = {task: client.call("tasks.get_by_id", task=task)["task"] for task in (old, template)}
+    assert all("archived" in task["system_tags"] for task in found.values())
+    assert [found[old]["tags"], found[template]["tags"]] == [["mine", "template"], ["template"]]
+    (project,) = client.call("projects.get_all", id=[project["id"]], search_hidden=True)["projects"]
+    assert project["tags"] == ["mine", "o/n"]
+    queue = client.call("queues.create", name=f"{prefix}-hidden")["id"]
+    run = new_run(client, template, queue)
+    assert "archived" not in client.call("tasks.get_by_id", task=run)["task"]["system_tags"]
+    client.call("tasks.delete", task=template, force=True)
+    assert pipeline_templates.find_or_register(clearml, source=SOURCE, **where)[1]
+
+
 @dataclass
 class Killed(ClearML):
     """The session of a job that is killed before its first request of this endpoint."""
