@@ -11,13 +11,14 @@ from clearml_ci.operations import github_access, run_report
 from clearml_ci.operations.run_report import Request
 from clearml_ci.operations.services import Services
 from clearml_ci.parameters import audit as audit_parameters
+from clearml_ci.parameters import requested
 from clearml_ci.parameters.audit import Audit
 from clearml_ci.report import audit_issue
 
 
 def audit_report(services: Services, run: Run) -> ReportResult:
     """The verdict, the issue that shows it, and what GitHub took of both; `comment_url` is the issue's."""
-    request = run_report.read(services, run, audit_parameters.from_arguments)
+    request = run_report.read(services, run, requested.audit_of, identify=audit_parameters.from_arguments)
     check = audit_parameters.as_check(request.parameters)
     run_report.require_own_repository(check.pull_request.repository, run)
     document = _verdict(services.clearml, run, request)
@@ -26,9 +27,7 @@ def audit_report(services: Services, run: Run) -> ReportResult:
     withheld = verdict.why_issue_stays(document, unchecked=bool(request.error), edited=edited) or refusal
     document = run_report.stamped(document, request.rerun, withheld="" if check.waited_for else withheld)
     body = audit_issue.issue(document)
-    return run_report.finish(
-        services, run, check, document, body, github=github, withheld=withheld, error=request.error
-    )
+    return run_report.finish(services, run, check, document, body, github=github, withheld=withheld)
 
 
 def _verdict(clearml: ClearML, run: Run, request: Request[Audit]) -> AuditVerdict:

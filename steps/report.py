@@ -11,6 +11,7 @@ from clearml_ci.operations import chart_curves, github_access, main_history, pub
 from clearml_ci.operations.run_report import Request
 from clearml_ci.operations.services import Services
 from clearml_ci.parameters import check as check_parameters
+from clearml_ci.parameters import requested
 from clearml_ci.parameters.check import Check
 from clearml_ci.report import comment
 
@@ -18,7 +19,7 @@ from clearml_ci.report import comment
 def report(services: Services, run: Run) -> ReportResult:
     """The verdict, the comment that shows it, and what GitHub took of both."""
     clearml = services.clearml
-    request = run_report.read(services, run, check_parameters.from_arguments)
+    request = run_report.read(services, run, requested.check_of, identify=check_parameters.from_arguments)
     run_report.require_own_repository(request.parameters.pull_request.repository, run)
     check, document = _verdict(clearml, run, request)
     github, withheld = github_access.for_report(services.github, check)
@@ -29,9 +30,7 @@ def report(services: Services, run: Run) -> ReportResult:
     scalars = task_metrics.scalars(clearml, document["candidate"]["id"]) if document["candidate"] else []
     curves, histories = chart_curves.read(clearml, check, document), main_history.read(clearml, check, document)
     body = comment.comment(document, scalars, curves, histories)
-    return run_report.finish(
-        services, run, check, document, body, github=github, withheld=withheld, error=request.error
-    )
+    return run_report.finish(services, run, check, document, body, github=github, withheld=withheld)
 
 
 def _verdict(clearml: ClearML, run: Run, request: Request[Check]) -> tuple[Check, VerdictDocument]:

@@ -4,12 +4,15 @@ An agent runs a file of pipelines/ as the controller. The DAG is built anew on e
 commit, so a rerun from ClearML's web UI with edited parameters is a run like any other.
 """
 
+import contextlib
 import math
 import os
 import secrets
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import cast
 
 from clearml import PipelineController, Task
 from clearml.backend_api.session.session import LoginError
@@ -21,6 +24,8 @@ from clearml_ci.clearml_api import (
     pipeline_runs,
     run_cancellation,
     run_labels,
+    run_outcome,
+    run_results,
     run_start,
     sdk_patience,
     step_tasks,
@@ -28,11 +33,14 @@ from clearml_ci.clearml_api import (
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.project_lookup import root_of
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
-from clearml_ci.core import console, redaction
+from clearml_ci.core import console, poll, redaction, step_results
 from clearml_ci.core.errors import UsageError
-from clearml_ci.core.poll import Clock
+from clearml_ci.core.outcome import Outcome
+from clearml_ci.core.poll import Clock, Pace, TimedOutError
+from clearml_ci.core.step_results import ReportResult
+from clearml_ci.decisions import verdict_sentence
 from clearml_ci.operations import rerun
-from clearml_ci.parameters import catalogue
+from clearml_ci.parameters import catalogue, requested
 
 # A controller that fails with its steps would hide the verdict: the report runs whatever happens.
 CONTINUE = {
@@ -48,7 +56,14 @@ NOT_FOLLOWED = (
 )
 
 
-Plan = Callable[[Mapping[str, str]], Mapping[str, list[str]]]
+Steps = Mapping[str, list[str]]
+Plan = Callable[[Mapping[str, str]], Steps]
+
+
+_ABORT = 12.0  # seconds that an abort may take before the SDK ends this process
+
+
+_KILLED_WITHIN = 60.0  # seconds
 
 
 def run(name: str, *, parameters: Mapping[str, str], plan: Plan) -> None:
@@ -86,10 +101,10 @@ def _run(name: str, parameters: Mapping[str, str], plan: Plan) -> None:
     if not run_start.is_followed(clearml, controller.id, clock=clock):
         run_cancellation.end(clearml, controller.id, reason=NOT_FOLLOWED)
         return
-    run = rerun.judged(clearml, pipeline_runs.read(clearml, controller.id), step="")
-    is_rerun = rerun.of(clearml, run, step="") is not None
-    run_labels.put_in_order(clearml, run.id, rerun=is_rerun, arguments=run.arguments)
-    controller.register_abort_callback(lambda: _on_abort(clearml, controller.id), callback_execution_timeout=10.0)
+    run = pipeline_runs.read(clearml, controller.id)
+    found = rerun.of(clearml, run, step="")
+    judged = found.arguments if found else run.arguments
+    run_labels.put_in_order(clearml, run.id, rerun=found is not None, arguments=judged)
     project = controller.get_project_name()
     # Connected before they are declared: defaults of add_parameter overwrite the arguments of a first run.
     arguments = controller.connect(dict(parameters), name="Args")
@@ -98,7 +113,8 @@ def _run(name: str, parameters: Mapping[str, str], plan: Plan) -> None:
     execution = secrets.token_hex(8)
     for parameter in parameters:
         pipeline.add_parameter(parameter, arguments[parameter])
-    for step, parents in plan({parameter: str(value or "") for parameter, value in arguments.items()}).items():
+    steps = plan({parameter: str(value or "") for parameter, value in arguments.items()})
+    for step, parents in _needed(name, steps, judged).items():
         pipeline.add_step(
             name=step,
             parents=parents,
@@ -109,8 +125,19 @@ def _run(name: str, parameters: Mapping[str, str], plan: Plan) -> None:
             execution_queue=arguments["_steps_queue"],
             continue_behaviour=CONTINUE,
         )
-    _end_after(_seconds(str(arguments["_deadline"] or "")), clearml, controller.id)
-    pipeline.start(queue=None)  # an agent runs this process: it is enqueued already
+    execution = Execution(clearml, controller.id, pipeline)
+    controller.register_abort_callback(execution.abort, callback_execution_timeout=_ABORT)
+    execution.end_after(_seconds(str(arguments["_deadline"] or "")))
+    execution.follow()
+
+
+def _needed(name: str, steps: Steps, arguments: Mapping[str, str]) -> Steps:
+    """The steps of a plan; if the `Args` are refused, the reporting one alone, which reports the refusal."""
+    reason = requested.refusal(name, arguments)
+    if not reason:
+        return steps
+    console.log(f"the parameters are refused, so only the report is made: {reason}")
+    return {step: [] for step in steps if step in step_results.REPORTS}
 
 
 def _seconds(text: str) -> float:
@@ -118,27 +145,78 @@ def _seconds(text: str) -> float:
     return float(text) if text.isdecimal() else math.inf
 
 
-def _end_after(seconds: float, clearml: ClearML, run: str) -> None:
-    """End the run after so many seconds: without a job that waits, nothing else does. An audit sets its status."""
-    if seconds < threading.TIMEOUT_MAX:
-        reason = f"ClearML CI: not ended within {seconds:.0f} s"
-        timer = threading.Timer(seconds, _end, (clearml, run, reason))
-        timer.daemon = True
-        timer.start()
+@dataclass(frozen=True)
+class Execution:
+    """The execution of a run's steps in this process; `ending` is set once they are stopped before the end."""
+
+    clearml: ClearML
+    run: str
+    pipeline: PipelineController
+    ending: threading.Event = field(default_factory=threading.Event)
+
+    def follow(self) -> None:
+        """Execute the steps, and show the verdict on the run; return only if they were not stopped."""
+        self.pipeline.start(queue=None, wait=False)  # an agent runs this process: it is enqueued already
+        self.pipeline.wait()
+        if self.ending.is_set():
+            # The SDK ends this process. If it ended by itself, the agent would take the run for completed.
+            self.clearml.clock.sleep(_KILLED_WITHIN)
+            sys.exit("the run was stopped")
+        self.pipeline.stop()
+        _conclude(self.clearml, self.run)
+
+    def abort(self) -> None:
+        """Stop the run's children, since older servers stop only the controller, and show that in the run's graph."""
+        self._stop("ClearML CI: the run was aborted")
+
+    def end_after(self, seconds: float) -> None:
+        """End the run after so many seconds: without a job that waits, nothing else does. An audit sets its status."""
+        if seconds < threading.TIMEOUT_MAX:
+            timer = threading.Timer(seconds, self._end, (f"ClearML CI: not ended within {seconds:.0f} s",))
+            timer.daemon = True
+            timer.start()
+
+    def _end(self, reason: str) -> None:
+        """End the run, also while the server is away for a while."""
+
+        def ended() -> None:
+            self._stop(reason)
+            run_cancellation.end(self.clearml, self.run, reason=reason)
+
+        try:
+            patience.result(self.clearml.clock, ended, report=console.log)
+        except ClearMLError as error:
+            console.log(f"{reason}, and it could not be stopped: {error}")
+
+    def _stop(self, reason: str) -> None:
+        """Start no further step, stop those that run, and write their last statuses into the graph."""
+        self.ending.set()
+        for node in list(self.pipeline._nodes.values()):
+            node.skip_job = node.skip_job or not node.job  # `PipelineController.stop` would dequeue what is queued
+        run_cancellation.stop_children(self.clearml, self.run, reason=reason)
+        with contextlib.suppress(TimedOutError):
+            poll.until(self.clearml.clock, self._has_stopped, pace=Pace(0.5), timeout=_ABORT / 2)
+        with contextlib.suppress(Exception):  # whatever the SDK raises: the graph is all that is not up to date
+            self.pipeline._update_nodes_status()
+            self.pipeline._force_task_configuration_update()
+
+    def _has_stopped(self) -> bool | None:
+        return run_cancellation.have_children_ended(self.clearml, self.run) or None
 
 
-def _end(clearml: ClearML, run: str, reason: str) -> None:
-    """End the run, also while the server is away for a while."""
-
-    def ended() -> None:
-        run_cancellation.end(clearml, run, reason=reason)
-
+def _conclude(clearml: ClearML, run: str) -> None:
+    """Print the run's verdict at the end of its console; a run without one is an error."""
     try:
-        patience.result(clearml.clock, ended, report=console.log)
+        steps = run_results.steps(clearml, run)
+        found = next((steps[name].result for name in step_results.REPORTS if name in steps), None)
+        report = cast(ReportResult, found or {})
+        if document := report.get("verdict"):
+            sentence = verdict_sentence.of(document)
+        else:
+            states = ", ".join(f"{step.name} {step.status}" for step in steps.values()) or "no step"
+            missing = f"the run left no verdict ({states}): read the consoles of its steps, and rerun it"
+            sentence = f"{Outcome.ERROR}: {report.get('fault') or missing}"
+            run_outcome.conclude(clearml, run, outcome=Outcome.ERROR, sentence=sentence)
+        console.log(sentence)
     except ClearMLError as error:
-        console.log(f"{reason}, and it could not be stopped: {error}")
-
-
-def _on_abort(clearml: ClearML, run: str) -> None:
-    """Stop the run's children: older servers stop only the controller."""
-    run_cancellation.stop_children(clearml, run, reason="ClearML CI: the run was aborted")
+        console.log(f"the verdict cannot be shown here: {error}")

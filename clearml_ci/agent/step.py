@@ -28,7 +28,7 @@ def main(step: Step) -> None:
     """Run a step: on an agent for the run in its own `Args/run`, by hand for the run id on the command line.
 
     The result is stored on the step's own task (by hand: printed only). A fault is a result as well, so that the report
-    can name it, and fails the step.
+    can name it; it fails the step, unless the step found a reason to do nothing, such as a wrong parameter.
     """
     console.protect(os.environ)
     signal.signal(signal.SIGTERM, _exit)
@@ -52,18 +52,21 @@ def _run(step: Step, own_task: str) -> None:
     except (ClearMLError, UsageError) as error:
         sys.exit(redaction.outgoing(f"{error}{error.log_only}"))
     console.log(json.dumps(result, indent=1))
-    if "fault" in result:
+    if "fault" in result and not result.get("refused"):
         sys.exit(1)
 
 
 def result_of(step: Step, services: Services, run_id: str) -> StepResult:
-    """The step's result for this run; `{"fault"}` if it failed, or, on an agent, if the run is over already.
+    """The step's result for this run; with a `fault` if it failed, or found a reason to do nothing.
 
     While the server does not answer, the step is executed again: whatever it has done before, it finds.
     """
     try:
         return _patiently(services.clock, lambda: _executed(step, services, run_id))
-    except (ClearMLError, UsageError) as error:
+    except UsageError as error:
+        console.log(f"{error}{error.log_only}")
+        return {"fault": str(error), "refused": True}
+    except ClearMLError as error:
         console.log(f"{error}{error.log_only}")
         return {"fault": str(error)}
     except Exception as error:  # an unexpected fault is reported as one, and not only printed
@@ -75,9 +78,9 @@ def _executed(step: Step, services: Services, run_id: str) -> StepResult:
     on_agent = bool(services.own_task)
     run = pipeline_runs.read(services.clearml, run_id)
     if on_agent and run.status in ENDED:  # an older server leaves the steps of an aborted run queued
-        return {"fault": f"the run {run_id} has ended already (status '{run.status}')"}
+        return {"fault": f"the run {run_id} has ended already (status '{run.status}')", "refused": True}
     if on_agent and run.unwanted:
-        return {"fault": f"nothing was done for the run {run_id}: {run.unwanted}"}
+        return {"fault": f"nothing was done for the run {run_id}: {run.unwanted}", "refused": True}
     return step(services, rerun.judged(services.clearml, run, step=services.own_task))
 
 

@@ -60,6 +60,11 @@ def stop_children(clearml: ClearML, run: str, *, reason: str) -> None:
     _request_stop(clearml, _live(clearml, run) - {run}, first=run, reason=reason)
 
 
+def have_children_ended(clearml: ClearML, run: str) -> bool:
+    """True if none of the run's steps, and of what they launched, is queued or runs."""
+    return not _live(clearml, run) - {run}
+
+
 def _request_stop(clearml: ClearML, tasks: Iterable[str], *, first: str, reason: str) -> None:
     """Request that tasks stop, the controller first, because it starts steps."""
     for task in sorted(tasks, key=lambda task: task != first):

@@ -18,9 +18,13 @@ from clearml_ci.core.outcome import LaunchState, Outcome
 
 
 class StepResult(TypedDict, total=False):
-    """The keys that the result of every step may have. With a `fault`, all other keys may be missing."""
+    """The keys that the result of every step may have. With a `fault`, all other keys may be missing.
+
+    `refused`: the fault is a reason that the step found, such as a wrong parameter, and not its own failure.
+    """
 
     fault: str
+    refused: bool
     requests: int
 
 
@@ -170,6 +174,9 @@ class StepResults(TypedDict):
     audit_probe: ProbeResult
     audit_retrain: RetrainResult
     audit_report: ReportResult
+
+
+REPORTS = ("report", "audit_report")  # the step that reports, of checks and promotions, and of audits
 
 
 NAMES = tuple(StepResults.__annotations__)  # of the steps

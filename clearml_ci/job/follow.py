@@ -15,15 +15,12 @@ from clearml_ci.core import console
 from clearml_ci.core.documents import RunDocument, VerdictDocument
 from clearml_ci.core.poll import Clock, Stopwatch
 from clearml_ci.core.redaction import mask
-from clearml_ci.core.step_results import ReportResult
+from clearml_ci.core.step_results import REPORTS, ReportResult
 from clearml_ci.decisions import verdict, verdict_sentence
 from clearml_ci.job import stale_checks, wait, workflow_output
 from clearml_ci.job.reporter import Reporter
 from clearml_ci.parameters import audit
 from clearml_ci.report import audit_issue, comment, markdown
-
-REPORTS = ("report", "audit_report")  # the step that reports, of checks and promotions, and of audits
-
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

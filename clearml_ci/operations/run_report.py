@@ -30,7 +30,7 @@ Verdict = TypeVar("Verdict", VerdictDocument, AuditVerdict)
 
 @dataclass(frozen=True)
 class Request(Generic[Parameters]):
-    """The parameters of a run. If a rerun's parameters are invalid: those of its original, and the `error`."""
+    """The parameters of a run, and the `error` if they are invalid: a rerun has those of its original then."""
 
     parameters: Parameters
     rerun: Rerun | None
@@ -38,19 +38,25 @@ class Request(Generic[Parameters]):
 
     @property
     def reason(self) -> str:
-        """The exit reason of a rerun with an `error`."""
-        return f"the parameters of this rerun cannot be read: {self.error}; correct them in ClearML, and start it again"
+        """The exit reason of a run with an `error`."""
+        which = "rerun" if self.rerun else "run"
+        return (
+            f"the parameters of this {which} cannot be read: {self.error}; correct them in ClearML, and start it again"
+        )
 
 
-def read(services: Services, run: Run, parse: Callable[[Mapping[str, str]], Parameters]) -> Request[Parameters]:
-    """Read a run's parameters. Raises UsageError if those of an original run are invalid."""
+Parse = Callable[[Mapping[str, str]], Parameters]
+
+
+def read(services: Services, run: Run, parse: Parse[Parameters], *, identify: Parse[Parameters]) -> Request[Parameters]:
+    """Read a run's parameters by `parse`; if it refuses them, who is reported to by `identify`. Raises UsageError."""
     rerun_, error = rerun.of(services.clearml, run, step=services.own_task), ""
     try:
         parameters = parse(rerun_.arguments if rerun_ else run.arguments)
     except UsageError as raised:
-        if rerun_ is None or rerun_.before is None:
+        if rerun_ and rerun_.before is None:
             raise
-        parameters, error = parse(rerun_.before), str(raised)
+        parameters, error = identify(rerun_.before if rerun_ and rerun_.before else run.arguments), str(raised)
     if rerun_:  # no job waits for what a user started in ClearML
         parameters = replace(parameters, waited_for=False)
     return Request(parameters, rerun_, error)
@@ -101,9 +107,8 @@ def finish(
     *,
     github: GitHub | None,
     withheld: str,
-    error: str,
 ) -> ReportResult:
-    """Post the verdict, and store it on the run. An `error` in the parameters is the step's fault as well.
+    """Post the verdict, and store it on the run.
 
     A run that was superseded, or whose job has published an error, posts nothing. If its job does so meanwhile, an
     error replaces what was posted. A verdict that cannot be stored is a warning: it is posted, and the step's result
@@ -122,8 +127,7 @@ def finish(
     except ClearMLError as raised:
         posted["warnings"].append(str(raised))
     started_runs.mark_reported(clearml, run.id, step=services.own_task)
-    result: ReportResult = {"verdict": document, "markdown": body, **posted}
-    return {**result, "fault": error} if error else result
+    return {"verdict": document, "markdown": body, **posted}
 
 
 def _unwanted(clearml: ClearML, run: Run, check: Check, github: GitHub | None) -> str:

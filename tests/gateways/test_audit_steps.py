@@ -680,7 +680,7 @@ def test_audit_report__rerun_whose_parameters_cannot_be_read__leaves_an_error_an
     verdict = result["verdict"]
     assert (verdict["outcome"], verdict["exit_code"]) == ("error", 4)
     assert "the parameters of this rerun cannot be read: retrain is 'ten'" in verdict["exit_reason"]
-    assert (verdict["rerun"]["changes"], result["fault"][:7]) == (["retrain 0 → ten"], "retrain")
+    assert (verdict["rerun"]["changes"], "fault" in result) == (["retrain 0 → ten"], False)
     assert issues(hub) == [("open", "ClearML CI audit: 2 findings")]
     artifacts = world.client.call("tasks.get_by_id", task=rerun.id)["task"]["execution"]["artifacts"]
     assert [artifact["key"] for artifact in artifacts] == ["verdict"]

@@ -1,6 +1,7 @@
 """A controller's process with the real SDK, as an agent starts it; no agent runs its steps."""
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -35,12 +36,12 @@ class Controllers:
     project: str
     steps: str
 
-    def start(self, *, acknowledged: bool = True, deadline: str = "") -> str:
+    def start(self, *, acknowledged: bool = True, deadline: str = "", **more: str) -> str:
         queue = self.client.call("queues.create", name=f"{self.steps}-controllers")["id"]
         script = {"repository": "https://github.com/o/n.git", "version_num": "e" * 40, "entry_point": "pr_check.py"}
         project = self.client.call("projects.create", name=self.project)["id"]
         made = self.client.call("tasks.create", name="pr_check", type="controller", project=project, script=script)
-        arguments = {**CHECK.to_arguments(), "_steps_queue": self.steps, "_origin": "n", "_deadline": deadline}
+        arguments = {**CHECK.to_arguments(), "_steps_queue": self.steps, "_origin": "n", "_deadline": deadline, **more}
         served = Queue(queue, "controllers", frozenset())
         run = run_start.start(self.clearml, template=made["id"], queue=served, arguments=arguments, clock=fast_clock())
         if acknowledged:
@@ -53,6 +54,11 @@ class Controllers:
         """The status of each of the run's steps, by name."""
         found = self.client.call("tasks.get_all", parent=run, only_fields=["name", "status"], search_hidden=True)
         return {task["name"]: task["status"] for task in found["tasks"]}
+
+    def graph(self, run: str) -> dict[str, str]:
+        """The status of each of the run's steps as the web UI draws it."""
+        nodes = json.loads(self.read(run)["configuration"]["Pipeline"]["value"])
+        return {name: node["status"] for name, node in nodes.items()}
 
     def read(self, run: str) -> dict[str, Any]:
         return dict(self.client.call("tasks.get_by_id", task=run)["task"])
@@ -113,12 +119,55 @@ def test_controller__run_whose_job_does_not_know_it__ends_itself(
 def test_controller__step_that_no_agent_takes_and_no_job_that_waits__ends_at_its_deadline(
     controllers: Controllers, user_environment: dict[str, str], tmp_path: Path
 ) -> None:
-    run = controllers.start(deadline="3")
+    run = controllers.start(deadline="12")
     with process(run, user_environment, tmp_path / "log"):
         wait_for(lambda: controllers.read(run)["status"] != "in_progress", tmp_path / "log")
     ended = controllers.read(run)
     assert (ended["status"], set(controllers.steps_of(run).values())) == ("stopped", {"stopped"})
-    assert ended["status_reason"] == "ClearML CI: not ended within 3 s"
+    assert ended["status_reason"] == "ClearML CI: not ended within 12 s"
+    assert controllers.graph(run) == {"find_task": "aborted", "report": "skipped"}
+    assert ended["name"] == f"PR 7 · {COMMIT[:7]}"
+
+
+def test_controller__abort__ends_its_steps_also_in_the_graph_and_starts_no_other(
+    controllers: Controllers, user_environment: dict[str, str], tmp_path: Path
+) -> None:
+    run, log = controllers.start(), tmp_path / "log"
+    controllers.client.call("workers.status_report", worker="w", task=run, timestamp=int(time.time() * 1000))
+    with process(run, user_environment, log) as child:
+        wait_for(lambda: controllers.steps_of(run).get("find_task") == "queued", log)
+        controllers.client.call("tasks.stop", task=run)
+        assert controllers.read(run)["status_message"] == "stopping"
+        wait_for(lambda: child.poll() is not None, log)
+    assert controllers.steps_of(run) == {"find_task": "stopped"}
+    assert controllers.graph(run) == {"find_task": "aborted", "report": "skipped"}
+    assert controllers.read(run)["status"] == "in_progress" and child.returncode  # its agent sets the status
+
+
+def test_controller__parameter_that_makes_no_sense__starts_the_report_alone(
+    controllers: Controllers, user_environment: dict[str, str], tmp_path: Path
+) -> None:
+    run, log = controllers.start(candidate="fnd"), tmp_path / "log"
+    with process(run, user_environment, log):
+        wait_for(lambda: controllers.steps_of(run).get("report") == "queued", log)
+    assert list(controllers.graph(run)) == ["report"]
+    assert "only the report is made: candidate is 'fnd': expected find or train" in log.read_text()
+
+
+def test_controller__steps_that_end_without_a_verdict__is_labelled_as_an_error(
+    controllers: Controllers, user_environment: dict[str, str], tmp_path: Path
+) -> None:
+    run, log = controllers.start(candidate="fnd"), tmp_path / "log"
+    with process(run, user_environment, log) as child:
+        wait_for(lambda: controllers.steps_of(run).get("report") == "queued", log)
+        (step,) = controllers.client.call("tasks.get_all", parent=run, search_hidden=True)["tasks"]
+        controllers.client.call("tasks.dequeue", task=step["id"])
+        controllers.client.call("tasks.started", task=step["id"], force=True)
+        controllers.client.call("tasks.failed", task=step["id"], force=True)
+        wait_for(lambda: child.poll() is not None, log)
+    task, sentence = controllers.read(run), "error: the run left no verdict (report failed)"
+    assert (child.returncode, task["tags"]) == (0, ["PR 7", "error"])
+    assert task["comment"].startswith(sentence) and sentence in log.read_text()
 
 
 @pytest.mark.parametrize("endpoint", ["auth.login", "tasks.edit_hyper_params", "tasks.enqueue"])

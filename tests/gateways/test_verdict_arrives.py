@@ -278,7 +278,6 @@ def finished(hub: Hub, check: Check, clearml: ClearML, run: str, *, step: str = 
         comment.comment(document, []),
         github=signed_in(hub.server),
         withheld="",
-        error="",
     )
 
 
