@@ -125,10 +125,10 @@ def _run(name: str, parameters: Mapping[str, str], plan: Plan) -> None:
             execution_queue=arguments["_steps_queue"],
             continue_behaviour=CONTINUE,
         )
-    execution = Execution(clearml, controller.id, pipeline)
-    controller.register_abort_callback(execution.abort, callback_execution_timeout=_ABORT)
-    execution.end_after(_seconds(str(arguments["_deadline"] or "")))
-    execution.follow()
+    controlled = ControlledRun(clearml, controller.id, pipeline)
+    controller.register_abort_callback(controlled.abort, callback_execution_timeout=_ABORT)
+    controlled.end_after(_seconds(str(arguments["_deadline"] or "")))
+    controlled.follow()
 
 
 def _needed(name: str, steps: Steps, arguments: Mapping[str, str]) -> Steps:
@@ -146,7 +146,7 @@ def _seconds(text: str) -> float:
 
 
 @dataclass(frozen=True)
-class Execution:
+class ControlledRun:
     """The execution of a run's steps in this process; `ending` is set once they are stopped before the end."""
 
     clearml: ClearML
