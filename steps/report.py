@@ -14,6 +14,7 @@ from clearml_ci.parameters import check as check_parameters
 from clearml_ci.parameters import requested
 from clearml_ci.parameters.check import Check
 from clearml_ci.report import comment
+from clearml_ci.report.plots import Charts
 
 
 def report(services: Services, run: Run) -> ReportResult:
@@ -30,7 +31,8 @@ def report(services: Services, run: Run) -> ReportResult:
     scalars = task_metrics.scalars(clearml, document["candidate"]["id"]) if document["candidate"] else []
     curves, histories = chart_curves.read(clearml, check, document), main_history.read(clearml, check, document)
     body = comment.comment(document, scalars, curves, histories)
-    return run_report.finish(services, run, check, document, body, github=github, withheld=withheld)
+    drawn = Charts(curves, histories)
+    return run_report.finish(services, run, check, document, body, github=github, withheld=withheld, charts=drawn)
 
 
 def _verdict(clearml: ClearML, run: Run, request: Request[Check]) -> tuple[Check, VerdictDocument]:

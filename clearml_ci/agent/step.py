@@ -19,6 +19,7 @@ from clearml_ci.core.poll import Clock
 from clearml_ci.core.step_results import StepResult
 from clearml_ci.operations import github_access, rerun
 from clearml_ci.operations.services import Services
+from clearml_ci.report import facts, step_facts
 
 Step = Callable[[Services, Run], StepResult]
 T = TypeVar("T")
@@ -27,8 +28,9 @@ T = TypeVar("T")
 def main(step: Step) -> None:
     """Run a step: on an agent for the run in its own `Args/run`, by hand for the run id on the command line.
 
-    The result is stored on the step's own task (by hand: printed only). A fault is a result as well, so that the report
-    can name it; it fails the step, unless the step found a reason to do nothing, such as a wrong parameter.
+    The result is stored on the step's own task (by hand: printed). The console has in a few lines what the step did,
+    found and decided. A fault is a result as well, so that the report can name it; it fails the step, unless the step
+    found a reason to do nothing, such as a wrong parameter.
     """
     console.protect(os.environ)
     signal.signal(signal.SIGTERM, _exit)
@@ -51,7 +53,10 @@ def _run(step: Step, own_task: str) -> None:
             _patiently(clock, lambda: store(services, result))
     except (ClearMLError, UsageError) as error:
         sys.exit(redaction.outgoing(f"{error}{error.log_only}"))
-    console.log(json.dumps(result, indent=1))
+    for line in facts.lines(step_facts.of_step(step.__name__, result)):
+        console.log(line)
+    if not own_task:  # an agent has stored it
+        console.log(json.dumps(result, indent=1))
     if "fault" in result and not result.get("refused"):
         sys.exit(1)
 

@@ -94,8 +94,8 @@ def store(clearml: ClearML, task: str, result: Mapping[str, object]) -> None:
     clearml.call("tasks.edit", task=task, configuration={RESULT: item}, force=True)
 
 
-def publish_verdict(clearml: ClearML, run_id: str, verdict: VerdictDocument) -> None:
-    """Store the verdict as an artifact of the run, and its summary in properties, tags and description.
+def publish_verdict(clearml: ClearML, run_id: str, verdict: VerdictDocument, body: str) -> None:
+    """Store the verdict and its report as artifacts of the run, and its summary in properties, tags and description.
 
     Raises ClearMLError.
     """
@@ -103,12 +103,13 @@ def publish_verdict(clearml: ClearML, run_id: str, verdict: VerdictDocument) -> 
     verdict = redaction.outgoing_document(verdict)
     task_parameters.set_properties(clearml, run_id, _summary(verdict))
     run_outcome.conclude(clearml, run_id, outcome=verdict["outcome"], sentence=verdict_sentence.of(verdict))
-    try:
-        stored = task.upload_artifact("verdict", dict(verdict), wait_on_upload=True)
-    except Exception:  # whatever the layer of its storage raises
-        stored = False
-    if not stored:
-        raise ClearMLError(f"the verdict could not be stored on the run {run_id}: check ClearML's file server")
+    for name, content in (("verdict", dict(verdict)), ("report", redaction.outgoing_body(body))):
+        try:
+            stored = task.upload_artifact(name, content, wait_on_upload=True)
+        except Exception:  # whatever the layer of its storage raises
+            stored = False
+        if not stored:
+            raise ClearMLError(f"the {name} could not be stored on the run {run_id}: check ClearML's file server")
 
 
 def _summary(verdict: VerdictDocument) -> dict[str, str]:

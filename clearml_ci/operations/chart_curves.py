@@ -1,4 +1,4 @@
-"""The curves that the charts of a comment show."""
+"""The curves that the charts of a comment and the plots of a run show."""
 
 from collections import defaultdict
 
@@ -13,19 +13,20 @@ from clearml_ci.report.charts import Curves
 
 def read(clearml: ClearML, check: Check, document: VerdictDocument) -> dict[int, Curves]:
     """The curves of the gates that get a chart, by their index; if ClearML refuses, the report goes on without them."""
-    rows, candidate = document["gates"], document["candidate"]
+    rows = document["gates"]
+    candidate, main = (task["id"] if task else "" for task in (document["candidate"], document["main_baseline"]))
     tasks = {
-        index: (candidate["id"] if candidate else "", rows[index]["baseline_task"] or "")
-        for index in charts.gates_with_chart(rows)
+        index: (candidate, rows[index]["baseline_task"] or "", main)
+        for index in charts.gates_with_chart(rows, most=charts.MOST_PLOTS)
     }
     gates: dict[str, list[Gate]] = defaultdict(list)
-    for index, pair in tasks.items():
-        for task in filter(None, pair):
+    for index, shown in tasks.items():
+        for task in dict.fromkeys(filter(None, shown)):
             gates[task].append(check.gates[index])
     try:
         curves = task_metrics.curves(clearml, gates)
     except ClearMLError:
         return {}
     return {
-        index: Curves(*(curves.get((task, check.gates[index]), ()) for task in pair)) for index, pair in tasks.items()
+        index: Curves(*(curves.get((task, check.gates[index]), ()) for task in shown)) for index, shown in tasks.items()
     }

@@ -11,7 +11,7 @@ from clearml_ci.core.gate import Gate, Reported, can_be_trusted, value_of
 from clearml_ci.decisions.difference import CONFIDENCE
 from clearml_ci.operations import baselines
 from clearml_ci.parameters.check import Check
-from clearml_ci.report.charts import MOST_CHARTS, History
+from clearml_ci.report.charts import MOST_PLOTS, History
 
 _READ = 60  # of which those of other models, and those that are no clean runs, are left out
 
@@ -20,7 +20,7 @@ MOST_RUNS = 20
 
 
 def read(clearml: ClearML, check: Check, document: VerdictDocument) -> dict[int, History]:
-    """The runs for each gate that was judged by its noise, four at most, by its position: one request for all.
+    """The runs for each gate that was judged by its noise, by its position: one request for all.
 
     If ClearML refuses, the report goes on without them.
     """
@@ -32,7 +32,7 @@ def read(clearml: ClearML, check: Check, document: VerdictDocument) -> dict[int,
     except (ClearMLError, UsageError):
         return {}
     histories = {index: _history(check.gates[index], noise, reported) for index, noise in judged.items()}
-    return {index: history for index, history in list(histories.items())[:MOST_CHARTS] if history.values}
+    return {index: history for index, history in list(histories.items())[:MOST_PLOTS] if history.values}
 
 
 def _runs(clearml: ClearML, check: Check, document: VerdictDocument) -> list[Reported]:

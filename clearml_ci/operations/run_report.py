@@ -15,12 +15,13 @@ from clearml_ci.core.step_results import Posted, ReportResult
 from clearml_ci.decisions import verdict
 from clearml_ci.github_api import statuses
 from clearml_ci.github_api.session import GitHub, GitHubError
-from clearml_ci.operations import publish, rerun
+from clearml_ci.operations import publish, rerun, run_plots
 from clearml_ci.operations.rerun import Rerun
 from clearml_ci.operations.services import Services
 from clearml_ci.parameters.audit import Audit
 from clearml_ci.parameters.check import Check
 from clearml_ci.report import comment
+from clearml_ci.report.plots import Charts
 
 Parameters = TypeVar("Parameters", Check, Audit)
 
@@ -107,6 +108,7 @@ def finish(
     *,
     github: GitHub | None,
     withheld: str,
+    charts: Charts | None = None,
 ) -> ReportResult:
     """Post the verdict, and store it on the run.
 
@@ -123,11 +125,13 @@ def finish(
     if github and not withheld:
         posted["warnings"] += _take_back_if_ended(clearml, run, check, document, github)
     try:
-        run_results.publish_verdict(clearml, run.id, document)
+        run_results.publish_verdict(clearml, run.id, document, body)
     except ClearMLError as raised:
         posted["warnings"].append(str(raised))
     started_runs.mark_reported(clearml, run.id, step=services.own_task)
-    return {"verdict": document, "markdown": body, **posted}
+    result: ReportResult = {"verdict": document, "markdown": body, **posted}
+    result["warnings"] += run_plots.report(services, run, check, result, charts)
+    return result
 
 
 def _unwanted(clearml: ClearML, run: Run, check: Check, github: GitHub | None) -> str:

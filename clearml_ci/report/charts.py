@@ -13,7 +13,10 @@ from clearml_ci.core.formatting import shorten
 from clearml_ci.core.gate import SINGLE_VALUES
 from clearml_ci.core.outcome import Outcome
 
-MOST_CHARTS = 4
+MOST_CHARTS = 4  # of a comment
+
+
+MOST_PLOTS = 8  # of a run's page
 
 
 MOST_POINTS = 40  # what still reads on a phone
@@ -51,10 +54,11 @@ Points = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True)
 class Curves:
-    """The points (iteration, value) of one metric, of candidate and baseline, sorted by iteration."""
+    """The points (iteration, value) of one metric, sorted by iteration; `main` is the base branch's own task."""
 
     candidate: Points
     baseline: Points = ()
+    main: Points = ()
 
 
 @dataclass(frozen=True)
@@ -70,12 +74,12 @@ class History:
     high: float
 
 
-def gates_with_chart(gates: Sequence[GateRow]) -> list[int]:
-    """The positions of the gates that get a chart: the deciding gates first, each metric once, four at most."""
+def gates_with_chart(gates: Sequence[GateRow], *, most: int = MOST_CHARTS) -> list[int]:
+    """The positions of the gates that get a chart: the deciding gates first, each metric once, at most so many."""
     order = sorted(range(len(gates)), key=lambda index: _rank(gates[index]))
     first_of = {gates[index]["metric"]: index for index in reversed(order)}
     kept = [index for index in order if first_of[gates[index]["metric"]] == index]
-    return [index for index in kept if not gates[index]["metric"].startswith(f"{SINGLE_VALUES}/")][:MOST_CHARTS]
+    return [index for index in kept if not gates[index]["metric"].startswith(f"{SINGLE_VALUES}/")][:most]
 
 
 def chart(metric: str, curves: Curves, *, goal: str) -> str:

@@ -113,8 +113,8 @@ def _head(verdict: VerdictDocument) -> list[str]:
         marker(verdict["repository"], verdict["pull_request"], verdict["name"])
         + "\n"
         + comment_mode.outcome_line(verdict["outcome"]),
-        f"### {_titled(verdict, escape(verdict['name']))} · {_summary(verdict)}",
-        f"{escape(_sentence(verdict))}{_let_pass(verdict)} Commit `{verdict['commit'][:10]}`.",
+        f"### {_titled(verdict, escape(verdict['name']))} · {summary(verdict)}",
+        f"{escape(sentence(verdict))}{_let_pass(verdict)} Commit `{verdict['commit'][:10]}`.",
         *([f"↻ {escape(capitalize_first(verdict['rerun']['said']))}."] if verdict["rerun"] else []),
     ]
 
@@ -135,7 +135,7 @@ def _remote_run(verdict: VerdictDocument, room: int) -> str:
     )
 
 
-def _summary(verdict: VerdictDocument) -> str:
+def summary(verdict: VerdictDocument) -> str:
     """The end of the headline: the outcome in words that fit the check."""
     remote, gates, promotion = verdict["remote_run"], verdict["gates"], verdict["promotion"]
     if promotion and verdict["outcome"] == Outcome.PASSED:
@@ -149,7 +149,7 @@ def _summary(verdict: VerdictDocument) -> str:
     return HEADLINES[verdict["outcome"]]
 
 
-def _sentence(verdict: VerdictDocument) -> str:
+def sentence(verdict: VerdictDocument) -> str:
     """The reason as a sentence; a metric's name at its start keeps its spelling."""
     text = verdict["exit_reason"].strip().removesuffix(".")
     named = any(text.startswith(gate["metric"]) for gate in verdict["gates"])

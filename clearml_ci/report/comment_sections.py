@@ -11,15 +11,16 @@ from clearml_ci.report.charts import Curves, History
 from clearml_ci.report.gate_table import ARROWS
 from clearml_ci.report.markdown import escape, fit_rows, fold, number, table
 
-_MOST_METRICS = 4  # columns of a table
+MOST_METRICS = 4  # columns of a table
 
 
-_KINDS = {"hyperparameter": "", "package": "package ", "input": "", "GPU": "GPU "}
+KINDS = {"hyperparameter": "", "package": "package ", "input": "", "GPU": "GPU "}
 
 
 def curves(gates: Sequence[GateRow], by_gate: Mapping[int, Curves], room: int) -> str:
     """A chart of each gate that has a curve; `by_gate` maps a gate's position to its curves."""
-    shown = [text for index, curve in by_gate.items() if (text := _chart(gates[index], curve))]
+    first = list(by_gate.items())[: charts.MOST_CHARTS]
+    shown = [text for index, curve in first if (text := _chart(gates[index], curve))]
     return fit_rows(shown, room, lambda kept: fold("Curves: this commit and the baseline", "\n\n".join(kept)))
 
 
@@ -28,7 +29,7 @@ def runs(verdict: VerdictDocument, room: int) -> str:
     found = verdict.get("runs", [])  # an older version's run has none
     if len(found) < 2:
         return ""
-    metrics = [gate["metric"] for gate in verdict["gates"]][:_MOST_METRICS]
+    metrics = [gate["metric"] for gate in verdict["gates"]][:MOST_METRICS]
     rows = [_run(run, metrics) for run in found]
     repeats = sum(run["repeat"] for run in found)
     title = f"Runs of this commit ({len(found)}" + (f", {count(repeats, 'repeat')})" if repeats else ")")
@@ -50,7 +51,7 @@ def _run(run: CommitRun, metrics: Sequence[str]) -> list[str]:
 
 def histories(gates: Sequence[GateRow], by_gate: Mapping[int, History], room: int) -> str:
     """A chart of the default branch's last runs for each gate that was judged by its noise."""
-    shown = [_history(gates[index], runs) for index, runs in by_gate.items()]
+    shown = [_history(gates[index], runs) for index, runs in list(by_gate.items())[: charts.MOST_CHARTS]]
     return fit_rows(shown, room, lambda kept: fold("The last runs of the default branch", "\n\n".join(kept)))
 
 
@@ -78,7 +79,7 @@ def differences(verdict: VerdictDocument, room: int) -> str:
     rows = [
         [
             "≠" if difference["matters"] else "",
-            _KINDS[difference["kind"]] + escape(difference["name"]),
+            KINDS[difference["kind"]] + escape(difference["name"]),
             _value(difference["candidate"]),
             _value(difference["baseline"]),
         ]

@@ -14,21 +14,31 @@ ARROWS = {"maximize": "↑", "minimize": "↓"}
 def gate_table(verdict: VerdictDocument, room: int) -> str:
     """The table of gates, in the order of the policy; if it is too long, the deciding gates come first."""
     gates = verdict["gates"]
-    headers = _headers(verdict)
+    columns = headers(verdict)
 
     def render(kept: Sequence[GateRow]) -> str:
-        align = ("center", "left", *["right"] * (len(headers) - 2))
+        align = ("center", "left", *["right"] * (len(columns) - 2))
         left_out = [f"{len(gates) - len(kept)} more gates are in the verdict."] if len(kept) < len(gates) else []
-        rows = [[row_texts[header] for header in headers] for row_texts in map(_gate, kept)]
-        return "\n\n".join([table(rows, headers, align=align), *left_out, *noise_lines.lines(kept)])
+        rows = [[row_texts[column] for column in columns] for row_texts in map(_gate, kept)]
+        return "\n\n".join([table(rows, columns, align=align), *left_out, *noise_lines.lines(kept)])
 
     whole = render(gates) if gates else ""
     if len(whole) <= room:
         return whole
-    return fit_rows(sorted(gates, key=lambda gate: (not gate["required"], gate["outcome"] in HOLDS)), room, render)
+    return fit_rows(by_severity(gates), room, render)
 
 
-def _headers(verdict: VerdictDocument) -> list[str]:
+def by_severity(gates: Sequence[GateRow]) -> list[GateRow]:
+    """The gates that decide first: required and failed."""
+    return sorted(gates, key=lambda gate: (not gate["required"], gate["outcome"] in HOLDS))
+
+
+def plain_row(gate: GateRow) -> dict[str, str]:
+    """The texts of a row by the headers of their columns, without Markdown; the metric's name is as it was written."""
+    return {**_gate(gate), "metric": _named(gate["metric"], gate)}
+
+
+def headers(verdict: VerdictDocument) -> list[str]:
     """The columns. Gates that were judged by their noise need the reference, and neither baseline nor base branch."""
     by_noise = [bool(gate.get("noise")) for gate in verdict["gates"]]
     reference, plain = any(by_noise), not by_noise or not all(by_noise)
@@ -51,7 +61,7 @@ def _gate(gate: GateRow) -> dict[str, str]:
     texts = _texts(gate)
     row_texts = {
         "": gate["outcome"].sign,
-        "metric": _metric(gate),
+        "metric": _named(escape(gate["metric"]), gate),
         "this commit": texts[gate["value"]],
         "reference": "-",
         "baseline": texts[gate["baseline"]],
@@ -82,9 +92,9 @@ def _texts(gate: GateRow) -> dict[float | None, str]:
     return {None: number(None), **dict(zip(known, apart(*known), strict=True))}
 
 
-def _metric(gate: GateRow) -> str:
+def _named(metric: str, gate: GateRow) -> str:
     notes = ["last"] * (gate["which"] == "last") + ["advisory"] * (not gate["required"])
-    name = f"{escape(gate['metric'])} {ARROWS[gate['goal']]}"
+    name = f"{metric} {ARROWS[gate['goal']]}"
     return f"{name} ({', '.join(notes)})" if notes else name
 
 

@@ -205,7 +205,7 @@ def test_result__stored_by_a_step__is_read_through_its_run(clearml: ClearML, cli
     assert not {rerun, clone} & {step.id for step in found.values()}
 
 
-def test_publish_verdict__run__carries_artifact_properties_tag_and_description(
+def test_publish_verdict__run__carries_artifacts_properties_tag_and_description(
     clearml: ClearML, client: Client, project: Project
 ) -> None:
     run = client.call(
@@ -219,10 +219,12 @@ def test_publish_verdict__run__carries_artifact_properties_tag_and_description(
         "pull_request": 7,
         "rerun": {"said": "rerun by Ada"},
     }
-    run_results.publish_verdict(clearml, run, cast("VerdictDocument", verdict))
+    run_results.publish_verdict(clearml, run, cast("VerdictDocument", verdict), "### the report")
     found = client.call("tasks.get_by_id", task=run)["task"]
-    (artifact,) = [item for item in found["execution"]["artifacts"] if item["key"] == "verdict"]
-    assert b'"outcome": "passed"' in client.download(artifact["uri"])
+    artifacts = {item["key"]: item for item in found["execution"]["artifacts"]}
+    assert b'"outcome": "passed"' in client.download(artifacts["verdict"]["uri"])
+    assert client.download(artifacts["report"]["uri"]) == b"### the report"
+    assert artifacts["report"]["type_data"]["preview"] == "### the report"
     properties = {name: item["value"] for name, item in found["hyperparams"]["properties"].items()}
     assert (properties["outcome"], properties["rerun"]) == ("passed", "rerun by Ada")
     assert (found["tags"], found["comment"]) == (["mine", "passed"], "passed: why (rerun by Ada)")

@@ -16,7 +16,7 @@ import requests
 from github.Issue import Issue
 
 from ci_trigger import main
-from clearml_ci.clearml_api import run_results, step_tasks, task_cancellation, task_creation
+from clearml_ci.clearml_api import run_results, step_tasks, task_cancellation, task_creation, task_plots
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import redaction
 from clearml_ci.core.gate import Summary
@@ -28,7 +28,10 @@ from clearml_ci.job import workflow_output
 from clearml_ci.operations import publish
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
-from clearml_ci.report import comment
+from clearml_ci.report import comment, plots
+from clearml_ci.report.charts import Curves, History
+from clearml_ci.report.plots import Charts
+from clearml_ci.report.verdict_facts import Pages
 from sandbox.runtime.clearml_access import Access, Client
 from sandbox.servers.github_server import GitHubServer
 from sandbox.testing.hub import FULL_NAME
@@ -116,7 +119,7 @@ def test_result_and_reason__held_value__is_masked_on_the_task(
 
 def planted(check: Check, text: str) -> Any:
     """A verdict with this text in every place that a task, a project, a metric, a console or a remote can fill."""
-    task = {"id": "1" * 32, "name": text, "url": "https://c/1"}
+    task = {"id": "1" * 32, "name": text, "project": text, "url": "https://c/1"}
     launch = {"outcome": Outcome.NO_EVIDENCE, "phase": "script", "reason": text, "log_tail": [text, text]}
     differing = {"kind": "hyperparameter", "name": text, "candidate": text, "baseline": text, "matters": True}
     return {
@@ -161,10 +164,12 @@ def test_exits__secret_in_every_text_of_others__is_in_none(
     workflow_output.fault(ValueError(spelling))
     run = project.run(pull_request="1")
     run_results.store(clearml, run, {"verdict": document})
-    run_results.publish_verdict(clearml, run, document)
+    run_results.publish_verdict(clearml, run, document, body)
+    charts = Charts({0: Curves(((0.0, 1.0),))}, {0: History((1.0,), 1.0, 0.0, 2.0)})
+    task_plots.report(clearml, {run: plots.of_verdict(document, Pages(spelling, spelling), charts)})
     (posted,) = issue.get_comments()
     (found,) = client.call("tasks.get_all", id=[run])["tasks"]
-    (artifact,) = found["execution"]["artifacts"]
+    artifacts = found["execution"]["artifacts"]
     (check_run,) = issue.repository.get_commit(commit).get_check_runs()
     (status,) = issue.repository.get_commit(commit).get_combined_status().statuses
     (made,) = [other for other in issue.repository.get_issues() if other.pull_request is None]
@@ -177,7 +182,8 @@ def test_exits__secret_in_every_text_of_others__is_in_none(
         "outputs": (tmp_path / "GITHUB_OUTPUT").read_text(),
         "summary": (tmp_path / "GITHUB_STEP_SUMMARY").read_text(),
         "task": json.dumps(found),
-        "verdict": requests.get(artifact["uri"], timeout=9).text,
+        **{artifact["key"]: requests.get(artifact["uri"], timeout=9).text for artifact in artifacts},
+        "plots": json.dumps(client.call("events.get_task_plots", task=run)),
     }
     plain = {place: text.replace("\\", "").replace("\u2060", "") for place, text in exits.items()}
     assert {place: "***" in text for place, text in plain.items()} == dict.fromkeys(exits, True)

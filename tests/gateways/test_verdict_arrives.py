@@ -303,3 +303,39 @@ def test_finish__file_server_that_is_down__posts_the_verdict_and_names_it(
     assert "fault" not in result
     assert any("check ClearML's file server" in warning for warning in result["warnings"])
     assert seen(hub, check) == (1, "success")
+
+
+def test_finish__run__has_plots_for_itself_and_for_each_step(
+    hub: Hub, check: Check, clearml: ClearML, client: Client, project: Project
+) -> None:
+    run = project.run(pull_request="1")
+    compare, report = project.step(run, "compare"), project.step(run, "report")
+    services.leave_result(clearml, compare, {"fault": "it broke"})
+    for _ in range(2):
+        assert finished(hub, check, clearml, run, step=report)["warnings"] == []
+    assert [plot["metric"] for plot in plots_of(client, run)] == ["1 Verdict"]
+    assert "It broke." in plots_of(client, compare)[0]["plot_str"]
+    assert "Posted the verdict on GitHub" in plots_of(client, report)[0]["plot_str"]
+
+
+@pytest.mark.parametrize(
+    ("result", "warning"), [({"candidate": 5}, "could not be drawn: "), ({"fault": "it broke"}, "refused 1 of 3 plots")]
+)
+def test_finish__plots_that_cannot_be_shown__are_a_warning(
+    hub: Hub, check: Check, clearml: ClearML, client: Client, project: Project, result: dict[str, Any], warning: str
+) -> None:
+    run = project.run(pull_request="1")
+    edited, report = project.step(run, "find_task"), project.step(run, "report")
+    full = {"doubt": "", "reason": "", "rejected": [], **result}
+    services.leave_result(clearml, edited, full)
+    if "fault" in result:
+        client.call("tasks.publish", task=edited, force=True)
+    found = finished(hub, check, clearml, run, step=report)
+    assert [text for text in found["warnings"] if warning in text]
+    assert found["verdict"]["exit_code"] == 0
+    assert seen(hub, check) == (1, "success")
+
+
+def plots_of(client: Client, task: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = client.call("events.get_task_plots", task=task, iters=1)["plots"]
+    return found

@@ -1,0 +1,35 @@
+"""A verdict as text for a terminal: the facts, the table of gates or findings, and the address of the run."""
+
+from collections.abc import Sequence
+
+from tabulate import tabulate
+
+from clearml_ci.core.documents import VerdictDocument
+from clearml_ci.core.formatting import count, shorten
+from clearml_ci.decisions import verdict as verdicts
+from clearml_ci.report import facts, figures, run_tables, verdict_facts
+from clearml_ci.report.verdict_facts import Pages
+
+_MOST_ROWS = 20
+
+
+_LONGEST = 60  # characters of a cell
+
+
+def lines(verdict: VerdictDocument, pages: Pages | None = None) -> list[str]:
+    """The lines that end the console of a run."""
+    found = run_tables.findings(verdict) if verdicts.is_audit(verdict) else run_tables.gates(verdict)
+    return [
+        *facts.lines(verdict_facts.of_verdict(verdict, pages or Pages())),
+        *_table(found.headers, found.rows),
+        *([f"Run: {figures.plain(verdict['pipeline']['url'])}"] if verdict["pipeline"]["url"] else []),
+    ]
+
+
+def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    if not rows:
+        return []
+    shown = [[shorten(figures.plain(cell), _LONGEST) for cell in row] for row in rows[:_MOST_ROWS]]
+    more = len(rows) - len(shown)
+    text = tabulate(shown, headers, tablefmt="simple", disable_numparse=True)
+    return ["", *text.splitlines(), *([f"and {count(more, 'more row')}"] if more else []), ""]

@@ -1,0 +1,48 @@
+"""Facts about a run or a step: short labelled sentences, for a console and for a table on the page of a task."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from clearml_ci.core.documents import TaskDocument
+from clearml_ci.core.formatting import capitalize_first
+from clearml_ci.report import figures
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One labelled text, and the address of the page that it names, or ""."""
+
+    label: str
+    text: str
+    url: str = ""
+
+
+def sentence(text: str) -> str:
+    """The text with a point at its end and a capital letter at its start."""
+    text = text.strip().removesuffix(".")
+    return f"{capitalize_first(text)}." if text else ""
+
+
+def of_task(label: str, task: TaskDocument) -> Fact:
+    """The task with its project and its page."""
+    return Fact(label, f"{task['name']} ({task['project']})", task["url"])
+
+
+def listed(label: str, texts: Sequence[str], *, most: int) -> list[Fact]:
+    """The first `most` texts as sentences, and the number of the others."""
+    more = [f"and {len(texts) - most} more"] if len(texts) > most else []
+    return [Fact(label, sentence(text)) for text in [*texts[:most], *more]]
+
+
+def lines(facts: Iterable[Fact]) -> list[str]:
+    """One line of a console for each fact."""
+    return [
+        f"{fact.label}: {figures.plain(fact.text)}{f' {figures.plain(fact.url)}' if fact.url else ''}" for fact in facts
+    ]
+
+
+def table(title: str, facts: Iterable[Fact]) -> Any:
+    """The facts as a figure of two columns."""
+    rows = [(f"<b>{figures.text(fact.label)}</b>", figures.link(fact.text, fact.url)) for fact in facts]
+    return figures.table(title, ["", ""], rows, widths=(1, 5))
