@@ -110,6 +110,7 @@ def _run(name: str, parameters: Mapping[str, str], plan: Plan) -> None:
     arguments = controller.connect(dict(parameters), name="Args")
     pipeline = PipelineController(name=name, project=root_of(project), pool_frequency=1 / 60, target_project=project)
     pipeline._clearml_job_class = step_tasks.job_class(clearml, clock)
+    pipeline._update_execution_plot = lambda: _refresh_graph(pipeline)
     execution = secrets.token_hex(8)
     for parameter in parameters:
         pipeline.add_parameter(parameter, arguments[parameter])
@@ -138,6 +139,12 @@ def _needed(name: str, steps: Steps, arguments: Mapping[str, str]) -> Steps:
         return steps
     console.log(f"the parameters are refused, so only the report is made: {reason}")
     return {step: [] for step in steps if step in step_results.REPORTS}
+
+
+def _refresh_graph(pipeline: PipelineController) -> None:
+    """Refresh the graph of the run's page: as the SDK's own method, without its two plots of the flow among PLOTS."""
+    pipeline._update_nodes_status()
+    pipeline._force_task_configuration_update()
 
 
 def _seconds(text: str) -> float:
