@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from clearml import PipelineController, Task
+from clearml.automation import controller as sdk_controller
 from clearml.backend_api.session.session import LoginError
 from clearml.backend_interface.task.development.worker import DevWorker
 
@@ -38,9 +39,9 @@ from clearml_ci.core.errors import UsageError
 from clearml_ci.core.outcome import Outcome
 from clearml_ci.core.poll import Clock, Pace, TimedOutError
 from clearml_ci.core.step_results import ReportResult
-from clearml_ci.decisions import verdict_sentence
 from clearml_ci.operations import rerun
 from clearml_ci.parameters import catalogue, requested
+from clearml_ci.report import console_text
 
 # A controller that fails with its steps would hide the verdict: the report runs whatever happens.
 CONTINUE = {
@@ -111,6 +112,7 @@ def _run(name: str, parameters: Mapping[str, str], plan: Plan) -> None:
     pipeline = PipelineController(name=name, project=root_of(project), pool_frequency=1 / 60, target_project=project)
     pipeline._clearml_job_class = step_tasks.job_class(clearml, clock)
     pipeline._update_execution_plot = lambda: _refresh_graph(pipeline)
+    sdk_controller.print = _print
     execution = secrets.token_hex(8)
     for parameter in parameters:
         pipeline.add_parameter(parameter, arguments[parameter])
@@ -145,6 +147,12 @@ def _refresh_graph(pipeline: PipelineController) -> None:
     """Refresh the graph of the run's page: as the SDK's own method, without its two plots of the flow among PLOTS."""
     pipeline._update_nodes_status()
     pipeline._force_task_configuration_update()
+
+
+def _print(text: str) -> None:
+    """Print a line of the SDK's controller, but no parameters of a step: it is given the run's id alone."""
+    if not text.startswith(("Parameters:", "Configurations:", "Overrides:")):
+        console.log(text)
 
 
 def _seconds(text: str) -> float:
@@ -217,13 +225,14 @@ def _conclude(clearml: ClearML, run: str) -> None:
         steps = run_results.steps(clearml, run)
         found = next((steps[name].result for name in step_results.REPORTS if name in steps), None)
         report = cast(ReportResult, found or {})
-        if document := report.get("verdict"):
-            sentence = verdict_sentence.of(document)
-        else:
+        lines = console_text.of_run({name: step.document for name, step in steps.items()})
+        if not report.get("verdict"):
             states = ", ".join(f"{step.name} {step.status}" for step in steps.values()) or "no step"
             missing = f"the run left no verdict ({states}): read the consoles of its steps, and rerun it"
             sentence = f"{Outcome.ERROR}: {report.get('fault') or missing}"
             run_outcome.conclude(clearml, run, outcome=Outcome.ERROR, sentence=sentence)
-        console.log(sentence)
+            lines.append(sentence)
+        for line in lines:
+            console.log(line)
     except ClearMLError as error:
         console.log(f"the verdict cannot be shown here: {error}")

@@ -18,7 +18,7 @@ def report(services: Services, run: Run, check: Check, result: ReportResult, cha
 
     A refusal is a warning, which is returned. A second execution replaces the plots.
     """
-    pages = Pages(_pull_request_url(check), result["comment_url"])
+    pages = Pages(_pull_request_url(check, result["comment_url"]), result["comment_url"])
     try:
         found = {run.id: plots.of_verdict(result["verdict"], pages, charts or Charts())}
         task_plots.report(services.clearml, found | _of_steps(services, run, result))
@@ -38,11 +38,13 @@ def _of_steps(services: Services, run: Run, result: ReportResult) -> dict[str, l
     return found
 
 
-def _pull_request_url(check: Check) -> str:
-    """The page of the pull request, from the repository's own address on the web; "" without one."""
+def _pull_request_url(check: Check, comment_url: str) -> str:
+    """The page of the pull request, from that of its comment or from the repository's own address; "" without one."""
     pull = check.pull_request
+    if f"/pull/{pull.number}#" in comment_url:
+        return comment_url.partition("#")[0]
     for repository in pull.repositories if pull.number else ():
         address = repository.removesuffix(".git")
-        if address.startswith("https://") and address.lower().endswith(f"/{pull.repository.lower()}"):
+        if address.startswith(("https://", "http://")) and address.lower().endswith(f"/{pull.repository.lower()}"):
             return f"{address}/pull/{pull.number}"
     return ""

@@ -3,8 +3,11 @@
 That one comment stays one with several concurrent checks is in tests/gateways/test_pull_request_comment.py.
 """
 
+import json
 import subprocess
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from github.CheckRun import CheckRun
@@ -86,6 +89,56 @@ def test_multi_metric__check_run__is_concluded_with_the_comments_markdown(played
     assert (run.status, run.conclusion) == ("completed", "success")
     assert run.output.summary.strip() == checked.comments[0].strip()
     assert run.details_url == checked.verdict["pipeline"]["url"]
+
+
+def test_multi_metric__page_of_the_run__has_the_verdict_in_plots_artifacts_and_console(
+    played: Play, tale: Story
+) -> None:
+    checked = played("multi-metric")
+    run = checked.verdict["pipeline"]["id"]
+    plots = {plot["metric"]: json.loads(plot["plot_str"]) for plot in plots_of(tale, run)}
+    assert sorted(plots) == [
+        *("1 Verdict", "2 Gates", "3 accuracy/validation", "3 loss/train", "5 What differs"),
+    ]
+    _, facts = plots["1 Verdict"]["data"][0]["cells"]["values"]
+    assert checked.verdict["candidate"]["url"] in "".join(facts)
+    assert f'<a href="{checked.pull.html_url}">' in "".join(facts)
+    assert {"this commit", "baseline"} <= {line["name"] for line in plots["3 loss/train"]["data"]}
+    task = tale.clearml.call("tasks.get_by_id", task=run)["task"]
+    artifacts = {artifact["key"]: artifact for artifact in task["execution"]["artifacts"]}
+    assert sorted(artifacts) == ["report", "verdict"]
+    assert "accuracy" in artifacts["report"]["type_data"]["preview"]
+    graph = json.loads(task["configuration"]["Pipeline"]["value"])
+    assert {node["status"] for node in graph.values()} == {"completed"}
+    assert console_has(tale, run, "Verdict: ✅ ClearML CI: passed", "loss/train ↓")
+    assert "Overrides:" not in console_of(tale, run)
+
+
+def test_multi_metric__page_of_each_step__has_its_result_and_its_console(played: Play, tale: Story) -> None:
+    run = played("multi-metric").verdict["pipeline"]["id"]
+    steps = tale.clearml.call("tasks.get_all", parent=run, only_fields=["id", "name"], search_hidden=True)["tasks"]
+    assert {step["name"] for step in steps} == {"find_task", "compare", "report"}
+    for step in steps:
+        assert [plot["metric"] for plot in plots_of(tale, step["id"])] == ["1 Result"]
+        assert console_has(tale, step["id"], "Did: " if step["name"] == "report" else "Decided: ")
+
+
+def plots_of(tale: Story, task: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = tale.clearml.call("events.get_task_plots", task=task, iters=1)["plots"]
+    return found
+
+
+def console_of(tale: Story, task: str) -> str:
+    events = tale.clearml.call("events.get_task_log", task=task, batch_size=1000, order="asc")["events"]
+    return "".join(event["msg"] for event in events)
+
+
+def console_has(tale: Story, task: str, *texts: str) -> bool:
+    """True once the agent, which ends after the step, has sent a console with these texts."""
+    until = time.monotonic() + 20
+    while time.monotonic() < until and not all(text in console_of(tale, task) for text in texts):
+        time.sleep(0.2)
+    return all(text in console_of(tale, task) for text in texts)
 
 
 def test_not_alike__comment__has_the_parameter_with_both_values_among_the_differences(played: Play) -> None:

@@ -683,7 +683,7 @@ def test_audit_report__rerun_whose_parameters_cannot_be_read__leaves_an_error_an
     assert (verdict["rerun"]["changes"], "fault" in result) == (["retrain 0 → ten"], False)
     assert issues(hub) == [("open", "ClearML CI audit: 2 findings")]
     artifacts = world.client.call("tasks.get_by_id", task=rerun.id)["task"]["execution"]["artifacts"]
-    assert [artifact["key"] for artifact in artifacts] == ["verdict"]
+    assert [artifact["key"] for artifact in artifacts] == ["verdict", "report"]
 
 
 def test_audit_report__first_run_whose_parameters_cannot_be_read__is_a_fault(world: World) -> None:

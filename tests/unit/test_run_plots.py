@@ -217,3 +217,18 @@ def test_lines__evil_metric__stays_in_its_line(metric: str) -> None:
     lines = console_text.lines(document(gate_row(metric=metric)))
     assert len(lines) == len(console_text.lines(document()))
     assert not any("\u202e" in line or "\n" in line for line in lines)
+
+
+def test_of_run__report__is_its_verdict() -> None:
+    report = {"status": "completed", "result": {"verdict": document(), "comment_url": PAGES.comment}}
+    lines = console_text.of_run({**steps(), "report": report})  # type: ignore[dict-item]
+    assert lines == console_text.lines(document(), PAGES)
+
+
+def test_of_run__no_verdict__has_the_fault_of_each_step_once() -> None:
+    fault = {"status": "failed", "result": {"fault": "threshold_percent is 'abc': write a number"}}
+    left: Any = {**steps(), "compare": fault, "report": {"status": "failed"}}
+    assert console_text.of_run(left) == [
+        "step compare: threshold_percent is 'abc': write a number",
+        "step report left no result (status 'failed'): read its console in ClearML, and rerun",
+    ]
