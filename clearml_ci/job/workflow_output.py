@@ -6,6 +6,7 @@ from pathlib import Path
 
 from clearml_ci.core import console, redaction
 from clearml_ci.core.documents import RunDocument, VerdictDocument
+from clearml_ci.report import console_text
 
 
 def register_secrets() -> None:
@@ -40,6 +41,8 @@ def fault(error: Exception) -> None:
 
 def conclude(verdict: VerdictDocument, *, title: str, comment_url: str, body: str) -> None:
     """Write the verdict into the log, the job's outputs and, as `body`, its summary."""
+    for line in console_text.table(verdict):
+        console.log(line)
     level = "notice" if verdict["exit_code"] == 0 else "error"
     _annotate(level, f"{title}: {verdict['exit_reason']}")
     values = outputs(verdict, comment_url=comment_url)

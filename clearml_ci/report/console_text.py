@@ -1,6 +1,6 @@
 """A verdict as text for a terminal: the facts, the table of gates or findings, and the address of the run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from tabulate import tabulate
 
@@ -21,10 +21,9 @@ _LONGEST = 60  # characters of a cell
 
 def lines(verdict: VerdictDocument, pages: Pages | None = None) -> list[str]:
     """The lines that end the console of a run."""
-    found = run_tables.findings(verdict) if verdicts.is_audit(verdict) else run_tables.gates(verdict)
     return [
         *facts.lines(verdict_facts.of_verdict(verdict, pages or Pages())),
-        *_table(found.headers, found.rows),
+        *table(verdict),
         *([f"Run: {figures.plain(verdict['pipeline']['url'])}"] if verdict["pipeline"]["url"] else []),
     ]
 
@@ -40,10 +39,12 @@ def of_run(steps: Mapping[str, StepDocument]) -> list[str]:
     return [figures.plain(fault) for name in steps if (fault := conclusion.fault(name, steps))]
 
 
-def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    if not rows:
+def table(verdict: VerdictDocument) -> list[str]:
+    """The table of gates, or of an audit's findings, between empty lines; no lines without one."""
+    found = run_tables.findings(verdict) if verdicts.is_audit(verdict) else run_tables.gates(verdict)
+    if not found.rows:
         return []
-    shown = [[shorten(figures.plain(cell), _LONGEST) for cell in row] for row in rows[:_MOST_ROWS]]
-    more = len(rows) - len(shown)
-    text = tabulate(shown, headers, tablefmt="simple", disable_numparse=True)
-    return ["", *text.splitlines(), *([f"and {count(more, 'more row')}"] if more else []), ""]
+    shown = [[shorten(figures.plain(text), _LONGEST) for text in row] for row in found.rows[:_MOST_ROWS]]
+    more = len(found.rows) - len(shown)
+    drawn = tabulate(shown, found.headers, tablefmt="simple", disable_numparse=True)
+    return ["", *drawn.splitlines(), *([f"and {count(more, 'more row')}"] if more else []), ""]

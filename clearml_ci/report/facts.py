@@ -42,7 +42,7 @@ def lines(facts: Iterable[Fact]) -> list[str]:
     ]
 
 
-def table(title: str, facts: Iterable[Fact]) -> Any:
-    """The facts as a figure of two columns."""
-    rows = [(f"<b>{figures.text(fact.label)}</b>", figures.link(fact.text, fact.url)) for fact in facts]
-    return figures.table(title, ["", ""], rows, widths=(1, 5))
+def table(title: str, facts: Sequence[Fact]) -> Any:
+    """The facts as a figure of two columns, the first of them at its head."""
+    (label, text), *rows = [(figures.bold(fact.label), figures.link(fact.text, fact.url)) for fact in facts]
+    return figures.table(title, [label, text], rows, widths=(1, 5))

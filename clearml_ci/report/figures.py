@@ -45,6 +45,11 @@ def text(value: str) -> str:
     return html.escape(plain(value), quote=False)
 
 
+def bold(value: str) -> str:
+    """The text in bold letters."""
+    return f"<b>{text(value)}</b>"
+
+
 def plain(value: str) -> str:
     """The first 500 characters of a text in one line, without secrets and invisible characters."""
     shown = " ".join(redaction.excerpt(value, _READ).split())
@@ -65,7 +70,8 @@ def table(title: str, headers: Sequence[str], rows: Sequence[Sequence[str]], *, 
         "header": {"values": list(headers), "align": "left"},
         "cells": {"values": columns, "align": "left", "height": 24},
     }
-    return {"data": [trace], "layout": {"title": charts.title(title)}}
+    margin = {"l": 20, "r": 20, "t": 40, "b": 20}  # a table has no axes to leave room for
+    return {"data": [trace], "layout": {"title": charts.title(title), "margin": margin}}
 
 
 def chart(title: str, x_axis: str, lines: Sequence[Line]) -> Any:

@@ -85,11 +85,9 @@ def _histories(verdict: VerdictDocument, by_gate: Mapping[int, History]) -> Iter
         lines = [
             Line("default branch", tuple(enumerate(map(float, history.values), start=1))),
             Line("this commit", ((float(last), history.candidate),)),
+            Line("reference: low end of 98 % of runs", ((1.0, history.low), (float(last), history.low)), dashed=True),
             Line(
-                "98 % of runs like the reference, from", ((1.0, history.low), (float(last), history.low)), dashed=True
-            ),
-            Line(
-                "98 % of runs like the reference, to", ((1.0, history.high), (float(last), history.high)), dashed=True
+                "reference: high end of 98 % of runs", ((1.0, history.high), (float(last), history.high)), dashed=True
             ),
         ]
         title = names.unused(gate["metric"])

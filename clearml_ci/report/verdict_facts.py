@@ -34,14 +34,11 @@ def of_verdict(verdict: VerdictDocument, pages: Pages) -> list[Fact]:
         *_rerun(verdict),
         *_promotion(verdict["promotion"]),
         *(_audited(verdict) if verdicts.is_audit(verdict) else _pull_request(verdict, pages)),
+        *_comment(verdict, pages),
         Fact("Commit", verdict["commit"]),
         *_tasks(verdict),
         *_remote_run(verdict["remote_run"]),
         *facts.listed("Warning", verdict["warnings"], most=MOST_WARNINGS),
-        *(
-            [Fact("Issue" if verdicts.is_audit(verdict) else "Comment", pages.comment, pages.comment)]
-            * bool(pages.comment)
-        ),
     ]
 
 
@@ -69,6 +66,11 @@ def _audited(verdict: AuditVerdict) -> Iterator[Fact]:
 def _pull_request(verdict: VerdictDocument, pages: Pages) -> Iterator[Fact]:
     if verdict["pull_request"]:
         yield Fact("Pull request", f"{verdict['repository']}#{verdict['pull_request']}", pages.pull_request)
+
+
+def _comment(verdict: VerdictDocument, pages: Pages) -> Iterator[Fact]:
+    if pages.comment:
+        yield Fact("Issue" if verdicts.is_audit(verdict) else "Comment", pages.comment, pages.comment)
 
 
 def _tasks(verdict: VerdictDocument) -> Iterator[Fact]:

@@ -52,6 +52,12 @@ def rows(plot: Plot) -> list[tuple[str, ...]]:
     return list(zip(*plot.figure["data"][0]["cells"]["values"], strict=True))
 
 
+def facts_of(plot: Plot) -> dict[str, str]:
+    """The texts of a table of facts, by their labels."""
+    pairs = [tuple(plot.figure["data"][0]["header"]["values"]), *rows(plot)]
+    return {label.removeprefix("<b>").removesuffix("</b>"): text for label, text in pairs}
+
+
 def texts(value: Any) -> str:
     """All texts of a figure."""
     return json.dumps(value, ensure_ascii=False)
@@ -59,7 +65,7 @@ def texts(value: Any) -> str:
 
 def test_of_verdict__check__begins_with_the_verdict_and_its_links() -> None:
     first, gates = drawn(document())
-    facts = {label.strip("</b>"): text for label, text in rows(first)}
+    facts = facts_of(first)
     assert (first.title, gates.title) == ("1 Verdict", "2 Gates")
     assert facts["Verdict"] == "❌ ClearML CI: regressed · a gate fails"
     assert facts["Reason"] == "Why."
@@ -173,9 +179,9 @@ def test_of_verdict__gate_judged_by_its_noise__has_its_own_limit_and_reference()
 
 def test_of_verdict__promotion_and_rollback__has_the_move() -> None:
     move = {"action": "promote", "mode": "better", "moved": True, "tag": "Best <b>", "to": "2" * 32, "from": ["1" * 32]}
-    facts = [text for _, text in rows(drawn(document(promotion=move))[0])]
+    facts = facts_of(drawn(document(promotion=move))[0]).values()
     assert f"The tag 'Best &lt;b&gt;' moved from {'1' * 32} to {'2' * 32}." in facts
-    facts = [text for _, text in rows(drawn(document(promotion={**move, "moved": False}))[0])]
+    facts = facts_of(drawn(document(promotion={**move, "moved": False}))[0]).values()
     assert "The tag 'Best &lt;b&gt;' stays." in facts
 
 
@@ -197,7 +203,7 @@ def test_of_verdict__audit__has_its_findings_before_its_notes() -> None:
         '<a href="https://clearml/projects/p">Digits &lt;b&gt;</a>', "no baseline", "finding", "no tag", "tag one"
     )  # fmt: skip
     assert second[2] == "note"
-    assert ("<b>Checked</b>", "1 baseline in 2 projects.") in rows(shown[0])
+    assert facts_of(shown[0])["Checked"] == "1 baseline in 2 projects."
 
 
 def test_lines__check__end_with_table_and_run() -> None:
