@@ -67,6 +67,9 @@ _ABORT = 12.0  # seconds that an abort may take before the SDK ends this process
 _KILLED_WITHIN = 60.0  # seconds
 
 
+_REPEATED = ("Launching the next ", "Launching step [", "Parameters:", "Configurations:", "Overrides:")
+
+
 def run(name: str, *, parameters: Mapping[str, str], plan: Plan) -> None:
     """Run the pipeline of this name as the controller that this process is.
 
@@ -150,8 +153,8 @@ def _refresh_graph(pipeline: PipelineController) -> None:
 
 
 def _print(text: str) -> None:
-    """Print a line of the SDK's controller, but no parameters of a step: it is given the run's id alone."""
-    if not text.startswith(("Parameters:", "Configurations:", "Overrides:")):
+    """Print a line of the SDK's controller that names a step, once; all that a step is given is the run's id."""
+    if not text.startswith(_REPEATED):
         console.log(text)
 
 

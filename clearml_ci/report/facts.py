@@ -37,9 +37,12 @@ def listed(label: str, texts: Sequence[str], *, most: int) -> list[Fact]:
 
 def lines(facts: Iterable[Fact]) -> list[str]:
     """One line of a console for each fact."""
-    return [
-        f"{fact.label}: {figures.plain(fact.text)}{f' {figures.plain(fact.url)}' if fact.url else ''}" for fact in facts
-    ]
+    return [f"{fact.label}: {' '.join(dict.fromkeys(_texts(fact)))}" for fact in facts]
+
+
+def _texts(fact: Fact) -> list[str]:
+    """The text and the address, which may be the same."""
+    return [figures.plain(text) for text in (fact.text, fact.url) if text]
 
 
 def table(title: str, facts: Sequence[Fact]) -> Any:

@@ -75,7 +75,11 @@ def _compared(result: CompareResult | PromoteResult) -> list[Fact]:
         Fact("Did", f"Judged this commit by {count(len(gates), 'gate')}, from {count(len(runs) or 1, 'run')} of it."),
         *([facts.of_task("Compared with", baseline)] if baseline else []),
         *facts.listed("Found", judged, most=_MOST),
-        *([Fact("Found", f"{count(differences, 'other difference')} from the baseline.")] if differences else []),
+        *(
+            [Fact("Found", f"{count(differences, 'difference')} between the inputs of both tasks.")]
+            if differences
+            else []
+        ),
         *facts.listed("Warning", result.get("warnings", []), most=_MOST_NOTES),
         *_notes(result.get("notes", [])),
     ]

@@ -210,6 +210,7 @@ def test_lines__check__end_with_table_and_run() -> None:
     lines = console_text.lines(document(), PAGES)
     assert lines[0] == "Verdict: ❌ ClearML CI: regressed · a gate fails"
     assert f"Pull request: owner/name#7 {PAGES.pull_request}" in lines
+    assert f"Comment: {PAGES.comment}" in lines
     assert any(line.startswith("❌") and "accuracy/validation ↑" in line for line in lines)
     assert lines[-1] == f"Run: {RUN['url']}"
 
