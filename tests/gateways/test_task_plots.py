@@ -1,6 +1,10 @@
 """Plots on the pages of tasks, as ClearML's server keeps them."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +15,8 @@ from clearml_ci.core import redaction
 from clearml_ci.core.plot import Plot
 from sandbox.runtime.clearml_access import Client
 from tests.gateways.conftest import Project
+
+ROOT = Path(__file__).parents[2]
 
 
 def plot(title: str = "1 Verdict", *, text: str = "passed") -> Plot:
@@ -71,3 +77,19 @@ def test_report__secret__is_masked(clearml: ClearML, client: Client, project: Pr
     found = json.dumps(client.call("events.get_task_plots", task=run))
     assert "a-held-secret" not in found
     assert found.count("***") == 4
+
+
+@pytest.mark.parametrize("on_agent", [True, False], ids=["on an agent", "by hand"])
+def test_step__its_process__prints_its_facts_and_by_hand_its_result_as_well(
+    project: Project, user_environment: dict[str, str], on_agent: bool
+) -> None:
+    run = project.run(pull_request="1")
+    own = project.step(run, "compare") if on_agent else ""
+    command = [sys.executable, "-m", "steps.compare", run]
+    environment = {**os.environ, **user_environment, "CLEARML_TASK_ID": own}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    lines = done.stdout.splitlines()
+    (failed,) = [number for number, line in enumerate(lines) if line.startswith("Failed: ")]
+    assert "_context is not what" in lines[failed]
+    result = "".join(lines[failed + 1 :])
+    assert (result == "") if on_agent else ("_context" in json.loads(result)["fault"])
