@@ -70,6 +70,9 @@ _KILLED_WITHIN = 60.0  # seconds
 _REPEATED = ("Launching the next ", "Launching step [", "Parameters:", "Configurations:", "Overrides:")
 
 
+_LAST_STATUS = {"running": "aborted", "queued": "aborted", "pending": "skipped"}  # of a node of an ended run
+
+
 def run(name: str, *, parameters: Mapping[str, str], plan: Plan) -> None:
     """Run the pipeline of this name as the controller that this process is.
 
@@ -184,7 +187,10 @@ class ControlledRun:
         _conclude(self.clearml, self.run)
 
     def abort(self) -> None:
-        """Stop the run's children, since older servers stop only the controller, and show that in the run's graph."""
+        """Stop the run's children, since older servers stop only the controller, and show that in the run's graph.
+
+        The reporting step still starts, and sets the status of a commit for which no job waits.
+        """
         self._stop("ClearML CI: the run was aborted")
 
     def end_after(self, seconds: float) -> None:
@@ -198,6 +204,8 @@ class ControlledRun:
         """End the run, also while the server is away for a while."""
 
         def ended() -> None:
+            for node in list(self.pipeline._nodes.values()):
+                node.skip_job = node.skip_job or not node.job
             self._stop(reason)
             run_cancellation.end(self.clearml, self.run, reason=reason)
 
@@ -207,19 +215,24 @@ class ControlledRun:
             console.log(f"{reason}, and it could not be stopped: {error}")
 
     def _stop(self, reason: str) -> None:
-        """Start no further step, stop those that run, and write their last statuses into the graph."""
+        """Stop the steps, and write their last statuses into the graph, which nothing updates afterwards.
+
+        Not by `PipelineController.stop`, which makes a draft of a queued step.
+        """
         self.ending.set()
-        for node in list(self.pipeline._nodes.values()):
-            node.skip_job = node.skip_job or not node.job  # `PipelineController.stop` would dequeue what is queued
         run_cancellation.stop_children(self.clearml, self.run, reason=reason)
         with contextlib.suppress(TimedOutError):
             poll.until(self.clearml.clock, self._has_stopped, pace=Pace(0.5), timeout=_ABORT / 2)
         with contextlib.suppress(Exception):  # whatever the SDK raises: the graph is all that is not up to date
             self.pipeline._update_nodes_status()
+            for node in list(self.pipeline._nodes.values()):
+                node.status = _LAST_STATUS.get(node.status, node.status)
             self.pipeline._force_task_configuration_update()
 
     def _has_stopped(self) -> bool | None:
-        return run_cancellation.have_children_ended(self.clearml, self.run) or None
+        """True if no further step will start, and those that did have ended; else None."""
+        waits = any(not (node.job or node.skip_job) for node in list(self.pipeline._nodes.values()))
+        return None if waits else run_cancellation.have_children_ended(self.clearml, self.run) or None
 
 
 def _conclude(clearml: ClearML, run: str) -> None:

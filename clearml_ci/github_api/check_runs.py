@@ -76,6 +76,16 @@ def _cancel_earlier(github: GitHub, commit: str, name: str, started: int) -> Non
                 run.edit(status="completed", conclusion="cancelled", output=_REPLACED)
 
 
+def latest_conclusions(github: GitHub, *, commit: str, name: str) -> set[str]:
+    """The conclusions of the newest ended check run of each App with this name. Raises GitHubError."""
+
+    def request() -> set[str]:
+        found = github.repository.get_commit(commit).get_check_runs(check_name=name, status="completed")
+        return {run.conclusion for run in found}
+
+    return call_github(github, f"the check runs of {commit[:10]}", "`checks: read`", request)
+
+
 def finish(
     github: GitHub, check_run: int, *, conclusion: str, title: str, summary: str, url: str, end: str = ""
 ) -> None:

@@ -50,7 +50,7 @@ def from_environment(
         check=audit.as_check(governed),
         queues=names,
         remote_run=None,
-        arguments=arguments | settings.own_arguments(names, seconds),
+        arguments=run_arguments.presented(audit.PIPELINE, arguments | settings.own_arguments(names, seconds)),
         pipeline_project=f"{given.value('pipeline_project')}/{home.repository}",
         deadline=seconds,
         **settings.agents_code(environ),

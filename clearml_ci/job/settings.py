@@ -81,12 +81,15 @@ def from_environment(
         check=governed,
         queues=names,
         remote_run=launch,
-        arguments={
-            **(described if launch else {}),
-            **governed.to_arguments(),
-            **own_arguments(names, seconds),
-            **({} if promotes else {"_shared_queue": given.texts["_shared_queue"]}),
-        },
+        arguments=run_arguments.presented(
+            promotion_mode.PIPELINE if promotes else check.PIPELINE,
+            {
+                **(described if launch else {}),
+                **governed.to_arguments(),
+                **own_arguments(names, seconds),
+                **({} if promotes else {"_shared_queue": given.texts["_shared_queue"]}),
+            },
+        ),
         pipeline_project=f"{given.value('pipeline_project')}/{event['repository']['full_name']}",
         deadline=seconds,
         **agents_code(environ),
@@ -111,11 +114,14 @@ def for_rollback(environ: Mapping[str, str], last: Check, *, undoes: str) -> Set
         check=undone,
         queues=names,
         remote_run=None,
-        arguments={
-            **undone.to_arguments(),
-            **own_arguments(names, deadline(environ)),
-            promotion_mode.UNDOES: undoes,
-        },
+        arguments=run_arguments.presented(
+            promotion_mode.PIPELINE,
+            {
+                **undone.to_arguments(),
+                **own_arguments(names, deadline(environ)),
+                promotion_mode.UNDOES: undoes,
+            },
+        ),
         pipeline_project=f"{pipeline_project(environ)}/{github_repository(environ)}",
         deadline=deadline(environ),
         **agents_code(environ),

@@ -100,7 +100,8 @@ def outdated(github: GitHub | None, check: Check) -> str:
         return merge_mismatch(pull, check)
     if pull.state != "open":
         return f"pull request #{number} is {'merged' if pull.merged else 'closed'}"
-    return f"pull request #{number} has moved on to {pull.head_sha[:10]}" if pull.head_sha != check.commit else ""
+    head, commit = pull.head_sha[:10], check.commit[:10]
+    return f"the head of pull request #{number} is {head}, not {commit}" if pull.head_sha != check.commit else ""
 
 
 def merge_mismatch(pull: PullRequestState, check: Check) -> str:
@@ -166,6 +167,24 @@ def check_run(
     return refusal
 
 
+def contradicting_check_run(github: GitHub, check: Check, document: VerdictDocument) -> str:
+    """A line about a check run that shows another verdict, since only the App that made it can change it, or ""."""
+    if not check.has_status:
+        return ""
+    name, commit = check_runs.NAME.format(check.check_name), document["told_at"]
+    shown, _ = _attempt(lambda: check_runs.latest_conclusions(github, commit=commit, name=name), set[str]())
+    if shown <= {_check_conclusion(document)}:
+        return ""
+    return (
+        f"The check run `{name}` still shows the verdict of an earlier run, because only the App that made it can "
+        "change it. The commit status shows this one."
+    )
+
+
+def _check_conclusion(document: VerdictDocument) -> str:
+    return "neutral" if verdicts.is_let_pass(document) else CONCLUSIONS[document["state"]]
+
+
 def _finish(
     github: GitHub,
     check: Check,
@@ -181,7 +200,7 @@ def _finish(
     name = check_runs.NAME.format(check.check_name)
     run = started or check_runs.start(github, commit=document["told_at"], name=name, url=url)
     if run is not None:
-        conclusion = "neutral" if verdicts.is_let_pass(document) else CONCLUSIONS[document["state"]]
+        conclusion = _check_conclusion(document)
         end = markdown.warnings_block(warnings)
         title = f"{document['outcome'].words}: {document['exit_reason']}"
         check_runs.finish(github, run, conclusion=conclusion, title=title, summary=body, url=url, end=end)

@@ -27,7 +27,7 @@ _LONGEST = 40  # characters of a value
 _MOST = 5  # changes that are named
 
 
-_ONE_GATE = ("scalar_title", "scalar_series", "goal", "threshold_percent")  # ignored if `gates` is set
+_ONE_GATE = ("scalar_title", "scalar_series", "goal")  # without effect if `gates` is set
 
 
 # They name repository, status, comment, promotion, the label that lets a fork's code run, and the queue that no
@@ -102,7 +102,9 @@ def _judged_by(before: Mapping[str, str] | None, recorded: Mapping[str, str]) ->
     """The recorded `Args`, but those that a rerun keeps as they were, also if the original lacked them."""
     kept = _kept(before) if before else ()
     edited = {name: text for name, text in recorded.items() if name not in kept}
-    return {**edited, **{name: before[name] for name in kept if before and name in before}}
+    if before is None:
+        return edited
+    return {**edited, **run_arguments.kept_with_start(before, kept)}
 
 
 def _kept(before: Mapping[str, str]) -> tuple[str, ...]:

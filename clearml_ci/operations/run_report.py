@@ -179,10 +179,24 @@ def post(github: GitHub | None, check: Check, document: VerdictDocument, body: s
     if github is None:
         warned = [withheld] if withheld else []
         return {"posted": False, "comment_url": "", "commented": False, "status_set": False, "warnings": warned}
+    if document["rerun"]:
+        return _post_rerun(github, check, document, body)
     posted = publish.verdict(github, check, document, body)
     warnings = list(posted.warnings)
     if not check.waited_for:  # a job that waits finishes the check run that it started
         warnings += filter(None, [publish.check_run(github, check, document, body, started=None, warnings=warnings)])
+    return _as_posted(posted, warnings)
+
+
+def _post_rerun(github: GitHub, check: Check, document: VerdictDocument, body: str) -> Posted:
+    """Post a rerun's verdict, its check run first: the comment names one that shows another verdict."""
+    refusal = publish.check_run(github, check, document, body, started=None)
+    line = publish.contradicting_check_run(github, check, document)
+    posted = publish.verdict(github, check, document, f"{body}\n\n{line}" if line else body)
+    return _as_posted(posted, [*posted.warnings, *filter(None, [refusal])])
+
+
+def _as_posted(posted: publish.Posted, warnings: list[str]) -> Posted:
     return {
         "posted": posted.status_set or bool(posted.comment_url),
         "comment_url": posted.comment_url,

@@ -230,8 +230,8 @@ PARAMETERS = (
     ),
     Parameter(
         "gates",
-        "All gates, as JSON, if one metric with a tolerance is not enough. If it is set, `scalar_title`, "
-        "`scalar_series`, `goal` and `threshold_percent` are ignored.",
+        "All gates, as JSON, if one metric with a tolerance is not enough. Instead of `scalar_title`, `scalar_series` "
+        "and `goal`, edit this one; an edit of `threshold_percent` applies to the gates whose tolerance is in percent.",
         JUDGED,
         None,
         pipelines=_ALL,
@@ -760,8 +760,13 @@ def of_policies() -> list[tuple[Parameter, Key]]:
 
 
 def descriptions(names: Iterable[str]) -> dict[str, str]:
-    """The help of these parameters."""
-    return {name: parameter(name).help for name in names}
+    """The help of these parameters, which ends with the choices if a value is one."""
+    return {name: _description(parameter(name)) for name in names}
+
+
+def _description(parameter: Parameter) -> str:
+    choices = parameter.form.choices if parameter.form else ()
+    return f"{parameter.help} One of: {', '.join(choices)}." if choices else parameter.help
 
 
 _BY_NAME = {parameter.name: parameter for parameter in PARAMETERS}

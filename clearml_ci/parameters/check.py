@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from clearml_ci.core import json_arguments
@@ -145,7 +145,7 @@ def from_arguments(arguments: Mapping[str, str]) -> Check:
         **values,
         commit=commit,
         pull_request=_pull_request(context, arguments),
-        gates=gates(arguments),
+        gates=gates(arguments, started=run_arguments.started_with(arguments)),
         until=remote_run.until(arguments.get("run_until", ""), candidate=values["candidate"], name="run_until"),
         comment_authors=run_arguments.texts_in(context, "comment_authors"),
         ignored_paths=run_arguments.texts_in(context, "ignored_paths"),
@@ -209,13 +209,19 @@ def _last_of(steps: Mapping[str, list[str]]) -> list[str]:
     return [name for name in steps if name not in awaited]
 
 
-def gates(arguments: Mapping[str, str], *, names: Mapping[str, str] | None = None) -> tuple[Gate, ...]:
+def gates(
+    arguments: Mapping[str, str],
+    *,
+    names: Mapping[str, str] | None = None,
+    started: Mapping[str, str] | None = None,
+) -> tuple[Gate, ...]:
     """The gates of the Arg `gates`, or, if it is empty, the one of the flat Args; none if neither is set.
 
-    Raises UsageError; `names` are what the user calls the Args, if that differs.
+    Raises UsageError; `names` are what the user calls the Args, if that differs. `started` are the Args that a job
+    started the run with: a flat Arg that a user edited since must not be without effect.
     """
     if arguments.get("gates", "").strip():
-        return json_arguments.gates(arguments["gates"])
+        return _edited(json_arguments.gates(arguments["gates"]), arguments, started or {})
     title, series = (arguments.get(name, "").strip() for name in ("scalar_title", "scalar_series"))
     if not title and not series:
         return ()
@@ -224,6 +230,26 @@ def gates(arguments: Mapping[str, str], *, names: Mapping[str, str] | None = Non
         raise UsageError(f"{first} is {title!r} and {second} is {series!r}: set both, or neither")
     flat = run_arguments.read(_FLAT, arguments, names=names)
     return (Gate(title, series, flat["goal"], tolerance=flat["threshold_percent"]),)
+
+
+def _edited(gates: tuple[Gate, ...], arguments: Mapping[str, str], started: Mapping[str, str]) -> tuple[Gate, ...]:
+    """The gates with an edited `threshold_percent`. Raises UsageError for edits of the other flat Args."""
+    for name in ("scalar_title", "scalar_series", "goal"):
+        if _is_edited(name, arguments, started):
+            raise UsageError(f"{name} has no effect: this run's gates are in `gates`; edit that")
+    if not _is_edited("threshold_percent", arguments, started):
+        return gates
+    tolerance = catalogue.parameter("threshold_percent").value(arguments["threshold_percent"], "threshold_percent")
+    if not any(gate.relative for gate in gates):
+        raise UsageError(
+            f"threshold_percent is {arguments['threshold_percent'].strip()!r}, but no gate of this run has a tolerance "
+            "in percent: edit `gates`"
+        )
+    return tuple(replace(gate, tolerance=tolerance) if gate.relative else gate for gate in gates)
+
+
+def _is_edited(name: str, arguments: Mapping[str, str], started: Mapping[str, str]) -> bool:
+    return name in started and arguments.get(name, "").strip() not in ("", started[name].strip())
 
 
 _FLAT = (catalogue.parameter("goal"), catalogue.parameter("threshold_percent"))
@@ -236,7 +262,7 @@ def _gate_arguments(gates: tuple[Gate, ...]) -> dict[str, str]:
         "scalar_title": flat.title,
         "scalar_series": flat.series,
         "goal": flat.goal,
-        "threshold_percent": forms.PERCENT.write(flat.tolerance),
+        "threshold_percent": "" if gates and (flat,) != gates else forms.PERCENT.write(flat.tolerance),
         "gates": "" if (flat,) == gates else json_arguments.gates_text(gates),
     }
 

@@ -11,19 +11,21 @@ from clearml_ci.core.redaction import excerpt
 from clearml_ci.parameters import json_schema, texts
 from clearml_ci.parameters.json_schema import Schema
 
-_IN_LINES = "\n".join
+_IN_ONE_LINE = ", ".join  # New run has a text box of one line for each parameter
 
 
 @dataclass(frozen=True)
 class Form:
     """One kind of value. `read` takes a text and the parameter's name, and raises UsageError that names it.
 
-    `write` is its inverse. `schema` describes the value in a policy file, and is empty if no policy has it.
+    `write` is its inverse. `schema` describes the value in a policy file, and is empty if no policy has it. `choices`
+    are the only texts that it may be, if there are few.
     """
 
     read: Callable[[str, str], Any]
     write: Callable[[Any], str] = str
     schema: Schema = field(default_factory=dict)
+    choices: tuple[str, ...] = ()
 
 
 def line(allowed: str, *, form: str = "", **more: Any) -> Form:
@@ -39,12 +41,13 @@ def strict_line(allowed: str, *, form: str, **more: Any) -> Form:
 
 def choice(*allowed: str) -> Form:
     """One of these texts, in any case."""
-    return Form(partial(texts.choice, known={word: word for word in allowed}), schema=json_schema.choice(*allowed))
+    known = {word: word for word in allowed}
+    return Form(partial(texts.choice, known=known), schema=json_schema.choice(*allowed), choices=allowed)
 
 
 def names(allowed: str, *, form: str) -> Form:
     """A list of texts."""
-    return Form(texts.names, _IN_LINES, json_schema.list_of(json_schema.text(allowed, form=form)))
+    return Form(texts.names, _IN_ONE_LINE, json_schema.list_of(json_schema.text(allowed, form=form)))
 
 
 def path(example: str) -> Form:
@@ -68,6 +71,7 @@ SWITCH = Form(
     partial(texts.choice, known={"true": True, "false": False}),
     lambda value: str(value).lower(),
     json_schema.SWITCH,
+    ("true", "false"),
 )
 
 
@@ -82,7 +86,8 @@ GOAL = Form(
         texts.choice,
         known={"maximize": "maximize", "max": "maximize", "minimize": "minimize", "min": "minimize"},
         expected="MAX (larger is better) or MIN (smaller is better)",
-    )
+    ),
+    choices=("maximize", "minimize"),
 )
 
 
@@ -130,7 +135,7 @@ TASK_NAME = line("a task's name of at least 3 characters; a number or true goes 
 NEW_TASK_NAME = Form(texts.new_task_name, schema=TASK_NAME.schema)
 
 
-NAMES = Form(texts.names, _IN_LINES)
+NAMES = Form(texts.names, _IN_ONE_LINE)
 
 
 MODULE = Form(
@@ -143,14 +148,14 @@ MODULE = Form(
 
 REQUIREMENTS = Form(
     texts.requirements,
-    _IN_LINES,
+    texts.quoted,
     json_schema.list_of(json_schema.text("a requirement such as torch==2.3.0", form=r"(?=[A-Za-z0-9])")),
 )
 
 
 ASSIGNMENTS = Form(
     texts.assignments,
-    lambda pairs: _IN_LINES(f"{name}={value}" for name, value in pairs),
+    lambda pairs: texts.quoted(f"{name}={value}" for name, value in pairs),
     json_schema.list_of(
         json_schema.text("name=value without leading dashes, such as epochs=1", form=r"(?=[^=\s-][^=]*=)")
     ),

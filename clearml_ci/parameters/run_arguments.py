@@ -60,6 +60,22 @@ def write(parameters: Iterable[Parameter], holder: object) -> dict[str, str]:
     }
 
 
+def presented(pipeline: str, arguments: Mapping[str, str]) -> dict[str, str]:
+    """The `Args` of a pipeline's run as New run shows them: in the order of the list of parameters, each in one line.
+
+    Raises UsageError.
+    """
+    order = {parameter.name: index for index, parameter in enumerate(catalogue.of_pipeline(pipeline))}
+    return {
+        name: _in_one_line(name, arguments[name]) for name in sorted(arguments, key=lambda name: order.get(name, 999))
+    }
+
+
+def _in_one_line(name: str, text: str) -> str:
+    form = catalogue.parameter(name).form if "\n" in text and catalogue.is_argument(name) else None
+    return form.write(form.read(text, name)) if form else text
+
+
 def context(arguments: Mapping[str, str]) -> dict[str, Any]:
     """The job's knowledge at the start of the run, which no user edits. Raises UsageError."""
     known = parsed(arguments.get(CONTEXT, ""))
@@ -84,6 +100,12 @@ def with_start(arguments: Mapping[str, str]) -> dict[str, str]:
         return dict(arguments)
     others = {name: text for name, text in arguments.items() if name != CONTEXT}
     return {**arguments, CONTEXT: json.dumps({**known, STARTED_WITH: others})}
+
+
+def kept_with_start(before: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    """Those of the Args at the start that a rerun keeps; their context repeats the others, as with_start's."""
+    started = before if STARTED_WITH in (parsed(before.get(CONTEXT, "")) or {}) else with_start(before)
+    return {name: started[name] for name in names if name in started}
 
 
 def started_with(arguments: Mapping[str, str]) -> dict[str, str] | None:

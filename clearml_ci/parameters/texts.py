@@ -6,7 +6,7 @@ Each function reads a text of one kind; `name` is the parameter's, for the messa
 import difflib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -136,19 +136,50 @@ def names(text: str, name: str = "") -> tuple[str, ...]:  # noqa: ARG001
     return tuple(dict.fromkeys(part.strip() for part in re.split(r"[,\n]", text) if part.strip()))
 
 
+def quoted(items: Iterable[str]) -> str:
+    """The items in one line, those with a space or a semicolon first and in quotes; in lines if that is impossible."""
+    texts = sorted(items, key=lambda item: not _needs_quotes(item))
+    if any(_needs_quotes(item) and "'" in item and '"' in item for item in texts):
+        return "\n".join(texts)
+    marks = {item: '"' if "'" in item else "'" for item in texts if _needs_quotes(item)}
+    return " ".join(f"{marks.get(item, '')}{item}{marks.get(item, '')}" for item in texts)
+
+
+def _needs_quotes(item: str) -> bool:
+    return bool(re.search(r"[\s;]|^['\"]", item))
+
+
+def _unquoted(line: str) -> tuple[list[str], str]:
+    """The quoted items at the start of a line, and its rest."""
+    found = []
+    while item := re.match(r"""\s*(?:'([^']+)'|"([^"]+)")(?=\s|$)""", line):
+        found.append(item[1] or item[2])
+        line = line[item.end() :]
+    return found, line.strip()
+
+
 def requirements(text: str, name: str = "") -> tuple[str, ...]:  # noqa: ARG001
-    """Packages, separated by lines, and by spaces or commas if another one begins after them: not in `torch>=2,<3`."""
-    return tuple(package for line in text.splitlines() for package in _packages(line.strip()))
+    """Packages, separated by lines, and by spaces or commas if another one begins after them: not in `torch>=2,<3`.
+
+    Those in quotes stand at the start of a line.
+    """
+    return tuple(package for line in text.splitlines() for package in _packages_of_line(line))
 
 
 def assignments(text: str, name: str) -> tuple[tuple[str, str], ...]:
-    """Names and values of `a=1 b=2`, or of one in each line, whose value may then hold spaces."""
-    items = text.splitlines() if "\n" in text else text.split()
+    """Names and values of `a=1 b=2`; in quotes at the start, or one in each line, a value may hold spaces."""
+    first, rest = _unquoted(text)
+    items = [*first, *(rest.splitlines() if "\n" in rest else rest.split())]
     pairs = [item.strip().partition("=") for item in items if item.strip()]
     for key, sign, value in pairs:
         if not sign or not key.strip():
             raise UsageError(f"{name} has {key + sign + value!r}: expected name=value, such as epochs=1")
     return tuple((key.strip().lstrip("-"), value.strip()) for key, _, value in pairs)
+
+
+def _packages_of_line(line: str) -> list[str]:
+    first, rest = _unquoted(line)
+    return [*first, *_packages(rest)]
 
 
 def _packages(line: str) -> list[str]:

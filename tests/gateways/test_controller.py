@@ -129,7 +129,7 @@ def test_controller__step_that_no_agent_takes_and_no_job_that_waits__ends_at_its
     assert ended["name"] == f"PR 7 · {COMMIT[:7]}"
 
 
-def test_controller__abort__ends_its_steps_also_in_the_graph_and_starts_no_other(
+def test_controller__abort__ends_its_steps_also_in_the_graph_and_starts_the_report_alone(
     controllers: Controllers, user_environment: dict[str, str], tmp_path: Path
 ) -> None:
     run, log = controllers.start(), tmp_path / "log"
@@ -139,8 +139,8 @@ def test_controller__abort__ends_its_steps_also_in_the_graph_and_starts_no_other
         controllers.client.call("tasks.stop", task=run)
         assert controllers.read(run)["status_message"] == "stopping"
         wait_for(lambda: child.poll() is not None, log)
-    assert controllers.steps_of(run) == {"find_task": "stopped"}
-    assert controllers.graph(run) == {"find_task": "aborted", "report": "skipped"}
+    assert controllers.steps_of(run) == {"find_task": "stopped", "report": "queued"}
+    assert controllers.graph(run) == {"find_task": "aborted", "report": "aborted"}
     assert controllers.read(run)["status"] == "in_progress" and child.returncode  # its agent sets the status
 
 

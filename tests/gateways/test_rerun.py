@@ -13,6 +13,7 @@ from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core import poll
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
+from clearml_ci.github_api import check_runs
 from clearml_ci.job import start
 from clearml_ci.operations import rerun
 from clearml_ci.parameters import check, run_arguments
@@ -24,6 +25,7 @@ from sandbox.testing.hub import FULL_NAME, JOB, Hub, git, proposed
 from steps import remote_run, report
 from tests.clock import fast_clock
 from tests.gateways import services
+from tests.gateways.job_session import signed_in
 
 NONCE = "0123456789abcdef" * 2
 
@@ -240,7 +242,7 @@ def test_report__pull_request_edited__writes_to_no_other_one(world: World) -> No
     edits = {"pull_request": str(other.number), "commit": other.head.sha}
     done = world.report(world.new_run(first, **edits))
     assert done["posted"] is False
-    assert "pull request #1 has moved on" in done["warnings"][0]
+    assert "the head of pull request #1 is" in done["warnings"][0]
     assert any(change == f"pull_request 1 → {other.number}" for change in done["verdict"]["rerun"]["changes"])
     statuses = world.hub.repository.get_commit(other.head.sha).get_statuses()
     assert (other.get_issue_comments().totalCount, statuses.totalCount) == (0, 0)
@@ -280,7 +282,11 @@ def push(hub: Hub) -> None:
 
 @pytest.mark.parametrize(
     ("since", "words"),
-    [(close, "pull request #1 is closed"), (merge, "pull request #1 is merged"), (push, "has moved on to")],
+    [
+        (close, "pull request #1 is closed"),
+        (merge, "pull request #1 is merged"),
+        (push, "the head of pull request #1 is"),
+    ],
     ids=["closed", "merged", "moved-on"],
 )
 def test_report__rerun_of_a_pull_request_that_went_on__says_so_and_writes_nothing(
@@ -295,6 +301,21 @@ def test_report__rerun_of_a_pull_request_that_went_on__says_so_and_writes_nothin
     assert words in done["warnings"][0]
     assert any(words in warning for warning in done["verdict"]["warnings"])
     assert [(s.state) for s in world.hub.repository.get_commit(old).get_statuses()] == [state for state, _ in before]
+
+
+@pytest.mark.parametrize(("conclusion", "is_named"), [("success", True), ("failure", False)])
+def test_report__check_run_that_only_the_job_can_change__is_named_if_it_shows_another_verdict(
+    world: World, monkeypatch: pytest.MonkeyPatch, conclusion: str, is_named: bool
+) -> None:
+    github, name = signed_in(world.hub.server), check_runs.NAME.format("ClearML CI")
+    number = check_runs.start(github, commit=world.check.commit, name=name, url="https://clearml/earlier")
+    assert number
+    check_runs.finish(github, number, conclusion=conclusion, title="t", summary="s", url="https://clearml/earlier")
+    monkeypatch.setenv("GITHUB_TOKEN", world.hub.server.token("personal", repository=FULL_NAME, permissions=JOB))
+    done = world.report(world.rerun())
+    (comment,) = world.comments()
+    assert (done["verdict"]["state"], world.statuses()[0][0]) == ("failure", "failure")
+    assert ("still shows the verdict of an earlier run" in comment) == is_named
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import re
 from dataclasses import fields, replace
 
 import pytest
@@ -5,7 +6,7 @@ import pytest
 from clearml_ci.core.comparability import MatchRules
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
-from clearml_ci.parameters import check, pull_request
+from clearml_ci.parameters import check, pull_request, run_arguments
 from clearml_ci.parameters.remote_run import RemoteRun
 from pipelines import pr_check, promote
 from tests.unit.drawing import CHECK, GATE
@@ -275,3 +276,45 @@ def test_from_arguments__facts__are_of_one_commit() -> None:
     arguments = replace(CHECK, facts=facts).to_arguments()
     assert check.from_arguments(arguments).facts == facts
     assert check.from_arguments({**arguments, "commit": "d" * 40}).facts == pull_request.Facts()
+
+
+RELATIVE = Gate("accuracy", "validation", tolerance=3.0, minimum=0.5)
+ABSOLUTE = Gate("loss", "train", goal="minimize", tolerance=0.1, relative=False)
+
+
+def edited(gates: tuple[Gate, ...], **edits: str) -> dict[str, str]:
+    """The Args of a clone of a job's run, which a user edited."""
+    return {**run_arguments.with_start(replace(CHECK, gates=gates).to_arguments()), **edits}
+
+
+@pytest.mark.parametrize(("text", "tolerance"), [("5", 5.0), ("0", 0.0), ("", 3.0)])
+def test_gates__threshold_edited_where_there_are_several__applies_to_those_in_percent(
+    text: str, tolerance: float
+) -> None:
+    found = check.from_arguments(edited((RELATIVE, ABSOLUTE), threshold_percent=text)).gates
+    assert found == (replace(RELATIVE, tolerance=tolerance), ABSOLUTE)
+
+
+@pytest.mark.parametrize(
+    ("gates", "edit", "message"),
+    [
+        (
+            (ABSOLUTE,),
+            {"threshold_percent": "5"},
+            "threshold_percent is '5', but no gate of this run has a tolerance in",
+        ),
+        ((RELATIVE,), {"threshold_percent": "abc"}, "threshold_percent is 'abc': expected a percentage"),
+        ((RELATIVE,), {"goal": "minimize"}, "goal has no effect: this run's gates are in `gates`; edit that"),
+        ((RELATIVE,), {"scalar_title": "loss"}, "scalar_title has no effect"),
+    ],
+    ids=["none-in-percent", "no-number", "goal", "title"],
+)
+def test_gates__edit_without_effect__is_refused(gates: tuple[Gate, ...], edit: dict[str, str], message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        check.from_arguments(edited(gates, **edit))
+
+
+def test_gates__run_of_an_earlier_version__has_the_gates_of_its_list() -> None:
+    old = {**replace(CHECK, gates=(RELATIVE,)).to_arguments(), "threshold_percent": "0"}
+    assert check.from_arguments(old).gates == (RELATIVE,)
+    assert check.from_arguments(run_arguments.with_start(old)).gates == (RELATIVE,)

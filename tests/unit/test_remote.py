@@ -4,7 +4,7 @@ import pytest
 
 from clearml_ci.core import redaction
 from clearml_ci.core.errors import UsageError
-from clearml_ci.parameters import job_environment, remote_run, texts
+from clearml_ci.parameters import catalogue, job_environment, remote_run, run_arguments, texts
 from clearml_ci.parameters.remote_run import RemoteRun
 
 
@@ -243,3 +243,31 @@ def test_from_arguments__parameter_that_only_names_a_secret__is_taken(name: str,
 )
 def test_requirements__text__is_split_only_before_another_package(text: str, packages: tuple[str, ...]) -> None:
     assert texts.requirements(text) == packages
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "shown"),
+    [
+        ("run_args", "epochs=1\nseed=3\n", "epochs=1 seed=3"),
+        ("run_args", "seed=3\nname=a b\n", "'name=a b' seed=3"),
+        ("run_args", "name=it's b\nseed=3", '"name=it\'s b" seed=3'),
+        ("run_args", 'name=it\'s "b"\nseed=3', 'name=it\'s "b"\nseed=3'),
+        ("run_packages", "torch>=2,<3\nnumpy\n", "torch>=2,<3 numpy"),
+        ("run_packages", 'numpy\ntomli; python_version < "3.11"\n', "'tomli; python_version < \"3.11\"' numpy"),
+        ("run_packages", "torch @ https://h/t.whl\nnumpy", "'torch @ https://h/t.whl' numpy"),
+        ("projects", "Digits\nTeam/*", "Digits, Team/*"),
+        ("audit_queues", "a\nb", "a\nb"),
+        ("goal", "maximize", "maximize"),
+    ],
+    ids=["args", "space", "quote", "both-quotes", "packages", "marker", "address", "names", "no-arg", "one-line"],
+)
+def test_presented__list_of_lines__is_one_line_that_is_read_alike(name: str, text: str, shown: str) -> None:
+    assert run_arguments.presented("audit", {name: text}) == {name: shown}
+    form = catalogue.parameter(name).form
+    assert form and form.read(text, name) in (form.read(shown, name), tuple(reversed(form.read(shown, name))))
+
+
+def test_presented__args__are_in_the_order_in_which_people_think() -> None:
+    given = ["_context", "comment", "run_script", "threshold_percent", "project", "pull_request", "commit", "mine"]
+    shown = ["commit", "pull_request", "project", "threshold_percent", "run_script", "comment", "_context", "mine"]
+    assert list(run_arguments.presented("pr_check", dict.fromkeys(given, ""))) == shown

@@ -94,7 +94,7 @@ def test_edits__that_the_run_does_not_have__are_refused(given: str, message: str
     assert message in str(raised.value)
 
 
-@pytest.mark.parametrize("name", ["scalar_title", "scalar_series", "goal", "threshold_percent"])
+@pytest.mark.parametrize("name", ["scalar_title", "scalar_series", "goal"])
 def test_edits__of_one_gate_where_the_run_has_a_list__are_refused(name: str) -> None:
     listed = replace(RUN, arguments={name: "", "_context": "{}", "gates": "[{}]"})
     with pytest.raises(UsageError, match=f"^{name} has no effect: this run's gates are in `gates`; edit that$"):
