@@ -94,6 +94,8 @@ def dequeue(store: Store, task: Record, request: Record, *, running_becomes: str
 
 
 def publish(store: Store, task: Record, request: Record) -> Record:
+    if not request.get("force") and "published" not in _ALLOWED[task["status"]]:  # not even a second time
+        raise errors.invalid_status("Invalid status change", current_status=task["status"], new_status="published")
     answer = change(store, task, "published", request, published=now())
     for output in task["models"]["output"][-1:]:
         if output["model"] in store.models:
