@@ -106,13 +106,13 @@ def test_page__of_a_run__draws_plots_in_the_order_of_the_ui_and_escapes_them(
     run = run_in(client, pipeline, comment="2 of 3 gates hold")
     line = {"type": "scatter", "mode": "lines", "name": f"main {HOSTILE}", "x": [1, 2, 3], "y": [0.5, 0.75, None]}
     bars = {"type": "bar", "name": "share", "x": ["a", "b"], "y": [1, 2]}
-    cells = [["<b>Outcome</b>", HOSTILE], ['<a href="https://x.example/1">run</a>', '<a href="javascript:x">no</a>']]
+    columns = [["<b>Outcome</b>", HOSTILE], ['<a href="https://x.example/1">run</a>', '<a href="javascript:x">no</a>']]
     plot(client, run, "b Curves", {"data": [line, bars, {"type": "sankey"}], "layout": {"xaxis": {"title": "epoch"}}})
     plot(
         client,
         run,
         "A Verdict",
-        {"data": [{"type": "table", "header": {"values": ["Gate", ["Limit"]]}, "cells": {"values": cells}}]},
+        {"data": [{"type": "table", "header": {"values": ["Gate", ["Limit"]]}, "cells": {"values": columns}}]},
     )
     plot(client, run, "c Broken", "no JSON")
     shown = page_of(server, f"/pipelines/{pipeline}/tasks/{run}")
@@ -120,8 +120,8 @@ def test_page__of_a_run__draws_plots_in_the_order_of_the_ui_and_escapes_them(
     for expected in ("<b>Outcome</b>", '<a href="https://x.example/1"', "<polyline", "<rect", "epoch", "Not drawn"):
         assert expected in shown
     assert (HOSTILE in shown, 'href="javascript:' in shown) == (False, False)
-    for told in ("2 of 3 gates hold", "worse than the baseline", "about zeta"):
-        assert told in shown
+    for text in ("2 of 3 gates hold", "worse than the baseline", "about zeta"):
+        assert text in shown
 
 
 @pytest.mark.parametrize("x", [[1], [1, 1], [1e300, -1e300], ["2026-01-01", "2026-01-02"], []])

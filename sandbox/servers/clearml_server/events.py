@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 
 from . import errors, metrics, task_records
 from .registry import endpoint
-from .store import Record, Store, TaskEvents
+from .store import Record, Store, TaskEvents, new_id
 
 _SCALAR = "training_stats_scalar"
 _CLOSED = ("published", "publishing")
@@ -208,7 +208,7 @@ def debug_images(store: Store, request: Record) -> Record:
         }
         for filters in request["metrics"]
     ]
-    return {"metrics": found, "scroll_id": "end"}
+    return {"metrics": found, "scroll_id": request.get("scroll_id") or new_id()}
 
 
 def _images(store: Store, filters: Record, iters: int) -> list[Record]:

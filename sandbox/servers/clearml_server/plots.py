@@ -38,7 +38,7 @@ class Tick:
 
 @dataclass(frozen=True)
 class Series:
-    """What one trace draws, in the picture's units: line strings, markers, and bars as x, y, width and height."""
+    """The marks of one trace, in the picture's units: line strings, markers, and bars as x, y, width and height."""
 
     name: Markup
     colour: str

@@ -37,6 +37,7 @@ _VOLATILE = frozenset(
         "created",
         "started",
         "completed",
+        "published",
         "status_changed",
         "last_update",
         "last_change",
@@ -45,6 +46,7 @@ _VOLATILE = frozenset(
         "last_activity_time",
         "last_report_time",
         "last_task_run",
+        "total_runtime",
         "added",
         "@timestamp",
         "timestamp",
@@ -91,6 +93,7 @@ class Replay:
     session: requests.Session = field(default_factory=requests.Session)
     token: str = ""
     user: str = ""
+    cookies: dict[str, str] = field(default_factory=dict)
 
     def begin(self) -> None:
         login = requests.get(f"{self.api_url}/auth.login", auth=self.keys, timeout=_TIMEOUT)
@@ -127,16 +130,26 @@ class Replay:
             headers["Authorization"] = f"Bearer {self.token}"
         keys = {"Basic": self.keys, "Basic-wrong": ("no such key", "no such secret")}.get(auth)
         data = _translated(body, self.ours).encode()
-        if auth != "Cookie":
-            self.session.cookies.clear()
-        return self.session.request(
-            method, self.api_url + path, data=data, headers=headers, auth=keys, timeout=_TIMEOUT
+        self.session.cookies.clear()  # a browser's session is a cookie, which no other client sends
+        answer = self.session.request(
+            method,
+            self.api_url + path,
+            data=data,
+            headers=headers,
+            auth=keys,
+            cookies=self.cookies if auth == "Cookie" else None,
+            timeout=_TIMEOUT,
         )
+        if path.endswith("/auth.login"):
+            self.cookies = answer.cookies.get_dict()
+        return answer
 
     def _learn_from(self, exchange: Exchange, answer: Record) -> None:
         recorded, ours = exchange.response["data"], answer["data"]
         if exchange.endpoint in _MAKES and "id" in ours:
             self.ours[recorded["id"]] = ours["id"]
+        if ours.get("scroll_id"):
+            self.ours[recorded["scroll_id"]] = ours["scroll_id"]
         if "pipeline" in ours:
             self.ours[recorded["pipeline"]] = ours["pipeline"]
         queue = ours.get("fields", {}).get("execution.queue")
@@ -201,14 +214,14 @@ def shape(value: Any) -> Any:
     return [shape(item) for item in value[:1]] if isinstance(value, list) else _kind(value)
 
 
-def exchanges() -> list[Exchange]:
-    return [Exchange(**json.loads(line)) for line in (HERE / "exchanges.jsonl").read_text().splitlines()]
+def exchanges(file: str = "exchanges.jsonl") -> list[Exchange]:
+    return [Exchange(**json.loads(line)) for line in (HERE / file).read_text().splitlines()]
 
 
-def seeds() -> dict[int, list[Seed]]:
+def seeds(file: str = "seeds.jsonl") -> dict[int, list[Seed]]:
     """By the exchange that they go before."""
     found: dict[int, list[Seed]] = {}
-    for line in (HERE / "seeds.jsonl").read_text().splitlines():
+    for line in (HERE / file).read_text().splitlines():
         seed = Seed(**json.loads(line))
         found.setdefault(seed.before, []).append(seed)
     return found
