@@ -13,6 +13,9 @@
 #   make bench    requests and seconds at 10, 1,000 and 20,000 tasks, and of an audit of 200 projects;
 #                 how often each rule for gates is red
 #     SMALL=1         only the smallest size
+#   make profile  where the seconds of a check go, by task and phase
+#     CHECKS=1        one check instead of two, of which the first one registers its pipeline
+#     AGENTS=installed  agents with clearml-agent's own settings
 #   make faults   checks, promotions, audits and reruns while something goes wrong; exit code 1 if anything wrong came of it
 #     N=200           200 cases instead of 40
 #     SEED=7          of the first case; the others have the next seeds
@@ -40,7 +43,7 @@ endif
 export TMPDIR := $(CURDIR)/build/tmp
 export SERVER
 
-.PHONY: demo test bench faults lock stop clean
+.PHONY: demo test bench profile faults lock stop clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/.installed
@@ -59,6 +62,9 @@ test: $(VENV)/.installed-tests
 
 bench: $(VENV)/.installed
 	@$(RUN) -m tools.bench $(if $(filter 1,$(SMALL)),--small)
+
+profile: $(VENV)/.installed
+	@$(RUN) -m tools.profile_check $(if $(CHECKS),--checks $(CHECKS)) $(if $(filter installed,$(AGENTS)),--as-installed)
 
 faults: $(VENV)/.installed
 	@$(RUN) -m tools.faults $(if $(N),-n $(N)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only "$(ONLY)")

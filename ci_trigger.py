@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, NoReturn
 
-from clearml_ci.clearml_api import session as clearml_session
+from clearml_ci.clearml_api import configuration
 from clearml_ci.clearml_api.session import ClearMLError
 from clearml_ci.core import console, poll, schedule
 from clearml_ci.core.errors import UsageError, nearest
@@ -57,7 +57,7 @@ def main() -> int:
     console.protect(os.environ)
     try:
         with contextlib.suppress(UsageError):  # a command that needs ClearML raises it
-            clearml_session.hold_secrets()
+            configuration.hold_secrets()
         workflow_output.register_secrets()
         job = Job(arguments=_arguments(), environ=os.environ, stopwatch=poll.started(Clock()))
         name = job.arguments.command or events.command(job.environ)

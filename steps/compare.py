@@ -20,7 +20,7 @@ from clearml_ci.parameters.check import Check
 def compare(services: Services, run: Run) -> CompareResult:
     """The gates' judgements, what differs, and warnings; the `outcome` is None without a candidate."""
     check = check_parameters.from_arguments(run.arguments)
-    results = run_results.results(services.clearml, run.id)
+    results = run_results.earlier(services.clearml, run)
     candidate = step_results.candidate(results)
     if not candidate or not check.gates:
         return {"outcome": None, "reason": "nothing to compare: there is no candidate"}

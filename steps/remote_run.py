@@ -23,7 +23,7 @@ def remote_run(services: Services, run: Run) -> RemoteRunResult:
     check = check_parameters.from_arguments(run.arguments)
     try:
         launch = launch_parameters.from_arguments(run.arguments)
-        found = run_results.results(services.clearml, run.id)["find_task"].get("candidate")
+        found = run_results.earlier(services.clearml, run)["find_task"].get("candidate")
         if launch is None or (launch.candidate == "find-or-train" and found):
             return _not_launched(NOT_NEEDED, "", "this commit was run already")
         launch_parameters.refuse_shared_queue(run.arguments, code=launch.queue)

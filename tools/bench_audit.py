@@ -115,6 +115,6 @@ def _measure(workspace: Workspace, projects: int, tasks: int) -> Measurement:
     requests, began = 0, time.monotonic()
     for name in STEPS:
         step = bench_step.create(workspace.client, project=pipelines, run=run, name=name)
-        bench_step.execute(name, step, workspace.environment)
+        bench_step.execute(name, step, workspace.environment, run=run)
         requests += bench_step.requests_sent(workspace.client, step)
     return Measurement(projects, tasks, requests, round(time.monotonic() - began, 2))

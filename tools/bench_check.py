@@ -116,11 +116,12 @@ def _fill(workspace: Workspace, count: int) -> None:
 
 
 def _measure(workspace: Workspace, run: str, size: int) -> Measurement:
-    requests, began = 0, time.monotonic()
+    requests, began, earlier = 0, time.monotonic(), list[str]()
     for name in STEPS:
         _delete_step(workspace.client, run, name)
         step = bench_step.create(workspace.client, project=workspace.pipelines, run=run, name=name)
-        bench_step.execute(name, step, workspace.environment)
+        bench_step.execute(name, step, workspace.environment, run=run, earlier=earlier)
+        earlier.append(step)
         requests += bench_step.requests_sent(workspace.client, step)
     return Measurement(size, requests, round(time.monotonic() - began, 2))
 

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sandbox.runtime.clearml_access import Client
@@ -20,17 +20,20 @@ def create_run(client: Client, *, project: str, name: str, arguments: Mapping[st
 
 
 def create(client: Client, *, project: str, run: str, name: str) -> str:
-    """Create the started task of a step of `run`; return its id."""
-    step = _create(client, name=name, kind="data_processing", project=project, parent=run, arguments={"run": run})
+    """Create the started task of a step of `run`, marked as the controller does; return its id."""
+    step = _create(client, name=name, kind="data_processing", project=project, parent=run, arguments={})
+    mark = {"clearml_ci_task": step, "clearml_ci_run": run, "clearml_ci_purpose": "step"}
+    client.call("tasks.edit", task=step, runtime=mark)
     client.call("tasks.started", task=step)
     return step
 
 
-def execute(name: str, task: str, environment: Mapping[str, str]) -> None:
-    """Run steps/`name`.py to its end; exits with the output of a step that fails."""
+def execute(name: str, task: str, environment: Mapping[str, str], *, run: str, earlier: Sequence[str] = ()) -> None:
+    """Run the step of this name to its end, after the tasks of `earlier` ones; exits with the output if it fails."""
     bare = {key: value for key, value in os.environ.items() if not key.startswith(("CLEARML_", "GITHUB_", "GH_"))}
     done = subprocess.run(
-        [sys.executable, str(ROOT / "steps" / f"{name}.py")],
+        [sys.executable, "-m", f"steps.{name}", run, *earlier],
+        cwd=ROOT,
         env={**bare, **environment, "CLEARML_TASK_ID": task, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,

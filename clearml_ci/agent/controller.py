@@ -28,7 +28,7 @@ from clearml_ci.clearml_api import (
     run_outcome,
     run_results,
     run_start,
-    sdk_patience,
+    sdk,
     step_tasks,
 )
 from clearml_ci.clearml_api import session as clearml_session
@@ -92,7 +92,8 @@ def _run(name: str, parameters: Mapping[str, str], plan: Plan) -> None:
     Task._report_subprocess_enabled = False
     DevWorker.report_period = 1.0  # seconds between two checks for an abort; the SDK has 30
     clock = Clock()
-    sdk_patience.be_patient(clock)
+    sdk.be_patient(clock)
+    sdk.load()
     clearml = clearml_session.connect(clock)
     pipeline_runs.restore_parameter_names(clearml, os.environ["CLEARML_TASK_ID"])  # before the SDK reads them
     # Not by add_parameter: the SDK stores its descriptions under names without their section, and never finds them.
@@ -122,15 +123,22 @@ def _run(name: str, parameters: Mapping[str, str], plan: Plan) -> None:
     execution = secrets.token_hex(8)
     for parameter in parameters:
         pipeline.add_parameter(parameter, arguments[parameter])
+    created: dict[str, str] = {}  # the ids of the steps' tasks
+
+    def create(step: str) -> Task:
+        earlier = created.values()
+        task = step_tasks.create(
+            clearml, controller, project=project, step=step, execution=execution, earlier=earlier, clock=clock
+        )
+        created[step] = task.id
+        return task
+
     steps = plan({parameter: str(value or "") for parameter, value in arguments.items()})
     for step, parents in _needed(name, steps, judged).items():
         pipeline.add_step(
             name=step,
             parents=parents,
-            base_task_factory=lambda _, step=step: step_tasks.create(
-                clearml, controller, project=project, step=step, execution=execution, clock=clock
-            ),
-            parameter_override={"Args/run": controller.id},
+            base_task_factory=lambda _, step=step: create(step),
             execution_queue=arguments["_steps_queue"],
             continue_behaviour=CONTINUE,
         )

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn, TypeVar
 
-from clearml_ci.clearml_api import patience, pipeline_runs, run_results, sdk_patience, task_parameters
+from clearml_ci.clearml_api import patience, pipeline_runs, run_results, sdk, task_parameters
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearMLError, UnansweredError
@@ -26,8 +26,9 @@ T = TypeVar("T")
 
 
 def main(step: Step) -> None:
-    """Run a step: on an agent for the run in its own `Args/run`, by hand for the run id on the command line.
+    """Run a step for the run whose id is on the command line, by its controller or by hand.
 
+    The ids of the run's earlier steps may follow it. Without any, an agent runs it for the run in its own `Args/run`.
     The result is stored on the step's own task (by hand: printed). The console has in a few lines what the step did,
     found and decided. A fault is a result as well, so that the report can name it; it fails the step, unless the step
     found a reason to do nothing, such as a wrong parameter.
@@ -41,12 +42,12 @@ def main(step: Step) -> None:
 
 
 def _run(step: Step, own_task: str) -> None:
-    if len(sys.argv) != 2 and not own_task:
+    if len(sys.argv) < 2 and not own_task:
         sys.exit(f"usage: python {sys.argv[0]} <id of a pipeline run>")
     try:
         github = github_access.from_environment(os.environ)
         clock = Clock()
-        sdk_patience.be_patient(clock)
+        sdk.be_patient(clock)
         services = Services(_patiently(clock, lambda: clearml_session.connect(clock)), github, clock, own_task)
         result = result_of(step, services, _run_id(services))
         if own_task:
@@ -81,7 +82,7 @@ def result_of(step: Step, services: Services, run_id: str) -> StepResult:
 
 def _executed(step: Step, services: Services, run_id: str) -> StepResult:
     on_agent = bool(services.own_task)
-    run = pipeline_runs.read(services.clearml, run_id)
+    run = pipeline_runs.read(services.clearml, run_id, steps=sys.argv[2:])
     if on_agent and run.status in ENDED:  # an older server leaves the steps of an aborted run queued
         return {"fault": f"the run {run_id} has ended already (status '{run.status}')", "refused": True}
     if on_agent and run.unwanted:
@@ -91,7 +92,7 @@ def _executed(step: Step, services: Services, run_id: str) -> StepResult:
 
 def _run_id(services: Services) -> str:
     """The run on the command line, or in the step's own arguments."""
-    if len(sys.argv) == 2:
+    if len(sys.argv) > 1:
         return sys.argv[1]
     return _patiently(services.clock, lambda: task_parameters.argument(services.clearml, services.own_task, "run"))
 

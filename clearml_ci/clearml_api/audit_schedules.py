@@ -119,7 +119,7 @@ def _create(clearml: ClearML, audit_schedule: AuditSchedule, queue: Queue, *, at
         project=audit_schedule.project,
         name=NAME,
         source=audit_schedule.source,
-        task_type=task_creation.TaskTypes.service,
+        task_type="service",
         script=SCRIPT,
         working_directory=".",
         add_task_init_call=False,

@@ -7,7 +7,6 @@ from typing import Any
 
 from clearml_ci.clearml_api import ownership, paging, pipeline_runs, task_creation, task_fields
 from clearml_ci.clearml_api.session import ClearML
-from clearml_ci.clearml_api.task_creation import TaskTypes
 from clearml_ci.core.git_source import Source
 from clearml_ci.parameters.remote_run import RemoteRun
 
@@ -19,7 +18,7 @@ _NAME = "ClearML CI draft of"  # of an incomplete draft; `task_creation` adds a 
 INCOMPLETE = f"{_NAME} [0-9a-f]{{32}}( [0-9a-f]+)?"
 
 
-_TASK_TYPES = {"probe": TaskTypes.testing, "tests": TaskTypes.testing, "training": TaskTypes.training}
+_TASK_TYPES = {"probe": "testing", "tests": "testing", "training": "training"}  # names of `Task.TaskTypes`
 PURPOSES = tuple(_TASK_TYPES)
 
 

@@ -1,7 +1,7 @@
 """Pipeline runs: read one, and find other runs of its pipeline."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -11,6 +11,9 @@ from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.clearml_api.task_status import LIVE
 
 SUPERSEDED = "superseded_by"  # a user property
+
+
+RESULT = "result"  # a configuration object of a step
 
 
 GIVEN_UP = "given_up"  # a user property: the run's own id, since its job has ended without its verdict
@@ -24,6 +27,18 @@ START_ARGUMENT, START_PROPERTY = "_start", "start_key"
 
 
 START_FIELDS = ["hyperparams.Args", f"hyperparams.properties.{START_PROPERTY}"]  # what `is_known_to_its_job` reads
+
+
+EXECUTION = "clearml_ci_execution"  # beside a step's marks of ownership: the execution of the controller that made it
+
+
+STEP_FIELDS = ["name", "status", "user", f"configuration.{RESULT}", f"runtime.{EXECUTION}"]  # what `run_results` reads
+
+
+_OF_CHILDREN = ["type", "parent", *ownership.FIELDS]  # what `own_tasks` reads
+
+
+_OF_STEPS = ["created", *STEP_FIELDS, *_OF_CHILDREN]
 
 
 _FIELDS = [
@@ -53,11 +68,16 @@ class Run:
     recorded: dict[str, str] = field(default_factory=dict)
     started_with: dict[str, str] | None = None
     reported_by: str = ""
+    steps: Sequence[Record] = ()  # of its steps, those that were read with it, oldest first
 
 
-def read(clearml: ClearML, run_id: str) -> Run:
-    """One run. Raises TaskGoneError if it does not exist."""
-    return _run(clearml, task_fields.read(clearml, run_id, _FIELDS))
+def read(clearml: ClearML, run_id: str, *, steps: Sequence[str] = ()) -> Run:
+    """One run, and the steps of these ids that are its own, in one request. Raises TaskGoneError if it is gone."""
+    fields = [*_FIELDS, *_OF_STEPS] if steps else _FIELDS
+    found = task_fields.read_existing(clearml, [task_fields.require_id(run_id), *steps], fields)
+    task_fields.require(found, [run_id])
+    children = sorted((task for task in found.values() if task["id"] in steps), key=lambda task: task["created"])
+    return replace(_run(clearml, found[run_id]), steps=_own(children, run_id))
 
 
 def _run(clearml: ClearML, task: Mapping[str, Any]) -> Run:
@@ -180,8 +200,12 @@ def own_tasks(clearml: ClearML, run_id: str, fields: Sequence[str]) -> list[Reco
         clearml,
         "tasks",
         parent=task_fields.require_id(run_id),
-        only_fields=["type", "parent", *fields, *ownership.FIELDS],
+        only_fields=[*_OF_CHILDREN, *fields],
         order_by=["created"],
     )
+    return _own(children, run_id)
+
+
+def _own(children: Iterable[Record], run_id: str) -> list[Record]:
     own = [child for child in children if child["type"] != "controller" and ownership.is_marked(child, run_id)]
     return [child for child in own if task_fields.reference_id(child.get("parent")) == run_id]

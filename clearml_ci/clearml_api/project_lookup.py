@@ -4,9 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from clearml.backend_api.session import Session
-
-from clearml_ci.clearml_api import paging
+from clearml_ci.clearml_api import configuration, paging
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.errors import UsageError, nearest
 
@@ -44,7 +42,7 @@ def existing_id(clearml: ClearML, name: str) -> str:
 
 def all_projects(clearml: ClearML) -> list[Project]:
     """All projects of the workspace, hidden ones included."""
-    host = Session.get_app_server_host()
+    host = configuration.web_host()
     found = paging.records(clearml, "projects", only_fields=["id", "name"])
     return [Project(project["id"], project["name"], f"{host}/projects/{project['id']}") for project in found]
 

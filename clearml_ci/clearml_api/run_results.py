@@ -5,20 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from clearml import Task
-
-from clearml_ci.clearml_api import ownership, pipeline_runs, run_outcome, task_fields, task_parameters
+from clearml_ci.clearml_api import ownership, pipeline_runs, run_outcome, task_artifacts, task_fields, task_parameters
 from clearml_ci.clearml_api.paging import Record
-from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.clearml_api.pipeline_runs import EXECUTION, RESULT, STEP_FIELDS, Run
+from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core import documents, redaction, step_results
 from clearml_ci.core.documents import VerdictDocument
 from clearml_ci.core.step_results import NAMES, StepDocument, StepResult, StepResults
 from clearml_ci.decisions import verdict_sentence
-
-RESULT = "result"  # a configuration object
-
-
-EXECUTION = "clearml_ci_execution"  # beside a step's marks of ownership: the execution of the controller that made it
 
 
 @dataclass(frozen=True)
@@ -41,8 +35,10 @@ def steps(clearml: ClearML, run_id: str) -> dict[str, Step]:
 
     A task with another name is no step of ours.
     """
-    fields = ["name", "status", "user", f"configuration.{RESULT}", f"runtime.{EXECUTION}"]
-    tasks = pipeline_runs.own_tasks(clearml, run_id, fields=fields)
+    return _by_name(pipeline_runs.own_tasks(clearml, run_id, fields=STEP_FIELDS))
+
+
+def _by_name(tasks: Sequence[Record]) -> dict[str, Step]:
     marked = [task for task in tasks if ownership.purpose_of(task) == "step" and task["name"] in NAMES]
     own = of_newest_execution(of_controller(marked))
     return {task["name"]: Step(task["id"], task["name"], task["status"], _result(task)) for task in own}
@@ -88,6 +84,11 @@ def results(clearml: ClearML, run_id: str) -> StepResults:
     return typed(steps(clearml, run_id))
 
 
+def earlier(clearml: ClearML, run: Run) -> StepResults:
+    """The results of the steps that were read with the run; without any, as `results`."""
+    return typed(_by_name(run.steps)) if run.steps else results(clearml, run.id)
+
+
 def store(clearml: ClearML, task: str, result: Mapping[str, object]) -> None:
     """Store a step's result on its own task, in a form that people can read in the web UI."""
     item = {"name": RESULT, "type": "json", "value": json.dumps(redaction.outgoing_document(result), indent=1)}
@@ -99,17 +100,12 @@ def publish_verdict(clearml: ClearML, run_id: str, verdict: VerdictDocument, bod
 
     Raises ClearMLError.
     """
-    task = Task.get_task(task_id=task_fields.require_id(run_id))
+    task_fields.require_id(run_id)
     verdict = redaction.outgoing_document(verdict)
     task_parameters.set_properties(clearml, run_id, _summary(verdict))
     run_outcome.conclude(clearml, run_id, outcome=verdict["outcome"], sentence=verdict_sentence.of(verdict))
-    for name, content in (("verdict", dict(verdict)), ("report", redaction.outgoing_body(body))):
-        try:
-            stored = task.upload_artifact(name, content, wait_on_upload=True)
-        except Exception:  # whatever the layer of its storage raises
-            stored = False
-        if not stored:
-            raise ClearMLError(f"the {name} could not be stored on the run {run_id}: check ClearML's file server")
+    task_artifacts.store(clearml, run_id, "verdict", dict(verdict))
+    task_artifacts.store(clearml, run_id, "report", redaction.outgoing_body(body))
 
 
 def _summary(verdict: VerdictDocument) -> dict[str, str]:

@@ -1,29 +1,25 @@
 """A session with the ClearML server, through which all requests go; it counts them.
 
-It calls the server's API directly, because the SDK's task objects cost a request a task, and
-`Task.get_task(task_id="")` returns another user's newest task. The SDK's session logs in and holds the token; requests
-do not go through it, because it sends each one again if the answer is lost: two runs start, a task is enqueued twice.
+It calls the server's API directly. The SDK's task objects cost a request a task, `Task.get_task(task_id="")` returns
+another user's newest task, its session sends a request again if the answer is lost (two runs start, a task is enqueued
+twice), and importing it takes half a second.
 """
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import requests
 import urllib3
-from clearml import Task
-from clearml.backend_api.session import Session
-from clearml.backend_api.session.defs import ENV_ACCESS_KEY, ENV_HOST_VERIFY_CERT
-from clearml.backend_api.session.session import LoginError
-from clearml.backend_config.errors import ConfigurationError
-from clearml.config import config_obj
 from requests import Response
 from requests import Session as HttpSession
 from requests.adapters import HTTPAdapter
+from requests.auth import _basic_auth_str
 
+from clearml_ci.clearml_api import configuration
 from clearml_ci.core import redaction
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.poll import Clock
@@ -32,9 +28,6 @@ TIMEOUTS = (5.0, 15.0)  # seconds to connect, and to wait for an answer
 
 
 PATIENCE = 180.0  # seconds for which the server may be unreachable: a restart of it must not end a training of hours
-
-
-_RETRIES = {"total": 3, "connect": 2, "read": 2, "backoff_factor": 0.5, "backoff_max": 2}  # of the login
 
 
 # Nothing was sent before a connection is made: only then is every request repeated.
@@ -55,10 +48,13 @@ _ONCE = frozenset(
 )
 
 
-_SECTIONS = ("api", "agent", "sdk", "environment", "files")  # of clearml.conf
+_LOGIN = "auth.login"
 
 
 RUN_PAGES = "/pipelines/"  # in the address of a run's page, after that of the web server
+
+
+_WITH_TASK_PAGES = (2, 31)  # versions of the API whose web UI has `tasks` in its addresses, not `experiments`
 
 
 _SAME_CLOCK = 60.0  # seconds
@@ -99,13 +95,19 @@ def _http_session() -> HttpSession:
 
 @dataclass
 class ClearML:
-    """A session with the server that counts its requests."""
+    """A session with the server that counts its requests.
 
-    session: Session
-    requests: int = field(default=1)  # the login
+    The server takes the keys with each request, as `auth.login` does, so that a process needs no login. If it refuses
+    them, they are exchanged for a token.
+    """
+
+    host: str
+    authorization: str = field(repr=False)
+    requests: int = 0
     http: HttpSession = field(default_factory=_http_session, repr=False)
     ahead: float = field(default=0.0)  # seconds by which the server's clock is ahead of this machine's
     clock: Clock = field(default_factory=Clock, repr=False)
+    api_version: tuple[int, ...] = ()  # of the server; empty before its first answer
 
     def call(self, endpoint: str, **request: Any) -> dict[str, Any]:
         """The `data` of one endpoint's answer. Raises ClearMLError with the server's own message.
@@ -128,18 +130,15 @@ class ClearML:
         return self._data(endpoint, request)
 
     def _data(self, endpoint: str, request: Request) -> dict[str, Any]:
-        self.requests += 1
-        response = _response(self, endpoint, request)
+        response = self._response(endpoint, request)
         try:
             body = response.json()
             self._read_clock(response.headers.get("Date", ""))
             message = body.get("meta", {}).get("result_msg", response.reason)
             data: dict[str, Any] = body.get("data") or {}
-        except (ValueError, AttributeError) as error:  # the page of a proxy
-            raise LostAnswerError(
-                f"{endpoint}: the answer of {self.session.host} is no JSON (HTTP {response.status_code}): check "
-                "CLEARML_API_HOST, and rerun"
-            ) from error
+        except (ValueError, AttributeError) as error:  # the page of a proxy, or another server
+            raise LostAnswerError(self._no_clearml(endpoint, f"HTTP {response.status_code}")) from error
+        self.api_version = self.api_version or _version(body)
         if response.ok:
             return data
         refusal, advice = (
@@ -148,6 +147,69 @@ class ClearML:
             else (ClearMLError, "check what it names, and what the keys may do")
         )
         raise refusal(f"{endpoint}: the ClearML server refused: {redaction.mask(str(message))}; {advice}")
+
+    def _response(self, endpoint: str, request: Request) -> Response:
+        """The server's response; if it refuses the credentials, that to a new token."""
+        response = self._post(endpoint, request)
+        if response.status_code == requests.codes.unauthorized:
+            self.authorization = f"Bearer {self._new_token(endpoint)}"
+            response = self._post(endpoint, request)
+        return response
+
+    def token(self) -> str:
+        """A token, which the file server takes in place of keys. Raises ClearMLError."""
+        kind, _, value = self.authorization.partition(" ")
+        return value if kind == "Bearer" else self._new_token(_LOGIN)
+
+    def _new_token(self, endpoint: str) -> str:
+        """A token for the keys; with a token alone, a newer one."""
+        headers = {"Authorization": _authorization() or self.authorization}
+        response = self._send(_LOGIN, {}, headers, for_endpoint=endpoint)
+        if response.status_code in (requests.codes.unauthorized, requests.codes.forbidden, requests.codes.bad_request):
+            raise ClearMLError(
+                f"{endpoint}: the ClearML server {self.host} refused the keys: check CLEARML_API_ACCESS_KEY and "
+                "CLEARML_API_SECRET_KEY"
+            )
+        try:
+            return str(response.json()["data"]["token"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise UnansweredError(
+                f"{endpoint}: login to the ClearML server {self.host} failed (HTTP {response.status_code}): rerun when "
+                "it is reachable"
+            ) from error
+
+    def _post(self, endpoint: str, request: Request) -> Response:
+        return self._send(endpoint, request, {"Authorization": self.authorization}, for_endpoint=endpoint)
+
+    def _send(self, endpoint: str, request: Request, headers: Mapping[str, str], *, for_endpoint: str) -> Response:
+        self.requests += 1
+        body: dict[str, Any] = {"json": request}
+        if not isinstance(request, Mapping):
+            body = {"data": "\n".join(map(json.dumps, request))}
+            headers = {**headers, "Content-Type": "application/json-lines"}
+        try:
+            return self.http.post(
+                f"{self.host}/{endpoint}",
+                **body,
+                headers=headers,
+                timeout=TIMEOUTS,
+                verify=configuration.verify(),
+            )
+        except requests.RequestException as error:
+            kind = UnansweredError if _is_unsent(error) else LostAnswerError
+            name = type(error).__name__
+            raise kind(
+                f"{for_endpoint}: no answer from {self.host} ({name}): rerun when it is reachable"
+                if self.api_version
+                else self._no_clearml(for_endpoint, name)
+            ) from error
+
+    def _no_clearml(self, endpoint: str, result: str) -> str:
+        return (
+            f"{endpoint}: the answer of {self.host} is no JSON ({result}): check CLEARML_API_HOST, and rerun"
+            if self.api_version
+            else f"{endpoint}: no ClearML server answers at {self.host} ({result}): check CLEARML_API_HOST"
+        )
 
     def _read_clock(self, date: str) -> None:
         """Compare the clocks by the date of an answer; below a minute it may be the answer's way, and rounding."""
@@ -159,35 +221,15 @@ class ClearML:
         """The page of a task in ClearML's web UI; of a controller, its run's page among the pipelines."""
         project = (task.get("project") or {}).get("id") or "*"
         if task.get("type") == "controller":
-            return f"{Session.get_app_server_host()}{RUN_PAGES}{project}/experiments/{task['id']}"
-        return str(Task.get_task_output_log_web_page(task["id"], project, Session.get_app_server_host()))
+            return f"{configuration.web_host()}{RUN_PAGES}{project}/experiments/{task['id']}"
+        kind = "tasks" if self.api_version >= _WITH_TASK_PAGES else "experiments"
+        return f"{configuration.web_host()}/projects/{project}/{kind}/{task['id']}/output/log"
 
 
-def _response(clearml: ClearML, endpoint: str, request: Request) -> Response:
-    """The server's response; if it refuses the token, that to a new token."""
-    response = _post(clearml, endpoint, request)
-    if response.status_code == requests.codes.unauthorized:
-        with _login_errors(endpoint, clearml.session.host):
-            clearml.session.refresh_token()
-        response = _post(clearml, endpoint, request)
-    return response
-
-
-def _post(clearml: ClearML, endpoint: str, request: Request) -> Response:
-    host = clearml.session.host
-    with _login_errors(endpoint, host):
-        token = clearml.session.token
-    headers = {"Authorization": f"Bearer {token}"}
-    body: dict[str, Any] = {"json": request}
-    if not isinstance(request, Mapping):
-        headers["Content-Type"] = "application/json-lines"
-        body = {"data": "\n".join(map(json.dumps, request))}
-    try:
-        address = f"{host}/{endpoint}"
-        return clearml.http.post(address, **body, headers=headers, timeout=TIMEOUTS, verify=_verify())
-    except requests.RequestException as error:
-        kind = UnansweredError if _is_unsent(error) else LostAnswerError
-        raise kind(f"{endpoint}: no answer from {host} ({type(error).__name__}): rerun when it is reachable") from error
+def _version(body: Mapping[str, Any]) -> tuple[int, ...]:
+    """The version of the server's API: that of a request which names none."""
+    text = str((body.get("meta", {}).get("endpoint") or {}).get("requested_version") or "0")
+    return tuple(int(part) for part in text.split(".") if part.isdecimal()) or (0,)
 
 
 def _is_unsent(error: requests.RequestException) -> bool:
@@ -196,85 +238,31 @@ def _is_unsent(error: requests.RequestException) -> bool:
     return isinstance(error, requests.ConnectTimeout) or isinstance(reason, urllib3.exceptions.NewConnectionError)
 
 
-def hold_secrets() -> None:
-    """Mask the secrets of clearml.conf from now on. Raises UsageError if it cannot be parsed."""
-    try:
-        sections = {name: config_obj.get(name, None) for name in _SECTIONS}
-    except ConfigurationError as error:
-        raise UsageError(f"clearml.conf: {redaction.mask(str(error))}; correct it, or run `clearml-init`") from error
-    redaction.hold(redaction.secrets_of(sections))
-
-
 def connect(clock: Clock) -> ClearML:
     """A session with the server of the usual CLEARML_* variables or clearml.conf, whose secrets are masked from now on.
 
-    Raises UsageError if something is not configured, and ClearMLError, within seconds, if no server answers.
+    Nothing is sent yet: the first request finds out whether a server answers. Raises UsageError if something is not
+    configured.
     """
-    hold_secrets()
-    if not has_keys():
+    configuration.hold_secrets()
+    authorization = _authorization()
+    if not authorization:
         raise UsageError(
             "no ClearML keys are configured: set CLEARML_API_HOST, CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY "
             "(GitHub gives no secrets to pull requests from forks: check those with `on: pull_request_target`)"
         )
-    _require_web_host()
-    host = Session.get_api_server_host().rstrip("/")
-    _ping(host)
-    return _login(host, clock)
+    configuration.web_host()
+    return ClearML(configuration.api_host(), authorization, clock=clock)
 
 
 def has_keys() -> bool:
-    """True if keys are configured: in the CLEARML_* variables or in clearml.conf."""
-    return bool(ENV_ACCESS_KEY.get() or config_obj.get("api.credentials.access_key", None))
+    """True if keys, or a token in their place, are configured: in the CLEARML_* variables or in clearml.conf."""
+    return bool(_authorization())
 
 
-def _require_web_host() -> None:
-    try:
-        Session.get_app_server_host()
-    except ValueError as error:
-        raise UsageError(
-            "the address of ClearML's web UI cannot be derived from the API's address: set CLEARML_WEB_HOST"
-        ) from error
-
-
-def _ping(host: str) -> None:
-    """Send one request with short time limits: the SDK's session would try for minutes."""
-    try:
-        answer = requests.get(f"{host}/debug.ping", timeout=TIMEOUTS, verify=_verify())
-    except requests.RequestException as error:
-        result = type(error).__name__
-    else:
-        result = f"HTTP {answer.status_code}"
-        if answer.ok and '"meta"' in answer.text:
-            return
-    raise UnansweredError(f"no ClearML server answers at {host} ({result}): check CLEARML_API_HOST")
-
-
-def _verify() -> Any:
-    """The certificates to trust, as `requests` takes them."""
-    return ENV_HOST_VERIFY_CERT.get(default=config_obj.get("api.verify_certificate", True))
-
-
-def _login(host: str, clock: Clock) -> ClearML:
-    Session._session_timeout = TIMEOUTS  # the SDK waits 300 s for each answer, and then tries again
-    with _login_errors("auth.login", host):
-        return ClearML(Session(http_retries_config=dict(_RETRIES)), clock=clock)
-
-
-@contextlib.contextmanager
-def _login_errors(endpoint: str, host: str) -> Iterator[None]:
-    """Raise ClearMLError in place of what the SDK raises if it cannot get a token for a request.
-
-    Its LoginError means refused keys, but also a server that did not answer.
-    """
-    try:
-        yield
-    except (LoginError, ValueError, requests.RequestException) as error:
-        if isinstance(error, LoginError) and "(error 4" in str(error):
-            raise ClearMLError(
-                f"{endpoint}: the ClearML server {host} refused the keys: check CLEARML_API_ACCESS_KEY and "
-                "CLEARML_API_SECRET_KEY"
-            ) from error
-        raise UnansweredError(
-            f"{endpoint}: login to the ClearML server {host} failed ({type(error.__context__ or error).__name__}): "
-            "rerun when it is reachable"
-        ) from error
+def _authorization() -> str:
+    """The header of the configured keys, or of the token in their place; "" without either."""
+    if token := configuration.token():
+        return f"Bearer {token}"
+    access, secret = configuration.keys()
+    return str(_basic_auth_str(access, secret)) if access and secret else ""

@@ -1,5 +1,6 @@
 """Create and enqueue the task of a step: the SDK gives up after one refusal, and then waits for the step forever."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from clearml import Task
@@ -8,6 +9,7 @@ from clearml.automation.job import ClearmlJob
 from clearml_ci.clearml_api import (
     ownership,
     patience,
+    pipeline_runs,
     run_results,
     task_creation,
     task_fields,
@@ -15,16 +17,25 @@ from clearml_ci.clearml_api import (
     worker_queues,
 )
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
-from clearml_ci.clearml_api.task_creation import TaskTypes
 from clearml_ci.core import console, redaction
 from clearml_ci.core.git_source import Source
 from clearml_ci.core.poll import Clock
 
 
-def create(clearml: ClearML, controller: Task, *, project: str, step: str, execution: str, clock: Clock) -> Task:
+def create(
+    clearml: ClearML,
+    controller: Task,
+    *,
+    project: str,
+    step: str,
+    execution: str,
+    earlier: Iterable[str] = (),
+    clock: Clock,
+) -> Task:
     """A step's task: its script at the controller's own repository and commit.
 
-    `execution` is of the controller's process: a run that was reset keeps the steps of its earlier execution.
+    `execution` is of the controller's process: a run that was reset keeps the steps of its earlier execution. The
+    command line names the run and the tasks of the `earlier` steps, so that the step does not have to look for them.
     """
     script = controller.data.script
 
@@ -34,14 +45,14 @@ def create(clearml: ClearML, controller: Task, *, project: str, step: str, execu
             project=project,
             name=step,
             source=Source(script.repository, script.version_num),
-            task_type=TaskTypes.data_processing,
-            script=f"steps/{step}.py",
+            task_type="data_processing",
+            module=" ".join([f"steps.{step}", controller.id, *earlier]),
             working_directory=".",
             add_task_init_call=False,  # the default leaves a diff on the task for ever
         )
 
     task = patience.result(clock, created, report=console.log)
-    marks = {**ownership.marks(task, run=controller.id, purpose="step"), run_results.EXECUTION: execution}
+    marks = {**ownership.marks(task, run=controller.id, purpose="step"), pipeline_runs.EXECUTION: execution}
     marked = lambda: task_fields.add_runtime(clearml, task, marks)  # noqa: E731
     patience.result(clock, marked, report=console.log)
     return patience.result(clock, lambda: _read(task), report=console.log)

@@ -10,24 +10,25 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
-from clearml import PipelineController, Task
-
-from clearml_ci.clearml_api import paging, patience, task_fields
+from clearml_ci.clearml_api import paging, patience, sdk, task_fields
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import redaction
 from clearml_ci.core.git_source import Source
 
-TaskTypes = Task.TaskTypes
 
-
-def task(clearml: ClearML, *, project: str, name: str, source: Source, **options: Any) -> str:
+def task(
+    clearml: ClearML, *, project: str, name: str, source: Source, task_type: str = "training", **options: Any
+) -> str:
     """The id of a new draft of an agent's task; `options` are those of `Task.create`. Raises ClearMLError.
 
     No other draft is left, also after an error or an abort: a server that does not answer is waited for.
     """
+    task_class = sdk.load().Task
     keyed = f"{name} {secrets.token_hex(16)}"
     try:
-        draft = _create(Task.create, project, keyed, source, options)
+        draft = _create(
+            task_class.create, project, keyed, source, {**options, "task_type": task_class.TaskTypes[task_type]}
+        )
         _delete(clearml, keyed, but=draft)
         clearml.call("tasks.edit", task=draft, name=name)
     except BaseException:  # also the exit of a step that its agent ends
@@ -39,7 +40,7 @@ def task(clearml: ClearML, *, project: str, name: str, source: Source, **options
 
 def pipeline(*, project: str, name: str, source: Source, **options: Any) -> str:
     """The id of a new draft of a pipeline; `options` are those of `PipelineController.create`. Raises ClearMLError."""
-    return _create(PipelineController.create, project, name, source, options)
+    return _create(sdk.load().PipelineController.create, project, name, source, options)
 
 
 def _create(create: Callable[..., Any], project: str, name: str, source: Source, options: dict[str, Any]) -> str:

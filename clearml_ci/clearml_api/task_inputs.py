@@ -17,17 +17,17 @@ _DATASETS = "Datasets"  # the section in which `Dataset.get(alias=...)` records 
 _NO_HYPERPARAMETERS = (_DATASETS, "properties")  # the second: notes that people and programs add afterwards
 
 
-_FIELDS = ["hyperparams", "script.requirements", "models.input", "runtime"]
+FIELDS = ["hyperparams", "script.requirements", "models.input", "runtime"]
 
 
 def read(clearml: ClearML, tasks: Sequence[str]) -> dict[str, Inputs]:
     """The inputs of these tasks, by id, in one request. Raises TaskGoneError if one does not exist."""
-    return {task["id"]: _inputs(task) for task in task_fields.read_all(clearml, tasks, _FIELDS)}
+    return {task["id"]: of(task) for task in task_fields.read_all(clearml, tasks, FIELDS)}
 
 
 def existing(clearml: ClearML, tasks: Sequence[str]) -> dict[str, Inputs]:
     """The inputs of those of these tasks that exist, by id: one request."""
-    return {id_: _inputs(task) for id_, task in task_fields.read_existing(clearml, tasks, _FIELDS).items()}
+    return {id_: of(task) for id_, task in task_fields.read_existing(clearml, tasks, FIELDS).items()}
 
 
 def of_newest(clearml: ClearML, *, project: str, task_name: str, most: int) -> list[Inputs]:
@@ -39,13 +39,14 @@ def of_newest(clearml: ClearML, *, project: str, task_name: str, most: int) -> l
         project=[project],
         name=f"^{re.escape(task_name)}$",
         status=list(SUCCESSFUL),
-        only_fields=["id", *_FIELDS],
+        only_fields=["id", *FIELDS],
         order_by=["-started"],
     )
-    return [_inputs(task) for task in islice(found, most)]
+    return [of(task) for task in islice(found, most)]
 
 
-def _inputs(task: Mapping[str, Any]) -> Inputs:
+def of(task: Mapping[str, Any]) -> Inputs:
+    """The inputs of a task that was read with FIELDS."""
     requirements = ((task.get("script") or {}).get("requirements") or {}).get("pip") or ""
     datasets = {f"{_DATASETS}/{name}": value for name, value in task_parameters.values(task, _DATASETS).items()}
     return Inputs(

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from clearml_ci.clearml_api import ownership, paging, task_fields, task_metrics
-from clearml_ci.clearml_api.paging import PAGE
+from clearml_ci.clearml_api import ownership, paging, task_fields, task_inputs, task_metrics
+from clearml_ci.clearml_api.paging import PAGE, Record
 from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.core.comparability import Inputs
 from clearml_ci.core.gate import Gate, Reported
 from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.decisions import copied_tag
@@ -108,15 +109,24 @@ def by_tag(
     """
     if projects is not None and not projects:
         return {tag: [] for tag in tags}  # an empty list filters nothing
-    fields = ["tags", *(f"runtime.{stamp}" for stamp in sorted({*tags.values()}))]
-    found = list(_records(clearml, gates, fields, tags=list(tags), **_named(task_name), **_in_projects(projects)))
+    filters = {"tags": list(tags), **_named(task_name), **_in_projects(projects)}
+    return _by_tag(clearml, list(_records(clearml, gates, _of_tags(tags), **filters)), tags, gates)
+
+
+def _of_tags(tags: Mapping[str, str]) -> list[str]:
+    return ["tags", *(f"runtime.{stamp}" for stamp in sorted({*tags.values()}))]
+
+
+def _by_tag(
+    clearml: ClearML, found: Sequence[Record], tags: Mapping[str, str], gates: Sequence[Gate]
+) -> dict[str, list[Measured]]:
     carriers = {tag: [task for task in found if tag in (task.get("tags") or [])] for tag in tags}
     recorded = {
         tag: [replace(_recorded(clearml, task), stamp=_stamp(task, tags[tag])) for task in tasks]
         for tag, tasks in carriers.items()
     }
     unknown = sorted({parent for tasks in recorded.values() for parent in copied_tag.unknown_parents(tasks)})
-    parents = task_fields.read_existing(clearml, unknown, fields)
+    parents = task_fields.read_existing(clearml, unknown, _of_tags(tags))
     return {
         tag: _with_sources(
             tasks,
@@ -125,6 +135,40 @@ def by_tag(
         )
         for tag, tasks in recorded.items()
     }
+
+
+@dataclass(frozen=True)
+class Related:
+    """Tasks by their ids and by their tags, and the inputs of all of them."""
+
+    by_id: dict[str, Measured]
+    by_tag: dict[str, list[Measured]]
+    inputs: dict[str, Inputs]
+
+
+def related(
+    clearml: ClearML,
+    ids: Sequence[str],
+    tags: Mapping[str, str],
+    *,
+    project: str,
+    task_name: str,
+    gates: Sequence[Gate],
+) -> Related:
+    """Those of these tasks that are in a project, and its tasks with these tags, as `by_tag`: all in one request.
+
+    ClearML joins filters by a regex alone, which knows no case: both are compared once more here.
+    """
+    pattern = "|".join(map(re.escape, [*ids, *tags]))
+    filters = {"_any_": {"fields": ["id", "tags"], "pattern": f"^({pattern})$"}, "project": [project]}
+    fields = [*_of_tags(tags), *task_inputs.FIELDS]
+    found = list(_records(clearml, gates, fields, **filters, **_named(task_name)))
+    by_id = {task["id"]: (_recorded(clearml, task), task_metrics.reported(task, gates)) for task in found}
+    return Related(
+        {id_: by_id[id_] for id_ in ids if id_ in by_id},
+        _by_tag(clearml, found, tags, gates),
+        {task["id"]: task_inputs.of(task) for task in found},
+    )
 
 
 def newest_tagged(

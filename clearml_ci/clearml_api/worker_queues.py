@@ -5,9 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from clearml.backend_api.session import Session
-
-from clearml_ci.clearml_api import paging, server_time, task_fields
+from clearml_ci.clearml_api import configuration, paging, server_time, task_fields
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import agent_command
 from clearml_ci.core.errors import UsageError, listing
@@ -135,7 +133,7 @@ def _backlog(clearml: ClearML, name: str, record: Mapping[str, Any] | None, work
     entries = (record or {}).get("entries") or []
     return audit_findings.Queue(
         name,
-        f"{Session.get_app_server_host()}/workers-and-queues/queues",
+        f"{configuration.web_host()}/workers-and-queues/queues",
         exists=record is not None,
         workers=workers,
         entries=len(entries),

@@ -1,6 +1,6 @@
 """The tagged tasks that a candidate may be compared with."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from clearml_ci.clearml_api import project_lookup, task_records
 from clearml_ci.clearml_api.session import ClearML
@@ -24,14 +24,23 @@ def with_tag(clearml: ClearML, check: Check, project_id: str | None) -> Sequence
 
 def with_reference(clearml: ClearML, check: Check, project_id: str) -> dict[str, Sequence[Measured]]:
     """The tasks of `read`, and those with the tags of the reference, by tag: one request."""
+    return in_scope(check, with_tags_of_reference(clearml, check), project_id)
+
+
+def with_tags_of_reference(clearml: ClearML, check: Check) -> dict[str, list[Measured]]:
+    """All tasks of the check's project and name with the best tag, and with the tags of the reference, by tag."""
     project = project_lookup.existing_id(clearml, check.project) if check.project else None
-    found = task_records.by_tag(
+    return task_records.by_tag(
         clearml,
         reference_runs.tags(check.best_tag),
         projects=[project] if project else None,
         task_name=check.task_name,
         gates=check.gates,
     )
+
+
+def in_scope(check: Check, found: Mapping[str, Sequence[Measured]], project_id: str) -> dict[str, Sequence[Measured]]:
+    """Those of the tasks of `with_tags_of_reference` that are baselines for a candidate of this project."""
     return {
         tag: [(task, metrics) for task, metrics in tagged if is_in_scope(check, task, project_id)]
         for tag, tagged in found.items()

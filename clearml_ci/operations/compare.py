@@ -3,8 +3,7 @@
 The step `compare` does it before a merge, and `promote` once more after it.
 """
 
-import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from clearml_ci.clearml_api import (
@@ -15,8 +14,8 @@ from clearml_ci.clearml_api import (
     task_records,
 )
 from clearml_ci.clearml_api.pipeline_runs import Run as PipelineRun
-from clearml_ci.clearml_api.session import ClearML, ClearMLError
-from clearml_ci.clearml_api.task_records import Measured
+from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.clearml_api.task_records import Measured, Related
 from clearml_ci.core import baseline, comparability, errors, formatting, recorded_task
 from clearml_ci.core import gate as gates
 from clearml_ci.core.comparability import Difference, Inputs
@@ -73,12 +72,17 @@ class Comparison:
 
 @dataclass(frozen=True)
 class _Read:
-    """The runs of the candidate's commit, itself first, each with its doubt; the tagged tasks, and the reference."""
+    """The runs of the candidate's commit, itself first, each with its doubt; the tagged tasks, and the reference.
+
+    `inputs` are those of all of them. `main` is the base branch's own task.
+    """
 
     measured: Mapping[str, Measured]
     doubts: Mapping[str, str]
     every: Sequence[Measured]
     reference: reference_runs.Tagged
+    inputs: Mapping[str, Inputs]
+    main: Measured | None
 
     @property
     def subject(self) -> RecordedTask:
@@ -113,7 +117,8 @@ def with_baseline(
     unusable = unusable or _missing(clearml, run, check, candidate, read.every)
     by_tolerance = _judge(check, read, unusable)
     compared = _compared(by_tolerance, read.tagged)
-    inputs = _inputs(clearml, [read.subject.id, *(task.id for task in compared)], [*read.measured, *read.reference.ids])
+    inputs = read.inputs
+    task_fields.require(inputs, [read.subject.id, *(task.id for task in compared)])
     sample, reference = _sample(check, read, inputs), read.reference.reference(inputs)
     another_model = _of_another_model(compared, read.subject) if reference.in_force else []
     own = Reference() if another_model else reference
@@ -131,7 +136,7 @@ def with_baseline(
         *gate_noise.warnings(by_noise, sample),
         *another_model,
     ]
-    main, of_main = _main(clearml, check, evidence.main_task)
+    main, of_main = read.main or (None, {})
     outcome, reason = gates.decide(judged)
     result: CompareResult = {
         "outcome": outcome,
@@ -153,22 +158,49 @@ def with_baseline(
 def _read(clearml: ClearML, check: Check, evidence: Evidence, before: Before) -> _Read:
     """Read all that is compared. Raises TaskGoneError without the candidate."""
     candidate, others = evidence.candidate, evidence.others
-    measured = _measured(clearml, check, candidate["id"], others)
-    tags = baselines.with_reference(clearml, check, candidate["project_id"])
-    earlier = task_records.with_metrics(clearml, before.best, check.gates).values()
+    found = _related(clearml, check, evidence)
+    task_fields.require(found.by_id, [candidate["id"]])
+    measured = {id_: found.by_id[id_] for id_ in (candidate["id"], *_ids(others)) if id_ in found.by_id}
+    tags = baselines.in_scope(check, found.by_tag, candidate["project_id"])
     of_reference = reference_runs.of_model(tags, check.best_tag, measured[candidate["id"]][0])
+    doubts = {candidate["id"]: evidence.doubt, **{other["id"]: other["doubt"] for other in others}}
+    main = found.by_id.get(evidence.main_task or "")
+    if before == Before():
+        return _Read(measured, doubts, tags[check.best_tag], of_reference, found.inputs, main)
+    earlier = list(task_records.with_metrics(clearml, before.best, check.gates).values()) or tags[check.best_tag]
     if before.reference:
         recorded = reference_runs.recorded(clearml, before.reference, check)
         of_reference = replace(recorded, calibrated=of_reference.calibrated)
-    doubts = {candidate["id"]: evidence.doubt, **{other["id"]: other["doubt"] for other in others}}
-    return _Read(measured, doubts, list(earlier) or tags[check.best_tag], of_reference)
+    unread = {*(task.id for task, _ in earlier), *of_reference.ids} - {*found.inputs}
+    inputs = {**found.inputs, **task_inputs.existing(clearml, sorted(unread))}
+    return _Read(measured, doubts, earlier, of_reference, inputs, main)
 
 
-def _measured(clearml: ClearML, check: Check, candidate: str, others: Sequence[OtherRun]) -> dict[str, Measured]:
-    """The candidate and the other runs of its commit that still exist, with their metrics. Raises TaskGoneError."""
-    found = task_records.existing(clearml, [candidate, *(run["id"] for run in others)], check.gates)
-    task_fields.require(found, [candidate])
-    return {candidate: found.pop(candidate), **found}
+def _ids(runs: Sequence[OtherRun]) -> list[str]:
+    return [run["id"] for run in runs]
+
+
+def _related(clearml: ClearML, check: Check, evidence: Evidence) -> Related:
+    """The runs of the candidate's commit and the base branch's own that still exist, and all tasks with the tags.
+
+    Those of one project are read in one request.
+    """
+    candidate, tags = evidence.candidate, reference_runs.tags(check.best_tag)
+    ids = [candidate["id"], *_ids(evidence.others), *filter(None, [evidence.main_task])]
+    if check.project and candidate.get("project") == check.project:  # of which the candidate has the id
+        found = task_records.related(
+            clearml,
+            ids,
+            tags,
+            project=candidate["project_id"],
+            task_name=check.task_name,
+            gates=check.gates,
+        )
+        if {*ids} <= {*found.by_id}:
+            return found
+    by_id, by_tag = task_records.existing(clearml, ids, check.gates), baselines.with_tags_of_reference(clearml, check)
+    every = [*by_id, *(task.id for tagged in by_tag.values() for task, _ in tagged)]
+    return Related(by_id, by_tag, task_inputs.existing(clearml, list(dict.fromkeys(every))))
 
 
 def _sample(check: Check, read: _Read, inputs: Mapping[str, Inputs]) -> Sample:
@@ -176,13 +208,6 @@ def _sample(check: Check, read: _Read, inputs: Mapping[str, Inputs]) -> Sample:
     found = [(task, values) for task, values in read.measured.values() if task.id in inputs]
     runs = [Run(task, inputs[task.id], values, read.doubts[task.id]) for task, values in found]
     return samples.of_commit(runs[0], runs, check.alike, seed=check.seed)
-
-
-def _inputs(clearml: ClearML, required: Sequence[str], others: Iterable[str]) -> dict[str, Inputs]:
-    """The inputs of all these tasks but those of `others` that do not exist. Raises TaskGoneError."""
-    found = task_inputs.existing(clearml, list(dict.fromkeys([*required, *others])))
-    task_fields.require(found, required)
-    return found
 
 
 def _missing(
@@ -267,14 +292,6 @@ def _of_baselines(
     if github and compared and check.pull_request.base:
         on_base = commit_history.is_on_base_branch(github, check, compared[0].commit)
     return baseline.warnings(tagged, compared, tag=check.best_tag, baseline_on_base=on_base)
-
-
-def _main(clearml: ClearML, check: Check, task: str | None) -> tuple[RecordedTask | None, Reported]:
-    """The base branch's own task, which is only shown: without it the check goes on."""
-    if task:
-        with contextlib.suppress(ClearMLError):
-            return task_records.with_metrics(clearml, [task], check.gates)[task]
-    return None, {}
 
 
 def _as_document(check: Check, run: Run) -> CommitRun:

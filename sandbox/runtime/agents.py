@@ -31,6 +31,8 @@ class AgentSpec:
 
     `environment` reaches the tasks that it runs: give secrets to trusted steps only. `poll_seconds` is how often it
     looks at its queue, and at the task that it runs. `command` is clearml-agent's, or that of a program like it.
+    `as_installed` leaves out all settings but its addresses, keys and environment: those are clearml-agent's own.
+    Several agents of one queue have different numbers.
     """
 
     name: str
@@ -39,11 +41,13 @@ class AgentSpec:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     poll_seconds: float = 1.0
     command: tuple[str, ...] = (sys.executable, "-m", "clearml_agent")
+    as_installed: bool = False
+    number: int = 1
 
     @property
     def worker(self) -> str:
         """The agent's id on the server."""
-        return f"sandbox:{self.queue}"
+        return f"sandbox:{self.queue}" if self.number == 1 else f"sandbox:{self.queue}:{self.number}"
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,10 @@ def _launch(access: Access, directory: Path, spec: AgentSpec) -> Agent:
         folder.mkdir(parents=True)
         folder.chmod(0o700)
     configuration = _configuration(directory)
-    clearml_conf.write_for_agent(configuration, access, worker=spec.worker, environment=spec.environment)
+    if spec.as_installed:
+        clearml_conf.write_for_agent_as_installed(configuration, access, environment=spec.environment)
+    else:
+        clearml_conf.write_for_agent(configuration, access, worker=spec.worker, environment=spec.environment)
     popen = processes.start(
         [*spec.command, "--config-file", str(configuration), "daemon", "--foreground", "--queue", spec.queue],
         environment=processes.clean_environment(directory / "home", _variables(configuration, spec)),
@@ -136,6 +143,10 @@ def _variables(configuration: Path, spec: AgentSpec) -> dict[str, str]:
         "TRAINS_CONFIG_FILE": str(configuration),
         "CLEARML_WORKER_ID": spec.worker,
         "CLEARML_WORKER_NAME": spec.worker,
+    }
+    if spec.as_installed:
+        return variables
+    variables |= {
         "CLEARML_AGENT_QUEUE_POLL_FREQ_SEC": str(spec.poll_seconds),
         "CLEARML_AGENT_STATUS_REPORT_FREQ_SEC": "5",
     }

@@ -29,6 +29,11 @@ def write_for_agent(path: Path, access: Access, *, worker: str, environment: Map
     _write(path, content)
 
 
+def write_for_agent_as_installed(path: Path, access: Access, *, environment: Mapping[str, str]) -> None:
+    """Addresses and keys, as `clearml-agent init` writes them; all other settings are the agent's own."""
+    _write(path, {"api": _api(access), "environment": dict(environment)})
+
+
 def _write(path: Path, content: Section) -> None:
     path.unlink(missing_ok=True)
     path.touch(mode=0o600)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -26,7 +27,7 @@ from tests.agents.forked_program import Program
 from tests.agents.light_execution import Execution
 
 ROOT = Path(__file__).parents[2]
-OWN_CODE = ("pipelines", "steps")  # the folders of this checkout whose files agents run
+OWN_CODE = r"pipelines/|-m steps\."  # how the programs of this checkout are started, which agents run
 POLL, NEXT_POLL, ACTIVE = 0.6, 0.1, 2.0  # seconds between two polls: of an idle queue, and so long after a task
 REPORT = 5.0  # seconds between two reports of the worker
 STARTED = "Starting Task Execution:"  # clearml-agent's line before the output of the script
@@ -116,7 +117,7 @@ class Agent:
 
     def _checkout(self, task: str, script: Mapping[str, Any]) -> tuple[Path, Path]:
         """Return the root of the task's repository and the folder to run in. Raises CheckoutError."""
-        if Path(script["entry_point"]).parent.name in OWN_CODE:
+        if re.match(OWN_CODE, script["entry_point"]):
             return ROOT, ROOT
         root = self.directory / "venvs" / task / "task_repository" / "clone"
         _git("clone", "-q", "--no-checkout", script["repository"], str(root))

@@ -26,10 +26,19 @@ def test_bench__at_its_smallest_size__prints_and_writes_the_figures(make: Make, 
     ((tasks, requests),), ((same_tasks, seconds),) = figures["requests"].items(), figures["seconds"].items()
     (audit,) = figures["audit"]
     assert (tasks, same_tasks, [*audit]) == ("10", "10", ["projects", "tasks", "requests", "seconds"])
+    assert requests <= 8
     rows = [[int(tasks), requests, seconds], [*audit.values()]]
     for row in rows:
         assert all(number > 0 for number in row)
         assert [str(number) for number in row] in [line.replace("|", " ").split() for line in printed.splitlines()]
+
+
+def test_profile__one_check__prints_the_phases_of_each_task(make: Make) -> None:
+    printed = make("make profile CHECKS=1")
+    assert "check 1: passed after " in printed
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in printed.splitlines() if line[:1] == "|"]
+    assert [row[0] for row in rows[2:]] == ["controller", "find_task", "compare", "report"]
+    assert all(float(seconds) >= 0 for row in rows[2:] for seconds in row[1:])
 
 
 def test_demo__one_scenario_on_another_server__stays_up_until_make_stop_deletes_all(

@@ -74,6 +74,19 @@ def refusing(target: str, *, method: str, ending: str) -> served:
     return served(app)
 
 
+def allowing(target: str, is_allowed: Callable[[str, str], bool]) -> served:
+    """A proxy that carries the requests whose endpoint and authorization are allowed, and answers 401 to the others."""
+    app = Flask("proxy")
+
+    @app.route("/<path:path>", methods=["GET", "POST"])
+    def carry(path: str) -> Response:
+        if is_allowed(path.rpartition("/")[2], request.headers.get("Authorization", "")):
+            return _carried(f"{target}/{path}")
+        return Response(json.dumps({"meta": _REFUSAL, "data": {}}), 401, content_type="application/json")
+
+    return served(app)
+
+
 def _carried(address: str) -> Response:
     headers = {name: value for name, value in request.headers if name.lower() in ("authorization", "content-type")}
     answer = requests.request(

@@ -115,7 +115,7 @@ def test_register__two_names_concurrently__are_both_registered(
     clearml: ClearML, client: Client, audits: AuditSchedule, queue: Queue
 ) -> None:
     digits, letters = (replace(audits, arguments={**audits.arguments, "_name": name}) for name in ("digits", "letters"))
-    session = Meanwhile(clearml.session)
+    session = Meanwhile(clearml.host, clearml.authorization)
     session.happens = lambda: audit_schedules.register(clearml, letters, queue=queue)
     made = audit_schedules.register(session, digits, queue=queue)
     assert made.new and len(live_tasks(client, audits)) == 2

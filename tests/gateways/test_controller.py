@@ -176,7 +176,7 @@ def test_controller__keys_that_are_refused_from_then_on__ends_with_one_line(
     endpoint: str,
 ) -> None:  # fmt: skip
     run, losses, log = controllers.start(), Losses({endpoint: ["401"]}), tmp_path / "log"
-    monkeypatch.setenv("PYTHONPATH", f"{impatient(tmp_path, 'sdk_patience')}{os.pathsep}{ROOT}")
+    monkeypatch.setenv("PYTHONPATH", f"{impatient(tmp_path, 'sdk')}{os.pathsep}{ROOT}")
     with (
         losses.proxy(user_environment["CLEARML_API_HOST"]) as address,
         process(run, {**user_environment, "CLEARML_API_HOST": address}, log) as child,

@@ -252,7 +252,7 @@ class Silent(ClearML):
 def test_run_to_verdict__server_that_is_silent_meanwhile__stops_the_run_when_it_answers(
     clearml: ClearML, client: Client, launch: Launch, refused: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert follow_to_its_end(Silent(clearml.session, refused=refused), launch) == 4
+    assert follow_to_its_end(Silent(clearml.host, clearml.authorization, refused=refused), launch) == 4
     (run,) = started(client, launch)
     assert run["status"] in ("stopped", "created")
     assert pipeline_runs.read(clearml, run["id"]).unwanted

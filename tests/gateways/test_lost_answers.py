@@ -86,16 +86,17 @@ def test_call__token_that_is_refused_and_no_new_one__is_an_error(
     clearml: ClearML, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A key that was revoked: the server refuses the token, and then the key."""
-    monkeypatch.setattr(clearml.session, "_Session__secret_key", "revoked")
-    clearml.session._set_token("")
+    monkeypatch.setenv("CLEARML_API_SECRET_KEY", "revoked")
+    clearml.authorization = "Bearer ex.pi.red"
     with pytest.raises(ClearMLError, match=r"queues\.get_all: .*refused the keys"):
         clearml.call("queues.get_all")
 
 
 @pytest.mark.usefixtures("user_environment")
 def test_call__token_that_expired__is_renewed_without_a_word(clearml: ClearML) -> None:
-    clearml.session._TokenManager__token = "ex.pi.red"  # noqa: S105
+    clearml.authorization = "Bearer ex.pi.red"
     assert "queues" in clearml.call("queues.get_all")
+    assert clearml.requests == 3  # the refused one, the login, and the same once more
 
 
 @pytest.fixture
@@ -310,10 +311,19 @@ def test_create_step__answer_is_lost__is_one_task(
         id=run, data=SimpleNamespace(script=SimpleNamespace(repository="r", version_num="c" * 40))
     )
     losses.harms = harms
-    step = step_tasks.create(sdk, controller, project=project.name, step="find_task", execution="", clock=fast_clock())
+    step = step_tasks.create(
+        sdk,
+        controller,
+        project=project.name,
+        step="find_task",
+        execution="",
+        earlier=["a" * 32],
+        clock=fast_clock(),
+    )
     found = client.call("tasks.get_all", project=[project.id], only_fields=["id", "name", "runtime"])["tasks"]
     assert [(task["id"], task["name"]) for task in found if task["id"] != run] == [(step.id, "find_task")]
     assert (step.name, ownership.is_owned(sdk, step.id, run=run)) == ("find_task", True)
+    assert step.data.script.entry_point == f"-m steps.find_task {run} {'a' * 32}"
 
 
 @pytest.mark.parametrize("refusals", [4, 20])

@@ -22,7 +22,7 @@ FACTS = Facts(committed={COMMIT: "2020-01-01T00:00:00+00:00"})
 CHECK = Check(COMMIT, PULL, "", "", (GATE,), "Best", facts=FACTS, baseline_main=False)
 SPREAD = (0.94, 0.96, 0.95, 0.945, 0.955, 0.94, 0.96, 0.95, 0.945, 0.955)
 BEST, REFERENCE = "Best", "Best: reference"
-ALONE = 10  # requests of find_task and compare
+ALONE = 7  # requests of find_task and compare
 
 
 def args(**values: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from clearml_ci.core.outcome import Outcome
 from sandbox.runtime.clearml_access import Client
 from tests.clock import fast_clock
 from tests.gateways.conftest import COMMIT, Project
+from tests.gateways.services import leave_result
 
 SOURCE = Source("https://github.com/o/clearml-ci.git", "e" * 40)
 
@@ -147,7 +148,7 @@ def test_find_or_register__after_a_job_that_was_killed_meanwhile__leaves_one_tem
 ) -> None:
     where: dict[str, Any] = {"project": f"{prefix} CI", "name": "pr_check", "arguments": {"commit": ""}}
     with pytest.raises(KeyboardInterrupt):
-        pipeline_templates.find_or_register(Killed(clearml.session, at=at), source=SOURCE, **where)
+        pipeline_templates.find_or_register(Killed(clearml.host, clearml.authorization, at=at), source=SOURCE, **where)
     project = client.call("projects.get_all", name=f"{prefix} CI/.pipelines/pr_check", search_hidden=True)["projects"]
     key = {"Args": {"_start": {"section": "Args", "name": "_start", "value": "1"}}}
     place: dict[str, Any] = {"project": project[0]["id"], "type": "controller"}
@@ -177,7 +178,7 @@ def test_find_or_register__other_job_deletes_the_draft_and_registers__uses_that_
                 others.append(pipeline_templates.find_or_register(clearml, **where)[0])
             return super().call(endpoint, **request)
 
-    found, _ = pipeline_templates.find_or_register(Slow(clearml.session), **where)
+    found, _ = pipeline_templates.find_or_register(Slow(clearml.host, clearml.authorization), **where)
     assert [found] == others
 
 
@@ -205,9 +206,13 @@ def test_result__stored_by_a_step__is_read_through_its_run(clearml: ClearML, cli
     assert not {rerun, clone} & {step.id for step in found.values()}
 
 
+@pytest.mark.parametrize("storage", ["the file server", "another storage"])
 def test_publish_verdict__run__carries_artifacts_properties_tag_and_description(
-    clearml: ClearML, client: Client, project: Project
+    clearml: ClearML, client: Client, project: Project, storage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """On any other storage than ClearML's file server the SDK stores it."""
+    if storage == "another storage":
+        monkeypatch.setattr("clearml_ci.clearml_api.configuration.files_host", lambda: "")
     run = client.call(
         "tasks.create", name="pr_check #1", type="controller", project=project.id, tags=["regressed", "mine"]
     )["id"]
@@ -286,3 +291,18 @@ def test_describe_arguments__run_that_new_run_started__shows_help_and_keeps_the_
         "promote": ("better", "When the tag moves."),
         "mine": ("1", ""),
     }
+
+
+def test_read__with_steps__has_those_that_are_its_own_in_the_same_request(clearml: ClearML, project: Project) -> None:
+    run, other = project.run(pull_request="7"), project.run(pull_request="8")
+    first, second, foreign = (
+        project.step(run, "find_task"),
+        project.step(run, "remote_run"),
+        project.step(other, "compare"),
+    )
+    leave_result(clearml, first, {"candidate": {"id": "abc"}})
+    before = clearml.requests
+    found = pipeline_runs.read(clearml, run, steps=[second, foreign, first, "0" * 32])
+    assert [step["id"] for step in found.steps] == [first, second]
+    assert run_results.earlier(clearml, found)["find_task"]["candidate"] == {"id": "abc"}
+    assert clearml.requests == before + 1

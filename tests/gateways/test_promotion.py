@@ -145,7 +145,7 @@ class World:
         return [(move.action, move.state, move.to) for move in moves]
 
     def watched(self, before: Callable[[int], None]) -> Watched:
-        return Watched(self.clearml.session, before=before)
+        return Watched(self.clearml.host, self.clearml.authorization, before=before)
 
 
 @pytest.fixture
@@ -560,7 +560,7 @@ def test_promote__tag_that_cannot_be_read_back__takes_nothing_from_the_old_best(
             return {} if endpoint == "tasks.update_tags" else super().call(endpoint, **request)
 
     with pytest.raises(ClearMLError, match="cannot be read back: nothing was taken from any other task"):
-        world.move(new, session=Forgetful(world.clearml.session))
+        world.move(new, session=Forgetful(world.clearml.host, world.clearml.authorization))
     assert world.tagged() == [old]
 
 
@@ -969,7 +969,7 @@ def test_rollback__of_a_promotion_that_goes_on__waits_until_it_has_settled(world
                 act()
             return super().call(endpoint, **request)
 
-    world.move(new, session=Watching(world.clearml.session), goes_on=True)
+    world.move(new, session=Watching(world.clearml.host, world.clearml.authorization), goes_on=True)
     undoing.join(20)
     assert world.tagged() == [new]
     assert undone[0]["outcome"] == "error"
@@ -989,7 +989,7 @@ def test_promote__tag_taken_by_hand_and_given_to_one_that_is_none__is_told_and_n
             return super().call(endpoint, **request)
 
     with pytest.raises(ClearMLError, match="cannot be read back"):
-        world.move(new, session=Meddled(world.clearml.session))
+        world.move(new, session=Meddled(world.clearml.host, world.clearml.authorization))
     assert world.tagged() == [draft]
 
 
@@ -1004,7 +1004,7 @@ def test_rollback__promotion_that_hangs__is_told_and_leaves_a_best(world: World)
             return super().call(endpoint, **request)
 
     with pytest.raises(DiedError):
-        world.move(new, session=Dies(world.clearml.session), goes_on=True)
+        world.move(new, session=Dies(world.clearml.host, world.clearml.authorization), goes_on=True)
     with pytest.raises(ClearMLError, match="is moving the tag 'Best' as well, and does not end"):
         world.undo()
     assert world.tagged() == sorted([old, new])
@@ -1062,7 +1062,7 @@ def test_add_tag__server_without_update_tags__writes_what_it_read(world: World) 
         def call(self, endpoint: str, **request: Any) -> Any:
             return super().call(endpoint.replace("update_tags", "update_tagz"), **request)
 
-    older = Older(world.clearml.session)
+    older = Older(world.clearml.host, world.clearml.authorization)
     best_tag.add_tag(older, task, TAG)
     assert world.client.call("tasks.get_by_id", task=task)["task"]["tags"] == sorted([TAG, "mine"])
     best_tag.remove_tag(older, [task], TAG)

@@ -84,7 +84,7 @@ class Stage:
             self.world.client.call(f"tasks.{what}", task=run.id)
 
     def dies(self, run: Run, number: int) -> bool:
-        session = Dying(self.world.clearml.session, number=number)
+        session = Dying(self.world.clearml.host, self.world.clearml.authorization, number=number)
         try:
             self.act(run, session)
         except DiedError:

@@ -176,7 +176,7 @@ class Unreachable(ClearML):
 def test_run__server_that_does_not_answer__is_waited_for_and_nothing_is_left(
     clearml: ClearML, client: Client, project: Project, run: str, queue: str, refused: int, goes_on: bool
 ) -> None:
-    silent, reports = Unreachable(clearml.session, refused=refused), list[str]()
+    silent, reports = Unreachable(clearml.host, clearml.authorization, refused=refused), list[str]()
     given = launch(project, run_queue_limit="60")
     with contextlib.nullcontext() if goes_on else pytest.raises(ClearMLError, match="no answer"):
         launched = task_launch.run(

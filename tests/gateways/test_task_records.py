@@ -157,3 +157,27 @@ def test_scalars__machine_monitoring__is_left_out(clearml: ClearML, project: Pro
     project.report(task, 0.5)
     project.report(task, 80.0, title=":monitor:machine", series="cpu")
     assert task_metrics.series_names(clearml, task) == ["accuracy/validation"]
+
+
+def test_related__ids_and_tags__are_matched_exactly_and_with_their_inputs_in_one_request(
+    clearml: ClearML, project: Project
+) -> None:
+    best = project.task(
+        tags=["Best (v1.0)"], hyperparams={"Args": {"lr": {"section": "Args", "name": "lr", "value": "1"}}}
+    )
+    mine, _ = project.task(), project.task(tags=["best (V1.0)"])
+    before = clearml.requests
+    found = task_records.related(
+        clearml, [mine, "0" * 32], {"Best (v1.0)": task_records.STAMP}, project=project.id, task_name="", gates=[GATE]
+    )
+    assert clearml.requests == before + 1
+    assert [*found.by_id] == [mine]
+    assert [task.id for task, _ in found.by_tag["Best (v1.0)"]] == [best]
+    assert found.inputs[best].hyperparameters == {"Args/lr": "1"}
+
+
+def test_related__task_of_another_project__is_not_found(clearml: ClearML, client: Client, project: Project) -> None:
+    other = client.call("projects.create", name=f"{project.name} others")["id"]
+    task = project.task()
+    found = task_records.related(clearml, [task], {}, project=other, task_name="", gates=[])
+    assert (found.by_id, found.by_tag) == ({}, {})

@@ -259,7 +259,7 @@ def test_start__answer_that_names_no_run__is_a_lost_answer(clearml: ClearML, pro
     template = project.task(end=None, name="pr_check", type="controller")
     with pytest.raises(LostAnswerError, match="names no run"):
         run_start.start(
-            Nameless(clearml.session),
+            Nameless(clearml.host, clearml.authorization),
             template=template,
             queue=Queue("q", "queue", frozenset()),
             arguments={},

@@ -80,7 +80,7 @@ def test_until_ended__server_that_does_not_answer__is_waited_for_with_a_line_whi
     clearml: ClearML, client: Client, run: str, requests: int, goes_on: bool
 ) -> None:
     client.call("tasks.completed", task=run)
-    silent, reports = Unreachable(clearml.session, refused=requests), list[str]()
+    silent, reports = Unreachable(clearml.host, clearml.authorization, refused=requests), list[str]()
     if goes_on:
         ended, _ = wait.until_ended(silent, run, clock=fast_clock(), timeout=600, report=reports.append)
         assert (ended.status, reports[-1]) == ("completed", "run: completed")

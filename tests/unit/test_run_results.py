@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from clearml_ci.clearml_api import run_results
+from clearml_ci.clearml_api import pipeline_runs, run_results
 
 FIRST: dict[str, Any] = {"id": "find_task", "user": {"id": "ci", "name": "CI"}}
 
@@ -25,7 +25,7 @@ def test_of_controller__marked_steps__are_those_of_the_first_ones_user(
 
 
 def test_of_newest_execution__run_that_was_reset__leaves_out_the_steps_of_the_earlier_one() -> None:
-    first, second = ({"runtime": {run_results.EXECUTION: key}} for key in ("first", "second"))
+    first, second = ({"runtime": {pipeline_runs.EXECUTION: key}} for key in ("first", "second"))
     steps: list[dict[str, Any]] = [
         {"id": "old", **first},
         {"id": "older version", "runtime": None},

@@ -121,13 +121,17 @@ def _become(task: str, entry: str, log: Path) -> None:
     """In the fork: run the task's script to the end of this process."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     environment = {**os.environ, "CLEARML_TASK_ID": task, "TRAINS_TASK_ID": task, "PYTHONUNBUFFERED": "1"}
-    forks.become(_command(forks.CHECKOUT / entry), environment, directory=str(forks.CHECKOUT), log=str(log))
+    forks.become(_command(entry), environment, directory=str(forks.CHECKOUT), log=str(log))
     sys.exit(0)
 
 
-def _command(script: Path) -> list[str]:
+def _command(entry: str) -> list[str]:
     """The script itself; of a user's code, what it would report; a brief controller in place of the SDK's."""
     own = forks.CHECKOUT / "tools/faults"
+    if entry.startswith("-m steps."):
+        module, *ids = entry.removeprefix("-m ").split()
+        return [str(forks.CHECKOUT / f"{module.replace('.', '/')}.py"), *ids]
+    script = forks.CHECKOUT / entry
     if script.parent.name not in ("pipelines", "steps"):
         return [str(own / "training.py")]
     brief = script.parent.name == "pipelines" and os.environ.get("FAULTS_CONTROLLER") == "brief"

@@ -1,0 +1,1 @@
+"""The steps of the pipelines, each a program that an agent runs as a module."""
