@@ -1,4 +1,7 @@
-"""`make bench`: print what a check and an audit cost, and how often gates are red; write it to build/bench.json."""
+"""`make bench`: print what a check and an audit cost, how often gates are red, and which drift is found.
+
+The figures are written to build/bench.json.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from tools import bench_audit, bench_check, bench_noise, bench_step, noise_goals
+from tools import bench_audit, bench_check, bench_drift, bench_noise, bench_step, noise_goals
 
 Measurement = bench_check.Measurement | bench_audit.Measurement
 OUTPUT = bench_step.ROOT / "build" / "bench.json"
@@ -28,8 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     noise = bench_noise.measure(bench_noise.SMALLEST if options.small else bench_noise.FULL)
     goals = noise_goals.measure(noise_goals.SMALLEST if options.small else noise_goals.FULL)
     _print(f"\nred checks, in percent\n{bench_noise.table(noise)}\n\n{noise_goals.table(goals)}")
+    drift = bench_drift.measure(bench_drift.SMALLEST if options.small else bench_drift.FULL)
+    _print(f"\ndrift that is found, in percent\n{bench_drift.table(drift)}")
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(_document(check, audit, noise), indent=2) + "\n")
+    options.output.write_text(json.dumps(_document(check, audit, noise, drift), indent=2) + "\n")
     _print(f"\nwritten to {options.output}")
     return 0
 
@@ -38,13 +43,15 @@ def _document(
     check: Sequence[bench_check.Measurement],
     audit: Sequence[bench_audit.Measurement],
     noise: Sequence[bench_noise.Row],
+    drift: Sequence[bench_drift.Row],
 ) -> dict[str, Any]:
-    """Return the figures of the check by its number of tasks, the rows of the audit, and those of gates."""
+    """Return the figures of the check by its number of tasks, the rows of the audit, of gates, and of drift."""
     return {
         "requests": {str(row.tasks): row.requests for row in check},
         "seconds": {str(row.tasks): row.seconds for row in check},
         "audit": [asdict(row) for row in audit],
         "noise": [asdict(row) for row in noise],
+        "drift": [asdict(row) for row in drift],
     }
 
 
