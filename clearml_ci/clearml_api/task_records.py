@@ -20,7 +20,7 @@ STAMP, REFERENCE_STAMP = "clearml_ci_best_since", "clearml_ci_reference_since"  
 Measured = tuple[RecordedTask, Reported]
 
 
-_MOST_COMMITS = 250  # in one filter, a regex of 10 kB; `git_history.recent_commits` returns 200 at most
+_MOST_COMMITS = 250  # in one filter, a regex of 10 kB; `merge_history.recent` returns 200 at most
 
 
 _FIELDS = [

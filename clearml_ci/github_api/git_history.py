@@ -1,4 +1,4 @@
-"""Read the repository's git history through GitHub: heads, recent commits, and how two commits differ."""
+"""Read the repository's git history through GitHub: heads, pushed commits, and how two commits differ."""
 
 from datetime import datetime
 
@@ -14,20 +14,6 @@ _COMPARED_LIMIT = 300  # files of a comparison; GitHub leaves out those beyond w
 def branch_head(github: GitHub, name: str) -> str:
     """The hash of a branch's head commit. Raises GitHubError."""
     return call_github(github, f"the branch '{name}'", CONTENTS, lambda: github.repository.get_branch(name).commit.sha)
-
-
-def recent_commits(github: GitHub, branch: str) -> list[str]:
-    """The newest 100 commits of a branch, and the heads that were merged into it lately. Raises GitHubError.
-
-    After a squash merge the pull request's head, which was checked, is none of the branch's commits.
-    """
-    newest = call_github(
-        github,
-        f"the commits of '{branch}'",
-        CONTENTS,
-        lambda: [commit.sha for commit in github.repository.get_commits(sha=branch).get_page(0)],
-    )
-    return list(dict.fromkeys([*newest, *pull_requests.recently_merged_heads(github, branch)]))
 
 
 def pushed_commits(github: GitHub, *, before: str, after: str) -> list[str]:

@@ -94,16 +94,6 @@ def open_heads(github: GitHub) -> list[str]:
     )
 
 
-def recently_merged_heads(github: GitHub, branch: str) -> list[str]:
-    """The heads of a branch's merged pull requests, among the 100 closed ones updated last. Raises GitHubError."""
-
-    def request() -> list[str]:
-        closed = github.repository.get_pulls(state="closed", base=branch, sort="updated", direction="desc")
-        return [pull.head.sha for pull in closed.get_page(0) if pull.merged_at]
-
-    return call_github(github, f"the pull requests merged into '{branch}'", _PERMISSION, request)
-
-
 def merged_heads(github: GitHub, commit: str) -> list[str]:
     """The heads of the merged pull requests that a commit came from. Raises GitHubError.
 

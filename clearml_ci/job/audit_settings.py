@@ -33,7 +33,7 @@ def from_environment(
     given = job_environment.read(environ)
     launch, described = settings.remote_run(given, policy)
     names = settings.queues(given, launch)
-    own = _audit(given, replace(home, recent=()) if lasting else home, policy, waited_for=not lasting)
+    own = _audit(given, replace(home, recent=(), merges=()) if lasting else home, policy, waited_for=not lasting)
     own = replace(own, queues=(*_queues(names, code=bool(launch or own.retrain)), *own.queues))
     governed = _governed(own, policy) if policy else own
     _require_gate(given, governed)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from clearml_ci.core.errors import UsageError
-from clearml_ci.github_api import credentials, file_contents, git_history, pull_requests, repository_info
+from clearml_ci.github_api import credentials, file_contents, git_history, merge_history, pull_requests, repository_info
 from clearml_ci.github_api import session as github_session
 from clearml_ci.github_api.session import GitHub
 from clearml_ci.job import events, settings
@@ -63,13 +63,15 @@ def home(environ: Mapping[str, str], *, needed_by: str) -> Home:
     name = settings.github_repository(environ)
     github = _connect(environ, name, reason=f"{needed_by} asks GitHub which commits the default branch has")
     url, base = repository_info.clone_url_and_default_branch(github)
+    history = merge_history.recent(github, base)
     return Home(
         repository=name,
         clone_url=url,
         github_api=credentials.api_url(environ),
         base=base,
         repositories=(url,),
-        recent=tuple(git_history.recent_commits(github, base)),
+        recent=history.commits,
+        merges=history.merges,
     )
 
 

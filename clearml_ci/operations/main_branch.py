@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearMLError
 from clearml_ci.core.errors import UsageError
+from clearml_ci.core.merge import Merge
 from clearml_ci.core.outcome import Outcome
 from clearml_ci.core.step_results import MainLaunchDocument
-from clearml_ci.github_api import git_history
+from clearml_ci.github_api import git_history, merge_history
 from clearml_ci.github_api.session import GitHub, GitHubError, NoCredentialsError
 from clearml_ci.operations import commit_history, github_access, remote_launch
 from clearml_ci.operations.github_access import GitHubAccess
@@ -27,12 +28,13 @@ UNREAD = "drift and baselines off the default branch were not checked"
 class MainBranch:
     """The default branch: `commits` are its newest ones, and the heads of pull requests merged into it lately.
 
-    Without a connection, `github` is None and the commits are those that the job read. `unseen` names what could not be
-    checked without any.
+    `merges` are its newest ones, newest first; none if an older version's job read them. Without a connection, `github`
+    is None and the commits are those that the job read. `unseen` names what could not be checked without any.
     """
 
     github: GitHub | None
     commits: tuple[str, ...]
+    merges: tuple[Merge, ...] = ()
     notes: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
 
@@ -41,12 +43,13 @@ def read(access: GitHubAccess, audit: Audit) -> MainBranch:
     """Read the default branch as it is now, or else as the job read it."""
     try:
         github = github_access.connect(access, audit_parameters.as_check(audit))
-        return MainBranch(github, tuple(git_history.recent_commits(github, audit.home.base)))
+        history = merge_history.recent(github, audit.home.base)
+        return MainBranch(github, history.commits, history.merges)
     except GitHubError as error:
         if not audit.home.recent:
             return MainBranch(None, (), unseen=(f"{UNREAD}: {error}",))
         notes = () if isinstance(error, NoCredentialsError) else (str(error),)
-        return MainBranch(None, audit.home.recent, notes=notes)
+        return MainBranch(None, audit.home.recent, audit.home.merges, notes)
 
 
 def membership(main: MainBranch, audit: Audit, commits: Iterable[str]) -> tuple[dict[str, bool | None], list[str]]:

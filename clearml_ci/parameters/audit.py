@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from clearml_ci.core import json_arguments
+from clearml_ci.core import json_arguments, merge
 from clearml_ci.core.gate import Gate
+from clearml_ci.core.merge import Merge
 from clearml_ci.parameters import catalogue, forms, remote_run, run_arguments, texts
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
@@ -35,7 +36,8 @@ class Home:
     """The GitHub repository that an audit reports to: `base` is its default branch.
 
     `repositories` are the addresses under which tasks may have recorded it, `clone_url` the one that agents clone.
-    `recent` are the commits of the branch that the job read, for agents without GitHub credentials.
+    `recent` are the commits of the branch that the job read, and `merges` its merges, newest first, for agents without
+    GitHub credentials.
     """
 
     repository: str
@@ -45,6 +47,7 @@ class Home:
     repositories: tuple[str, ...]
     comment_authors: tuple[str, ...] = ()
     recent: tuple[str, ...] = ()
+    merges: tuple[Merge, ...] = ()
 
     @property
     def main(self) -> PullRequest:
@@ -95,6 +98,7 @@ class Audit:
                 {
                     **{name: getattr(self.home, name) for name in _TEXTS},
                     **{name: list(getattr(self.home, name)) for name in _LISTS},
+                    "merges": list(map(merge.write, self.home.merges)),
                     "waited_for": self.waited_for,
                 }
             ),
@@ -173,4 +177,5 @@ def _queues(arguments: Mapping[str, str]) -> tuple[str, ...]:
 def _home(context: Mapping[str, Any]) -> Home:
     texts: dict[str, Any] = {name: run_arguments.text_in(context, name) for name in _TEXTS}
     lists: dict[str, Any] = {name: run_arguments.texts_in(context, name) for name in _LISTS}
-    return Home(**texts, **lists)
+    merges = tuple(filter(None, map(merge.read, run_arguments.texts_in(context, "merges"))))
+    return Home(**texts, **lists, merges=merges)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from clearml_ci.github_api import git_history
+from clearml_ci.core.merge import Merge
+from clearml_ci.github_api import git_history, merge_history
 from clearml_ci.github_api.session import GitHub, GitHubError
 from sandbox.testing.hub import FULL_NAME, Hub, git
 from tests.gateways.job_session import signed_in
@@ -46,10 +47,35 @@ def test_changed_files__unknown_commit__is_reported(hub: Hub, job: GitHub) -> No
 
 
 @pytest.mark.parametrize("method", ["merge", "squash", "rebase"])
-def test_recent_commits__of_main__hold_the_heads_that_were_merged(hub: Hub, method: str) -> None:
+def test_recent__of_main__hold_the_heads_that_were_merged(hub: Hub, method: str) -> None:
     pull = hub.pull("improved")
     other = hub.commit("lonely")
     pull.merge(merge_method=method)
-    recent = git_history.recent_commits(signed_in(hub.server), "main")
+    recent = merge_history.recent(signed_in(hub.server), "main").commits
     assert pull.head.sha in recent and other not in recent
     assert recent[0] == hub.repository.get_branch("main").commit.sha
+
+
+@pytest.mark.parametrize("method", ["merge", "squash", "rebase"])
+def test_recent__merges_of_main__are_in_their_order_each_with_its_pull_request(hub: Hub, method: str) -> None:
+    first = git(hub.clone, "rev-parse", "main")
+    pull = hub.pull("improved")
+    hub.commit("later", file="README.md")
+    later = hub.repository.create_pull(title="Later", head="later", base="main", body="")
+    later_made = later.merge(merge_method=method).sha
+    made = pull.merge(merge_method=method).sha
+    pushed = hub.push_on_main(commits=1)
+    assert merge_history.recent(signed_in(hub.server), "main").merges == (
+        Merge(pushed),
+        Merge(made, pull.head.sha, pull.number),
+        Merge(later_made, later.head.sha, later.number),
+        Merge(first),
+    )
+
+
+def test_recent__hundred_commits_since_a_merge__is_older_than_they_are(hub: Hub) -> None:
+    pull = hub.pull("improved")
+    made = pull.merge(merge_method="squash").sha
+    hub.push_on_main(commits=101)
+    merges = merge_history.recent(signed_in(hub.server), "main").merges
+    assert (len(merges), merges[-1]) == (101, Merge(made, pull.head.sha, pull.number))

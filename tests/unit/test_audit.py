@@ -3,9 +3,12 @@ from dataclasses import replace
 import pytest
 
 from clearml_ci.core.errors import UsageError
+from clearml_ci.core.merge import Merge
 from clearml_ci.parameters import audit
 from clearml_ci.parameters.audit import Audit
 from tests.unit.drawing import AUDIT, COMMIT, GATE
+
+MERGES = (Merge("c" * 40, "e" * 40, 7), Merge("d" * 40))
 
 
 @pytest.mark.parametrize(
@@ -16,6 +19,7 @@ from tests.unit.drawing import AUDIT, COMMIT, GATE
         pytest.param(replace(AUDIT, longest_wait=90.5, task_name="train", retrain=3), id="another wait"),
         pytest.param(replace(AUDIT, name="digits"), id="name"),
         pytest.param(replace(AUDIT, waited_for=False), id="no job waits"),
+        pytest.param(replace(AUDIT, home=replace(AUDIT.home, recent=("c",), merges=MERGES)), id="merges"),
     ],
 )
 def test_from_arguments__of_to_arguments__is_the_same_audit(given: Audit) -> None:
