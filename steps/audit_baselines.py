@@ -7,7 +7,7 @@ from clearml_ci.clearml_api.project_lookup import root_of
 from clearml_ci.core.step_results import BaselinesResult
 from clearml_ci.decisions import audit_findings, drift
 from clearml_ci.decisions.audit_findings import Subject
-from clearml_ci.operations import audit_reference, audit_scope, main_branch
+from clearml_ci.operations import audit_reference, audit_scope, main_branch, main_models
 from clearml_ci.operations.services import Services
 from clearml_ci.parameters import audit as audit_parameters
 
@@ -28,12 +28,16 @@ def audit_baselines(services: Services, run: Run) -> BaselinesResult:
     own = [task for task in tagged if task.commit and audit_scope.is_own(audit, task)]
     on_main, notes = main_branch.membership(main, audit, [task.commit for task in own])
     watched = None if audit.task_name else {audit_findings.key_of(task) for task in tagged}
+    models = main_models.read(clearml, of_main, main.merges, by_tag, best=audit.best_tag, watched=watched)
     subjects = {project.id: Subject("project", project.name, project.url) for project in projects}
     findings = [
         *audit_findings.check_baselines(tagged, tag=audit.best_tag, on_default=on_main),
         *audit_findings.lost_baselines(moves, tagged, tag=audit.best_tag, task_name=audit.task_name, projects=subjects),
         *audit_findings.missing_baselines(subjects.values(), tagged, tag=audit.best_tag),
-        *drift.from_baselines(baselines, of_main, audit.gates),
+        *main_models.drifts(models, audit.gates),
+        *drift.from_baselines(
+            baselines, of_main, audit.gates, explained=main_models.explained_by_noise(models, audit.gates)
+        ),
         *(drift.missing_runs([task for task in own if on_main.get(task.commit)], of_main) if audit.gates else []),
         *drift.failed_runs(of_main, watched=watched),
         *audit_reference.findings(clearml, audit, by_tag, changes, projects=subjects),

@@ -41,6 +41,7 @@ _KINDS = {
     "unfinished_reference": "unfinished change of the reference",
     "off_main": "off the default branch",
     "no_run": "no run of the default branch",
+    "drift_up": "drift for the better",
 }
 
 

@@ -30,6 +30,9 @@ _WEAK = 10  # times the final p value: points that are found first, as in Hunter
 _FAR = 6.0  # twice the logarithm of a likelihood ratio: see tools/bench_drift.py for how often the place lies within it
 
 
+CREDIBLE = 0.01  # the one-sided p value of a difference at a place that is known, as of a check's loss
+
+
 Groups = Sequence[Sequence[float]]
 
 
@@ -66,6 +69,12 @@ def find(groups: Groups) -> list[Change]:
     level = final_level(len(values))
     points = _strong(values, places, _weak(values, places, _WEAK * level), level)
     return [_change(values, starts, places, *around) for around in _with_neighbours(points, len(values))]
+
+
+def lasts(change: Change, newest: Sequence[float]) -> bool:
+    """True if the values of the newest level are credibly, at 99 %, still on that side of what was before a change."""
+    since = statistics.fmean(newest) - statistics.fmean(change.before)
+    return since * change.difference > 0 and p_value(change.before, newest) / 2 <= CREDIBLE
 
 
 def final_level(number: int) -> float:

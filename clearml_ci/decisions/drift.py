@@ -1,32 +1,32 @@
-"""Drift: the default branch became worse than its baseline, or than its own earlier runs."""
+"""The default branch's newest runs: worse than its baseline, missing, or failed. `main_drift` looks at all of them."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from clearml_ci.core import baseline, recorded_task
-from clearml_ci.core.formatting import apart, count
-from clearml_ci.core.gate import Gate, Judgement, Reported, Summary, can_be_trusted, judge, value_of
+from clearml_ci.core.formatting import apart
+from clearml_ci.core.gate import Gate, Judgement, Reported, judge
 from clearml_ci.core.outcome import HOLDS, Outcome
 from clearml_ci.core.recorded_task import RecordedTask
-from clearml_ci.decisions.audit_findings import FINDING, NOTE, Finding, Key, Subject, Tasks, key_of, subject_of
-
-_EARLIER_RUNS = 20  # the spread is that of so many
-
+from clearml_ci.decisions.audit_findings import FINDING, NOTE, Finding, Key, Tasks, key_of, subject_of
 
 _FAILURES = 3  # so many failed trainings in a row are a finding
 
 
-def from_baselines(baselines: Tasks, recorded: Tasks, gates: Sequence[Gate]) -> list[Finding]:
+def from_baselines(
+    baselines: Tasks, recorded: Tasks, gates: Sequence[Gate], *, explained: Collection[tuple[Key, Gate]] = ()
+) -> list[Finding]:
     """Findings that the default branch's newest task is worse than the baseline by more than the gates allow.
 
-    `recorded` are the tasks of the default branch, newest first.
+    `recorded` are the tasks of the default branch, newest first. A loss that the noise has `explained`, of a model and
+    a gate, is a note: the baseline may be a lucky run.
     """
     newest = _newest_runs(recorded)
     found = []
     for key, (task, reported) in newest.items():
         own = {other.id: values for other, values in baselines if key_of(other) == key and baseline.usable(other)}
         if own and task.id not in own:
-            found += [_drifted(gate, task, reported, own) for gate in gates]
+            found += [_drifted(gate, task, reported, own, is_noise=(key, gate) in explained) for gate in gates]
     return [finding for finding in found if finding]
 
 
@@ -75,7 +75,9 @@ def failed_runs(recorded: Tasks, *, watched: Collection[Key] | None) -> list[Fin
     ]
 
 
-def _drifted(gate: Gate, task: RecordedTask, reported: Reported, baselines: Mapping[str, Reported]) -> Finding | None:
+def _drifted(
+    gate: Gate, task: RecordedTask, reported: Reported, baselines: Mapping[str, Reported], *, is_noise: bool
+) -> Finding | None:
     compared = {id_: values[gate] for id_, values in baselines.items()}
     judged = judge(gate, {task.id: reported[gate]}, compared)
     if judged.outcome not in (Outcome.REGRESSED, Outcome.INCONCLUSIVE):
@@ -84,48 +86,11 @@ def _drifted(gate: Gate, task: RecordedTask, reported: Reported, baselines: Mapp
     if judged.value is not None and judged.baseline is not None:
         numbers = " ({}, baseline {})".format(*apart(judged.value, judged.baseline))
     message = f"the newest task of the default branch, commit {task.commit[:10]}: {judged.reason}{numbers}"
+    if is_noise and judged.outcome == Outcome.REGRESSED and not judged.absolute:
+        message += "; beside the runs before it, that is noise"
+        return Finding("drift", NOTE, subject_of(task), message, "nothing, unless the next runs are as low")
     remedy = "find the merge that caused it, or train the default branch again"
     return Finding("drift", _severity(gate, judged), subject_of(task), message, remedy)
-
-
-def of_retraining(trainings: Tasks, recorded: Tasks, gates: Sequence[Gate]) -> list[Finding]:
-    """Findings that new `trainings` of the default branch are outside the spread of its own earlier runs.
-
-    `recorded` are its tasks, newest first; the last 20 count. The median of the new values must not be worse than the
-    worst of the earlier ones by more than a gate allows.
-    """
-    ids = {task.id for task, _ in trainings}
-    others = [(task, values) for task, values in recorded if task.id not in ids and recorded_task.is_clean_run(task)]
-    earlier = others[:_EARLIER_RUNS]
-    subject = subject_of(trainings[0][0])
-    if not earlier:
-        message = "the default branch was trained again, but has no earlier runs to compare with"
-        return [Finding("retrained", NOTE, subject, message, "nothing: the next audit compares with these")]
-    return [finding for gate in gates if (finding := _outside(gate, trainings, earlier, subject))]
-
-
-def _outside(gate: Gate, trainings: Tasks, earlier: Tasks, subject: Subject) -> Finding | None:
-    judged = judge(gate, {task.id: values[gate] for task, values in trainings}, _worst(gate, earlier))
-    if judged.outcome in (Outcome.PASSED, Outcome.IMPROVED):
-        return None
-    if judged.outcome == Outcome.NO_BASELINE:
-        reason = f"none of the earlier runs has a finite {gate.name}"
-    elif judged.absolute or judged.outcome == Outcome.INCONCLUSIVE:
-        reason = judged.reason
-    else:
-        runs, (value, worst) = count(len(earlier), "earlier run"), apart(judged.value or 0.0, judged.baseline or 0.0)
-        reason = f"{gate.name} is {value} (median), worse than in any of {runs}: {worst} or better"
-    message = f"the default branch, trained again {count(len(trainings), 'time')}: {reason}"
-    remedy = "check what is not pinned: packages, data, hardware"
-    return Finding("retrained", _severity(gate, judged), subject, message, remedy)
-
-
-def _worst(gate: Gate, tasks: Tasks) -> dict[str, Summary]:
-    """The summary with the worst value that can be trusted, by its task, or nothing."""
-    known = {task.id: values[gate] for task, values in tasks}
-    sound = {task: summary for task, summary in known.items() if summary is not None and can_be_trusted(gate, summary)}
-    pick = min if gate.goal == "maximize" else max
-    return dict([pick(sound.items(), key=lambda item: value_of(gate, item[1]))]) if sound else {}
 
 
 def _severity(gate: Gate, judged: Judgement) -> str:

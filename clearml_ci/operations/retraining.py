@@ -10,9 +10,10 @@ from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core import recorded_task
 from clearml_ci.core.documents import TaskDocument
 from clearml_ci.core.errors import UsageError
+from clearml_ci.core.merge import Merge
 from clearml_ci.core.outcome import Outcome
 from clearml_ci.core.step_results import MainLaunchDocument
-from clearml_ci.decisions import audit_findings, drift, launch_outcome, samples
+from clearml_ci.decisions import audit_findings, launch_outcome, main_drift, main_runs, samples
 from clearml_ci.decisions.audit_findings import Finding, Subject
 from clearml_ci.github_api.session import GitHub, GitHubError
 from clearml_ci.operations import github_access, main_branch, seeded_trainings
@@ -48,7 +49,7 @@ def retrain(services: Services, run: Run, audit: Audit, launch: RemoteRun) -> Re
             return Retraining(trainings, audit_findings.check_probe(document, repository), notes=tuple(notes))
         trainings.append(document["task"])
     main = main_branch.read(services.github, audit)  # connects anew: an App's token lasts an hour
-    findings = _compare(services.clearml, audit, [commit, *main.commits], trainings)
+    findings = _compare(services.clearml, audit, [commit, *main.commits], main.merges, trainings)
     return Retraining(trainings, findings, main, tuple(notes))
 
 
@@ -88,10 +89,14 @@ def _recorded(clearml: ClearML, task: TaskDocument) -> samples.Run:
 
 
 def _compare(
-    clearml: ClearML, audit: Audit, commits: Sequence[str], trainings: Sequence[TaskDocument]
+    clearml: ClearML,
+    audit: Audit,
+    commits: Sequence[str],
+    merges: Sequence[Merge],
+    trainings: Sequence[TaskDocument],
 ) -> list[Finding]:
     """The trainings are of one project and name; without GitHub the head alone may have earlier runs."""
-    trained = task_records.with_metrics(clearml, [task["id"] for task in trainings], audit.gates)
+    new = [task["id"] for task in trainings]
     earlier = task_records.of_commits(
         clearml,
         commits,
@@ -99,4 +104,9 @@ def _compare(
         task_name=trainings[0]["name"],
         gates=audit.gates,
     )
-    return drift.of_retraining(list(trained.values()), earlier, audit.gates)
+    recorded = task_records.with_metrics(clearml, new, audit.gates) | {task.id: (task, read) for task, read in earlier}
+    inputs = task_inputs.existing(clearml, list(recorded))
+    runs = {id_: samples.Run(task, inputs[id_], values) for id_, (task, values) in recorded.items() if id_ in inputs}
+    own = main_runs.in_merge_order([run for id_, run in runs.items() if id_ not in new], merges)
+    subject = audit_findings.subject_of(recorded[new[0]][0])
+    return main_drift.of_retraining([runs[id_] for id_ in new if id_ in runs], own, audit.gates, subject)

@@ -25,6 +25,7 @@ from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
+from clearml_ci.core.merge import Merge
 from clearml_ci.core.step_results import BaselinesResult, LeftoversResult, RetrainResult
 from clearml_ci.decisions.promotion import Move
 from clearml_ci.operations import main_branch
@@ -33,7 +34,7 @@ from clearml_ci.parameters import audit as audit_parameters
 from clearml_ci.parameters import run_arguments
 from clearml_ci.parameters.audit import Audit, Home
 from sandbox.runtime.clearml_access import Client
-from sandbox.testing.hub import FULL_NAME, JOB, Hub, fresh
+from sandbox.testing.hub import FULL_NAME, JOB, Hub, fresh, git
 from steps import audit_baselines, audit_leftovers, audit_probe, audit_report, audit_retrain
 from tests.clock import fast_clock
 from tests.gateways import agents, services
@@ -209,6 +210,50 @@ def test_audit_baselines__main_has_drifted__is_found_by_its_newest_task(world: W
     (found,) = result["findings"]
     assert (found["kind"], result["notes"]) == ("drift", [])
     assert "(0.7, baseline 0.9)" in found["said"] and head[:10] in found["said"]
+
+
+LEVELS = [*(0.95, 0.954, 0.948, 0.951, 0.953, 0.947, 0.952, 0.949, 0.951, 0.95), *(0.921, 0.917, 0.919)]
+
+
+def main_of(world: World, hub: Hub, values: list[float]) -> list[str]:
+    """The commits of main, oldest first, each with a run, and the runs started in another order; the first is best."""
+    first = hub.repository.get_branch("main").commit.sha
+    hub.push_on_main(commits=len(values) - 1)
+    commits = [first, *git(hub.clone, "log", "--reverse", "--format=%H", f"{first}..main").split()]
+    for number in sorted(range(len(values)), key=lambda number: -number):
+        tags = [world.audit.best_tag] if number == 0 else []
+        world.task(commit=commits[number], accuracy=values[number], tags=tags)
+    return commits
+
+
+def test_audit_baselines__level_of_main_fell__names_the_merge_in_the_order_of_merges(world: World, hub: Hub) -> None:
+    commits = main_of(world, hub, LEVELS)
+    result = audit_baselines.audit_baselines(world.agent, world.run(home=at_home(world, hub)))
+    (found,) = result["findings"]
+    assert (found["kind"], found["severity"]) == ("drift", "finding")
+    assert "became worse by 0.0315" in found["said"] and f") with {commits[10][:10]}, between " in found["said"]
+
+
+def test_audit_baselines__newest_run_within_the_noise_of_main__is_a_note(world: World, hub: Hub) -> None:
+    commits = main_of(world, hub, LEVELS[:10])
+    lucky = replace(ACCURACY, tolerance=0.0)
+    result = audit_baselines.audit_baselines(world.agent, world.run(home=at_home(world, hub), gates=(lucky,)))
+    assert kinds(result) == []
+    world.task(commit=commits[-1], accuracy=0.947)
+    result = audit_baselines.audit_baselines(world.agent, world.run(home=at_home(world, hub), gates=(lucky,)))
+    assert kinds(result) == [("drift", "note")]
+
+
+def test_audit_baselines__agent_without_credentials__has_the_order_of_merges_from_the_job(
+    world: World, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits = main_of(world, hub, LEVELS)
+    monkeypatch.delenv("GITHUB_TOKEN")
+    known = tuple(reversed(commits))
+    home = replace(at_home(world, hub), recent=known, merges=tuple(map(Merge, known)))
+    result = audit_baselines.audit_baselines(world.agent, world.run(home=home))
+    (found,) = (finding for finding in result["findings"] if finding["kind"] == "drift")
+    assert f") with {commits[10][:10]}, between " in found["said"]
 
 
 def test_audit_baselines__hundred_commits_since_the_last_merge__its_head_is_still_looked_at(

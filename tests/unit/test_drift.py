@@ -63,35 +63,12 @@ def summary(value: float) -> Summary:
     return Summary("accuracy", "validation", value, value, value)
 
 
-TRAININGS = [task(id=letter * 32) for letter in "xyz"]
-
-
-@pytest.mark.parametrize(
-    ("values", "earlier", "expected"),
-    [
-        pytest.param([0.9], [0.95, 0.9], [], id="as good as the worst"),
-        pytest.param([0.88], [0.95, 0.9], [], id="within the tolerance of the worst"),
-        pytest.param([0.5], [0.95, 0.9], [("retrained", "finding")], id="worse than any"),
-        pytest.param([0.5, 0.9, 0.91], [0.95, 0.9], [], id="the median counts"),
-        pytest.param([0.99], [0.95], [], id="better than any"),
-        pytest.param([None], [0.95], [("retrained", "finding")], id="reports it no more"),
-        pytest.param([0.9], [None], [("retrained", "note")], id="none reported it"),
-        pytest.param([0.9], [float("nan"), 0.92], [], id="nan is not the worst"),
-        pytest.param([0.9], [], [("retrained", "note")], id="no earlier run"),
-    ],
-)
-def test_of_retraining__new_values__are_compared_with_the_spread_of_earlier_runs(
-    values: list[float | None], earlier: list[float | None], expected: list[tuple[str, str]]
-) -> None:
-    new = with_values(*zip(TRAININGS, values, strict=False))
-    old = with_values(*((task(id=f"{number}"), value) for number, value in enumerate(earlier)))
-    assert kinds(drift.of_retraining(new, [*new, *old], [GATE])) == expected
-
-
-def test_of_retraining__worse__names_the_median_and_the_worst_earlier_value() -> None:
-    new, old = with_values((TRAININGS[0], 0.5)), with_values((TASK, 0.95), (MAIN, 0.9))
-    (found,) = drift.of_retraining(new, old, [GATE])
-    assert "accuracy/validation is 0.5 (median), worse than in any of 2 earlier runs: 0.9 or better" in found.message
+def test_from_baselines__loss_that_noise_explains__is_a_note_but_not_one_below_a_minimum() -> None:
+    for gate, severity in ((GATE, "note"), (replace(GATE, minimum=0.9), "finding")):
+        bests, main = [(TASK, {gate: summary(0.95)})], [(MAIN, {gate: summary(0.89)})]
+        (found,) = drift.from_baselines(bests, main, [gate], explained={(key_of(MAIN), gate)})
+        assert (found.kind, found.severity) == ("drift", severity)
+        assert ("is noise" in found.message) == (severity == "note")
 
 
 @pytest.mark.parametrize(
