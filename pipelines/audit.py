@@ -1,7 +1,7 @@
-"""The audit: audit_baselines ─────────────┐
-              audit_leftovers ─────────────┼→ audit_report; probe and training only if the run asks for them.
-              audit_stale_checks ──────────┤
-              audit_probe → audit_retrain ─┘
+"""The audit: audit_baselines ────────────────────────────┐
+              audit_leftovers ────────────────────────────┼→ audit_report; what trains only if the run asks for it.
+              audit_stale_checks ─────────────────────────┤
+              audit_probe → audit_retrain → audit_bisect ─┘
 
 It checks what the default branch promises: on a schedule, by ci_trigger.py or from ClearML's web UI.
 """

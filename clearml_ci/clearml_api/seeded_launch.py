@@ -48,10 +48,11 @@ class Training:
 
 @dataclass
 class Trainings:
-    """The trainings of one commit by one step: `own_task` is the step's task, empty if no agent runs it.
+    """The trainings of a commit, or of several, by one step: `own_task` is the step's task, empty if no agent runs it.
 
     Each is launched as `launch` and `code` describe it, and gets its seed as `seeding` describes. `hours`: so long they
-    may occupy agents, together. The step that is executed again goes on with those that it has launched.
+    may occupy agents, together. The step that is executed again goes on with those that it has launched. `of_seed` has
+    the code and the seeding of seeds that train another commit.
     """
 
     clearml: ClearML
@@ -64,6 +65,7 @@ class Trainings:
     clock: Clock
     report: Callable[[str], None]
     hours: float = math.inf
+    of_seed: Mapping[str, tuple[Code, Seeding]] = field(default_factory=dict)
     over_budget: bool = False
     _tasks: dict[str, str] = field(default_factory=dict)  # by seed
     _watches: dict[str, Watch] = field(default_factory=dict)
@@ -120,13 +122,14 @@ class Trainings:
             self._begin(waiting, seed)
 
     def _begin(self, waiting: list[str], seed: str) -> None:
+        code, seeding = self.of_seed.get(seed, (self.code, self.seeding))
         task = self._tasks.get(seed) or launch_draft.create(
-            self.clearml, self.launch, self.code, run=self.run, step=self.own_task, marks={SEED_MARK: seed}
+            self.clearml, self.launch, code, run=self.run, step=self.own_task, marks={SEED_MARK: seed}
         )
         self._tasks[seed] = task
         self._watches[seed] = self._watch(task)
         if task_status.read(self.clearml, task) == "created":
-            seeded_draft.put_in(self.clearml, task, self.seeding, seed)
+            seeded_draft.put_in(self.clearml, task, seeding, seed)
             task_queue.enqueue(self.clearml, task, queue=self.queue.id)
         waiting.remove(seed)
 

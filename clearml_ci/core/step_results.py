@@ -173,6 +173,7 @@ class StepResults(TypedDict):
     audit_stale_checks: StaleChecksResult
     audit_probe: ProbeResult
     audit_retrain: RetrainResult
+    audit_bisect: RetrainResult
     audit_report: ReportResult
 
 

@@ -42,6 +42,7 @@ _KINDS = {
     "off_main": "off the default branch",
     "no_run": "no run of the default branch",
     "drift_up": "drift for the better",
+    "drift_merge": "merge of the drift",
 }
 
 

@@ -1,4 +1,4 @@
-"""Change points: where the mean of a series of noisy values changed for good.
+"""Change points: the places at which the mean of a series of noisy values changed for good.
 
 E-divisive means with t tests. A split is scored by the energy distance of its two sides (Matteson and James, "A
 Nonparametric Approach for Multiple Change Point Analysis of Multivariate Data", https://arxiv.org/abs/1306.4933,
@@ -94,7 +94,7 @@ def p_value(left: Sequence[float], right: Sequence[float]) -> float:
 
 
 def divergences(values: Sequence[float]) -> list[float]:
-    """The scaled energy distance of the two sides of each split, Q in equation 5; 0 where a side has one value.
+    """The scaled energy distance of the two sides of each split, Q in equation 5; 0 if a side has one value.
 
     Item `n` is that of the first `n` values and the others.
     """
@@ -144,7 +144,7 @@ def _strong(values: Sequence[float], places: Sequence[int], points: Sequence[int
 
 
 def _moved(values: Sequence[float], places: Sequence[int], points: Sequence[int]) -> list[int]:
-    """The points at the places between their neighbours where the squares within both sides are least."""
+    """The points at those places between their neighbours that leave the least squares within both sides."""
     found = list(points)
     for number in range(len(found)):
         start, _, end = list(_with_neighbours(found, len(values)))[number]

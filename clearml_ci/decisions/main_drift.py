@@ -1,4 +1,4 @@
-"""Drift of the default branch: where a metric of its runs changed for good, by how much, and with which merges."""
+"""Drift of the default branch: when a metric of its runs changed for good, by how much, and with which merges."""
 
 import statistics
 from collections.abc import Collection, Iterable, Sequence
@@ -58,15 +58,24 @@ def findings(
     """A finding for each loss that lasts and is larger than its gate allows, a note for each that it allows, or gain.
 
     `reference` are the ids of the tasks that the default branch is compared with: if all of them ran after a change,
-    the team has taken it, and it is told no more.
+    the team has taken it, and it is left out.
     """
-    began = _began(merged, reference)
     return [
-        _finding(drift, subject)
-        for gate in gates
-        for drift in find(merged, gate, seed=seed)
-        if drift.lasts and not (began is not None and began >= drift.change.at)
+        _finding(drift, subject) for gate in gates for drift in reported(merged, gate, reference=reference, seed=seed)
     ]
+
+
+def reported(merged: Sequence[Merged], gate: Gate, *, reference: Collection[str], seed: str = "") -> list[Drift]:
+    """The drifts of a gate that last and that the reference has not taken."""
+    began = _began(merged, reference)
+    lasting = (drift for drift in find(merged, gate, seed=seed) if drift.lasts)
+    return [drift for drift in lasting if began is None or began < drift.change.at]
+
+
+def severity(drift: Drift) -> str:
+    """The severity of a drift: a loss that its gate does not allow is a finding."""
+    is_finding = drift.gain < 0 and drift.gate.required and not drift.is_allowed
+    return FINDING if is_finding else NOTE
 
 
 def is_explained_by_noise(merged: Sequence[Merged], gate: Gate, *, seed: str = "") -> bool:
@@ -94,18 +103,18 @@ def of_retraining(
 def _of_retraining(
     gate: Gate, trainings: Sequence[Run], merged: Sequence[Merged], subject: Subject, seed: str
 ) -> Finding | None:
-    again = f"the default branch, trained again {count(len(trainings), 'time')}"
+    trained = f"the default branch, trained again {count(len(trainings), 'time')}"
     values = main_runs.values(gate, Merged(merged[-1].merge if merged else _NO_MERGE, tuple(trainings)), seed=seed)
-    severity = FINDING if gate.required else NOTE
+    weight = FINDING if gate.required else NOTE
     if len(values) < len(samples.values(gate, trainings, seed=seed)):
-        message = f"{again}: {gate.name} is missing, or is no finite number, in a run"
-        return Finding(RETRAINED, severity, subject, message, _UNPINNED)
+        message = f"{trained}: {gate.name} is missing, or is no finite number, in a run"
+        return Finding(RETRAINED, weight, subject, message, _UNPINNED)
     mean = statistics.fmean(values)
     if missed := missed_bound(gate, mean):
-        return Finding(RETRAINED, severity, subject, f"{again}: {missed}", _UNPINNED)
+        return Finding(RETRAINED, weight, subject, f"{trained}: {missed}", _UNPINNED)
     level = _level(merged, gate, seed)
     if len(level) + len(values) - 2 < ENOUGH:
-        message = f"{again}: {count(len(level), 'earlier run')} of {gate.name} cannot show a loss"
+        message = f"{trained}: {count(len(level), 'earlier run')} of {gate.name} cannot show a loss"
         return Finding(RETRAINED, NOTE, subject, message, "nothing: the next audit compares with these")
     before = statistics.fmean(level)
     numbers = "mean {} of {}, {} of {} before".format(
@@ -114,10 +123,10 @@ def _of_retraining(
     if _is_credible_loss(gate, level, values):
         allowed = holds(gate, mean, before)
         within = f", which the gate allows ({tolerance_text(gate)})" if allowed else ""
-        message = f"{again}: {gate.name} is worse by {_size(mean - before)}{within} ({numbers})"
-        return Finding(RETRAINED, NOTE if allowed else severity, subject, message, _UNPINNED)
+        message = f"{trained}: {gate.name} is worse by {_size(mean - before)}{within} ({numbers})"
+        return Finding(RETRAINED, NOTE if allowed else weight, subject, message, _UNPINNED)
     if _is_credible_loss(gate, values, level):
-        message = f"{again}: {gate.name} is better by {_size(mean - before)} ({numbers})"
+        message = f"{trained}: {gate.name} is better by {_size(mean - before)} ({numbers})"
         return Finding(RETRAINED, NOTE, subject, message, _UNPINNED)
     return None
 
@@ -154,8 +163,7 @@ def _finding(drift: Drift, subject: Subject) -> Finding:
         return Finding(GAIN, NOTE, subject, message, "nothing: a merge makes a better model the baseline")
     if drift.is_allowed:
         message += f"; the gate allows {tolerance_text(gate)}"
-    severity = FINDING if gate.required and not drift.is_allowed else NOTE
-    return Finding(DRIFT, severity, subject, message, _remedy(drift))
+    return Finding(DRIFT, severity(drift), subject, message, _remedy(drift))
 
 
 def _remedy(drift: Drift) -> str:

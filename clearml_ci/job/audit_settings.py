@@ -34,7 +34,7 @@ def from_environment(
     launch, described = settings.remote_run(given, policy)
     names = settings.queues(given, launch)
     own = _audit(given, replace(home, recent=(), merges=()) if lasting else home, policy, waited_for=not lasting)
-    own = replace(own, queues=(*_queues(names, code=bool(launch or own.retrain)), *own.queues))
+    own = replace(own, queues=(*_queues(names, code=bool(launch or own.retrain or own.bisect)), *own.queues))
     governed = _governed(own, policy) if policy else own
     _require_gate(given, governed)
     arguments = {
@@ -87,15 +87,17 @@ def _governed(own: Audit, policy: Policy) -> Audit:
         best_tag=policy.check.best_tag,
         gates=policy.check.gates,
         name=policy.check.name,
+        **policy.audit,
     )
 
 
 def _require_gate(given: Given, governed: Audit) -> None:
-    if governed.retrain and not governed.gates:
-        raise UsageError(
-            f"{given.names['retrain']} is {governed.retrain}, but there is no gate: name the metrics in which the "
-            "default branch is to be as good"
-        )
+    for name, number in (("retrain", governed.retrain), ("bisect", governed.bisect)):
+        if number and not governed.gates:
+            raise UsageError(
+                f"{given.names[name]} is {number}, but there is no gate: name the metrics in which the default branch "
+                "is to be as good"
+            )
 
 
 def _declared(described: Mapping[str, str]) -> dict[str, str]:
@@ -113,7 +115,7 @@ def _until(launch: RemoteRun | None) -> str:
 
 def deadline(environ: Mapping[str, str], arguments: Mapping[str, str]) -> float:
     """Seconds until an audit with these `Args` is stopped: a training takes longer than a probe. Raises UsageError."""
-    times = audit.retrain(arguments)
+    times = audit.trainings(arguments)
     trains = audit.RETRAINING if times else {}
     return settings.deadline(environ, remote_run.from_arguments({**arguments, **trains}), times=1 + times)
 

@@ -18,6 +18,7 @@ from clearml_ci.decisions.samples import Run
 class Model:
     """One model: the tasks of one project and name. `reference` are the ids of those that it is compared with."""
 
+    name: str
     subject: Subject
     merged: tuple[Merged, ...]
     reference: frozenset[str]
@@ -46,6 +47,7 @@ def read(
             runs.setdefault(audit_findings.key_of(task), []).append(Run(task, inputs[task.id], reported))
     return {
         key: Model(
+            key[1],
             audit_findings.subject_of(of_model[0].task),
             tuple(main_runs.in_merge_order(of_model, merges)),
             _reference(by_tag, best, key),

@@ -71,8 +71,8 @@ class Audit:
     at. A check without a name compares with all baselines of its project. `gates` limit how much worse than the
     baseline the default branch may be. `commit` is its head, empty if the step has to ask GitHub. `longest_wait` is in
     seconds. `clean_up`: end the leftovers that carry our mark. `retrain`: the number of trainings of the default
-    branch. If a job is `waited_for`, it posts for agents without GitHub credentials. `name` is empty if the repository
-    has one audit.
+    branch. `bisect`: that of each merge that may have brought drift. If a job is `waited_for`, it posts for agents
+    without GitHub credentials. `name` is empty if the repository has one audit.
     """
 
     home: Home
@@ -85,6 +85,7 @@ class Audit:
     longest_wait: float = _DEFAULT["longest_wait"]
     clean_up: bool = _DEFAULT["clean_up"]
     retrain: int = _DEFAULT["retrain"]
+    bisect: int = _DEFAULT["bisect"]
     waited_for: bool = True
     name: str = ""
 
@@ -120,9 +121,15 @@ def from_arguments(arguments: Mapping[str, str]) -> Audit:
 RETRAINING = {"run_until": remote_run.COMPLETION, "candidate": "train"}  # what a training has instead of the probe's
 
 
-def retrain(arguments: Mapping[str, str]) -> int:
-    """The number of trainings in a run's `Args`. Raises UsageError."""
-    return int(catalogue.parameter("retrain").value(arguments.get("retrain", ""), "retrain"))
+def trainings(arguments: Mapping[str, str]) -> int:
+    """The number of trainings after which a run with these `Args` has ended. Raises UsageError.
+
+    Of a bisection, that of two merges one after the other: most are trained side by side.
+    """
+    retrain, bisect = (
+        int(catalogue.parameter(name).value(arguments.get(name, ""), name)) for name in ("retrain", "bisect")
+    )
+    return retrain + 2 * bisect
 
 
 def as_check(audit: Audit, *, commit: str = "") -> Check:
@@ -154,12 +161,14 @@ def plan(arguments: Mapping[str, str]) -> dict[str, list[str]]:
     if arguments.get("retrain", "").strip() not in ("", "0"):
         # One after the other: a probe must not wait in its queue for a training of hours.
         steps["audit_retrain"] = [name for name in steps if name == "audit_probe"]
+    if arguments.get("bisect", "").strip() not in ("", "0"):
+        steps["audit_bisect"] = [name for name in steps if name in ("audit_probe", "audit_retrain")]
     return {**steps, "audit_report": list(steps)}
 
 
 def launches(arguments: Mapping[str, str]) -> bool:
     """True if code of the default branch is run on an agent."""
-    return not plan(arguments).keys().isdisjoint(("audit_probe", "audit_retrain"))
+    return not plan(arguments).keys().isdisjoint(("audit_probe", "audit_retrain", "audit_bisect"))
 
 
 def _gates(arguments: Mapping[str, str]) -> tuple[Gate, ...]:

@@ -630,6 +630,17 @@ PARAMETERS = (
         pipelines=(AUDIT,),
         variables=("CLEARML_CI_AUDIT_RETRAIN",),
     ),
+    Parameter(
+        "bisect",
+        "How often an audit trains each merge that may have brought a loss larger than its gate allows, each time with "
+        "another seed, to name the merge, `0` to `9`.",
+        AUDITS,
+        forms.DIGIT,
+        default="0",
+        pipelines=(AUDIT,),
+        variables=("CLEARML_CI_AUDIT_BISECT",),
+        key=Key("audit_bisect", absent="the input `audit_bisect`", open=True),
+    ),
     # --- Queues: each needs an agent that listens to it
     Parameter(
         "controller_queue",

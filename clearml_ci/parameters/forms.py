@@ -91,7 +91,7 @@ GOAL = Form(
 )
 
 
-DIGIT = Form(texts.digit)
+DIGIT = Form(texts.digit, schema=json_schema.DIGIT)
 
 
 REPEATS = Form(texts.repeats, schema=json_schema.REPEATS)

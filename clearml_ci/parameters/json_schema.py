@@ -54,6 +54,9 @@ SECONDS: Schema = {"type": "number", "exclusiveMinimum": 0, "errorMessage": "a n
 HOURS: Schema = {"type": "number", "exclusiveMinimum": 0, "errorMessage": "a number of hours above 0"}
 
 
+DIGIT: Schema = {"type": "integer", "minimum": 0, "maximum": 9, "errorMessage": "a whole number from 0 to 9"}
+
+
 REPEATS: Schema = {"type": "integer", "minimum": 0, "maximum": 4, "errorMessage": "0, 1, 2, 3, 4"}
 
 

@@ -5,7 +5,7 @@ It is read from the base branch, so a pull request cannot change what it is judg
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -30,12 +30,13 @@ class Policy:
     """A valid policy; `source` names its file.
 
     `check` is the check that it describes, with its defaults; a field that it leaves to the job is empty. `remote_run`
-    has its keys without their defaults, and is None if nothing is run.
+    has its keys without their defaults, and is None if nothing is run. `audit` has the fields of an audit that it sets.
     """
 
     source: str
     check: Check
     remote_run: Mapping[str, Any] | None
+    audit: Mapping[str, Any] = field(default_factory=dict)
 
     def governed(self, own: Check) -> Check:
         """A job's own check as the policy has it.
@@ -47,8 +48,15 @@ class Policy:
         return replace(own, **{field: value for field, value in values.items() if field not in open_})
 
 
+_OF_AUDITS = {
+    parameter.field: key for parameter, key in catalogue.of_policies() if parameter.pipelines == (catalogue.AUDIT,)
+}
+
+
 _FIELDS = [
-    (parameter.field, key) for parameter, key in catalogue.of_policies() if not key.path.startswith("remote_run.")
+    (parameter.field, key)
+    for parameter, key in catalogue.of_policies()
+    if not key.path.startswith("remote_run.") and parameter.field not in _OF_AUDITS
 ]
 
 
@@ -125,7 +133,8 @@ _REPORT = [
 
 def _policy(document: Any, source: str) -> Policy:
     values = {field: _VALUES.get(field, _plain)(_value(document, key)) for field, key in _FIELDS}
-    return Policy(source, replace(check.NOTHING, **values), document.get("remote_run"))
+    of_audits = {field: document[key.path] for field, key in _OF_AUDITS.items() if key.path in document}
+    return Policy(source, replace(check.NOTHING, **values), document.get("remote_run"), of_audits)
 
 
 def _value(document: Mapping[str, Any], key: Key) -> Any:

@@ -35,7 +35,7 @@ from clearml_ci.parameters import run_arguments
 from clearml_ci.parameters.audit import Audit, Home
 from sandbox.runtime.clearml_access import Client
 from sandbox.testing.hub import FULL_NAME, JOB, Hub, fresh, git
-from steps import audit_baselines, audit_leftovers, audit_probe, audit_report, audit_retrain
+from steps import audit_baselines, audit_bisect, audit_leftovers, audit_probe, audit_report, audit_retrain
 from tests.clock import fast_clock
 from tests.gateways import agents, services
 from tests.gateways.agents import Agents
@@ -650,6 +650,88 @@ def test_audit_retrain__script_that_can_be_given_no_seed__is_trained_as_it_is_wi
 def test_audit_retrain__without_a_gate__says_what_is_missing(world: World) -> None:
     with pytest.raises(UsageError, match="gates is empty: name the metrics"):
         audit_retrain.audit_retrain(world.agent, world.run(gates=(), edits=TRAIN))
+
+
+SEED = {"Args": {"seed": {"section": "Args", "name": "seed", "value": "100"}}}
+
+
+def drifted(world: World, hub: Hub) -> list[str]:
+    """The commits of main, of which the eleventh was not trained, and the runs are worse since."""
+    first = hub.repository.get_branch("main").commit.sha
+    hub.push_on_main(commits=len(LEVELS))
+    commits = [first, *git(hub.clone, "log", "--reverse", "--format=%H", f"{first}..main").split()]
+    for commit, value in zip([*commits[:10], *commits[11:]], LEVELS, strict=True):
+        world.task(commit=commit, accuracy=value, hyperparams=SEED)
+    return commits
+
+
+def bisected(world: World, hub: Hub, values: list[float], **more: Any) -> tuple[RetrainResult, Agents]:
+    """The result of the step, and the agents that trained with these values of the new seeds, from 1 on."""
+    queue = world.client.call("queues.get_all", name=f"^{world.prefix} code$")["queues"][0]["id"]
+    by_seed = {str(number): value for number, value in enumerate(values, start=1)}
+    team = agents.of_queue(world.client, queue, 3, values=by_seed, **more)
+    places = {"run_project": world.models_name, "run_name": "train", "run_queue": f"{world.prefix} code"}
+    edits = {"run_script": "train.py", "bisect": "2", **places}
+    run = world.run(edits=edits, home=at_home(world, hub))
+    step = world.task(end=None, name="audit_bisect", parent=run.id, project=world.pipelines)
+    own = replace(services.of_agent(world.clearml, clock=fast_clock(on_sleep=team.look)), own_task=step)
+    return audit_bisect.audit_bisect(own, run), team
+
+
+@pytest.mark.parametrize(("values", "guilty"), [((0.951, 0.949, 0.92, 0.921), 10), ((0.951, 0.949, 0.952, 0.95), 11)])
+def test_audit_bisect__merges_of_the_drift__are_trained_side_by_side_and_one_is_named(
+    world: World, hub: Hub, code: str, values: tuple[float, ...], guilty: int
+) -> None:
+    assert code
+    commits = drifted(world, hub)
+    result, team = bisected(world, hub, [*values, 0.919, 0.918])
+    (found,) = result["findings"]
+    assert (found["kind"], found["severity"]) == ("drift_merge", "finding")
+    assert found["said"].startswith(f"{commits[guilty][:10]} made accuracy/validation worse by 0.03")
+    assert (len(result["tasks"]), team.together, result["notes"]) == (6, 3, [])
+    trained = [world.client.call("tasks.get_by_id", task=task["id"])["task"] for task in result["tasks"]]
+    assert {task["script"]["version_num"] for task in trained} == {*commits[9:12]}
+    assert sorted(map(agents.seed_of, trained)) == ["1", "2", "3", "4", "5", "6"]
+
+
+def test_audit_bisect__merge_before_is_as_low_today__is_no_merge(world: World, hub: Hub, code: str) -> None:
+    assert code
+    drifted(world, hub)
+    result, _ = bisected(world, hub, [0.921, 0.919, 0.92, 0.921, 0.919, 0.918])
+    (found,) = result["findings"]
+    assert (found["kind"], found["severity"]) == ("drift_merge", "note")
+    assert "what is not pinned" in found["do"]
+
+
+def test_audit_bisect__training_that_fails__is_a_note_and_the_others_decide(world: World, hub: Hub, code: str) -> None:
+    assert code
+    commits = drifted(world, hub)
+    result, _ = bisected(world, hub, [0.951, 0.949, 0.92, 0.921, 0.919, 0.918], fail={"4"})
+    (found,) = result["findings"]
+    assert found["said"].startswith(f"{commits[10][:10]} made accuracy/validation worse")
+    assert result["notes"][0].startswith(f"{commits[10][:10]} could not be trained with the seed 4: ")
+
+
+def test_audit_bisect__no_drift__trains_nothing(world: World, hub: Hub, code: str) -> None:
+    assert code
+    main_of(world, hub, LEVELS[:10])
+    result, _ = bisected(world, hub, [])
+    assert (result["tasks"], result["findings"], result["notes"]) == ([], [], [])
+
+
+def test_audit_bisect__queue_without_workers__is_a_note(world: World, hub: Hub, code: str) -> None:
+    assert code
+    drifted(world, hub)
+    edits = {"run_script": "train.py", "bisect": "1", "run_project": world.models_name, "run_name": "train"}
+    run = world.run(edits={**edits, "run_queue": f"{world.prefix} code"}, home=at_home(world, hub))
+    result = audit_bisect.audit_bisect(world.agent, run)
+    assert (result["tasks"], result["findings"]) == ([], [])
+    assert result["notes"][0].startswith("the merge that brought drift was not looked for: ")
+
+
+def test_audit_bisect__without_a_gate__states_what_is_missing(world: World) -> None:
+    with pytest.raises(UsageError, match="gates is empty: name the metrics"):
+        audit_bisect.audit_bisect(world.agent, world.run(gates=(), edits={"run_script": "train.py", "bisect": "2"}))
 
 
 def reported(world: World, run: Run, *findings: dict[str, Any]) -> Any:

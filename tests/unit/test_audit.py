@@ -16,7 +16,7 @@ MERGES = (Merge("c" * 40, "e" * 40, 7), Merge("d" * 40))
     [
         pytest.param(AUDIT, id="as drawn"),
         pytest.param(replace(AUDIT, commit="", projects=("a", "b/*"), gates=(), clean_up=False), id="without a commit"),
-        pytest.param(replace(AUDIT, longest_wait=90.5, task_name="train", retrain=3), id="another wait"),
+        pytest.param(replace(AUDIT, longest_wait=90.5, task_name="train", retrain=3, bisect=2), id="another wait"),
         pytest.param(replace(AUDIT, name="digits"), id="name"),
         pytest.param(replace(AUDIT, waited_for=False), id="no job waits"),
         pytest.param(replace(AUDIT, home=replace(AUDIT.home, recent=("c",), merges=MERGES)), id="merges"),
@@ -35,6 +35,7 @@ def test_from_arguments__of_to_arguments__is_the_same_audit(given: Audit) -> Non
         pytest.param({"longest_wait": "nan"}, "longest_wait is 'nan'", id="nan"),
         pytest.param({"retrain": "-1"}, "retrain is '-1'", id="negative times"),
         pytest.param({"retrain": "10"}, "retrain is '10'", id="too often"),
+        pytest.param({"bisect": "some"}, "bisect is 'some'", id="no number of trainings"),
         pytest.param({"clean_up": "maybe"}, "clean_up is 'maybe'", id="neither true nor false"),
         pytest.param({"gates": "3"}, "gates", id="gates that are none"),
         pytest.param({"best_tag": "-best"}, "best_tag is '-best'", id="tag that means not"),
@@ -62,7 +63,8 @@ def test_plan__probe_asked_for__runs_beside_the_others_and_is_reported() -> None
     }
     assert list(audit.plan({"run_until": " Off ", "retrain": "2"}))[3:] == ["audit_retrain", "audit_report"]
     assert audit.plan({"run_until": "completion", "retrain": "2"})["audit_retrain"] == ["audit_probe"]
-    assert list(audit.plan({"retrain": "0"})) == [*audit.ALWAYS, "audit_report"]
+    assert audit.plan({"bisect": "2", "retrain": "2"})["audit_bisect"] == ["audit_retrain"]
+    assert list(audit.plan({"retrain": "0", "bisect": "0"})) == [*audit.ALWAYS, "audit_report"]
 
 
 @pytest.mark.parametrize("waited_for", [True, False])

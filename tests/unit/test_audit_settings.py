@@ -90,6 +90,21 @@ def test_from_environment__retrain__is_a_step_with_time_for_each_training() -> N
     assert found.deadline > 2 * 18_000
 
 
+@pytest.mark.parametrize(
+    ("environ", "key", "bisect"),
+    [({}, None, 0), ({"CLEARML_CI_AUDIT_BISECT": "3"}, None, 3), ({"CLEARML_CI_AUDIT_BISECT": "3"}, 2, 2), ({}, 2, 2)],
+)
+def test_from_environment__bisect__is_the_policys_or_else_the_jobs(
+    environ: dict[str, Any], key: int | None, bisect: int
+) -> None:
+    given = "" if key is None else f"audit_bisect: {key}"
+    policy = policy_file.load(f"version: 1\ngates: [{{metric: loss/validation}}]\n{given}", source="p.yml")
+    found = settings_of({**METRIC, **environ}, given=policy)
+    assert audit_of(found).bisect == bisect
+    assert ("audit_bisect" in audit.plan(found.arguments)) == bool(bisect)
+    assert found.deadline > bisect * 18_000
+
+
 @pytest.mark.parametrize(("text", "waited_for"), [("", True), ("true", True), ("False", False)])
 def test_from_environment__wait__is_carried_to_the_step_that_reports(text: str, waited_for: bool) -> None:
     found = settings_of({"CLEARML_CI_WAIT": text})
@@ -101,6 +116,7 @@ def test_from_environment__wait__is_carried_to_the_step_that_reports(text: str, 
     [
         pytest.param({"CLEARML_CI_WAIT": "no"}, "CLEARML_CI_WAIT is 'no'", id="neither true nor false"),
         pytest.param({"CLEARML_CI_AUDIT_RETRAIN": "2"}, "there is no gate", id="retrain without a gate"),
+        pytest.param({"CLEARML_CI_AUDIT_BISECT": "2"}, "there is no gate", id="bisect without a gate"),
         pytest.param({**METRIC, "CLEARML_CI_AUDIT_RETRAIN": "all"}, "AUDIT_RETRAIN is 'all'", id="no number"),
         pytest.param(
             {"CLEARML_CI_REMOTE_RUN": "first-iteration", "CLEARML_CI_CODE_QUEUE": "ci-steps"},

@@ -17,7 +17,7 @@ GITHUB = Path(__file__).parents[2] / ".github"
 EXAMPLE = (GITHUB / "clearml-ci.example.yml").read_text(encoding="utf-8")
 KEYS = (
     "version, name, project, task_name, candidate, evidence, gates, baselines, alike, rule, undecided, seed, repeats, "
-    "repeats_hours, remote_run, comment, comment_authors, inconclusive, promote"
+    "repeats_hours, remote_run, comment, comment_authors, inconclusive, promote, audit_bisect"
 )
 GATE_KEYS = "metric, goal, value, max_regression, min, max, required, allow_zero"
 A_METRIC = "title/series, or a mapping of title, series"
