@@ -16,7 +16,17 @@ from clearml_ci.core import console, poll, schedule
 from clearml_ci.core.errors import UsageError, nearest
 from clearml_ci.core.poll import Clock, Stopwatch
 from clearml_ci.github_api.session import GitHubError
-from clearml_ci.job import audit, calibrate, calibration_settings, events, known_noise, settings, start, workflow_output
+from clearml_ci.job import (
+    audit,
+    calibrate,
+    calibration_settings,
+    events,
+    history,
+    known_noise,
+    settings,
+    start,
+    workflow_output,
+)
 from clearml_ci.policy import policy_file
 
 HELP = """\
@@ -36,6 +46,7 @@ your server and GITHUB_REPOSITORY=owner/name, and GITHUB_TOKEN for the commands 
   python ci_trigger.py validate                         check the policy file
   python ci_trigger.py rerun RUN threshold_percent=5    judge again with another tolerance; RUN is a run's id
   python ci_trigger.py calibrate 10                     train the default branch with ten seeds: its noise
+  python ci_trigger.py history                          main's runs, promotions and drift, as a table and charts
   python ci_trigger.py rollback                         undo the last promotion
   python ci_trigger.py audit                            audit the default branch
   python ci_trigger.py schedule daily 22:30             ClearML starts that audit each day; `schedule off` ends it
@@ -115,6 +126,11 @@ def _calibrate(job: Job) -> int:
     return calibrate.run(job.environ, job.arguments.number, job.stopwatch.clock)
 
 
+def _history(job: Job) -> int:
+    given = job.arguments
+    return history.run(job.environ, given.metric, given.project, job.stopwatch.clock)
+
+
 def _register(job: Job) -> int:
     return start.register(job.environ, job.stopwatch.clock)
 
@@ -162,6 +178,19 @@ COMMANDS = {
                 "help": f"{calibration_settings.FEWEST} to {calibration_settings.MOST}, default: "
                 f"{calibration_settings.DEFAULT}; what exists already is counted",
             }
+        },
+    ),
+    "history": Command(
+        "print the default branch's runs, references, promotions and drift of a project; it changes nothing",
+        _history,
+        {
+            "--metric": {
+                "action": "append",
+                "default": [],
+                "metavar": "TITLE/SERIES",
+                "help": "may be repeated; default: the gates of the policy",
+            },
+            "--project": {"default": "", "metavar": "NAME", "help": "ClearML project; default: that of the policy"},
         },
     ),
     "register": Command("register the pipelines of this version in ClearML, and start nothing", _register),

@@ -32,7 +32,11 @@ def test_validate__policy_in_order__is_summed_up(command: str, tmp_path: Path) -
     ("command", "message"),
     [
         ("valdate", "no command 'valdate'; did you mean 'validate'?"),
-        ("x", "no command 'x'; commands: audit, calibrate, pr, promote, register, rerun, rollback, schedule, validate"),
+        (
+            "x",
+            "no command 'x'; commands: audit, calibrate, history, pr, promote, register, rerun, rollback, schedule, "
+            "validate",
+        ),
         ("rerun", "the following arguments are required: RUN; see ci_trigger.py rerun --help"),
         ("rollback --now", "unrecognized arguments: --now; see ci_trigger.py --help"),
         ("audit", "GITHUB_REPOSITORY is not set: set it to owner/name of the GitHub repository"),

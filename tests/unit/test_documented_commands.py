@@ -61,6 +61,7 @@ RUN_BY = {
     r"ci_trigger\.py schedule( daily 22:30| weekly mon 06:00| off)?": RunBy('command=("schedule", *when)'),
     r"ci_trigger\.py validate( \[FILE\])?": RunBy('"python ci_trigger.py validate .github/clearml-ci.yml"'),
     r"ci_trigger\.py calibrate( 10| \[N\])?": RunBy('("calibrate", "5")', scenario="calibrate"),
+    r"ci_trigger\.py history( --metric TITLE/SERIES)?": RunBy('"history", "--project", project.name'),
     r"ci_trigger\.py register": RunBy('command=("register",)'),
 }
 
