@@ -7,7 +7,7 @@ from clearml_ci.clearml_api.project_lookup import root_of
 from clearml_ci.core.step_results import BaselinesResult
 from clearml_ci.decisions import audit_findings, drift
 from clearml_ci.decisions.audit_findings import Subject
-from clearml_ci.operations import audit_reference, audit_scope, main_branch, main_models
+from clearml_ci.operations import audit_reference, audit_scope, history_plots, main_branch, main_models
 from clearml_ci.operations.services import Services
 from clearml_ci.parameters import audit as audit_parameters
 
@@ -42,6 +42,8 @@ def audit_baselines(services: Services, run: Run) -> BaselinesResult:
         *drift.failed_runs(of_main, watched=watched),
         *audit_reference.findings(clearml, audit, by_tag, changes, projects=subjects),
     ]
+    histories = history_plots.of_models(models, audit.gates, by_tag, best=audit.best_tag, moves=moves, changes=changes)
+    notes = [*notes, *history_plots.report(clearml, run.id, histories)]
     return {
         "findings": audit_findings.as_documents(findings),
         "projects": len(audited),

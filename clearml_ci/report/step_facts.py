@@ -159,6 +159,11 @@ def _audit_retrain(result: RetrainResult) -> list[Fact]:
     return [first, *trained, *others]
 
 
+def _audit_bisect(result: RetrainResult) -> list[Fact]:
+    did = f"Trained merges of the default branch that may have brought drift {count(len(result['tasks']), 'time')}"
+    return _audit(did, result["findings"], result["notes"], result["unseen"])
+
+
 def _audit(
     did: str, findings: Sequence[FindingDocument], notes: Sequence[str], unseen: Sequence[str] = ()
 ) -> list[Fact]:
@@ -198,6 +203,7 @@ _BY_NAME = cast(
         "audit_stale_checks": _audit_stale_checks,
         "audit_probe": _audit_probe,
         "audit_retrain": _audit_retrain,
+        "audit_bisect": _audit_bisect,
         "audit_report": _report,
     },
 )

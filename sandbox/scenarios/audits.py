@@ -10,7 +10,7 @@ from typing import Any
 
 from github.Issue import Issue
 
-from sandbox.scenarios import job, story
+from sandbox.scenarios import developer, job, story
 from sandbox.scenarios.job import Job
 from sandbox.scenarios.story import Story, StoryError
 
@@ -23,6 +23,8 @@ RETRAIN: dict[str, str | None] = {
     "CLEARML_CI_RUN_SCRIPT": "train.py",
     "CLEARML_CI_RUN_NAME": "train digits",
 }
+
+BISECT: dict[str, str | None] = {**RETRAIN, "CLEARML_CI_AUDIT_RETRAIN": None, "CLEARML_CI_AUDIT_BISECT": "2"}
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,30 @@ def findings(tale: Story) -> tuple[Planted, Audited]:
     tale.clearml.call("queues.create", name=planted.queue)
     tale.progress("two bests, an archived one, a probe of a dead run and its clone, a queue without workers")
     return planted, audit_by_hand(tale, {"CLEARML_CI_AUDIT_QUEUES": planted.queue})
+
+
+def drift(tale: Story) -> Audited:
+    """Audit a main whose runs became worse with one of two merges, of which only the second was trained."""
+    story.ensure_best(tale)
+    tale.laptop.git("fetch", "-q", "origin")
+    tale.laptop.git("checkout", "-q", "-B", "main", "origin/main")
+    for seed in (4, 5, 6):
+        _commit_on_main(tale, f"Note {seed}", seed=seed)
+    guilty = developer.commit(tale.laptop, "A tenth of the images will do", dataset_share=0.1)
+    for seed in (9, 13):
+        _commit_on_main(tale, f"Note {seed}", seed=seed)
+    developer.push(tale.laptop)
+    audited = audit(tale, BISECT)
+    named = [finding["said"] for finding in audited.verdict["findings"] if finding["kind"] == "drift_merge"]
+    if not named or not named[0].startswith(guilty[:10]):
+        raise StoryError(f"the audit did not name the merge {guilty[:10]}: {named}")
+    return audited
+
+
+def _commit_on_main(tale: Story, message: str, *, seed: int) -> None:
+    """Add a commit that changes no training, and train it."""
+    developer.commit(tale.laptop, message, files={"NOTES.md": f"{message}\n"})
+    story.train(tale, "--seed", str(seed))
 
 
 def findings_and_repair(tale: Story) -> Audited:

@@ -99,4 +99,6 @@ AUDITS = {
         mentions=("several baselines", "archived baseline", "leftover", "unmarked leftover", "no workers"),
     ),
     "scheduled-audit": Scenario(audits.scheduled, "passed", 0, "", comments=0, waits=False),
+    # It leaves a worse model on main.
+    "audit-drift": Scenario(audits.drift, "regressed", 1, "", mentions=("merge of the drift", "worse by")),
 }

@@ -234,6 +234,19 @@ def test_audit_baselines__level_of_main_fell__names_the_merge_in_the_order_of_me
     assert "became worse by 0.0315" in found["said"] and f") with {commits[10][:10]}, between " in found["said"]
 
 
+def test_audit_baselines__history_of_main__is_drawn_on_the_run(world: World, hub: Hub) -> None:
+    main_of(world, hub, LEVELS)
+    run = world.run(home=at_home(world, hub))
+    audit_baselines.audit_baselines(world.agent, run)
+    found = world.client.call("events.get_task_plots", task=run.id)["plots"]
+    figures = {plot["metric"]: json.loads(plot["plot_str"]) for plot in found}
+    assert sorted(figures) == ["3 History 1 accuracy/validation of train", "4 Events of train"]
+    lines = figures["3 History 1 accuracy/validation of train"]["data"]
+    assert [line["name"] for line in lines] == ["default branch", "level of 10 runs", "level of 3 runs"]
+    assert lines[0]["y"] == LEVELS
+    assert "worse by 0.0315" in figures["4 Events of train"]["data"][0]["cells"]["values"][2][-1]
+
+
 def test_audit_baselines__newest_run_within_the_noise_of_main__is_a_note(world: World, hub: Hub) -> None:
     commits = main_of(world, hub, LEVELS[:10])
     lucky = replace(ACCURACY, tolerance=0.0)

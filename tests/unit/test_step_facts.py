@@ -79,6 +79,10 @@ RESULTS: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"tasks": [CANDIDATE], "findings": FINDINGS, "notes": [], "unseen": []},
         ["Did: Trained the head of the default branch 1 time.", f"Task: train digits (Digits) {TASK.url}"],
     ),
+    "audit_bisect": (
+        {"tasks": [CANDIDATE], "findings": FINDINGS, "notes": [], "unseen": []},
+        ["Did: Trained merges of the default branch that may have brought drift 1 time."],
+    ),
 }
 
 
