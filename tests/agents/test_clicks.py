@@ -5,7 +5,7 @@ that a job waits for in test_remote_run.py.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -146,6 +146,32 @@ def test_abort__of_a_running_run_of_a_job_that_is_gone__leaves_no_pending_status
     assert statuses[0].state == "error", [(status.state, status.description) for status in statuses]
 
 
+@pytest.mark.xfail(reason="the server ends the run at the click, and nothing sets the status before the next audit")
+@pytest.mark.parametrize(
+    "click",
+    [
+        pytest.param(WebUI.archive, id="archive"),
+        pytest.param(WebUI.reset, id="reset"),
+    ],
+)
+def test_running_run__ended_by_a_click_after_its_job__leaves_no_pending_status(
+    desk: Desk, click: Callable[[WebUI, str], Any], request: pytest.FixtureRequest
+) -> None:
+    tale, branch = desk.tale, f"ended-by-{request.node.callspec.id}"
+    pull = story.propose(tale, branch, "Wait for an hour", trained=False, **ENDLESS)
+    event = job.pull_request_event(tale.sandbox, pull, action="opened")
+    run = job.run(tale.sandbox, event=event, settings={**PROBE, "CLEARML_CI_WAIT": "false"}).outputs["pipeline_id"]
+    launched = story.launched(tale, pull.head.sha)
+    click(desk.ui, run)
+    commit = tale.repository.get_commit(pull.head.sha)
+    deadline = time.monotonic() + ENDS_WITHIN
+    while (story.unfinished(tale) or commit.get_statuses()[0].state == "pending") and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert story.unfinished(tale) == []
+    assert desk.ui.details(launched)["status"] == "stopped"
+    assert commit.get_statuses()[0].state == "error"
+
+
 def test_continue__of_an_aborted_run__starts_it_again_with_new_steps(desk: Desk, worse: Checked) -> None:
     rerun = desk.ui.run_row(run_of(worse), threshold_percent="60")
     while desk.ui.run_info(rerun)["status"] == "queued" or not desk.steps(rerun):
@@ -190,6 +216,19 @@ def test_reset__edited_to_a_commit_that_did_not_run__takes_no_evidence_from_the_
     verdict = story.verdict(tale, run)
     assert (verdict["outcome"], verdict["candidate"]) == ("no_evidence", None)
     assert "success" not in statuses
+
+
+@pytest.mark.parametrize("again", [WebUI.reset, WebUI.clone], ids=["reset", "clone"])
+def test_step__of_an_ended_run_that_is_enqueued_again__says_so_and_writes_nothing(
+    desk: Desk, worse: Checked, again: Callable[[WebUI, str], Any]
+) -> None:
+    tale, step = desk.tale, desk.steps(run_of(worse))["report"]["id"]
+    with desk.nothing_written(worse):
+        made = again(desk.ui, step)
+        draft = made if isinstance(made, str) else step
+        desk.ui.enqueue_draft(draft, queue=tale.sandbox.queues.steps)
+        assert desk.ended(draft)["status"] == "failed"
+    assert f"the run {run_of(worse)} has ended already" in desk.ui.console(draft)
 
 
 def test_publish__of_a_controller_and_a_step__leaves_a_run_that_can_be_run_again(desk: Desk, worse: Checked) -> None:
