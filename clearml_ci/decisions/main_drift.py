@@ -173,11 +173,13 @@ def _remedy(drift: Drift) -> str:
 
 
 def _with(drift: Drift) -> str:
-    """`with #7 (…), between 2026-11-03 and 2026-11-05`."""
+    """`with #7 (…), between 2026-11-03 and 2026-11-05`; the days are those of the runs before and after."""
     names = [str(merge.merge) for merge in drift.merges]
     which = f"with {names[0]}" if len(names) == 1 else f"with one of {count(len(names), 'merge')}: {_listed(names)}"
     days = drift.before.began, next((merge.began for merge in reversed(drift.merges) if merge.began), "")
-    return which + (f", between {days[0]} and {days[1]}" if all(days) else "")
+    if not all(days):
+        return which
+    return f"{which}, on {days[0]}" if days[0] == days[1] else f"{which}, between {days[0]} and {days[1]}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,10 +1,7 @@
 """Read the newest commits of a branch, and in which order pull requests were merged into it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-from github.Commit import Commit
-from github.PullRequest import PullRequest
 
 from clearml_ci.core.merge import Merge
 from clearml_ci.github_api.session import CONTENTS, GitHub, call_github
@@ -25,49 +22,41 @@ class BranchHistory:
 
 def recent(github: GitHub, branch: str) -> BranchHistory:
     """The newest commits and merges of a branch, in two requests. Raises GitHubError."""
-    newest = call_github(
-        github,
-        f"the commits of '{branch}'",
-        CONTENTS,
-        lambda: github.repository.get_commits(sha=branch).get_page(0),
-    )
+    parents = call_github(github, f"the commits of '{branch}'", CONTENTS, lambda: _parents(github, branch))
     merged = call_github(
-        github,
-        f"the pull requests merged into '{branch}'",
-        _PULLS,
-        lambda: [
-            pull
-            for pull in github.repository.get_pulls(
-                state="closed", base=branch, sort="updated", direction="desc"
-            ).get_page(0)
-            if pull.merged_at
-        ],
+        github, f"the pull requests merged into '{branch}'", _PULLS, lambda: _recently_merged(github, branch)
     )
-    commits = dict.fromkeys([*(commit.sha for commit in newest), *(pull.head.sha for pull in merged)])
-    return BranchHistory(tuple(commits), tuple(_merges(newest, merged)))
+    commits = dict.fromkeys([*parents, *(merge.head for _, merge in merged)])
+    return BranchHistory(tuple(commits), tuple(_in_order(_first_parents(parents), merged)))
 
 
-def _merges(newest: Sequence[Commit], merged: Sequence[PullRequest]) -> list[Merge]:
-    """The branch's own commits, each with the pull request that it merged; then older merges."""
-    own = _first_parents(newest)
-    by_commit = {pull.merge_commit_sha: pull for pull in merged if pull.merge_commit_sha}
-    older = [pull for commit, pull in by_commit.items() if commit not in own]
-    older.sort(key=lambda pull: str(pull.merged_at), reverse=True)
+def _parents(github: GitHub, branch: str) -> dict[str, list[str]]:
+    """The newest commits of the branch, newest first, each with its parents."""
+    newest = github.repository.get_commits(sha=branch).get_page(0)
+    return {commit.sha: [parent.sha for parent in commit.parents] for commit in newest}
+
+
+def _recently_merged(github: GitHub, branch: str) -> list[tuple[str, Merge]]:
+    """The branch's merges, each with its time, of the 100 closed pull requests that were updated last."""
+    closed = github.repository.get_pulls(state="closed", base=branch, sort="updated", direction="desc").get_page(0)
     return [
-        *(_merge(by_commit[commit]) if commit in by_commit else Merge(commit) for commit in own),
-        *map(_merge, older),
+        (str(pull.merged_at), Merge(pull.merge_commit_sha or pull.head.sha, pull.head.sha, pull.number))
+        for pull in closed
+        if pull.merged_at
     ]
 
 
-def _merge(pull: PullRequest) -> Merge:
-    return Merge(pull.merge_commit_sha, pull.head.sha, pull.number)
+def _in_order(own: Sequence[str], merged: Sequence[tuple[str, Merge]]) -> list[Merge]:
+    """The branch's own commits, each with the pull request that it merged; then older merges."""
+    by_commit = {merge.commit: merge for _, merge in merged}
+    older = [merge for _, merge in sorted(merged, key=lambda pair: pair[0], reverse=True) if merge.commit not in own]
+    return [*(by_commit.get(commit) or Merge(commit) for commit in own), *older]
 
 
-def _first_parents(newest: Sequence[Commit]) -> list[str]:
+def _first_parents(parents: Mapping[str, Sequence[str]]) -> list[str]:
     """The commits without those that a merge brought along."""
-    parents = {commit.sha: [parent.sha for parent in commit.parents] for commit in newest}
     found: list[str] = []
-    at = newest[0].sha if newest else ""
+    at = next(iter(parents), "")
     while at in parents and at not in found:
         found.append(at)
         at = next(iter(parents[at]), "")

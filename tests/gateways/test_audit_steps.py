@@ -231,7 +231,7 @@ def test_audit_baselines__level_of_main_fell__names_the_merge_in_the_order_of_me
     result = audit_baselines.audit_baselines(world.agent, world.run(home=at_home(world, hub)))
     (found,) = result["findings"]
     assert (found["kind"], found["severity"]) == ("drift", "finding")
-    assert "became worse by 0.0315" in found["said"] and f") with {commits[10][:10]}, between " in found["said"]
+    assert "became worse by 0.0315" in found["said"] and f") with {commits[10][:10]}, on " in found["said"]
 
 
 def test_audit_baselines__history_of_main__is_drawn_on_the_run(world: World, hub: Hub) -> None:
@@ -266,7 +266,7 @@ def test_audit_baselines__agent_without_credentials__has_the_order_of_merges_fro
     home = replace(at_home(world, hub), recent=known, merges=tuple(map(Merge, known)))
     result = audit_baselines.audit_baselines(world.agent, world.run(home=home))
     (found,) = (finding for finding in result["findings"] if finding["kind"] == "drift")
-    assert f") with {commits[10][:10]}, between " in found["said"]
+    assert f") with {commits[10][:10]}, on " in found["said"]
 
 
 def test_audit_baselines__hundred_commits_since_the_last_merge__its_head_is_still_looked_at(
