@@ -27,7 +27,8 @@ def audit_bisect(services: Services, run: Run) -> RetrainResult:
     project = project_lookup.id_of(clearml, launch.project)
     own: Any = {"projects": [project] if project else [], "task_name": launch.name, "gates": audit.gates}
     by_tag = task_records.by_tag(clearml, reference_runs.tags(audit.best_tag), **own)
-    recorded = task_records.of_commits(clearml, main.commits, **own)
+    # A step that is executed again finds the same drift, and goes on with its own trainings.
+    recorded = [found for found in task_records.of_commits(clearml, main.commits, **own) if found[0].parent != run.id]
     models = main_models.read(clearml, recorded, main.merges, by_tag, best=audit.best_tag, watched=None)
     found = bisection_trainings.subject_of(list(models.values()), audit.gates, launch)
     notes, unseen = [*main.notes], [*main.unseen]

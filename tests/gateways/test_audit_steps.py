@@ -678,8 +678,13 @@ def drifted(world: World, hub: Hub) -> list[str]:
     return commits
 
 
-def bisected(world: World, hub: Hub, values: list[float], **more: Any) -> tuple[RetrainResult, Agents]:
-    """The result of the step, and the agents that trained with these values of the new seeds, from 1 on."""
+def bisected(
+    world: World, hub: Hub, values: list[float], *, times: int = 1, **more: Any
+) -> tuple[RetrainResult, Agents]:
+    """The result of the step, and the agents that trained with these values of the new seeds, from 1 on.
+
+    It is executed so many `times`.
+    """
     queue = world.client.call("queues.get_all", name=f"^{world.prefix} code$")["queues"][0]["id"]
     by_seed = {str(number): value for number, value in enumerate(values, start=1)}
     team = agents.of_queue(world.client, queue, 3, values=by_seed, **more)
@@ -688,7 +693,9 @@ def bisected(world: World, hub: Hub, values: list[float], **more: Any) -> tuple[
     run = world.run(edits=edits, home=at_home(world, hub))
     step = world.task(end=None, name="audit_bisect", parent=run.id, project=world.pipelines)
     own = replace(services.of_agent(world.clearml, clock=fast_clock(on_sleep=team.look)), own_task=step)
-    return audit_bisect.audit_bisect(own, run), team
+    for _ in range(times):
+        result = audit_bisect.audit_bisect(own, run)
+    return result, team
 
 
 @pytest.mark.parametrize(("values", "guilty"), [((0.951, 0.949, 0.92, 0.921), 10), ((0.951, 0.949, 0.952, 0.95), 11)])
@@ -705,6 +712,15 @@ def test_audit_bisect__merges_of_the_drift__are_trained_side_by_side_and_one_is_
     trained = [world.client.call("tasks.get_by_id", task=task["id"])["task"] for task in result["tasks"]]
     assert {task["script"]["version_num"] for task in trained} == {*commits[9:12]}
     assert sorted(map(agents.seed_of, trained)) == ["1", "2", "3", "4", "5", "6"]
+
+
+def test_audit_bisect__step_that_is_executed_again__trains_nothing_twice(world: World, hub: Hub, code: str) -> None:
+    assert code
+    commits = drifted(world, hub)
+    result, _ = bisected(world, hub, [0.951, 0.949, 0.92, 0.921, 0.919, 0.918], times=2)
+    assert result["findings"][0]["said"].startswith(commits[10][:10])
+    found = world.client.call("tasks.get_all", project=[world.models], only_fields=["id"])["tasks"]
+    assert (len(result["tasks"]), len(found)) == (6, len(LEVELS) + 6)
 
 
 def test_audit_bisect__merge_before_is_as_low_today__is_no_merge(world: World, hub: Hub, code: str) -> None:
