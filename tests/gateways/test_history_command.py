@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.testing.hub import FULL_NAME, JOB, Hub
 from tests.gateways.conftest import Project
 from tests.unit.test_main_drift import AFTER, BEFORE
 
@@ -58,6 +59,29 @@ def test_history__policy_of_the_checkout__has_the_gates(
     (tmp_path / ".github" / "clearml-ci.yml").write_text(f"version: 1\ngates: [{gate}]\n")
     code, text = history(project, tmp_path)
     assert (code, "1 merge, oldest left (minimize)" in text) == (0, True), text
+
+
+def test_history__token_for_github__has_the_order_of_merges_and_their_pull_requests(
+    project: Project, hub: Hub, tmp_path: Path, user_environment: dict[str, str]
+) -> None:
+    assert user_environment
+    pull = hub.pull("improved")
+    pull.merge(merge_method="squash")
+    pushed = hub.push_on_main(commits=1)
+    for commit in ("e" * 40, pushed, pull.head.sha):
+        task = project.task(commit=commit, tags=["main_branch"])
+        project.report(task, 0.9)
+    code, text = history(
+        project,
+        tmp_path,
+        *METRIC,
+        GITHUB_REPOSITORY=FULL_NAME,
+        GITHUB_API_URL=hub.server.api_url,
+        GITHUB_TOKEN=hub.server.token("workflow", repository=FULL_NAME, permissions=JOB),
+    )
+    _, _, table = text.partition("merge ")
+    merges = [line.split()[0] for line in table.splitlines()[1:4]]
+    assert (code, merges) == (0, ["e" * 10, f"#{pull.number}", pushed[:10]]), text
 
 
 @pytest.mark.parametrize(
