@@ -1,6 +1,7 @@
 """Read the histories of a project's models: all runs of the default branch, and what promotions recorded."""
 
 from collections.abc import Sequence
+from dataclasses import astuple
 from typing import Any
 
 from clearml_ci.clearml_api import best_tag, promotion_ledger, task_inputs, task_records
@@ -19,13 +20,14 @@ from clearml_ci.parameters.check import Check
 def read(
     clearml: ClearML, check: Check, gates: Sequence[Gate], *, project: str, pipelines: str, merges: Sequence[Merge] = ()
 ) -> list[History]:
-    """The history of each model of a project (an id): of its tasks with the tags of promotions, a request for each 500.
+    """The history of each model of a project (an id): 500 tasks a request.
 
-    `pipelines` is the ClearML project of the repository's pipelines, empty if it is not known. `merges` are newest
-    first; runs of other commits come before them, by their start.
+    It has the tasks with the tags of promotions and calibrations. `pipelines` is the ClearML project of the
+    repository's pipelines, empty if it is not known. `merges` are newest first; runs of other commits come before them,
+    by their start.
     """
     names = reference_tags.names(check.best_tag)
-    of_runs = dict.fromkeys((best_tag.MAIN_TAG, names.runs, names.showed, names.earlier), task_records.REFERENCE_STAMP)
+    of_runs = dict.fromkeys((best_tag.MAIN_TAG, *astuple(names)), task_records.REFERENCE_STAMP)
     own: Any = {"projects": [project], "task_name": check.task_name, "gates": gates}
     by_tag = task_records.by_tag(clearml, {**of_runs, check.best_tag: task_records.STAMP}, **own)
     found = {task.id: (task, values) for tag in by_tag for task, values in by_tag[tag] if not task.copied_from}
