@@ -243,6 +243,7 @@ def _recorded(clearml: ClearML, task: Mapping[str, Any]) -> RecordedTask:
         ended=task.get("completed") or "",
         created=task.get("created") or "",
         parent=task_fields.reference_id(task.get("parent")),
+        series=task_metrics.series_kept(task),
     )
 
 

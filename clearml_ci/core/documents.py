@@ -80,9 +80,14 @@ class GateRow(TypedDict):
     """One gate and its judgement; a number is None if it does not exist or is not finite.
 
     `noise` is None if the tolerance around the baseline decided; `note` is a sentence about the noise, or "".
+    `slice_of` is the pattern that it is a slice of, and `at` the checkpoint at which it was read; both may be "".
     """
 
     metric: str
+    title: str
+    series: str
+    slice_of: str
+    at: str
     goal: str
     which: str
     threshold_percent: float | None
@@ -102,6 +107,24 @@ class GateRow(TypedDict):
     main: float | None
     noise: NoiseDocument | None
     note: str
+
+
+class SlicesDocument(TypedDict):
+    """The slices of one pattern, of which so many are `shown` as gates; `new` are up to ten that no baseline has.
+
+    `mean_gain` is the mean difference from the reference, or else the baseline, negative if it is worse.
+    """
+
+    pattern: str
+    required: bool
+    total: int
+    shown: int
+    regressed: int
+    inconclusive: int
+    held: int
+    new: list[str]
+    new_total: int
+    mean_gain: float | None
 
 
 class DifferenceDocument(TypedDict):
@@ -223,6 +246,7 @@ class VerdictDocument(TypedDict):
     baseline: TaskDocument | None
     main_baseline: TaskDocument | None
     gates: list[GateRow]
+    slices: list[SlicesDocument]
     differences: list[DifferenceDocument]
     differences_total: int
     rejected: list[RejectedTask]

@@ -2,14 +2,18 @@
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from clearml_ci.core.documents import GateRow, NoiseDocument
-from clearml_ci.core.formatting import apart, listed
+from clearml_ci.core.formatting import apart, count, listed, shorten
 from clearml_ci.core.outcome import HOLDS, Outcome
 
 SINGLE_VALUES = "Summary"  # the title under which ClearML keeps `Logger.report_single_value`
+
+
+OWN = ("", "own")  # values of `at`: each metric is read at its own best or last iteration
 
 
 DOUBT = (
@@ -32,21 +36,37 @@ class Gate:
     maximum: float | None = None
     required: bool = True  # False: advisory, shown without turning the verdict
     allow_zero: bool = False  # 0 is a value of this metric, never NaN
+    at: str = ""  # the checkpoint at which it is read: `own`, `last` or `best of title/series`; "": that of the check
+    slice_of: str = ""  # the pattern that this gate is a slice of
 
     @property
     def name(self) -> str:
-        return f"{self.title}/{self.series}"
+        """Title and series; a slice's are those of a task, and become one line of 200 characters at most."""
+        name = f"{self.title}/{self.series}"
+        return shorten(" ".join(name.split()), 200) if self.slice_of else name
+
+    @property
+    def is_pattern(self) -> bool:
+        """True if it stands for a gate of each series that matches, until those are known."""
+        return "*" in self.name and not self.slice_of
 
 
 @dataclass(frozen=True)
 class Summary:
-    """One scalar series over all its iterations, as ClearML's `last_metrics` has it."""
+    """One scalar series over all its iterations, as ClearML's `last_metrics` has it.
+
+    `points` is the number of its values, if the server counts them. `at` is the value at the run's checkpoint, if the
+    gate is read there; it is NaN if `missing` names the reason why there is none.
+    """
 
     title: str
     series: str
     last: float
     minimum: float
     maximum: float
+    points: int | None = field(default=None, compare=False, repr=False)
+    at: float | None = None
+    missing: str = ""
 
 
 Reported = Mapping[Gate, Summary | None]  # what one task reported for each gate
@@ -56,7 +76,7 @@ Reported = Mapping[Gate, Summary | None]  # what one task reported for each gate
 class Judgement:
     """The judgement of one gate; a number that does not exist is None.
 
-    `absolute`: a minimum or maximum was missed, which needs no baseline.
+    `absolute`: a minimum or maximum was missed, which needs no baseline. `new`: a slice that no baseline has.
     """
 
     outcome: Outcome
@@ -68,6 +88,7 @@ class Judgement:
     last: float | None = None
     absolute: bool = False
     warning: str = ""
+    new: bool = False
 
     @property
     def difference(self) -> float | None:
@@ -126,13 +147,14 @@ def decide(judged: Judgements) -> tuple[Outcome, str]:
         return Outcome.PASSED, "no gate is required: the advisory gates are only shown"
     if outcomes == {Outcome.NO_BASELINE}:
         return Outcome.NO_BASELINE, required[0][1].reason
-    if Outcome.IMPROVED in outcomes:
-        better = sum(judgement.outcome == Outcome.IMPROVED for _, judgement in required)
-        return Outcome.IMPROVED, _reasons(required, Outcome.IMPROVED) + _others(len(required) - better)
+    better = [(gate, found) for gate, found in required if found.outcome == Outcome.IMPROVED and not gate.slice_of]
+    if better:  # of many slices, some are better by chance
+        return Outcome.IMPROVED, _reasons(better, Outcome.IMPROVED) + _others(len(required) - len(better))
     if len(required) == 1:
         return Outcome.PASSED, required[0][1].reason
-    names = [gate.name for gate, _ in required]
-    return Outcome.PASSED, f"all {len(required)} required gates hold: {listed(names, separator=', ')}"
+    names = Counter(gate.slice_of or gate.name for gate, _ in required)
+    texts = [f"{name} ({count(number, 'slice')})" if "*" in name else name for name, number in names.items()]
+    return Outcome.PASSED, f"all {len(required)} required gates hold: {listed(texts, separator=', ')}"
 
 
 def as_row(
@@ -149,6 +171,10 @@ def as_row(
     """
     return {
         "metric": gate.name,
+        "title": gate.title,
+        "series": gate.series,
+        "slice_of": gate.slice_of,
+        "at": gate.at,
         "goal": gate.goal,
         "which": gate.value,
         "threshold_percent": gate.tolerance if gate.relative else None,
@@ -176,7 +202,9 @@ def _finite(number: float | None) -> float | None:
 
 
 def value_of(gate: Gate, summary: Summary) -> float:
-    """The value that counts: the best or the last of the curve, or the single value itself."""
+    """The value that counts: that at the checkpoint, the best or the last of the curve, or the single value itself."""
+    if summary.at is not None:
+        return summary.at
     if gate.value == "last" or gate.title == SINGLE_VALUES:  # a single value that is reported again is replaced
         return summary.last
     return summary.maximum if gate.goal == "maximize" else summary.minimum
@@ -212,7 +240,10 @@ def tolerance_text(gate: Gate) -> str:
 def _objection(gate: Gate, summary: Summary | None) -> str:
     """The reason why this commit's value cannot be judged, or ""."""
     if summary is None:
-        return f"the task of this commit reported no {gate.name}"
+        of = f", a slice of {gate.slice_of} that the default branch has" if gate.slice_of else ""
+        return f"the task of this commit reported no {gate.name}{of}"
+    if summary.missing:
+        return f"{gate.name} of this commit cannot be read: {summary.missing}"
     value = value_of(gate, summary)
     if not math.isfinite(value):
         return f"{gate.name} of this commit is {value}, which is not a finite number"
@@ -229,6 +260,8 @@ def _compare(gate: Gate, value: float, baseline: Mapping[str, Summary | None]) -
         for task, summary in baseline.items()
         if summary is not None and can_be_trusted(gate, summary)
     }
+    if gate.slice_of and not any(baseline.values()):
+        return Judgement(Outcome.NO_BASELINE, f"{gate.name} is new: no baseline has it", value, new=True)
     if not known:
         return Judgement(Outcome.INCONCLUSIVE, _untrusted_baseline(gate, baseline), value)
     pick = max if gate.goal == "maximize" else min
@@ -238,6 +271,9 @@ def _compare(gate: Gate, value: float, baseline: Mapping[str, Summary | None]) -
 
 
 def _untrusted_baseline(gate: Gate, baseline: Mapping[str, Summary | None]) -> str:
+    missing = next((summary.missing for summary in baseline.values() if summary and summary.missing), "")
+    if missing:
+        return f"{gate.name} of the baseline cannot be read: {missing}"
     zero = any(summary is not None and _may_be_nan(gate, value_of(gate, summary)) for summary in baseline.values())
     doubt = f"{gate.name} of the baseline {DOUBT.format(which=gate.value)}; or give the tag to another task"
     return doubt if zero else f"the baseline has no finite {gate.name} that can be trusted"
@@ -279,6 +315,8 @@ def _ended_worse(gate: Gate, judged: Judgement) -> str:
     """A warning if the best value of the curve holds and its last value would not, or ""."""
     last, value = judged.last, judged.value
     if gate.value == "last" or gate.title == SINGLE_VALUES or last is None or value is None:
+        return ""
+    if gate.at not in OWN:  # the policy names the checkpoint
         return ""
     if judged.outcome not in HOLDS:
         return ""

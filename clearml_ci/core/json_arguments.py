@@ -20,7 +20,16 @@ _WORDS = {
 
 def gates_text(gates: Sequence[Gate]) -> str:
     """The JSON list of these gates, the inverse of `gates`; empty if there are none."""
-    return json.dumps([asdict(gate) for gate in gates]) if gates else ""
+    return json.dumps([gate_document(gate) for gate in gates]) if gates else ""
+
+
+def gate_document(gate: Gate) -> dict[str, Any]:
+    """The gate as a JSON object, without a checkpoint if it has none of its own."""
+    document = asdict(gate)
+    del document["slice_of"]  # known only from what a task reported
+    if not gate.at:
+        del document["at"]
+    return document
 
 
 def gates(text: str) -> tuple[Gate, ...]:
@@ -52,6 +61,7 @@ def _gate(name: str, document: object) -> Gate:
     for key in ("title", "series"):
         if not _typed(f"{name}.{key}", read.get(key, ""), str, "a text").strip():
             raise UsageError(f"{name}.{key} is empty: a metric has a title and a series")
+    _typed(f"{name}.at", read.get("at", ""), str, "a text")
     for key in ("relative", "required", "allow_zero"):
         _typed(f"{name}.{key}", read.get(key, True), bool, "true or false")
     _words(name, read)
@@ -75,7 +85,7 @@ def _json(name: str, text: str, kind: type, expected: str) -> Any:
 
 
 def _known(name: str, document: object, kind: type[Gate] | type[MatchRules]) -> dict[str, Any]:
-    keys = [field.name for field in fields(kind)]
+    keys = [field.name for field in fields(kind) if field.name != "slice_of"]
     if not isinstance(document, dict):
         raise UsageError(
             f"{name} is {excerpt(str(document), 60)!r}: expected an object with the keys {', '.join(keys)}"

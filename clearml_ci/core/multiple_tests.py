@@ -26,6 +26,21 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     return _in_place(order, accumulate(scaled, min))
 
 
+def of_families(families: Sequence[Sequence[float]]) -> list[list[float]]:
+    """The adjusted p-values of families of tests, none empty: without any effect, one is below `a` with at most `a`.
+
+    Within a family they are those of `benjamini_hochberg`, whose smallest is the p-value of the family as a whole
+    (Simes, Biometrika 73, 1986). Among families those are corrected by `holm`, and all of a family with them.
+    """
+    within = [benjamini_hochberg(family) for family in families]
+    smallest = [min(family) for family in within]
+    factors = [
+        corrected / least if least else float(len(families))
+        for least, corrected in zip(smallest, holm(smallest), strict=True)
+    ]
+    return [[min(1.0, p * factor) for p in family] for family, factor in zip(within, factors, strict=True)]
+
+
 def _in_place(order: Sequence[int], adjusted: Iterable[float]) -> list[float]:
     by_index = {index: min(1.0, value) for index, value in zip(order, adjusted, strict=True)}
     return [by_index[index] for index in range(len(order))]

@@ -1,6 +1,6 @@
 """A task as ClearML recorded it, as far as decisions need it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from clearml_ci.core.documents import TaskDocument
 
@@ -19,6 +19,7 @@ class RecordedTask:
     """One task. `purpose` is that of the launch that made it: a `training` is evidence, `probe` and `tests` are not.
 
     `copied_from` is the task whose tag this one copied, by whose tag it was found: empty if it was given the tag.
+    `series` is the number of its series, if all of them were read.
     `stamp` is the text that `tag_ranking.parse_stamp` reads: since when, and by which policy, it carries the tag.
     """
 
@@ -39,6 +40,7 @@ class RecordedTask:
     created: str = ""
     parent: str = ""  # of a clone: the parent of its source, or else the source
     copied_from: str = ""
+    series: int = field(default=0, compare=False)
 
 
 def as_document(task: RecordedTask) -> TaskDocument:

@@ -11,6 +11,7 @@ from clearml_ci.core.documents import (
     LaunchParts,
     PromotionDocument,
     RejectedTask,
+    SlicesDocument,
     TaskDocument,
     VerdictDocument,
 )
@@ -55,6 +56,7 @@ class _Compared(StepResult, total=False):
     baseline: TaskDocument | None
     main_baseline: TaskDocument | None
     gates: list[GateRow]
+    slices: list[SlicesDocument]
     differences: list[DifferenceDocument]
     differences_total: int
     runs: list[CommitRun]

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
-from clearml_ci.core import baseline, recorded_task
+from clearml_ci.core import baseline, recorded_task, slices
 from clearml_ci.core.formatting import apart
 from clearml_ci.core.gate import Gate, Judgement, Reported, judge
 from clearml_ci.core.outcome import HOLDS, Outcome
@@ -26,7 +26,8 @@ def from_baselines(
     for key, (task, reported) in newest.items():
         own = {other.id: values for other, values in baselines if key_of(other) == key and baseline.usable(other)}
         if own and task.id not in own:
-            found += [_drifted(gate, task, reported, own, is_noise=(key, gate) in explained) for gate in gates]
+            every = slices.expanded(gates, [reported, *own.values()])
+            found += [_drifted(gate, task, reported, own, is_noise=(key, gate) in explained) for gate in every]
     return [finding for finding in found if finding]
 
 
@@ -78,8 +79,8 @@ def failed_runs(recorded: Tasks, *, watched: Collection[Key] | None) -> list[Fin
 def _drifted(
     gate: Gate, task: RecordedTask, reported: Reported, baselines: Mapping[str, Reported], *, is_noise: bool
 ) -> Finding | None:
-    compared = {id_: values[gate] for id_, values in baselines.items()}
-    judged = judge(gate, {task.id: reported[gate]}, compared)
+    compared = {id_: values.get(gate) for id_, values in baselines.items()}
+    judged = judge(gate, {task.id: reported.get(gate)}, compared)
     if judged.outcome not in (Outcome.REGRESSED, Outcome.INCONCLUSIVE):
         return None
     numbers = ""

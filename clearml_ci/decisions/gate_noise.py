@@ -43,9 +43,7 @@ def judge(
     So many `repeats` may be asked for.
     """
     comparable = _comparable(check, sample, known)
-    cases = [
-        reference.case(gate, by_tolerance, sample.runs, comparable, seed=check.seed) for gate, by_tolerance in judged
-    ]
+    cases = reference.cases(judged, sample.runs, comparable, seed=check.seed)
     if check.rule == BEST_EVER:
         return [Judged(case.gate, case.by_tolerance, note=_note_best_ever(case)) for case in cases]
     branch = check.pull_request.base or check.pull_request.default_branch or "main"
@@ -95,7 +93,7 @@ def smallest_tolerance(found: noise_rule.Judgement) -> float | None:
 
 def _judged(case: Case, found: noise_rule.Judgement, branch: str) -> Judged:
     by_tolerance = case.by_tolerance
-    if by_tolerance.outcome in _NO_COMPARISON:
+    if by_tolerance.outcome in _NO_COMPARISON and not (by_tolerance.new and found.difference):
         return Judged(case.gate, by_tolerance)
     if found.difference is None:
         return Judged(case.gate, by_tolerance, note=_note_unknown(case, branch))

@@ -1,10 +1,11 @@
 """The history of a model on the default branch: its runs in merge order, and what happened at each merge."""
 
 import statistics
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from clearml_ci.core import moment
+from clearml_ci.core import moment, slices
 from clearml_ci.core.formatting import listed
 from clearml_ci.core.gate import Gate
 from clearml_ci.core.merge import Merge
@@ -14,6 +15,8 @@ from clearml_ci.decisions.main_runs import Merged
 from clearml_ci.decisions.promotion import Move
 from clearml_ci.decisions.reference_tags import Change
 from clearml_ci.parameters.promotion_mode import ROLLBACK
+
+_MOST_SLICES = 5  # of a pattern
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ def of_model(
     `changes` are those of promotions, newest first.
     """
     known = [_numbered(merge, moves) for merge in merged if merge.runs]
+    gates = _first_slices(slices.expanded(tuple(gates), main_runs.reported(known)))
     drifts = tuple(tuple(main_drift.find(known, gate, seed=seed)) for gate in gates)
     entries = [
         Entry(
@@ -66,6 +70,17 @@ def of_model(
         for place, merge in enumerate(known)
     ]
     return History(name, tuple(gates), tuple(entries), drifts)
+
+
+def _first_slices(gates: Sequence[Gate]) -> list[Gate]:
+    """The gates with the first five slices of each pattern: a table has room for no more."""
+    seen: Counter[str] = Counter()
+    kept = []
+    for gate in gates:
+        seen[gate.slice_of] += 1
+        if not gate.slice_of or seen[gate.slice_of] <= _MOST_SLICES:
+            kept.append(gate)
+    return kept
 
 
 def _numbered(merged: Merged, moves: Sequence[Move]) -> Merged:

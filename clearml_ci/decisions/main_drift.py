@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from clearml_ci.core import slices
 from clearml_ci.core.formatting import apart, count, listed
 from clearml_ci.core.gate import Gate, holds, missed_bound, tolerance_text
 from clearml_ci.core.merge import Merge
@@ -60,8 +61,9 @@ def findings(
     `reference` are the ids of the tasks that the default branch is compared with: if all of them ran after a change,
     the team has taken it, and it is left out.
     """
+    every = slices.expanded(tuple(gates), main_runs.reported(merged))
     return [
-        _finding(drift, subject) for gate in gates for drift in reported(merged, gate, reference=reference, seed=seed)
+        _finding(drift, subject) for gate in every for drift in reported(merged, gate, reference=reference, seed=seed)
     ]
 
 
@@ -96,7 +98,8 @@ def of_retraining(
     `merged` are those runs in merge order, without the trainings. A loss has to be credible, at 99 %, and larger than
     the gate allows.
     """
-    found = (_of_retraining(gate, trainings, merged, subject, seed) for gate in gates)
+    every = slices.expanded(tuple(gates), [run.reported for run in trainings])
+    found = (_of_retraining(gate, trainings, merged, subject, seed) for gate in every)
     return [finding for finding in found if finding]
 
 

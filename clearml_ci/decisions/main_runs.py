@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from clearml_ci.core import moment, recorded_task
 from clearml_ci.core.comparability import NO_RULES
-from clearml_ci.core.gate import Gate
+from clearml_ci.core.gate import Gate, Reported
 from clearml_ci.core.merge import Merge
 from clearml_ci.decisions import samples
 from clearml_ci.decisions.samples import Run
@@ -44,6 +44,11 @@ def in_merge_order(runs: Iterable[Run], merges: Sequence[Merge], *, seed: str = 
 def values(gate: Gate, merged: Merged, *, seed: str = "") -> list[float]:
     """The finite values of the gate, one for each draw."""
     return list(filter(math.isfinite, samples.values(gate, merged.runs, seed=seed)))
+
+
+def reported(merged: Iterable[Merged]) -> list[Reported]:
+    """The report of the newest run, whose series are the slices of a pattern."""
+    return [run.reported for merge in merged for run in merge.runs][-1:]
 
 
 def _sample(merge: Merge, by_commit: dict[str, list[Run]], seed: str) -> tuple[Run, ...]:

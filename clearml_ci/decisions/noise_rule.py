@@ -7,13 +7,14 @@ seeds of `tools/digits_seeds.csv`, with a reference of ten runs alone. `python -
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from clearml_ci.core import gate as plain
 from clearml_ci.core.formatting import count
 from clearml_ci.core.gate import Gate, tolerance_text
-from clearml_ci.core.multiple_tests import holm
+from clearml_ci.core.multiple_tests import of_families
 from clearml_ci.core.noise import Noise
 from clearml_ci.core.outcome import HOLDS, Outcome
 from clearml_ci.decisions import difference
@@ -31,6 +32,9 @@ _MORE = {1: 1, 2: 1, 3: 2, 4: 1}
 _LAST = 0.0065  # a loss is credible if no more runs may follow
 _ALONE = 0.008  # the same if no repeats are allowed, so that there is one look
 _DOUBTED = 0.05  # a loss is doubted if no repeats are allowed; a policy may ask for `inconclusive`
+
+
+_MANY = 10  # gates
 
 
 _GAIN = 0.05  # a gain is credible
@@ -83,21 +87,16 @@ class Judgement:
         return self.difference.words(visible=self.visible, of=self.branch)
 
 
-Correction = Callable[[Sequence[float]], Sequence[float]]
-
-
 @dataclass(frozen=True)
 class Rule:
     """The options of the rule.
 
     `repeats`: so many trainings beyond the first may be asked for, 4 at most. `undecided`: the outcome of a doubted
-    loss if none may be; `inconclusive` or `passed`. `correction` of the p-values of the required gates: `holm`, or
-    `benjamini_hochberg` for slices. `branch` names the default branch.
+    loss if none may be; `inconclusive` or `passed`. `branch` names the default branch.
     """
 
     repeats: int = 0
     undecided: Outcome = Outcome.PASSED
-    correction: Correction = holm
     branch: str = "main"
 
     def level(self, runs: int) -> float:
@@ -117,16 +116,41 @@ def judge(cases: Sequence[Case], rule: Rule) -> list[Judgement]:
     single = replace(rule, repeats=0)
     rules = [rule if case.gate.required else single for case in cases]
     differences = [_difference(case) for case in cases]
-    tested = {
-        index: found.probability for index, found in enumerate(differences) if found and cases[index].gate.required
-    }
-    corrected = dict(zip(tested, rule.correction([*tested.values()]), strict=True))
+    corrected = _corrected(
+        {index: (cases[index].gate, found.probability) for index, found in enumerate(differences) if found}
+    )
     return [
-        _judge(case, found, of, corrected.get(index, found.probability), tests=len(tested) if index in tested else 1)
-        if found
-        else _by_tolerance(case, of)
+        _judge(case, found, of, corrected[index]) if found else _by_tolerance(case, of)
         for index, (case, found, of) in enumerate(zip(cases, differences, rules, strict=True))
     ]
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """The probability of a loss, corrected for so many tests."""
+
+    probability: float
+    tests: int = 1
+
+
+def _corrected(found: Mapping[int, tuple[Gate, float]]) -> dict[int, _Tested]:
+    """The corrected probability of each loss, by the position of its gate: the slices of a pattern are a family.
+
+    Advisory gates correct no others: each of their patterns stands alone.
+    """
+    families: dict[object, list[int]] = defaultdict(list)
+    for index, (gate, _) in found.items():
+        families[(gate.slice_of, gate.value, gate.at, gate.required) if gate.slice_of else index].append(index)
+    required = [members for members in families.values() if found[members[0]][0].required]
+    alone = [[members] for members in families.values() if members not in required]
+    return {
+        index: _Tested(probability, len(members) * len(group))
+        for group in (required, *alone)
+        for members, corrected in zip(
+            group, of_families([[found[index][1] for index in members] for members in group]), strict=True
+        )
+        for index, probability in zip(members, corrected, strict=True)
+    }
 
 
 def trainings(judged: Sequence[Judgement]) -> int:
@@ -144,9 +168,10 @@ def _difference(case: Case) -> Difference | None:
     return difference.between(case.gate, values, reference, case.noise)
 
 
-def _judge(case: Case, found: Difference, rule: Rule, probability: float, *, tests: int) -> Judgement:
-    """The judgement, where `probability` is corrected for so many tests."""
-    outcome, reason = _outcome(case, found, rule, probability, tests)
+def _judge(case: Case, found: Difference, rule: Rule, tested: _Tested) -> Judgement:
+    """The judgement; `tested` is corrected for the number of gates."""
+    tests = tested.tests
+    outcome, reason = _outcome(case, found, rule, tested.probability, tests)
     level = rule.level(max(rule.most, found.runs))
     waits = outcome == Outcome.INCONCLUSIVE and found.runs < rule.most and len(case.values) == found.runs
     return Judgement(
@@ -158,7 +183,7 @@ def _judge(case: Case, found: Difference, rule: Rule, probability: float, *, tes
         more=min(_MORE[found.runs], rule.most - found.runs) if waits else 0,
         better=found.gain >= 0,
         renews=1 - found.probability < _RENEWAL / tests,
-        may_be_worse=found.probability < _GAIN,
+        may_be_worse=(tested.probability if case.gate.slice_of else found.probability) < _GAIN,
         caveat=_caveat(case),
         branch=rule.branch,
     )
@@ -190,10 +215,11 @@ def _outcome(case: Case, found: Difference, rule: Rule, probability: float, test
 def _is_suspicious(found: Difference, tests: int) -> bool:
     """True if a loss beyond the tolerance is likely enough for more trainings.
 
-    Of many gates, one is suspicious almost always: each of n has a limit 1/sqrt(n) as high.
+    Of many gates, one is suspicious almost always: each of n has a limit 1/sqrt(n) as high. Of more than ten, the
+    limit falls as n rises, so that a change that does nothing needs no more trainings than with ten.
     """
     _, level = _LOOKS[min(found.runs, 4)]
-    limit = level / math.sqrt(tests)
+    limit = level / max(math.sqrt(tests), tests / math.sqrt(_MANY))
     return found.probability < limit and found.probability_if_allowed > limit
 
 

@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import cast
 
-from clearml_ci.core.documents import GateRow, LedgerEntry, PromotionDocument
+from clearml_ci.core.documents import GateRow, LedgerEntry, PromotionDocument, SlicesDocument
 from clearml_ci.core.formatting import listed
-from clearml_ci.core.gate import Gate
+from clearml_ci.core.gate import OWN, Gate
 from clearml_ci.core.outcome import HOLDS, NOT_NEEDED, Outcome
 from clearml_ci.core.step_results import PromoteResult, StepResults
 from clearml_ci.decisions.tag_ranking import RankingPolicy
@@ -58,8 +58,11 @@ class Move:
 
 
 def gates_of(mode: str, gates: Sequence[Gate]) -> tuple[Gate, ...]:
-    """The gates that a merged model must hold: `better` allows no tolerance, so that small losses cannot add up."""
-    return tuple(replace(gate, tolerance=0.0) if mode == BETTER else gate for gate in gates)
+    """The gates that a merged model must hold: `better` allows no tolerance, so that small losses cannot add up.
+
+    Slices keep theirs, because some of many are lower by chance: `why_lower` looks at their mean.
+    """
+    return tuple(replace(gate, tolerance=0.0) if mode == BETTER and not gate.is_pattern else gate for gate in gates)
 
 
 def is_by_noise(gates: Iterable[GateRow]) -> bool:
@@ -67,14 +70,23 @@ def is_by_noise(gates: Iterable[GateRow]) -> bool:
     return any(gate["required"] and gate.get("noise") for gate in gates)
 
 
-def why_lower(mode: str, gates: Iterable[GateRow]) -> str:
+def why_lower(mode: str, gates: Iterable[GateRow], slices: Iterable[SlicesDocument] = ()) -> str:
     """The reason why a model that holds its gates does not become the baseline with `better`, or "".
 
-    It is lower than the reference, as estimated, and this is no credible loss.
+    It is lower than the reference, as estimated, and this is no credible loss. Of the slices of a pattern the mean
+    counts.
     """
-    noises = [(gate, noise) for gate in gates if gate["required"] and (noise := gate.get("noise"))]
+    if mode != BETTER:
+        return ""
+    own = (gate for gate in gates if gate["required"] and not gate.get("slice_of"))
+    noises = [(gate, noise) for gate in own if (noise := gate.get("noise"))]
     lower = [f"{gate['metric']}: {noise['words']}" for gate, noise in noises if not noise["better"]]
-    return listed(lower).removesuffix(".") if mode == BETTER else ""
+    lower += [
+        f"the slices of {of['pattern']} are lower on average, by {-(of['mean_gain'] or 0.0):.3g}"
+        for of in slices
+        if of["required"] and (of["mean_gain"] or 0.0) < 0
+    ]
+    return listed(lower).removesuffix(".")
 
 
 def decide(mode: str, *, outcome: Outcome | None, reason: str, lower: str = "") -> Decision:
@@ -124,8 +136,13 @@ def _without_gates(mode: str) -> Decision:
 
 
 def ranking_policy(mode: str, gates: Sequence[Gate]) -> RankingPolicy:
-    """The order of tagged tasks for a promotion in this mode: only `better` goes by its required gates."""
-    return RankingPolicy(mode, tuple(gate for gate in gates if gate.required) if mode == BETTER else ())
+    """The order of tagged tasks for a promotion in this mode: only `better` goes by its required gates.
+
+    With slices or a checkpoint, a task has no single value to be ranked by: the last one counts.
+    """
+    required = tuple(gate for gate in gates if gate.required)
+    has_one_value = all(gate.at in OWN and not gate.is_pattern for gate in required)
+    return RankingPolicy(mode, required if mode == BETTER and has_one_value else ())
 
 
 def concurrent_moves(moves: Iterable[Move], own: Move) -> list[Move]:

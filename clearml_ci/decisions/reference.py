@@ -80,14 +80,24 @@ def case(
     seed: str = "",
 ) -> Case:
     """The case of a gate, from the runs of the candidate and those that the reference knows."""
+    return cases([(gate, by_tolerance)], sample, reference, seed=seed)[0]
+
+
+def cases(judged: plain.Judgements, sample: Sequence[Run], reference: Reference, *, seed: str = "") -> list[Case]:
+    """The cases of many gates, each with its judgement by the tolerance."""
     groups = [reference.runs, reference.earlier, *_by_commit(reference.calibrated)]
-    return Case(
-        gate,
-        by_tolerance,
-        samples.values(gate, sample, seed=seed),
-        samples.values(gate, reference.in_force, seed=seed),
-        samples.noise_of(gate, groups, seed=seed),
-    )
+    own, in_force = samples.draws(sample, seed=seed), samples.draws(reference.in_force, seed=seed)
+    of_noise = samples.draws_of_groups(groups, seed=seed)
+    return [
+        Case(
+            gate,
+            by_tolerance,
+            samples.of_draws(gate, own),
+            samples.of_draws(gate, in_force),
+            samples.noise_of_draws(gate, of_noise),
+        )
+        for gate, by_tolerance in judged
+    ]
 
 
 def _by_commit(runs: Iterable[Run]) -> list[list[Run]]:

@@ -1,16 +1,18 @@
 """Samples: the runs of one commit that measure the same thing, and what each gate reads from them."""
 
+import hashlib
 import math
 import re
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import count, islice
 
 from clearml_ci.core import comparability, noise, recorded_task
 from clearml_ci.core.comparability import Inputs, MatchRules
-from clearml_ci.core.gate import Gate, Reported, Summary, can_be_trusted, value_of
+from clearml_ci.core.gate import Gate, Reported, can_be_trusted, value_of
 from clearml_ci.core.noise import Noise
 from clearml_ci.core.recorded_task import RecordedTask
 
@@ -27,6 +29,11 @@ class Run:
     inputs: Inputs
     reported: Reported
     doubt: str = ""
+
+    @cached_property
+    def all_reported(self) -> str:
+        """All that it reported, as one text that two runs share if they reported the same."""
+        return hashlib.sha256(repr([*self.reported.values()]).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -63,21 +70,31 @@ def values(gate: Gate, runs: Iterable[Run], *, seed: str = "") -> list[float]:
     count once if they do not differ by their seeds: `Task.init` seeds every script with the same number. So do all
     draws of a commit if none differs: its script ignores the seed.
     """
-    draws: dict[tuple[str, ...], list[Run]] = defaultdict(list)
+    return of_draws(gate, draws(runs, seed=seed))
+
+
+def of_draws(gate: Gate, found: Iterable[Sequence[Run]]) -> list[float]:
+    """The gate's value of each draw, as those of `values`; of many gates, `draws` are found once."""
+    return [statistics.fmean(_value(gate, run) for run in draw) for draw in found]
+
+
+def draws(runs: Iterable[Run], *, seed: str = "") -> list[list[Run]]:
+    """The runs of each draw that counts, in the given order."""
+    by_seed: dict[tuple[str, ...], list[Run]] = defaultdict(list)
     for run in runs:
         seeds = _seeds(run, seed)
-        draws[(run.task.commit, *seeds) if seeds else (run.task.commit, "", run.task.id)].append(run)
-    ignoring = _ignore_seeds(found[0] for found in draws.values())
+        by_seed[(run.task.commit, *seeds) if seeds else (run.task.commit, "", run.task.id)].append(run)
+    ignoring = _ignore_seeds(found[0] for found in by_seed.values())
     kept: dict[object, list[Run]] = {}
-    for (commit, *_), found in draws.items():
+    for (commit, *_), found in by_seed.items():
         seeds = () if commit in ignoring else _seeds(found[0], seed)
-        kept.setdefault((seeds, _all_reported(found[0])), found)
-    return [statistics.fmean(_value(gate, run) for run in found) for found in kept.values()]
+        kept.setdefault((seeds, found[0].all_reported), found)
+    return [*kept.values()]
 
 
 def report_the_same(runs: Sequence[Run]) -> bool:
     """True if there are several runs, and all of them reported the same throughout."""
-    return len(runs) > 1 and len({_all_reported(run) for run in runs}) == 1
+    return len(runs) > 1 and len({run.all_reported for run in runs}) == 1
 
 
 def noise_of(gate: Gate, groups: Iterable[Sequence[Run]], *, seed: str = "") -> Noise:
@@ -86,12 +103,22 @@ def noise_of(gate: Gate, groups: Iterable[Sequence[Run]], *, seed: str = "") -> 
     A run counts once, in the first group that has it. A sample for which a suspicious run asked is no such group: it
     was picked for a run that lies far off, and would make the noise a tenth too large.
     """
+    return noise_of_draws(gate, draws_of_groups(groups, seed=seed))
+
+
+def draws_of_groups(groups: Iterable[Sequence[Run]], *, seed: str = "") -> list[list[list[Run]]]:
+    """The draws of each group of `noise_of`."""
     known: set[str] = set()
     own = []
     for group in groups:
-        own.append([run for run in group if run.task.id not in known])
+        own.append(draws([run for run in group if run.task.id not in known], seed=seed))
         known.update(run.task.id for run in group)
-    return noise.pooled([list(filter(math.isfinite, values(gate, group, seed=seed))) for group in own])
+    return own
+
+
+def noise_of_draws(gate: Gate, groups: Iterable[Sequence[Sequence[Run]]]) -> Noise:
+    """As `noise_of`, from `draws_of_groups`."""
+    return noise.pooled([list(filter(math.isfinite, of_draws(gate, group))) for group in groups])
 
 
 def seed_of(run: Run, name: str = "") -> str:
@@ -128,10 +155,6 @@ def _ignore_seeds(draws: Iterable[Run]) -> set[str]:
     for run in draws:
         by_commit[run.task.commit].append(run)
     return {commit for commit, found in by_commit.items() if report_the_same(found)}
-
-
-def _all_reported(run: Run) -> tuple[Summary | None, ...]:
-    return tuple(run.reported.values())
 
 
 def _is_seed(hyperparameter: str, name: str) -> bool:

@@ -12,7 +12,7 @@ A ClearML server has no conditional change. These rules keep the tag on at least
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from clearml_ci.core import json_arguments
 from clearml_ci.core.gate import Gate, Reported, can_be_trusted, value_of
@@ -76,7 +76,7 @@ def next_stamp(policy: RankingPolicy, present: Iterable[Stamp | None], *, now: f
 def stamp_text(stamp: Stamp) -> str:
     """The stamp as text, for `parse_stamp`."""
     return json.dumps(
-        {"at": stamp.at, "mode": stamp.policy.mode, "gates": [asdict(gate) for gate in stamp.policy.gates]}
+        {"at": stamp.at, "mode": stamp.policy.mode, "gates": [*map(json_arguments.gate_document, stamp.policy.gates)]}
     )
 
 

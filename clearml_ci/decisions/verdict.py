@@ -67,6 +67,7 @@ def for_check(check: Check, *, run: RunDocument, steps: Mapping[str, StepDocumen
         "baseline": compared.get("baseline"),
         "main_baseline": compared.get("main_baseline"),
         "gates": list(compared.get("gates", [])),
+        "slices": list(compared.get("slices", [])),
         "differences": list(compared.get("differences", [])),
         "differences_total": compared.get("differences_total", 0),
         "rejected": found.get("rejected", []),

@@ -7,7 +7,7 @@ from pathlib import Path
 from clearml_ci.clearml_api import best_tag, project_lookup, task_metrics
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.session import ClearML
-from clearml_ci.core import console
+from clearml_ci.core import console, slices
 from clearml_ci.core.errors import UsageError, nearest
 from clearml_ci.core.formatting import printable
 from clearml_ci.core.gate import Gate
@@ -99,11 +99,10 @@ def _repository(environ: Mapping[str, str]) -> tuple[str, tuple[Merge, ...]]:
 
 def _require_reported(clearml: ClearML, histories: Sequence[History], gates: Sequence[Gate]) -> None:
     """Refuse a metric that no run reported. Raises UsageError that names the nearest that the newest run has."""
-    for place, gate in enumerate(gates):
-        if any(entry.means[place] is not None for found in histories for entry in found.entries):
+    runs = [run for found in histories for entry in found.entries for run in entry.merged.runs]
+    for gate in gates:
+        if any(run.reported.get(gate) or gate.name in slices.of_patterns(run.reported) for run in runs):
             continue
-        runs = [run for found in histories for entry in found.entries for run in entry.merged.runs]
-        if any(run.reported.get(gate) for run in runs):
-            continue
-        known = task_metrics.series_names(clearml, runs[-1].task.id)
+        names = task_metrics.series_names(clearml, runs[-1].task.id)
+        known = slices.nearest_known(names) if gate.is_pattern else [f"{title}/{series}" for title, series in names]
         raise UsageError(f"no run of the default branch reported {gate.name}{nearest(gate.name, known, what='it has')}")

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from clearml_ci.core import checkpoint
 from clearml_ci.core.errors import UsageError
 from clearml_ci.github_api import credentials
 from clearml_ci.job import events, ignored_inputs, pull_request_event
@@ -256,5 +257,6 @@ def _refuse_impossible(governed: Check, launch: RemoteRun | None, *, called: Map
             f"{called['repeats']} is {governed.repeats}, but the candidate is '{governed.candidate}': set it to train "
             "or find-or-train, or set repeats to 0"
         )
+    checkpoint.resolved(governed.gates, governed.at)  # refuses one whose metric has no gate
     if launch:
         remote.refuse_out_of_reach(launch, project=governed.project, task_name=governed.task_name, names=called)

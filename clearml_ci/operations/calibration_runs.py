@@ -10,14 +10,18 @@ from clearml_ci.clearml_api.task_launch import PACE
 from clearml_ci.clearml_api.task_watch import Watch
 from clearml_ci.clearml_api.worker_queues import Queue
 from clearml_ci.core import gate as gates
-from clearml_ci.core import poll
+from clearml_ci.core import poll, slices
 from clearml_ci.core.errors import nearest
+from clearml_ci.core.formatting import listed
 from clearml_ci.core.gate import Gate
 from clearml_ci.core.outcome import Outcome
 from clearml_ci.core.poll import Clock
 from clearml_ci.decisions import calibration_plan, launch_outcome
 
 Report = Callable[[str], None]
+
+
+_MOST_VALUES = 6  # of a training, in a line
 
 
 class TrainingFailedError(ClearMLError):
@@ -120,13 +124,16 @@ class Calibration:
     def _values(self, task: str) -> str:
         """The values of a training that has ended. Raises TrainingFailedError if it did not report a required one."""
         _, reported = task_records.with_metrics(self.clearml, [task], self.gates)[task]
-        for gate in self.gates:
+        every = slices.expanded(self.gates, [reported])
+        for gate in every:
             if reported[gate] is None and gate.required:
-                known = task_metrics.series_names(self.clearml, task)
+                names = task_metrics.series_names(self.clearml, task)
+                known = slices.nearest_known(names) if gate.is_pattern else [f"{title}/{name}" for title, name in names]
                 near = nearest(gate.name, known, what="it reported")
                 raise TrainingFailedError(f"the task {task} reported no {gate.name}{near}")
-        shown = [(gate, summary) for gate in self.gates if (summary := reported[gate])]
-        return ", ".join(f"{gate.name} {gates.value_of(gate, summary):.6g}" for gate, summary in shown)
+        shown = [(gate, summary) for gate in every if (summary := reported[gate])]
+        texts = [f"{gate.name} {gates.value_of(gate, summary):.6g}" for gate, summary in shown]
+        return listed(texts, most=_MOST_VALUES, separator=", ")
 
     def _watch(self, task: str) -> Watch:
         return Watch(self.clearml, task, own_task="", run="", clock=self.clock)

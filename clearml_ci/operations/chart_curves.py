@@ -1,9 +1,11 @@
 """The curves that the charts of a comment and the plots of a run show."""
 
 from collections import defaultdict
+from dataclasses import replace
 
 from clearml_ci.clearml_api import task_metrics
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.core import slices
 from clearml_ci.core.documents import VerdictDocument
 from clearml_ci.core.gate import Gate
 from clearml_ci.parameters.check import Check
@@ -15,6 +17,7 @@ def read(clearml: ClearML, check: Check, document: VerdictDocument) -> dict[int,
     """The curves of the gates that get a chart, by their index; if ClearML refuses, the report goes on without them."""
     rows = document["gates"]
     candidate, main = (task["id"] if task else "" for task in (document["candidate"], document["main_baseline"]))
+    check = replace(check, gates=slices.of_rows(check.gates, rows))
     tasks = {
         index: (candidate, rows[index]["baseline_task"] or "", main)
         for index in charts.gates_with_chart(rows, most=charts.MOST_PLOTS)

@@ -16,21 +16,21 @@ from clearml_ci.clearml_api import (
 from clearml_ci.clearml_api.pipeline_runs import Run as PipelineRun
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.clearml_api.task_records import Measured, Related
-from clearml_ci.core import baseline, comparability, errors, formatting, recorded_task
+from clearml_ci.core import baseline, checkpoint, comparability, errors, formatting, recorded_task, slices
 from clearml_ci.core import gate as gates
 from clearml_ci.core.comparability import Difference, Inputs
-from clearml_ci.core.documents import CommitRun, TaskDocument
+from clearml_ci.core.documents import CommitRun, GateRow, TaskDocument
 from clearml_ci.core.gate import Gate, Judgement, Reported
-from clearml_ci.core.outcome import Outcome
+from clearml_ci.core.outcome import HOLDS, Outcome
 from clearml_ci.core.recorded_task import RecordedTask
 from clearml_ci.core.step_results import CompareResult, OtherRun
-from clearml_ci.decisions import gate_noise, promotion, samples
+from clearml_ci.decisions import gate_noise, promotion, samples, slice_rows
 from clearml_ci.decisions.gate_noise import Judged
 from clearml_ci.decisions.reference import Reference
 from clearml_ci.decisions.reference_tags import Carriers
 from clearml_ci.decisions.samples import Run, Sample
 from clearml_ci.github_api.session import GitHub
-from clearml_ci.operations import baselines, commit_history, reference_runs
+from clearml_ci.operations import baselines, checkpoints, commit_history, reference_runs
 from clearml_ci.parameters.check import Check
 
 Judgements = list[tuple[Gate, Judgement]]
@@ -62,10 +62,14 @@ class Before:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A comparison as a step leaves it, with the runs and the judgements that it was made of."""
+    """A comparison as a step leaves it, with the runs and the judgements that it was made of.
+
+    `rows` are those of all gates; the result has those of the slices that are shown.
+    """
 
     result: CompareResult
     gates: tuple[Judged, ...]
+    rows: tuple[GateRow, ...]
     sample: Sample
     reference: Reference
 
@@ -94,6 +98,24 @@ class _Read:
         """The tagged tasks that the candidate is compared with."""
         return [(task, metrics) for task, metrics in self.every if task.id != self.subject.id]
 
+    @property
+    def usable(self) -> Sequence[Measured]:
+        """Those of the tagged tasks that are a baseline."""
+        return [(task, metrics) for task, metrics in self.tagged if baseline.usable(task)]
+
+
+@dataclass(frozen=True)
+class _Decided:
+    """The judgements of one way to read the gates, and what they were made of."""
+
+    by_noise: Sequence[Judged]
+    judged: Judgements
+    violations: Sequence[str]
+    another_model: Sequence[str]
+    compared: Sequence[RecordedTask]
+    sample: Sample
+    reference: Reference
+
 
 def with_baseline(
     clearml: ClearML,
@@ -111,48 +133,136 @@ def with_baseline(
     is not looked up. With a doubt about the candidate's values no gate holds. `repeats`: so many more trainings may be
     asked for.
     """
-    candidate = evidence.candidate
+    check = replace(check, gates=checkpoint.resolved(check.gates, check.at))
     read = _read(clearml, check, evidence, before or Before())
+    incomplete = _incomplete(check, read)
+    of_policy = check.gates
+    every = slices.expanded(of_policy, _with_slices(read))
+    check = replace(check, gates=(*every, *(pattern for pattern in incomplete if pattern not in every)))
     unusable = baseline.why_unusable([task for task, _ in read.tagged], tag=check.best_tag)
-    unusable = unusable or _missing(clearml, run, check, candidate, read.every)
-    by_tolerance = _judge(check, read, unusable)
-    compared = _compared(by_tolerance, read.tagged)
+    unusable = unusable or _missing(clearml, run, check, evidence.candidate, read.every)
+    ways = _ways(clearml, check, read)
+    by_tolerance = [_judge(check, way, unusable, incomplete) for way in ways]
+    compared = [task.id for judged in by_tolerance for task in _compared(judged, read.tagged)]
     inputs = read.inputs
-    task_fields.require(inputs, [read.subject.id, *(task.id for task in compared)])
-    sample, reference = _sample(check, read, inputs), read.reference.reference(inputs)
-    another_model = _of_another_model(compared, read.subject) if reference.in_force else []
-    own = Reference() if another_model else reference
-    by_noise = gate_noise.judge(check, by_tolerance, sample, own, repeats=repeats)
+    task_fields.require(inputs, [read.subject.id, *compared])
     differences = {
-        task.id: comparability.differences(check.alike, inputs[read.subject.id], inputs[task.id]) for task in compared
+        task: comparability.differences(check.alike, inputs[read.subject.id], inputs[task])
+        for task in dict.fromkeys(compared)
     }
-    judged, violations = _like_for_like(check, [(found.gate, found.judgement) for found in by_noise], differences)
-    judged = _with_names(clearml, read.subject.id, judged)
-    judged = [(gate, gates.doubted(judgement, evidence.doubt)) for gate, judgement in judged]
-    warnings = [
-        *violations,
-        *_of_baselines(github, check, [task for task, _ in read.tagged], compared),
-        *(judgement.warning for _, judgement in judged if judgement.warning),
-        *gate_noise.warnings(by_noise, sample),
-        *another_model,
-    ]
-    main, of_main = read.main or (None, {})
+    decided, *others = (
+        _decided(check, evidence, way, judged, differences, repeats=repeats)
+        for way, judged in zip(ways, by_tolerance, strict=True)
+    )
+    judged = _with_names(clearml, read.subject.id, decided.judged)
     outcome, reason = gates.decide(judged)
+    way = ways[0]
+    rows = [
+        gates.as_row(gate, judgement, main=_value(gate, way.main), noise=found.document, note=found.note)
+        for (gate, judgement), found in zip(judged, decided.by_noise, strict=True)
+    ]
+    shown = slice_rows.shown(rows)
+    warnings = [
+        *decided.violations,
+        *_of_baselines(github, check, [task for task, _ in read.tagged], decided.compared),
+        *(judgement.warning for _, judgement in judged if judgement.warning),
+        *(difference for other in others for difference in _read_at_their_own(judged, other.judged)),
+        *checkpoints.warnings(check.gates, way.reference.measured),
+        *gate_noise.warnings(decided.by_noise, decided.sample),
+        *decided.another_model,
+    ]
+    nearest = differences[decided.compared[0].id] if decided.compared else []
     result: CompareResult = {
         "outcome": outcome,
         "reason": reason,
-        "baseline": recorded_task.as_document(compared[0]) if compared else None,
-        "main_baseline": recorded_task.as_document(main) if main else None,
-        "gates": [
-            gates.as_row(gate, judgement, main=_value(gate, of_main), noise=found.document, note=found.note)
-            for (gate, judgement), found in zip(judged, by_noise, strict=True)
-        ],
-        "differences": comparability.as_documents(differences[compared[0].id]) if compared else [],
-        "differences_total": len(differences[compared[0].id]) if compared else 0,
-        "runs": [_as_document(check, run) for run in sample.runs],
+        "baseline": recorded_task.as_document(decided.compared[0]) if decided.compared else None,
+        "main_baseline": recorded_task.as_document(way.main[0]) if way.main else None,
+        "gates": shown,
+        "slices": slice_rows.summaries(rows, shown),
+        "differences": comparability.as_documents(nearest),
+        "differences_total": len(nearest),
+        "runs": [_as_document(check, run, slices.of_rows(of_policy, shown)) for run in decided.sample.runs],
         "warnings": warnings,
     }
-    return Comparison(result, tuple(by_noise), sample, reference)
+    return Comparison(result, tuple(decided.by_noise), tuple(rows), decided.sample, decided.reference)
+
+
+def _with_slices(read: _Read) -> list[Reported]:
+    """The reports of the tasks whose slices are gates: the candidate, the baselines, and later runs of the reference.
+
+    A slice that only runs older than the baseline have was dropped since.
+    """
+    since = max((task.started for task, _ in read.usable), default="")
+    later = [values for task, values in read.reference.measured if task.started > since or not since]
+    return [read.measured[read.subject.id][1], *(values for _, values in read.usable), *later]
+
+
+def _incomplete(check: Check, read: _Read) -> dict[Gate, str]:
+    """The patterns that are inconclusive whatever their slices are, each with the reason.
+
+    ClearML may have dropped slices of a task, or only this commit has any.
+    """
+    names = {"the task of this commit": read.subject, **{f"the baseline {task.id}": task for task, _ in read.usable}}
+    whys = [f"{name} {why}" for name, task in names.items() if (why := slices.why_incomplete(task.series))]
+    own, *others = (slices.of_patterns(values) for values in _with_slices(read))
+    found = {}
+    for gate in check.gates:
+        if gate.is_pattern and whys:
+            found[gate] = f"{gate.name}: {whys[0]}"
+        elif gate.is_pattern and read.usable and gate.name in own and not any(gate.name in other for other in others):
+            found[gate] = f"{gate.name}: the baseline reported no series that matches"
+    return found
+
+
+def _ways(clearml: ClearML, check: Check, read: _Read) -> list[_Read]:
+    """The runs as the policy reads them, and, if it names a checkpoint, with each metric at its own best or last."""
+    if not any(gate.at for gate in check.gates):
+        return [read]
+    tagged = [*read.usable, *read.reference.measured, *([read.main] if read.main else [])]
+    runs = {**read.measured, **{task.id: (task, values) for task, values in tagged}}
+    found = checkpoints.read(clearml, check.gates, runs)
+    at_checkpoint = replace(
+        read,
+        measured={task: found[task] for task in read.measured},
+        every=[found.get(task.id, (task, values)) for task, values in read.every],
+        reference=read.reference.replaced(found),
+        main=found[read.main[0].id] if read.main else None,
+    )
+    return [at_checkpoint, read]
+
+
+def _decided(
+    check: Check,
+    evidence: Evidence,
+    read: _Read,
+    by_tolerance: Judgements,
+    differences: Mapping[str, list[Difference]],
+    *,
+    repeats: int,
+) -> _Decided:
+    sample, reference = _sample(check, read, read.inputs), read.reference.reference(read.inputs)
+    compared = _compared(by_tolerance, read.tagged)
+    another_model = _of_another_model(compared, read.subject) if reference.in_force else []
+    own = Reference() if another_model else reference
+    by_noise = gate_noise.judge(check, by_tolerance, sample, own, repeats=repeats)
+    judged, violations = _like_for_like(check, [(found.gate, found.judgement) for found in by_noise], differences)
+    judged = [(gate, gates.doubted(judgement, evidence.doubt)) for gate, judgement in judged]
+    return _Decided(by_noise, judged, violations, another_model, compared, sample, reference)
+
+
+def _read_at_their_own(judged: Judgements, at_own: Judgements) -> list[str]:
+    """A warning if the verdict is another one with each metric at its own best or last iteration."""
+    (outcome, _), (other, reason) = gates.decide(judged), gates.decide(at_own)
+    if outcome != other:
+        would_be = f"the outcome would be {other.words}, not {outcome.words}: {reason}"
+        return [f"With each metric at its own iteration, {would_be}."]
+    pairs = zip(judged, at_own, strict=True)
+    differ = [
+        f"{gate.name} would be {own.outcome.words}, not {found.outcome.words}"
+        for (gate, found), (_, own) in pairs
+        if (found.outcome in HOLDS) != (own.outcome in HOLDS)
+    ]
+    return [f"With each metric at its own iteration, {formatting.listed(differ)}."] if differ else []
 
 
 def _read(clearml: ClearML, check: Check, evidence: Evidence, before: Before) -> _Read:
@@ -226,13 +336,21 @@ def _missing(
     return baseline.missing(tag=check.best_tag, last=done.to) if done else None
 
 
-def _judge(check: Check, read: _Read, unusable: str | None) -> Judgements:
+def _judge(check: Check, read: _Read, unusable: str | None, incomplete: Mapping[Gate, str]) -> Judgements:
     """The judgements by the tolerance around the baseline."""
     subject, reported = read.measured[read.subject.id]
-    usable = [(task, metrics) for task, metrics in read.tagged if baseline.usable(task)]
     judged = [
-        (gate, gates.judge(gate, {subject.id: reported[gate]}, {task.id: metrics[gate] for task, metrics in usable}))
+        (
+            gate,
+            gates.judge(
+                gate, {subject.id: reported.get(gate)}, {task.id: metrics.get(gate) for task, metrics in read.usable}
+            ),
+        )
         for gate in check.gates
+    ]
+    judged = [
+        (gate, replace(judgement, reason=incomplete[gate]) if gate in incomplete else judgement)
+        for gate, judgement in judged
     ]
     if unusable is None:
         return judged
@@ -273,15 +391,28 @@ def _like_for_like(
 
 
 def _with_names(clearml: ClearML, candidate: str, judged: Judgements) -> Judgements:
-    """Reasons that name the nearest metric if one was not reported."""
-    unmeasured = [gate for gate, judgement in judged if (judgement.outcome, judgement.value) == _NOT_MEASURED]
-    known = task_metrics.series_names(clearml, candidate) if unmeasured else []
+    """Reasons that name the nearest metric if one was not reported, or if no series matches a pattern."""
+    unmeasured = {
+        gate
+        for gate, judgement in judged
+        if (judgement.outcome, judgement.value) == _NOT_MEASURED and not gate.slice_of
+    } - {pattern for pattern in (gate for gate, _ in judged) if pattern.is_pattern and _has_slices(pattern, judged)}
+    names = task_metrics.series_names(clearml, candidate) if unmeasured else []
+    known = {False: [f"{title}/{series}" for title, series in names], True: slices.nearest_known(names)}
     return [
-        (gate, replace(judgement, reason=judgement.reason + errors.nearest(gate.name, known, what="it reported")))
-        if gate in unmeasured and gate.name not in known
+        (gate, replace(judgement, reason=_with_nearest(judgement.reason, gate, known[gate.is_pattern])))
+        if gate in unmeasured and gate.name not in known[gate.is_pattern]
         else (gate, judgement)
         for gate, judgement in judged
     ]
+
+
+def _with_nearest(reason: str, gate: Gate, known: Sequence[str]) -> str:
+    return reason + errors.nearest(gate.name, known, what="it reported")
+
+
+def _has_slices(pattern: Gate, judged: Judgements) -> bool:
+    return any(gate.slice_of == pattern.name for gate, _ in judged)
 
 
 def _of_baselines(
@@ -294,16 +425,16 @@ def _of_baselines(
     return baseline.warnings(tagged, compared, tag=check.best_tag, baseline_on_base=on_base)
 
 
-def _as_document(check: Check, run: Run) -> CommitRun:
+def _as_document(check: Check, run: Run, shown: Sequence[Gate]) -> CommitRun:
     return {
         "task": recorded_task.as_document(run.task),
         "seed": samples.seed_of(run, check.seed),
-        "values": {gate.name: _value(gate, run.reported) for gate in check.gates},
+        "values": {gate.name: _value(gate, (run.task, run.reported)) for gate in shown},
         "repeat": False,
         "reason": "",
     }
 
 
-def _value(gate: Gate, reported: Reported) -> float | None:
-    summary = reported.get(gate)
+def _value(gate: Gate, measured: Measured | None) -> float | None:
+    summary = measured[1].get(gate) if measured else None
     return gates.value_of(gate, summary) if summary else None

@@ -1,10 +1,11 @@
 """The last runs of the default branch, which a comment shows beside the reference."""
 
 import math
+from dataclasses import replace
 
 from clearml_ci.clearml_api import best_tag, project_lookup, task_records
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
-from clearml_ci.core import recorded_task, student
+from clearml_ci.core import recorded_task, slices, student
 from clearml_ci.core.documents import NoiseDocument, VerdictDocument
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate, Reported, can_be_trusted, value_of
@@ -25,8 +26,10 @@ def read(clearml: ClearML, check: Check, document: VerdictDocument) -> dict[int,
     If ClearML refuses, the report goes on without them.
     """
     judged = {index: noise for index, row in enumerate(document["gates"]) if (noise := row.get("noise"))}
+    judged = {index: noise for index, noise in judged.items() if not document["gates"][index].get("at")}  # of curves
     if not judged:
         return {}
+    check = replace(check, gates=slices.of_rows(check.gates, document["gates"]))
     try:
         reported = _runs(clearml, check, document)
     except (ClearMLError, UsageError):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from clearml_ci.clearml_api import task_inputs
 from clearml_ci.clearml_api.session import ClearML
-from clearml_ci.core import baseline, recorded_task
+from clearml_ci.core import baseline, recorded_task, slices
 from clearml_ci.core.gate import Gate
 from clearml_ci.core.merge import Merge
 from clearml_ci.decisions import audit_findings, main_drift, main_runs, reference_tags
@@ -70,7 +70,7 @@ def explained_by_noise(models: Mapping[Key, Model], gates: Sequence[Gate]) -> se
     return {
         (key, gate)
         for key, model in models.items()
-        for gate in gates
+        for gate in slices.expanded(gates, main_runs.reported(model.merged))
         if main_drift.is_explained_by_noise(model.merged, gate)
     }
 

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from clearml_ci.clearml_api import project_lookup, promotion_ledger, task_records
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML, TaskGoneError
-from clearml_ci.core import baseline, recorded_task
+from clearml_ci.core import baseline, checkpoint, recorded_task
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.formatting import count
 from clearml_ci.core.outcome import Outcome
@@ -89,7 +89,7 @@ def promote(
         return _result(context, candidate, _NOT_JUDGED, Outcome.PASSED, f"{STAYS}: {refusal}")
     judged = judged or _judge(context, candidate, github)
     outcome = judged["outcome"] if any(gate.required for gate in check.gates) else None
-    lower = promotion.why_lower(check.promote, judged["gates"])
+    lower = promotion.why_lower(check.promote, judged["gates"], judged.get("slices", ()))
     decision = promotion.decide(check.promote, outcome=outcome, reason=judged["reason"], lower=lower)
     context = replace(context, by_noise=promotion.is_by_noise(judged["gates"]))
     if decision.moves:
@@ -217,7 +217,7 @@ def _rule(context: _Context) -> RankingPolicy:
     """The order of tagged tasks: by noise the last one counts, and not the luckiest."""
     check = context.check
     mode = promotion_mode.ROLLBACK if check.action == promotion_mode.ROLLBACK else check.promote
-    return promotion.ranking_policy(mode, () if context.by_noise else check.gates)
+    return promotion.ranking_policy(mode, () if context.by_noise else checkpoint.resolved(check.gates, check.at))
 
 
 def _entry(context: _Context, *, to: RecordedTask, previous: Sequence[str], reason: str, undoes: str = "") -> Move:

@@ -20,6 +20,7 @@ from clearml_ci.clearml_api import (
 from clearml_ci.clearml_api.pipeline_runs import Run as PipelineRun
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.clearml_api.task_records import REFERENCE_STAMP
+from clearml_ci.core import slices
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Judgement
 from clearml_ci.core.outcome import Outcome
@@ -124,8 +125,8 @@ def _require_draws(runs: Sequence[Run]) -> None:
 
 def _are_worse(check: Check, runs: Sequence[Run], present: Reference) -> bool:
     """True if these runs are credibly worse than the reference by a required gate."""
-    unused = Judgement(Outcome.PASSED, "")
-    cases = [reference.case(gate, unused, runs, present, seed=check.seed) for gate in check.gates]
+    every = slices.expanded(check.gates, [run.reported for run in (*runs, *present.in_force)])
+    cases = reference.cases([(gate, Judgement(Outcome.PASSED, "")) for gate in every], runs, present, seed=check.seed)
     judged = zip(cases, noise_rule.judge(cases, Rule()), strict=True)
     return any(case.gate.required and found.outcome == Outcome.REGRESSED for case, found in judged)
 

@@ -33,6 +33,15 @@ class Tagged:
         return [task.id for kind in self._kinds for task, _ in kind]
 
     @property
+    def measured(self) -> list[Measured]:
+        """All of them, with what they reported."""
+        return [measured for kind in self._kinds for measured in kind]
+
+    def replaced(self, readings: Mapping[str, Measured]) -> "Tagged":
+        """The same tasks with what these readings have for them."""
+        return Tagged(*(tuple(readings.get(task.id, (task, values)) for task, values in kind) for kind in self._kinds))
+
+    @property
     def _kinds(self) -> tuple[tuple[Measured, ...], ...]:
         return self.runs, self.showed, self.earlier, self.calibrated
 

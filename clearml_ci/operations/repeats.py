@@ -166,7 +166,7 @@ def _launch(run: PipelineRun) -> RemoteRun:
 
 def _asked_for(comparison: Comparison) -> int:
     """The number of trainings that the gates ask for; none if a gate is inconclusive for another reason."""
-    rows = zip(comparison.result["gates"], comparison.gates, strict=True)
+    rows = zip(comparison.rows, comparison.gates, strict=True)
     required = [(row, found.by_noise) for row, found in rows if row["required"]]
     for row, judged in required:
         is_asked_for = judged is not None and judged.more > 0 and row["reason"] == judged.reason

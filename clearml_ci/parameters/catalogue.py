@@ -238,6 +238,17 @@ PARAMETERS = (
         key=Key("gates", default=[], help="The metrics that are judged."),
     ),
     Parameter(
+        "at",
+        "Iteration of each run at which its gates are read: `own`, each metric at its own best or last one; `last`, "
+        "that of the run; or `best of title/series`, the best one of the metric of another gate.",
+        JUDGED,
+        forms.AT,
+        default="own",
+        pipelines=_JUDGES,
+        variables=("CLEARML_CI_AT",),
+        key=Key("at"),
+    ),
+    Parameter(
         "best_tag",
         "Tag of the baseline: the task with the model to match.",
         JUDGED,

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from clearml_ci.core import json_arguments
+from clearml_ci.core import checkpoint, json_arguments
 from clearml_ci.core.comparability import MatchRules
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
@@ -60,6 +60,7 @@ class Check:
     task_name: str
     gates: tuple[Gate, ...]
     best_tag: str
+    at: str = _DEFAULT["at"]
     candidate: str = _DEFAULT["candidate"]
     until: str = _DEFAULT["run_until"]
     inconclusive: str = _DEFAULT["inconclusive"]
@@ -141,11 +142,13 @@ def from_arguments(arguments: Mapping[str, str]) -> Check:
     context = run_arguments.context(arguments)
     values = run_arguments.read(run_arguments.held_by(Check, *_PIPELINES), arguments)
     commit = texts.commit(values.pop("commit"), "commit")
+    of_check = gates(arguments, started=run_arguments.started_with(arguments))
+    checkpoint.resolved(of_check, values["at"])  # refuses one whose metric has no gate
     return Check(
         **values,
         commit=commit,
         pull_request=_pull_request(context, arguments),
-        gates=gates(arguments, started=run_arguments.started_with(arguments)),
+        gates=of_check,
         until=remote_run.until(arguments.get("run_until", ""), candidate=values["candidate"], name="run_until"),
         comment_authors=run_arguments.texts_in(context, "comment_authors"),
         ignored_paths=run_arguments.texts_in(context, "ignored_paths"),

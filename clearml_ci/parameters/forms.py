@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from clearml_ci.core import json_arguments
+from clearml_ci.core import checkpoint, json_arguments
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.redaction import excerpt
 from clearml_ci.parameters import json_schema, texts
@@ -89,6 +89,9 @@ GOAL = Form(
     ),
     choices=("maximize", "minimize"),
 )
+
+
+AT = strict_line(checkpoint.ALLOWED, form=r"(?=own$|last$|best of [^/]*[^/\s]/\S)")
 
 
 DIGIT = Form(texts.digit, schema=json_schema.DIGIT)

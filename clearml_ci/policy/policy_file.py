@@ -10,9 +10,10 @@ from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from clearml_ci.core import checkpoint
 from clearml_ci.core.comparability import MatchRules
 from clearml_ci.core.errors import UsageError
-from clearml_ci.core.gate import Gate
+from clearml_ci.core.gate import OWN, Gate
 from clearml_ci.core.redaction import excerpt
 from clearml_ci.parameters import catalogue, check, forms, texts
 from clearml_ci.parameters.check import Check
@@ -114,7 +115,10 @@ def summary(policy: Policy) -> str:
         f"tasks: {check.task_name or 'any'}",
         f"candidate: {check.candidate}",
         *([f"an earlier commit counts when only these changed: {', '.join(ignored)}"] if ignored else []),
-        *([f"gate: {_gate_line(gate)}" for gate in check.gates] or ["gate: none, nothing is compared"]),
+        *(
+            [f"gate: {_gate_line(gate)}" for gate in checkpoint.resolved(check.gates, check.at)]
+            or ["gate: none, nothing is compared"]
+        ),
         f"baseline: tag {check.best_tag}{', and main at the merge base' if check.baseline_main else ''}",
         f"alike: {_alike_line(check.alike)}",
         f"loss: {_loss_line(check)}",
@@ -172,6 +176,7 @@ def _gate(document: Mapping[str, Any]) -> Gate:
         maximum=_float(filled.get("max")),
         required=filled["required"],
         allow_zero=filled["allow_zero"],
+        at=filled.get("at", ""),
     )
 
 
@@ -186,11 +191,16 @@ def _allowed(gate: Gate) -> str:
 
 def _gate_line(gate: Gate) -> str:
     allowed = f"{_allowed(gate)} of the baseline" if gate.relative else f"{gate.tolerance:g}"
-    parts = [f"{gate.name} ({gate.value}, {gate.goal})", f"worse by at most {allowed}"]
+    each = "each series that matches " if gate.is_pattern else ""
+    parts = [f"{each}{gate.name} ({_read_at(gate)}, {gate.goal})", f"worse by at most {allowed}"]
     parts += [f"at least {gate.minimum:g}"] if gate.minimum is not None else []
     parts += [f"at most {gate.maximum:g}"] if gate.maximum is not None else []
     parts += ["0 allowed"] if gate.allow_zero else []
     return ", ".join([*parts, "required" if gate.required else "advisory"])
+
+
+def _read_at(gate: Gate) -> str:
+    return gate.value if gate.at in OWN else f"at the {'last iteration' if gate.at == checkpoint.LAST else gate.at}"
 
 
 def _alike_line(alike: MatchRules) -> str:

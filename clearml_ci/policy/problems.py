@@ -8,7 +8,8 @@ from typing import Any
 
 from jsonschema import Draft202012Validator, ValidationError
 
-from clearml_ci.core import errors
+from clearml_ci.core import checkpoint, errors
+from clearml_ci.core.gate import OWN
 from clearml_ci.core.redaction import excerpt
 from clearml_ci.parameters.remote_run import TRAINING
 from clearml_ci.policy.schema import SCHEMA, title_and_series
@@ -39,7 +40,7 @@ def of(data: object, lines: Mapping[Path, int]) -> list[Problem]:
     """Everything that does not fit the schema, and the conflicts that no schema can express."""
     misfits = [misfit for error in _VALIDATOR.iter_errors(data) for misfit in _of_error(error)]
     wrong = {path for path, _ in misfits}
-    conflicts = [*_conflicts(data, wrong), *_out_of_reach(data, wrong)]
+    conflicts = [*_conflicts(data, wrong), *_unknown_checkpoints(data, wrong), *_out_of_reach(data, wrong)]
     return [Problem.at(path, _line(path, lines), text) for path, text in [*misfits, *conflicts]]
 
 
@@ -101,6 +102,24 @@ def _conflicts(data: Any, wrong: set[Path]) -> Iterator[tuple[Path, str]]:
         if gate.get("min", -math.inf) > gate.get("max", math.inf):
             found = f"the number {gate['min']} with max {gate['max']}"
             yield ("gates", index, "min"), f"found {found}; allowed: a number that is not above max"
+        if "value" in gate and gate.get("at", "own") not in OWN:
+            found = f"{_quoted(gate['value'])} with at: {gate['at']}"
+            yield ("gates", index, "value"), f"found {found}; allowed: no value beside at, which names the iteration"
+
+
+def _unknown_checkpoints(data: Any, wrong: set[Path]) -> Iterator[tuple[Path, str]]:
+    """Checkpoints that no gate's metric chooses, so that their goal is unknown."""
+    if not isinstance(data, dict) or any(path[:1] in (("gates",), ("at",)) for path in wrong):
+        return
+    gates = data.get("gates", [])
+    known = ["/".join(title_and_series(gate["metric"])) for gate in gates]
+    places: list[tuple[Path, str]] = [(("at",), data.get("at", ""))]
+    places += [(("gates", index, "at"), gate.get("at", "")) for index, gate in enumerate(gates)]
+    for path, at in places:
+        name = at.removeprefix(checkpoint.BEST_OF)
+        if at.startswith(checkpoint.BEST_OF) and (name not in known or "*" in name):
+            near = errors.nearest(name, [other for other in known if "*" not in other], what="gates")
+            yield path, f"found {_quoted(at)}; allowed: {checkpoint.ALLOWED}{near}"
 
 
 def _out_of_reach(data: Any, wrong: set[Path]) -> Iterator[tuple[Path, str]]:

@@ -6,7 +6,7 @@ Its keys are those of the list of parameters. What is nested below a parameter, 
 from typing import Any
 
 from clearml_ci.core.gate import Gate
-from clearml_ci.parameters import catalogue, json_schema
+from clearml_ci.parameters import catalogue, forms, json_schema
 from clearml_ci.parameters.json_schema import Schema, described
 from clearml_ci.parameters.parameter import Key, Parameter
 
@@ -34,7 +34,8 @@ GATE = json_schema.mapping(
         "metric": described(
             _METRIC,
             "The scalar: `title/series`, split at the first `/`, or a mapping `{title: a/b, series: c}` if the title "
-            "holds one. The title of a single value is `Summary`.",
+            "holds one. The title of a single value is `Summary`. `*` stands for any text: each series that matches "
+            "is a gate.",
         ),
         "goal": described(
             json_schema.choice("maximize", "minimize", "MAX", "MIN"),
@@ -45,6 +46,11 @@ GATE = json_schema.mapping(
             json_schema.choice("best", "last"),
             "The value that is compared: the `best` of the curve in the goal's direction, or the `last`.",
             default=Gate.value,
+        ),
+        "at": described(
+            forms.AT.schema,
+            "The iteration of each run at which it is read: `own`, its own best or last; `last`, that of the run; or "
+            "`best of title/series`, the best one of the metric of another gate. If it is absent: that of all gates.",
         ),
         "max_regression": described(
             _TOLERANCE,

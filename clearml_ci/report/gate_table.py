@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from clearml_ci.core.documents import GateRow, NoiseDocument, VerdictDocument
-from clearml_ci.core.formatting import apart
+from clearml_ci.core.documents import GateRow, NoiseDocument, SlicesDocument, VerdictDocument
+from clearml_ci.core.formatting import apart, count
 from clearml_ci.core.outcome import HOLDS
+from clearml_ci.decisions.slice_rows import FAILED
 from clearml_ci.report import noise_lines
 from clearml_ci.report.markdown import escape, fit_rows, number, table
 
@@ -20,12 +21,33 @@ def gate_table(verdict: VerdictDocument, room: int) -> str:
         align = ("center", "left", *["right"] * (len(columns) - 2))
         left_out = [f"{len(gates) - len(kept)} more gates are in the verdict."] if len(kept) < len(gates) else []
         rows = [[row_texts[column] for column in columns] for row_texts in map(_gate, kept)]
-        return "\n\n".join([table(rows, columns, align=align), *left_out, *noise_lines.lines(kept)])
+        of_slices = [_slices_line(of) for of in verdict.get("slices", [])]  # an older version's run has none
+        return "\n\n".join([table(rows, columns, align=align), *left_out, *of_slices, *noise_lines.lines(kept)])
 
     whole = render(gates) if gates else ""
     if len(whole) <= room:
         return whole
     return fit_rows(by_severity(gates), room, render)
+
+
+def _slices_line(of: SlicesDocument) -> str:
+    return f"**{escape(of['pattern'])}** · {escape(slices_text(of))}."
+
+
+def slices_text(of: SlicesDocument) -> str:
+    """`45 slices, 2 regressed; the worst 5 of those that hold are shown, and 38 more hold`, without Markdown."""
+    failed = [f"{of['regressed']} regressed"] * bool(of["regressed"])
+    failed += [f"{of['inconclusive']} inconclusive"] * bool(of["inconclusive"])
+    shown = of["shown"] - min(FAILED, of["total"] - of["held"])
+    parts = [f"{count(of['total'], 'slice')}, {', '.join(failed) or 'none fails'}"]
+    if of["held"] > shown:
+        parts.append(f"the worst {shown} of those that hold are shown, and {of['held'] - shown:,} more hold")
+    if of["total"] - of["held"] > FAILED:
+        parts.append(f"the worst {FAILED} of those that do not hold are shown")
+    if of["new"]:
+        more = f", and {of['new_total'] - len(of['new'])} more" if of["new_total"] > len(of["new"]) else ""
+        parts.append(f"new are {', '.join(of['new'])}{more}")
+    return "; ".join(parts)
 
 
 def by_severity(gates: Sequence[GateRow]) -> list[GateRow]:
@@ -35,7 +57,7 @@ def by_severity(gates: Sequence[GateRow]) -> list[GateRow]:
 
 def plain_row(gate: GateRow) -> dict[str, str]:
     """The texts of a row by the headers of their columns, without Markdown; the metric's name is as it was written."""
-    return {**_gate(gate), "metric": _named(gate["metric"], gate)}
+    return {**_gate(gate), "metric": _named(gate["metric"], gate, at=gate.get("at", ""))}
 
 
 def headers(verdict: VerdictDocument) -> list[str]:
@@ -61,7 +83,7 @@ def _gate(gate: GateRow) -> dict[str, str]:
     texts = _texts(gate)
     row_texts = {
         "": gate["outcome"].sign,
-        "metric": _named(escape(gate["metric"]), gate),
+        "metric": _named(escape(gate["metric"]), gate, at=escape(gate.get("at", ""))),
         "this commit": texts[gate["value"]],
         "reference": "-",
         "baseline": texts[gate["baseline"]],
@@ -92,8 +114,10 @@ def _texts(gate: GateRow) -> dict[float | None, str]:
     return {None: number(None), **dict(zip(known, apart(*known), strict=True))}
 
 
-def _named(metric: str, gate: GateRow) -> str:
-    notes = ["last"] * (gate["which"] == "last") + ["advisory"] * (not gate["required"])
+def _named(metric: str, gate: GateRow, *, at: str) -> str:
+    """The metric with what is special about its gate; `at` is the checkpoint at which it is read, or ""."""
+    notes = [f"at {at}"] if at else ["last"] * (gate["which"] == "last")
+    notes += ["advisory"] * (not gate["required"])
     name = f"{metric} {ARROWS[gate['goal']]}"
     return f"{name} ({', '.join(notes)})" if notes else name
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from clearml_ci.core.documents import GateRow, NoiseDocument
 from clearml_ci.core.formatting import capitalize_first, listed
+from clearml_ci.core.outcome import HOLDS
 from clearml_ci.report.markdown import escape, number
 
 _MOST_PLACES = 6
@@ -22,7 +23,8 @@ def lines(gates: Sequence[GateRow]) -> list[str]:
 
 def _texts(gate: GateRow) -> list[str]:
     noise = gate.get("noise")
-    found = [noise["words"], noise["caveat"]] if noise else []
+    is_one_of_many = bool(gate.get("slice_of")) and gate["outcome"] in HOLDS  # its row has the interval
+    found = [noise["words"] * (not is_one_of_many), noise["caveat"]] if noise else []
     note = gate.get("note", "").replace("`", "")  # of a terminal; escaped, Markdown shows them
     return [text.removesuffix(".") for text in (*found, note) if text]
 

@@ -1,6 +1,7 @@
 """The losses that gates see through their noise, as a table for a terminal."""
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 
 from tabulate import tabulate
@@ -13,6 +14,9 @@ _HEADERS = (
 )  # fmt: skip
 
 
+_MOST_SLICES = 5  # of a pattern
+
+
 _LEGEND = (
     f"seen with {', '.join(map(str, RUNS[:-1]))} or {RUNS[-1]} runs of a commit: the smallest loss that is found in "
     "80 % of cases",
@@ -23,12 +27,30 @@ _LEGEND = (
 
 def lines(figures: Sequence[Figures]) -> list[str]:
     """The table of a model's gates, its legend, and what else a reader has to know of each gate."""
+    figures, left_out = _shown(figures)
     rows = [_row(found) for found in figures]
     notes = [f"{_name(found)}: {note}" for found in figures for note in found.notes]
     legend = _LEGEND if any(found.visible for found in figures) else ()
     align = ("left", *("right" for _ in _HEADERS[1:]))
     table = tabulate(rows, _HEADERS, tablefmt="plain", colalign=align, disable_numparse=True)
-    return [*table.splitlines(), *legend, *notes]
+    return [*table.splitlines(), *left_out, *legend, *notes]
+
+
+def _shown(figures: Sequence[Figures]) -> tuple[list[Figures], list[str]]:
+    """The figures without those of slices that have less noise than the five worst of a pattern, and their numbers."""
+    by_pattern: dict[str, list[Figures]] = defaultdict(list)
+    for found in figures:
+        if found.gate.slice_of:
+            by_pattern[found.gate.slice_of].append(found)
+    kept = [
+        found for of in by_pattern.values() for found in sorted(of, key=lambda found: -found.noise.sd)[:_MOST_SLICES]
+    ]
+    left_out = [
+        f"{printable(pattern)}: {len(of) - _MOST_SLICES:,} more slices, none with more noise"
+        for pattern, of in by_pattern.items()
+        if len(of) > _MOST_SLICES
+    ]
+    return [found for found in figures if not found.gate.slice_of or found in kept], left_out
 
 
 def _row(found: Figures) -> tuple[str, ...]:

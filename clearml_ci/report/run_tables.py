@@ -20,13 +20,17 @@ class Table:
 
 
 def gates(verdict: VerdictDocument) -> Table:
-    """A row for each gate, those that decide first; the reason of each at its end."""
+    """A row for each gate, those that decide first, with its reason at the end, and one for each pattern of slices."""
     columns = gate_table.headers(verdict)
     found = gate_table.by_severity(verdict["gates"])
     rows = [
         [*(texts[column] for column in columns), gate["reason"]]
         for gate in found
         for texts in [gate_table.plain_row(gate)]
+    ]
+    rows += [
+        ["", of["pattern"], *("" for _ in columns[2:]), f"{gate_table.slices_text(of)}."]
+        for of in verdict.get("slices", [])  # an older version's run has none
     ]
     return Table((*columns, "reason"), rows, (0.4, 2.5, *(1.5 for _ in columns[2:]), 4))
 

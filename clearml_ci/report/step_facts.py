@@ -71,8 +71,10 @@ def _compared(result: CompareResult | PromoteResult) -> list[Fact]:
     judged = [f"{gate['outcome'].sign} {gate['metric']}: {gate['reason']}" for gate in gates]
     differences = result.get("differences_total", 0)
     runs = result.get("runs", [])
+    own = sum(not gate.get("slice_of") for gate in gates)
+    number = own + sum(of["total"] for of in result.get("slices", []))
     return [
-        Fact("Did", f"Judged this commit by {count(len(gates), 'gate')}, from {count(len(runs) or 1, 'run')} of it."),
+        Fact("Did", f"Judged this commit by {count(number, 'gate')}, from {count(len(runs) or 1, 'run')} of it."),
         *([facts.of_task("Compared with", baseline)] if baseline else []),
         *facts.listed("Found", judged, most=_MOST),
         *(

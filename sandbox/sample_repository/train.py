@@ -67,6 +67,11 @@ def main() -> None:
         time.sleep(given.epoch_seconds)
     for number, weight in enumerate(model.coefs_[0].ravel()[: given.logged_weights]):
         logger.report_scalar("weights", f"weight {number}", value=float(weight), iteration=given.epochs - 1)
+    predicted = model.predict(test_images)
+    for digit in range(given.logged_classes):
+        own = test_labels == digit
+        share = float((predicted[own] == digit).mean())
+        logger.report_scalar("per class", f"digit {digit}", value=share, iteration=given.epochs - 1)
     logger.report_single_value("final accuracy", accuracy)
     task.close()
 

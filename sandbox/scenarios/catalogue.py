@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from sandbox.scenarios import audits, calibrations, checks, noise, promotions, remote_runs, reports
+from sandbox.scenarios import audits, calibrations, checks, many_gates, noise, promotions, remote_runs, reports
 from sandbox.scenarios.audits import Audited
 from sandbox.scenarios.story import Checked, Story
 
@@ -72,6 +72,22 @@ NOISE = {
     ),
     "calibrate": Scenario(calibrations.calibrate, "passed", 0, "success", mentions=("with 1 run against 5 of main",)),
 }
+MANY_GATES = {
+    "slices": Scenario(
+        many_gates.slices,
+        "regressed",
+        1,
+        "failure",
+        mentions=("per class/digit 2", "10 slices, 3 regressed", "more hold"),
+    ),
+    "same-checkpoint": Scenario(
+        many_gates.same_checkpoint,
+        "regressed",
+        1,
+        "failure",
+        mentions=("With each metric at its own iteration, the outcome would be passed, not regressed",),
+    ),
+}
 REPORTS = {
     "multi-metric": Scenario(
         reports.multi_metric, "passed", 0, "success", mentions=("accuracy/validation", "loss/train", "advisory)")
@@ -86,7 +102,7 @@ REPORTS = {
     "detached": Scenario(reports.detached, "regressed", 0, "failure", waits=False),
 }
 # `make demo ALL=1` runs these after the short story.
-FURTHER = {**ON_AGENTS, **PROMOTIONS, **NOISE, **REPORTS}
+FURTHER = {**ON_AGENTS, **PROMOTIONS, **NOISE, **MANY_GATES, **REPORTS}
 EVERY = {**SHORT_STORY, **FURTHER}
 # These audit the whole repository, and come last.
 AUDITS = {

@@ -47,7 +47,7 @@ comment: sometimes
 PROBLEMS = [(2, "did you mean 'gates'?"), (5, "allowed: maximize, minimize"), (6, "allowed: always, on-change")]
 
 
-@pytest.mark.parametrize("name", list(catalogue.REPORTS))
+@pytest.mark.parametrize("name", list(catalogue.REPORTS | catalogue.MANY_GATES))
 def test_scenario__about_the_report__ends_as_the_demo_says(played: Play, tale: Story, name: str) -> None:
     assert demo.differences(catalogue.EVERY[name], played(name)) == []
     assert story.unfinished(tale) == []
@@ -139,6 +139,22 @@ def console_has(tale: Story, task: str, *texts: str) -> bool:
     while time.monotonic() < until and not all(text in console_of(tale, task) for text in texts):
         time.sleep(0.2)
     return all(text in console_of(tale, task) for text in texts)
+
+
+def test_slices__comment__shows_those_that_fail_and_the_worst_five_and_counts_the_rest(played: Play) -> None:
+    checked = played("slices")
+    (of,) = checked.verdict["slices"]
+    shown = [gate["series"] for gate in checked.verdict["gates"] if gate["slice_of"]]
+    failed = [gate["series"] for gate in checked.verdict["gates"] if gate["outcome"] == "regressed"]
+    assert (of["total"], len(shown), shown[: len(failed)]) == (10, len(failed) + 5, failed)
+    assert checked.verdict["gates"][0]["outcome"] == "passed"  # the accuracy over all digits
+    assert f"{of['held'] - 5} more hold" in checked.comments[0]
+
+
+def test_same_checkpoint__loss__is_read_at_the_best_accuracy_and_not_at_its_own(played: Play) -> None:
+    accuracy, loss = played("same-checkpoint").verdict["gates"]
+    assert (accuracy["outcome"], loss["outcome"], loss["at"]) == ("passed", "regressed", "best of accuracy/validation")
+    assert loss["value"] > loss["last"]
 
 
 def test_not_alike__comment__has_the_parameter_with_both_values_among_the_differences(played: Play) -> None:

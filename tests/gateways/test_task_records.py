@@ -156,7 +156,7 @@ def test_scalars__machine_monitoring__is_left_out(clearml: ClearML, project: Pro
     task = project.task()
     project.report(task, 0.5)
     project.report(task, 80.0, title=":monitor:machine", series="cpu")
-    assert task_metrics.series_names(clearml, task) == ["accuracy/validation"]
+    assert task_metrics.series_names(clearml, task) == [("accuracy", "validation")]
 
 
 def test_related__ids_and_tags__are_matched_exactly_and_with_their_inputs_in_one_request(

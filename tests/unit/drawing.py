@@ -67,6 +67,10 @@ def task(**changes: Any) -> RecordedTask:
 def gate_row(outcome: str = "passed", metric: str = "accuracy/validation", **changes: Any) -> GateRow:
     row: Any = {
         "metric": metric,
+        "title": metric.partition("/")[0],
+        "series": metric.partition("/")[2],
+        "slice_of": "",
+        "at": "",
         "goal": "maximize",
         "which": "best",
         "threshold_percent": 3.0,

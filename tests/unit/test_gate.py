@@ -182,6 +182,10 @@ def test_as_row__gate__has_what_the_comment_shows() -> None:
     document = gate.as_row(gate_, gate.judge(gate_, {"mine": summary(1.0, last=0.9)}, best))
     assert document == {
         "metric": "accuracy/validation",
+        "title": "accuracy",
+        "series": "validation",
+        "slice_of": "",
+        "at": "",
         "goal": "maximize",
         "which": "best",
         "threshold_percent": 3.0,

@@ -9,7 +9,6 @@ from scipy import stats
 from clearml_ci.core import noise
 from clearml_ci.core.gate import Gate
 from clearml_ci.core.gate import Judgement as ByTolerance
-from clearml_ci.core.multiple_tests import benjamini_hochberg
 from clearml_ci.core.noise import UNKNOWN, Noise
 from clearml_ci.core.outcome import Outcome
 from clearml_ci.decisions import noise_rule
@@ -170,9 +169,11 @@ def test_judge__many_gates__correct_only_the_side_that_fails() -> None:
 
 def test_judge__many_slices__are_worse_together_by_benjamini_hochberg() -> None:
     known = noise.pooled([MAIN])
-    cases = [Case(ACCURACY, BY_TOLERANCE, [value], MAIN, known) for value in [0.914] * 5 + [0.95] * 5]
+    values = [0.914] * 5 + [0.95] * 5
+    cases = [Case(ACCURACY, BY_TOLERANCE, [value], MAIN, known) for value in values]
+    slices = [Case(replace(ACCURACY, slice_of="accuracy/*"), BY_TOLERANCE, [value], MAIN, known) for value in values]
     assert noise_rule.judge(cases, Rule())[0].outcome == Outcome.PASSED
-    assert noise_rule.judge(cases, Rule(correction=benjamini_hochberg))[0].outcome == Outcome.REGRESSED
+    assert noise_rule.judge(slices, Rule())[0].outcome == Outcome.REGRESSED
 
 
 def test_judge__advisory_gate__asks_for_no_training_and_corrects_no_other() -> None:

@@ -45,3 +45,10 @@ def test_table__of_the_documentation__is_what_is_printed() -> None:
     lines = noise_table.lines(figures(replace(ACCURACY, tolerance=1), repeats=0))
     assert shown
     assert shown[1].splitlines() == lines[:2]
+
+
+def test_table__many_slices__has_five_of_a_pattern_and_counts_the_rest() -> None:
+    slices = [replace(ACCURACY, series=f"c{number}", slice_of="accuracy/*") for number in range(40)]
+    lines = noise_table.lines(figures(ACCURACY, *slices))
+    assert [line.split()[0] for line in lines[1:7]] == ["accuracy/validation", *(f"accuracy/c{n}" for n in range(5))]
+    assert lines[7] == "accuracy/*: 35 more slices, none with more noise"

@@ -16,10 +16,11 @@ from clearml_ci.policy.policy_file import Policy
 GITHUB = Path(__file__).parents[2] / ".github"
 EXAMPLE = (GITHUB / "clearml-ci.example.yml").read_text(encoding="utf-8")
 KEYS = (
-    "version, name, project, task_name, candidate, evidence, gates, baselines, alike, rule, undecided, seed, repeats, "
-    "repeats_hours, remote_run, comment, comment_authors, inconclusive, promote, audit_bisect"
+    "version, name, project, task_name, candidate, evidence, gates, at, baselines, alike, rule, undecided, seed, "
+    "repeats, repeats_hours, remote_run, comment, comment_authors, inconclusive, promote, audit_bisect"
 )
-GATE_KEYS = "metric, goal, value, max_regression, min, max, required, allow_zero"
+GATE_KEYS = "metric, goal, value, at, max_regression, min, max, required, allow_zero"
+A_CHECKPOINT = "own, last, or `best of` the metric of a gate, such as best of accuracy/validation"
 A_METRIC = "title/series, or a mapping of title, series"
 A_TOLERANCE = "a percentage such as 3%, or a number that is not negative"
 A_PROJECT = "a project's name of at least 3 characters, such as Team/Digits"
@@ -99,6 +100,9 @@ STRUCTURE = {
     ),
     "goal": (gate("goal: up"), "4: gates[0].goal: found 'up'; allowed: maximize, minimize, MAX, MIN"),
     "value": (gate("value: mean"), "4: gates[0].value: found 'mean'; allowed: best, last"),
+    "at": (gate("at: best"), f"4: gates[0].at: found 'best'; allowed: {A_CHECKPOINT}"),
+    "at-without-series": (gate("at: best of loss"), f"4: gates[0].at: found 'best of loss'; allowed: {A_CHECKPOINT}"),
+    "at-of-all": ("at: first", f"2: at: found 'first'; allowed: {A_CHECKPOINT}"),
     "tolerance-negative": (
         gate("max_regression: -0.1"),
         f"4: gates[0].max_regression: found the number -0.1; allowed: {A_TOLERANCE}",
@@ -247,6 +251,24 @@ BEYOND = {
         gate("min: 2\n    max: 1.5"),
         "4: gates[0].min: found the number 2 with max 1.5; allowed: a number that is not above max",
     ),
+    "value-beside-a-checkpoint": (
+        gate("value: last\n    at: best of accuracy/validation"),
+        "4: gates[0].value: found 'last' with at: best of accuracy/validation; allowed: no value beside at, which "
+        "names the iteration",
+    ),
+    "checkpoint-of-no-gate": (
+        gate("at: best of accuracy/validatoin"),
+        f"4: gates[0].at: found 'best of accuracy/validatoin'; allowed: {A_CHECKPOINT}; "
+        "did you mean 'accuracy/validation'?",
+    ),
+    "checkpoint-of-a-pattern": (
+        "at: best of a/*\ngates:\n  - metric: a/*\n  - metric: b/c",
+        f"2: at: found 'best of a/*'; allowed: {A_CHECKPOINT}; gates: b/c",
+    ),
+    "same-pattern-twice": (
+        "gates:\n  - metric: a/*\n  - metric: {title: a, series: '*'}",
+        "4: gates[1]: found 'a/*' again; allowed: one gate a metric and value",
+    ),
     "alias": ("project: &a Digits\ntask_name: *a", "3: column 12: found an alias; allowed: the value written out"),
     "tag": ("project: !!python/name:os.system x", "2: column 10: found a tag; allowed: values without one"),
     "deep": ("gates: " + "[" * 20000, "2: column 17: found more than 10 levels; allowed: fewer"),
@@ -391,9 +413,11 @@ def test_load__example__is_understood() -> None:
     assert found.candidate == "find"
     assert found.ignored_paths == ("docs/**", "*.md")
     assert found.gates == (
-        Gate("accuracy", "validation", tolerance=3.0, minimum=0.9, maximum=1.0),
+        Gate("accuracy", "validation", tolerance=3.0, minimum=0.9, maximum=1.0, at="own"),
         Gate("speed/gpu", "images per second", required=False),
+        Gate("per class", "*", tolerance=5.0, at="best of accuracy/validation"),
     )
+    assert found.at == "own"
     assert (found.best_tag, found.baseline_main) == ("Best Performance", False)
     assert found.alike == MatchRules(("Args/dataset", "Dataset/*"), ("torch", "scikit-learn"), True, "inconclusive")
     assert policy.remote_run is not None
@@ -487,6 +511,8 @@ def test_summary__example__has_a_line_for_each_rule() -> None:
         "gate: accuracy/validation (best, maximize), worse by at most 3% of the baseline, at least 0.9, at most 1, "
         "required",
         "gate: speed/gpu/images per second (best, maximize), worse by at most 0% of the baseline, advisory",
+        "gate: each series that matches per class/* (at the best of accuracy/validation, maximize), worse by at most "
+        "5% of the baseline, required",
         "baseline: tag Best Performance",
         "alike: Args/dataset, Dataset/*, torch, scikit-learn, input models and datasets; a difference: inconclusive",
         "loss: rule noise; undecided: passed; seed in Args/seed; no repeats",

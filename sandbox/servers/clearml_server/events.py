@@ -11,6 +11,7 @@ from .store import Record, Store, TaskEvents, new_id
 
 _SCALAR = "training_stats_scalar"
 _CLOSED = ("published", "publishing")
+_MOST_TASKS = 100  # of one request for the curves of several tasks
 
 
 @endpoint("events.add")
@@ -112,12 +113,35 @@ def _curves(store: Store, request: Record) -> Iterator[tuple[str, str, list[Reco
 @endpoint("events.scalar_metrics_iter_histogram")
 def scalar_metrics_iter_histogram(store: Store, request: Record) -> Record:
     answer: Record = {}
+    for metric, variant, curve in _histograms(store, request):
+        answer.setdefault(metric, {})[variant] = curve
+    return answer
+
+
+@endpoint("events.multi_task_scalar_metrics_iter_histogram")
+def multi_task_scalar_metrics_iter_histogram(store: Store, request: Record) -> Record:
+    """Refuse the whole request if one task is unknown; `name` is the task's."""
+    tasks = request["tasks"]
+    if not 1 <= len(tasks) <= _MOST_TASKS:
+        raise errors.bad_request(12, "Validation error", f"tasks: between 1 and {_MOST_TASKS} tasks", tasks=len(tasks))
+    unknown = [task for task in tasks if task not in store.tasks]
+    if unknown:
+        raise errors.invalid_task(ids=unknown)
+    answer: Record = {}
+    for task in tasks:
+        for metric, variant, curve in _histograms(store, {**request, "task": task}):
+            named = {**curve, "name": store.tasks[task]["name"]}
+            answer.setdefault(metric, {}).setdefault(variant, {})[task] = named
+    return {"metrics": answer}
+
+
+def _histograms(store: Store, request: Record) -> Iterator[tuple[str, str, Record]]:
+    """The curves of one task that a request asks for; a single value has none."""
     samples, x_axis = request.get("samples") or 2000, request.get("key") or "iter"
     for metric, variant, events in _curves(store, request):
         points = [event for event in events if event["iter"] != metrics.SINGLE_VALUE]
         if points:
-            answer.setdefault(metric, {})[variant] = metrics.curve(points, x_axis=x_axis, samples=samples)
-    return answer
+            yield metric, variant, metrics.curve(points, x_axis=x_axis, samples=samples)
 
 
 @endpoint("events.get_task_single_value_metrics")
