@@ -167,13 +167,14 @@ def test_compare__main__is_shown_beside_the_best_and_decides_nothing(world: Worl
 def test_curves__of_the_report__are_the_candidates_and_its_gates_bests(world: World) -> None:
     best = world.best([0.7, 0.8], latency=19.0)
     check = replace(CHECK, gates=(LATENCY, ACCURACY))
-    document: Any = {"candidate": {"id": world.candidate}, "gates": world.compare(*check.gates)["gates"]}
+    rows = world.compare(*check.gates)["gates"]
+    document: Any = {"candidate": {"id": world.candidate}, "main_baseline": None, "gates": rows}
     (drawn,) = chart_curves.read(world.clearml, check, document).items()
     assert document["gates"][1]["baseline_task"] == best
     assert [round(value, 6) for _, value in drawn[1].candidate] == [0.5, 0.9, 0.85]
     assert (drawn[0], [round(value, 6) for _, value in drawn[1].baseline]) == (1, [0.7, 0.8])
     gone: Any = {**document, "candidate": {"id": "0" * 32}}
-    none: Any = {"candidate": None, "gates": []}
+    none: Any = {"candidate": None, "main_baseline": None, "gates": []}
     assert chart_curves.read(world.clearml, check, gone) == {}
     assert chart_curves.read(world.clearml, check, none) == {}
 
