@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -27,6 +28,7 @@ from clearml_ci.job import (
     start,
     workflow_output,
 )
+from clearml_ci.local_agents import options as agent_options
 from clearml_ci.policy import policy_file
 
 HELP = """\
@@ -43,6 +45,7 @@ merge into the default branch (`types: [closed]`, or the push to it) promotes it
 audit. All settings are environment variables; docs/inputs.md lists them. From a shell, set the CLEARML_* variables of
 your server and GITHUB_REPOSITORY=owner/name, and GITHUB_TOKEN for the commands that read from GitHub:
 
+  python ci_trigger.py agents --detach                  start the agents that checks need, on this machine
   python ci_trigger.py validate                         check the policy file
   python ci_trigger.py rerun RUN threshold_percent=5    judge again with another tolerance; RUN is a run's id
   python ci_trigger.py calibrate 10                     train the default branch with ten seeds: its noise
@@ -135,13 +138,22 @@ def _register(job: Job) -> int:
     return start.register(job.environ, job.stopwatch.clock)
 
 
+def _agents(job: Job) -> int:
+    if os.name == "nt":
+        raise UsageError("agents run on Linux and macOS: on Windows, start them within WSL")
+    from clearml_ci.local_agents import command_line  # a job needs none of it, and not every system has all of it
+
+    return command_line.run(job.arguments, job.environ, job.stopwatch.clock, program=Path(__file__).resolve())
+
+
 @dataclass(frozen=True)
 class Command:
-    """One command. `arguments`: names and options as `argparse` takes them."""
+    """One command. `arguments`: names and options as `argparse` takes them; `details` end its help."""
 
     help: str
     run: Callable[[Job], int]
     arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    details: str = ""
 
 
 COMMANDS = {
@@ -193,6 +205,12 @@ COMMANDS = {
             "--project": {"default": "", "metavar": "NAME", "help": "ClearML project; default: that of the policy"},
         },
     ),
+    "agents": Command(
+        "start the agents that checks need on this machine, and keep them running until Ctrl-C; or list or end them",
+        _agents,
+        agent_options.OPTIONS,
+        agent_options.DETAILS,
+    ),
     "register": Command("register the pipelines of this version in ClearML, and start nothing", _register),
 }
 
@@ -209,7 +227,14 @@ def _arguments() -> argparse.Namespace:
     parser = _Parser(description=HELP, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, command in COMMANDS.items():
-        subparser = commands.add_parser(name, help=command.help, description=command.help)
+        subparser = commands.add_parser(
+            name,
+            help=command.help,
+            description=command.help,
+            epilog=command.details,
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         for argument, options in command.arguments.items():
             subparser.add_argument(argument, **options)
     _refuse_unknown(sys.argv[1:])

@@ -37,6 +37,9 @@ _LIMITED = (403, 429)  # GitHub has done nothing: any request may be sent again
 _LOGGED_WAIT = 5.0  # seconds
 
 
+_WRONG_APP = "CLEARML_CI_APP_ID and the private key must belong to the same App, and this machine's clock must be right"
+
+
 CONTENTS = "`contents: read`"  # the permission for files, commits and branches
 
 
@@ -150,6 +153,24 @@ def connect(
     return GitHub(client.get_repo(repository), repeating.get_repo(repository), repository, trusted)
 
 
+def owner(*, api_url: str, credentials: Credentials) -> str:
+    """The login that credentials act as, as GitHub knows it; empty for a workflow's token, which has none.
+
+    Raises GitHubError if GitHub is unreachable or refuses them.
+    """
+    options = _options(api_url, _Limits(_WAITED_FOR_LIMITS))
+    try:
+        if credentials.app:
+            integration = GithubIntegration(auth=_signed(credentials.app), **options)
+            return f"{_advised(f'the GitHub App {credentials.app.id}', _WRONG_APP, integration.get_app).slug}[bot]"
+        if credentials.token.startswith(_NO_USER):
+            return ""
+        user = Github(auth=Auth.Token(credentials.token), **options).get_user
+        return _advised("the token of GitHub", "it is wrong or has expired: set a new one", lambda: user().login)
+    except requests.RequestException as error:
+        raise _unreachable(api_url, error) from error
+
+
 def _options(api_url: str, limits: _Limits, *, also: tuple[str, ...] = ()) -> dict[str, Any]:
     """Four attempts of a request take three seconds at least; `also` are further methods that are repeated."""
     return {
@@ -183,10 +204,9 @@ def _own_login(client: Github, token: str) -> str:
 def _mint(app: App, repository: str, options: dict[str, Any]) -> tuple[str, str]:
     """A new token of the App's installation on the repository, and the login that it acts as."""
     integration = GithubIntegration(auth=_signed(app), **options)
-    wrong = "CLEARML_CI_APP_ID and the private key must belong to the same App, and this machine's clock must be right"
     missing = f"install the App on {repository}, in the App's settings under 'Install App'"
     try:
-        own = _advised(f"the GitHub App {app.id} for {repository}", wrong, integration.get_app)
+        own = _advised(f"the GitHub App {app.id} for {repository}", _WRONG_APP, integration.get_app)
         action = f"a token of the GitHub App '{own.slug}' for {repository}"
         installation = _advised(action, missing, lambda: integration.get_repo_installation(*repository.split("/", 1)))
         minted = _advised(action, missing, lambda: integration.get_access_token(installation.id))
