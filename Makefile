@@ -11,7 +11,8 @@
 #     ALL=1           all end-to-end tests on real agents
 #     SERVER=env      as above
 #   make bench    requests and seconds at 10, 1,000 and 20,000 tasks, and of an audit of 200 projects;
-#                 how often each rule for gates is red, and which drift is found
+#                 how often each rule for gates is red, and which drift is found; what a check costs on agents
+#                 of two kinds, beside the predecessors' actions
 #     SMALL=1         only the smallest size
 #   make profile  where the seconds of a check go, by task and phase
 #     CHECKS=1        one check instead of two, of which the first one registers its pipeline

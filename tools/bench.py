@@ -15,7 +15,8 @@ from typing import Any
 
 from tabulate import tabulate
 
-from tools import bench_audit, bench_check, bench_drift, bench_noise, bench_step, noise_goals
+from tools import bench_audit, bench_check, bench_drift, bench_noise, bench_performance, bench_step, noise_goals
+from tools.bench_performance import Performance
 
 Measurement = bench_check.Measurement | bench_audit.Measurement
 OUTPUT = bench_step.ROOT / "build" / "bench.json"
@@ -33,8 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _print(f"\nred checks, in percent\n{bench_noise.table(noise)}\n\n{noise_goals.table(goals)}")
     drift = bench_drift.measure(bench_drift.SMALLEST if options.small else bench_drift.FULL)
     _print(f"\ndrift that is found, in percent\n{bench_drift.table(drift)}")
+    performance = bench_performance.measure(
+        bench_performance.SMALLEST if options.small else bench_performance.FULL,
+        find_compare_requests=max(row.requests for row in check),
+        progress=_print,
+    )
+    _print(bench_performance.tables(performance))
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(_document(check, audit, noise, drift), indent=2) + "\n")
+    options.output.write_text(json.dumps(_document(check, audit, noise, drift, performance), indent=2) + "\n")
     _print(f"\nwritten to {options.output}")
     return 0
 
@@ -44,14 +51,16 @@ def _document(
     audit: Sequence[bench_audit.Measurement],
     noise: Sequence[bench_noise.Row],
     drift: Sequence[bench_drift.Row],
+    performance: Performance,
 ) -> dict[str, Any]:
-    """Return the figures of the check by its number of tasks, the rows of the audit, of gates, and of drift."""
+    """Return the figures of the check by its number of tasks, the rows of audit, gates, drift, and the performance."""
     return {
         "requests": {str(row.tasks): row.requests for row in check},
         "seconds": {str(row.tasks): row.seconds for row in check},
         "audit": [asdict(row) for row in audit],
         "noise": [asdict(row) for row in noise],
         "drift": [asdict(row) for row in drift],
+        "performance": performance.figures,
     }
 
 

@@ -37,7 +37,8 @@ def store(clearml: ClearML, task: str, name: str, content: Mapping[str, Any] | s
     kind = _TEXT if isinstance(content, str) else _JSON
     text = content if isinstance(content, str) else json.dumps(content, sort_keys=True, indent=4)
     path = f"clearml-ci/{task_fields.require_id(task)}/{name}.{kind.suffix}"
-    host = configuration.files_host()
+    elsewhere = (task_fields.read(clearml, task, ["output.destination"]).get("output") or {}).get("destination")
+    host = "" if elsewhere else configuration.files_host()
     if address := _upload(clearml, host, path, text, kind) if host else "":
         artifact = _artifact(name, address, text, kind)
         clearml.call("tasks.add_or_update_artifacts", task=task, artifacts=[artifact], force=True)

@@ -7,6 +7,7 @@ packages it links to those of the tests.
 
 import dataclasses
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -37,9 +38,10 @@ outputs:
   python-version: {{description: its version, value: "{sys.version.split()[0]}"}}
 runs: {{using: composite, steps: [{{run: "true", shell: bash}}]}}
 """
+LINK = f'exec ln -sfn {sysconfig.get_path("purelib")} "$PACKAGES"'
 LINKING_PYTHON = f"""#!/bin/sh
 case "$*" in
-  "-m pip install "*) exec ln -sfn {sysconfig.get_path("purelib")} "$PACKAGES" ;;
+  "-m pip install "*) {LINK} ;;
   *) exec {sys.executable} "$@" ;;
 esac
 """
@@ -101,9 +103,9 @@ def begin(story: Story, directory: Path) -> Act:
     action = yaml.safe_load((directory / "action" / "action.yml").read_text())
     used = {step["uses"] for step in action["runs"]["steps"] if "uses" in step}
     assert {name.split("@")[0] for name in used} == {"actions/setup-python"}
-    linking = directory / "python"
-    linking.write_text(LINKING_PYTHON)
-    linking.chmod(0o700)
+    linking = _program(directory / "python", LINKING_PYTHON)
+    (directory / "bin").mkdir()
+    _program(directory / "bin" / "uv", f"#!/bin/sh\n{LINK}\n")
     stub = _setup_python(directory / "linking", str(linking))
     return Act(story, directory, {ACTION: directory / "action", **dict.fromkeys(used, stub)})
 
@@ -155,11 +157,17 @@ def _in_lower_case(workflow: Mapping[Any, Any]) -> dict[Any, Any]:
     return content
 
 
+def _program(path: Path, text: str) -> Path:
+    path.write_text(text)
+    path.chmod(0o700)
+    return path
+
+
 def _execute(command: list[str], place: Path) -> Result:
     with subprocess.Popen(
         command,
         cwd=place,
-        env=processes.clean_environment(place / "home"),
+        env=_with_uv(processes.clean_environment(place / "home"), place.parent / "bin"),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -173,6 +181,10 @@ def _execute(command: list[str], place: Path) -> Result:
             processes.end_trees([born], patience=10.0)
             raise
     return _ran(act.returncode, output)
+
+
+def _with_uv(environment: dict[str, str], folder: Path) -> dict[str, str]:
+    return {**environment, "PATH": f"{folder}{os.pathsep}{environment['PATH']}"}
 
 
 def _ran(exit_code: int, output: str) -> Result:
