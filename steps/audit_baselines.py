@@ -1,11 +1,11 @@
 """Audit baselines, one for each project and task name, and references; and the default branch, still as good."""
 
 from clearml_ci.agent import step
-from clearml_ci.clearml_api import promotion_ledger, task_records
+from clearml_ci.clearml_api import acceptance_ledger, promotion_ledger, task_records
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.project_lookup import root_of
 from clearml_ci.core.step_results import BaselinesResult
-from clearml_ci.decisions import audit_findings, drift
+from clearml_ci.decisions import acceptance_notes, audit_findings, drift
 from clearml_ci.decisions.audit_findings import Subject
 from clearml_ci.operations import audit_reference, audit_scope, history_plots, main_branch, main_models
 from clearml_ci.operations.services import Services
@@ -41,6 +41,7 @@ def audit_baselines(services: Services, run: Run) -> BaselinesResult:
         *(drift.missing_runs([task for task in own if on_main.get(task.commit)], of_main) if audit.gates else []),
         *drift.failed_runs(of_main, watched=watched),
         *audit_reference.findings(clearml, audit, by_tag, changes, projects=subjects),
+        *acceptance_notes.notes(acceptance_ledger.entries(clearml, run.project), now=services.clock.now()),
     ]
     histories = history_plots.of_models(models, audit.gates, by_tag, best=audit.best_tag, moves=moves, changes=changes)
     notes = [*notes, *history_plots.report(clearml, run.id, histories)]

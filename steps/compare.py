@@ -9,7 +9,7 @@ from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.core import step_results
 from clearml_ci.core.step_results import CompareResult, OtherRun, StepResults
 from clearml_ci.github_api.session import GitHub
-from clearml_ci.operations import candidate_search, github_access, repeats
+from clearml_ci.operations import accepted_losses, candidate_search, github_access, repeats
 from clearml_ci.operations import compare as comparison
 from clearml_ci.operations.compare import Comparison, Evidence
 from clearml_ci.operations.services import Services
@@ -37,7 +37,8 @@ def compare(services: Services, run: Run) -> CompareResult:
         known = replace(evidence, others=others)
         return comparison.with_baseline(services.clearml, of_base, run, check, known, repeats=allowed)
 
-    return repeats.compare(services, run, check, compared, evidence.others)
+    result = repeats.compare(services, run, check, compared, evidence.others)
+    return accepted_losses.judge(services.clearml, github, run, check, result)
 
 
 def _others(services: Services, github: GitHub | None, check: Check, results: StepResults) -> Sequence[OtherRun]:

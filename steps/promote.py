@@ -1,5 +1,7 @@
 """After a merge, move the baseline's tag to the task that was judged for the pull request, if it is good enough."""
 
+from dataclasses import replace
+
 from clearml_ci.agent import step
 from clearml_ci.clearml_api import best_tag, run_results, task_records
 from clearml_ci.clearml_api.pipeline_runs import Run
@@ -10,7 +12,15 @@ from clearml_ci.core.step_results import CompareResult, PromoteResult
 from clearml_ci.decisions import promotion as decisions
 from clearml_ci.decisions.promotion import STAYS
 from clearml_ci.github_api.session import GitHub, GitHubError
-from clearml_ci.operations import continued_task, github_access, merged_pull_request, publish, reference_change, rerun
+from clearml_ci.operations import (
+    accepted_losses,
+    continued_task,
+    github_access,
+    merged_pull_request,
+    publish,
+    reference_change,
+    rerun,
+)
 from clearml_ci.operations import promote as promotion
 from clearml_ci.operations.services import Services
 from clearml_ci.parameters import check as check_parameters
@@ -43,6 +53,8 @@ def promote(services: Services, run: Run) -> PromoteResult:
         return {"outcome": Outcome.INCONCLUSIVE, "reason": f"{STAYS}: {doubt}", "candidate": task, "notes": notes}
     best_tag.add_tag(services.clearml, candidate.id, best_tag.MAIN_TAG)
     judged, renewed = _judged(services, run, check, candidate, github)
+    if judged and judged["outcome"] == Outcome.ACCEPTED:  # it is the baseline from now on, in any mode
+        check = replace(check, promote=promotion_mode.PASSING)
     notes += [f"The reference begins anew: {renewed}."] if renewed else []
     result = _moved(services, run, check, candidate, judged)
     return {**result, "reason": result["reason"] + (ANEW if renewed else ""), "notes": notes}
@@ -64,9 +76,18 @@ def _judged(
     """The comparison of the merged model, if there are gates, and the reason why the reference begins anew, or ""."""
     if not check.gates:
         return None, ""
-    begun = reference_change.begun(services.clearml, run, check, candidate)
+    clearml = services.clearml
+    begun = reference_change.begun(clearml, run, check, candidate)
     judged = promotion.compare_merged(services, run, check, candidate, github=github, changed=begun[:1])
-    return judged.result, reference_change.after_merge(services, run, check, candidate, judged, begun=begun)
+    accepted = ""
+    if judged.result["outcome"] == Outcome.REGRESSED and (granted := accepted_losses.of_merge(clearml, run, check)):
+        # With tolerances, as in the check: a gate that held there is no loss here.
+        check = replace(check, promote=promotion_mode.PASSING)
+        judged = promotion.compare_merged(services, run, check, candidate, github=github, changed=begun[:1])
+        judged = replace(judged, result=accepted_losses.applied(judged.result, granted))
+        accepted = accepted_losses.summary(judged.result)
+    renewed = reference_change.after_merge(services, run, check, candidate, judged, begun=begun, accepted=accepted)
+    return judged.result, renewed
 
 
 def _at_the_check(services: Services, run: Run, check: Check) -> PromoteResult:

@@ -1,12 +1,13 @@
 """Report the verdict of a check, a promotion or a rollback: on the run, in one comment, as a commit status."""
 
 from clearml_ci.agent import step
-from clearml_ci.clearml_api import run_results, task_metrics
+from clearml_ci.clearml_api import acceptance_ledger, run_results, task_metrics
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.documents import RunDocument, VerdictDocument
+from clearml_ci.core.outcome import Outcome
 from clearml_ci.core.step_results import ReportResult
-from clearml_ci.decisions import promotion, verdict
+from clearml_ci.decisions import accepted_losses, promotion, verdict
 from clearml_ci.operations import chart_curves, github_access, main_history, publish, run_report
 from clearml_ci.operations.run_report import Request
 from clearml_ci.operations.services import Services
@@ -31,6 +32,8 @@ def report(services: Services, run: Run) -> ReportResult:
     scalars = task_metrics.scalars(clearml, document["candidate"]["id"]) if document["candidate"] else []
     curves, histories = chart_curves.read(clearml, check, document), main_history.read(clearml, check, document)
     body = comment.comment(document, scalars, curves, histories)
+    if document["outcome"] == Outcome.ACCEPTED:
+        acceptance_ledger.record(clearml, accepted_losses.entry(document))
     drawn = Charts(curves, histories)
     return run_report.finish(services, run, check, document, body, github=github, withheld=withheld, charts=drawn)
 

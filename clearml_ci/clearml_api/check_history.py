@@ -1,22 +1,30 @@
 """Read from earlier checks of a repository what they judged: the candidate of a commit, the ClearML projects."""
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from clearml_ci.clearml_api import paging, project_lookup, run_results, task_parameters
+from clearml_ci.clearml_api import paging, pipeline_runs, project_lookup, run_results, task_parameters
 from clearml_ci.clearml_api.paging import MOST, Record
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.project_lookup import PIPELINES, Project
-from clearml_ci.clearml_api.session import ClearML
-from clearml_ci.core.documents import TaskDocument
+from clearml_ci.clearml_api.session import ClearML, TaskGoneError
+from clearml_ci.core.documents import TaskDocument, VerdictDocument
 from clearml_ci.parameters import run_arguments
 from clearml_ci.parameters.check import NAME, PIPELINE
 from clearml_ci.parameters.run_arguments import CONTEXT
 
 
 def judged_candidates(clearml: ClearML, run: Run, *, commit: str, name: str) -> Iterator[tuple[str, TaskDocument]]:
-    """The ids of a commit's completed checks, newest first, each with the candidate that its verdict names.
+    """The ids of a commit's completed checks, newest first, each with the candidate that its verdict names."""
+    for check, verdict in verdicts(clearml, run, commit=commit, name=name):
+        if verdict["candidate"]:
+            yield check, verdict["candidate"]
+
+
+def verdicts(clearml: ClearML, run: Run, *, commit: str, name: str) -> Iterator[tuple[str, VerdictDocument]]:
+    """The ids of a commit's completed checks, newest first, each with its verdict.
 
     `run` is one of the repository's runs, `name` the check's: checks of another name judged tasks of other models.
     """
@@ -28,13 +36,22 @@ def judged_candidates(clearml: ClearML, run: Run, *, commit: str, name: str) -> 
         arguments = task_parameters.values(check, "Args")
         if (arguments.get("commit"), arguments.get(NAME, "")) != (commit, name):
             continue
-        if candidate := _candidate(clearml, check["id"]):
-            yield check["id"], candidate
+        if verdict := run_results.results(clearml, check["id"])["report"].get("verdict"):
+            yield check["id"], verdict
 
 
-def _candidate(clearml: ClearML, check: str) -> TaskDocument | None:
-    verdict = run_results.results(clearml, check)["report"].get("verdict")
-    return verdict["candidate"] if verdict else None
+def verdict_at(clearml: ClearML, url: str, *, project: str, commit: str, name: str) -> VerdictDocument | None:
+    """The verdict of the run with this page; None if it is no check of this commit by the pipeline in this project."""
+    ids = re.findall(r"[0-9a-f]{32}", url)
+    try:
+        check = pipeline_runs.read(clearml, ids[-1]) if ids else None
+    except TaskGoneError:
+        return None
+    if check is None or (check.project_id, check.url) != (project, url):
+        return None
+    if (check.arguments.get("commit"), check.arguments.get(NAME, "")) != (commit, name):
+        return None
+    return run_results.results(clearml, check.id)["report"].get("verdict")
 
 
 def checked_projects(clearml: ClearML, projects: Sequence[Project], *, root: str) -> list[Project]:

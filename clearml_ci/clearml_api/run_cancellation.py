@@ -12,6 +12,7 @@ from clearml_ci.clearml_api.task_cancellation import STOPS_WITHIN
 from clearml_ci.clearml_api.task_status import LIVE
 from clearml_ci.core import poll
 from clearml_ci.core.poll import Clock, Pace, TimedOutError
+from clearml_ci.parameters import run_arguments
 from clearml_ci.parameters.check import NAME
 
 T = TypeVar("T")
@@ -113,7 +114,9 @@ def _supersede(clearml: ClearML, older: str, newer: str) -> None:
 
 
 def _is_same_check(run: Run, other: Run) -> bool:
-    return all(run.arguments.get(name, "") == other.arguments.get(name, "") for name in _SAME_CHECK)
+    """A check of a merge queue's commit is none of the pull request that it names."""
+    same = all(run.arguments.get(name, "") == other.arguments.get(name, "") for name in _SAME_CHECK)
+    return same and not (run_arguments.parsed(run.arguments.get(run_arguments.CONTEXT, "")) or {}).get("group")
 
 
 def forget_before_reset(clearml: ClearML, run_id: str) -> None:

@@ -12,7 +12,7 @@ from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core import documents, redaction, step_results
 from clearml_ci.core.documents import VerdictDocument
 from clearml_ci.core.step_results import NAMES, StepDocument, StepResult, StepResults
-from clearml_ci.decisions import verdict_sentence
+from clearml_ci.decisions import accepted_losses, verdict_sentence
 
 
 @dataclass(frozen=True)
@@ -110,10 +110,12 @@ def publish_verdict(clearml: ClearML, run_id: str, verdict: VerdictDocument, bod
 
 def _summary(verdict: VerdictDocument) -> dict[str, str]:
     rerun = {"rerun": verdict["rerun"]["said"]} if verdict["rerun"] else {}
+    accepted = {"accepted": accepted_losses.summary(verdict["accepted"])} if verdict["accepted"] else {}
     return {
         "outcome": str(verdict["outcome"]),
         "exit_reason": verdict["exit_reason"],
         "commit": verdict["commit"],
         "pull_request": str(verdict["pull_request"] or ""),
+        **accepted,
         **rerun,
     }

@@ -127,6 +127,32 @@ class SlicesDocument(TypedDict):
     mean_gain: float | None
 
 
+class AcceptedDocument(TypedDict):
+    """A loss of one gate that a user accepted: the judged `value`, who, why, in which comment, and when.
+
+    It holds while the value is not worse than that one.
+    """
+
+    metric: str
+    goal: str
+    which: str
+    value: float
+    by: str
+    reason: str
+    comment: str
+    at: str
+
+
+class AcceptedEntry(TypedDict):
+    """The accepted losses of a check, as the ledger records them on its run."""
+
+    run: str
+    url: str
+    pull_request: int | None
+    commit: str
+    accepted: Sequence[AcceptedDocument]
+
+
 class DifferenceDocument(TypedDict):
     """One input that differs between candidate and baseline; None: that task does not have it."""
 
@@ -229,6 +255,7 @@ class VerdictDocument(TypedDict):
     """The verdict of a run. `promotion` is set for a promotion or rollback, `rerun` for a rerun.
 
     `told_at` is the commit whose status shows the verdict. `runs` are those of the commit that were judged together.
+    `accepted` are the losses that count as accepted. `merge_group` are the pull requests of a merge queue's commit.
     """
 
     schema: int
@@ -241,6 +268,7 @@ class VerdictDocument(TypedDict):
     pull_request: int | None
     commit: str
     told_at: str
+    merge_group: list[int]
     candidate: TaskDocument | None
     runs: list[CommitRun]
     baseline: TaskDocument | None
@@ -249,6 +277,7 @@ class VerdictDocument(TypedDict):
     slices: list[SlicesDocument]
     differences: list[DifferenceDocument]
     differences_total: int
+    accepted: list[AcceptedDocument]
     rejected: list[RejectedTask]
     remote_run: RemoteRunDocument | None
     warnings: list[str]

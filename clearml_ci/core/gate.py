@@ -145,6 +145,8 @@ def decide(judged: Judgements) -> tuple[Outcome, str]:
         return worst, _reasons(required, worst)
     if not required:
         return Outcome.PASSED, "no gate is required: the advisory gates are only shown"
+    if Outcome.ACCEPTED in outcomes:
+        return Outcome.ACCEPTED, _reasons(required, Outcome.ACCEPTED)
     if outcomes == {Outcome.NO_BASELINE}:
         return Outcome.NO_BASELINE, required[0][1].reason
     better = [(gate, found) for gate, found in required if found.outcome == Outcome.IMPROVED and not gate.slice_of]

@@ -15,6 +15,7 @@ class Outcome(str, Enum):
     REGRESSED = "regressed"
     NO_EVIDENCE = "no_evidence"
     NO_BASELINE = "no_baseline"
+    ACCEPTED = "accepted"
     INCONCLUSIVE = "inconclusive"
     ERROR = "error"
 
@@ -63,6 +64,7 @@ _MEANINGS = {
     Outcome.NO_EVIDENCE: _Meaning(1, "failure", "❌"),
     Outcome.REGRESSED: _Meaning(1, "failure", "❌"),
     Outcome.INCONCLUSIVE: _Meaning(3, "failure", "❓"),
+    Outcome.ACCEPTED: _Meaning(0, "success", "🤝"),
     Outcome.PASSED: _Meaning(0, "success", "✅"),
     Outcome.IMPROVED: _Meaning(0, "success", "🏆"),
     Outcome.NO_BASELINE: _Meaning(0, "success", "🌱"),

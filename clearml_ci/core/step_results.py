@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TypedDict, cast
 
 from clearml_ci.core.documents import (
+    AcceptedDocument,
     CommitRun,
     DifferenceDocument,
     FindingDocument,
@@ -60,6 +61,7 @@ class _Compared(StepResult, total=False):
     differences: list[DifferenceDocument]
     differences_total: int
     runs: list[CommitRun]
+    accepted: list[AcceptedDocument]
     warnings: list[str]
     notes: list[str]
 

@@ -13,7 +13,7 @@ from clearml_ci.parameters.check import Check
 _COMMAND = re.compile(r"\s*?^ {0,3}/run-remote[ \t]+([0-9a-fA-F]{40})[ \t]*\r?$", re.MULTILINE)
 
 
-_OURS = "<!-- clearml-ci"  # each marker of ours begins with it: what we post may quote anybody
+OURS = "<!-- clearml-ci"  # each marker of ours begins with it: what we post may quote anybody
 
 
 WRITERS = ("admin", "maintain", "write")
@@ -57,7 +57,7 @@ def approvers(check: Check, comments: Iterable[tuple[str, str]], labeling: Label
 def approved_commit(text: str) -> str:
     """The commit that a comment approves, "" if it approves none. The command counts on the first line alone."""
     found = _COMMAND.match(text)
-    return found[1].lower() if found and _OURS not in text else ""
+    return found[1].lower() if found and OURS not in text else ""
 
 
 def doubt(check: Check, labeling: Labeling) -> str:

@@ -101,7 +101,7 @@ def decide(mode: str, *, outcome: Outcome | None, reason: str, lower: str = "") 
             return _without_gates(mode)
         case Outcome.NO_BASELINE:
             return Decision(True, Outcome.PASSED, "it is the first baseline")
-        case Outcome.PASSED | Outcome.IMPROVED:
+        case Outcome.PASSED | Outcome.IMPROVED | Outcome.ACCEPTED:
             return Decision(True, Outcome.PASSED, reason)
         case Outcome.REGRESSED:
             return Decision(False, Outcome.PASSED, f"{STAYS}: {reason}")
@@ -110,12 +110,15 @@ def decide(mode: str, *, outcome: Outcome | None, reason: str, lower: str = "") 
 
 
 def check_passes(planned: Collection[str], results: StepResults) -> bool:
-    """True if the steps that a check planned let it pass, so that it may move the tag itself."""
+    """True if the steps that a check planned let it pass, so that it may move the tag itself.
+
+    An accepted loss moves it after the merge: until then another model has to be matched.
+    """
     compared, launched = results["compare"].get("outcome"), results["remote_run"].get("outcome")
     doubted = bool(results["find_task"].get("doubt"))
     return (
         not doubted
-        and ("compare" not in planned or compared in HOLDS)
+        and ("compare" not in planned or (compared in HOLDS and compared != Outcome.ACCEPTED))
         and ("remote_run" not in planned or launched in (Outcome.PASSED, NOT_NEEDED))
     )
 

@@ -55,15 +55,19 @@ def after(
     merged: Sequence[Run],
     judged: Sequence[Judgement],
     rules: MatchRules,
+    *,
+    accepted: str = "",
 ) -> tuple[Reference, str]:
     """The reference after a merge, and the reason why it begins anew, or "".
 
-    `merged` is the sample of the merge, `judged` are its required gates. A rollback restores the reference
-    before the merge.
+    `merged` is the sample of the merge, `judged` are its required gates. `accepted` states whose loss was accepted, or
+    is "": the reference before it would make the next commits red. A rollback restores the reference before the merge.
     """
     in_force = reference.in_force
     if in_force and (different := why_different(in_force[0], merged[0].inputs, rules)):
         return _with(Reference(), merged), different
+    if accepted:
+        return _with(Reference(), merged), accepted
     began = in_force == reference.runs  # else the gain is the one that began it
     gain = next((judgement.reason for judgement in judged if judgement.renews), "")
     if began and gain and not any(judgement.may_be_worse for judgement in judged):

@@ -1,7 +1,7 @@
 """The verdict document: one JSON schema that drives the comment, the status, the outputs and the exit code."""
 
 from collections.abc import Iterable, Mapping
-from typing import TypedDict, TypeGuard, cast
+from typing import Any, TypedDict, TypeGuard, cast
 
 from clearml_ci.core import step_results
 from clearml_ci.core.documents import (
@@ -62,6 +62,7 @@ def for_check(check: Check, *, run: RunDocument, steps: Mapping[str, StepDocumen
         "pull_request": check.pull_request.number,
         "commit": check.commit,
         "told_at": check.status_commit,
+        "merge_group": list(check.group),
         "candidate": finder.get("candidate") or remote.get("candidate"),
         "runs": list(compared.get("runs", [])),
         "baseline": compared.get("baseline"),
@@ -70,6 +71,7 @@ def for_check(check: Check, *, run: RunDocument, steps: Mapping[str, StepDocumen
         "slices": list(compared.get("slices", [])),
         "differences": list(compared.get("differences", [])),
         "differences_total": compared.get("differences_total", 0),
+        "accepted": compared.get("accepted", []),
         "rejected": found.get("rejected", []),
         "remote_run": _remote_run(remote),
         "warnings": [
@@ -192,6 +194,11 @@ def _remote_run(launch: LaunchDocument) -> RemoteRunDocument | None:
 
 def _requests(steps: Mapping[str, StepDocument]) -> dict[str, int]:
     return {name: result["requests"] for name, result in conclusion.results_of(steps).items() if "requests" in result}
+
+
+def conclusion_of(outcome: Outcome) -> dict[str, Any]:
+    """The outcome with its state and exit code."""
+    return dict(_conclusion("fail", outcome))
 
 
 def _conclusion(inconclusive: str, outcome: Outcome) -> _Conclusion:

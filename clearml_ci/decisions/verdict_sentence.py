@@ -2,6 +2,7 @@
 
 from clearml_ci.core.documents import VerdictDocument
 from clearml_ci.core.formatting import shorten_at_word
+from clearml_ci.decisions import merge_queue
 
 _LEAST = 70  # characters of the sentence that a long stamp leaves
 
@@ -19,7 +20,9 @@ def fitted(document: VerdictDocument, limit: int) -> str:
 
 
 def _sentence(document: VerdictDocument) -> str:
-    return f"{document['outcome'].words}: {document['exit_reason']}"
+    group = document.get("merge_group")  # that of an older version's run has none
+    made_of = f" for {merge_queue.named(group)}" if group else ""
+    return f"{document['outcome'].words}{made_of}: {document['exit_reason']}"
 
 
 def _stamp(document: VerdictDocument, *, longest: int = 1_000) -> str:

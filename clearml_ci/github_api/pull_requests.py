@@ -18,12 +18,16 @@ Payload = dict[str, Any]  # a pull request in the form of GitHub's events
 class Comment(NamedTuple):
     """A comment's text and its author, whose `login` is empty if the account was deleted.
 
-    `by_program`: a bot wrote it, or an App in the name of a user.
+    `by_program`: a bot wrote it, or an App in the name of a user. `created` is a time in UTC; `is_edited`: it has
+    changed since.
     """
 
     login: str
     body: str
     by_program: bool
+    url: str = ""
+    created: str = ""
+    is_edited: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,21 @@ def comments(github: GitHub, number: int) -> list[Comment]:
 def _comment(comment: IssueComment) -> Comment:
     user = comment.user
     by_program = bool(user and user.type != "User") or comment.performed_via_github_app is not None
-    return Comment(user.login if user else "", comment.body or "", by_program)
+    return Comment(
+        user.login if user else "",
+        comment.body or "",
+        by_program,
+        url=comment.html_url,
+        created=comment.created_at.isoformat(),
+        is_edited=comment.updated_at != comment.created_at,
+    )
+
+
+def payload(github: GitHub, number: int) -> Payload:
+    """A pull request in the form of GitHub's events. Raises GitHubError."""
+    return call_github(
+        github, f"pull request #{number}", _PERMISSION, lambda: dict(github.repository.get_pull(number).raw_data)
+    )
 
 
 def commits(github: GitHub, number: int) -> list[str]:

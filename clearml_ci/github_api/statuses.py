@@ -31,6 +31,20 @@ def before(github: GitHub, *, commit: str, name: str, own: tuple[str, str]) -> t
     return call_github(github, f"the commit statuses of {commit[:10]}", "`statuses: read`", found)
 
 
+def verdicts(github: GitHub, *, commit: str, name: str) -> list[tuple[str, str]]:
+    """Time in UTC, and link, of each status of this name that is not pending, newest first. Raises GitHubError."""
+    return call_github(
+        github,
+        f"the commit statuses of {commit[:10]}",
+        "`statuses: read`",
+        lambda: [
+            (status.created_at.isoformat(), status.target_url or "")
+            for status in github.repository.get_commit(commit).get_statuses()
+            if status.context == name and status.state != "pending"
+        ],
+    )
+
+
 def names(github: GitHub, *, commit: str) -> list[str]:
     """The names of the commit's statuses. Raises GitHubError."""
     return [status.context for status in _read(github, commit)]

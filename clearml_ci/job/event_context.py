@@ -30,7 +30,7 @@ def merges(environ: Mapping[str, str]) -> tuple[list[Event], list[str]]:
     name, default = f"the push of {push.after[:10]} to {push.branch}", events.default_branch(event)
     if default and push.branch != default:
         return [], [f"{name} is about another branch, {events.ONLY_DEFAULT.format(default=default)}"]
-    github = _connect(environ, events.repository(event), reason="GitHub knows which pull requests a push merged")
+    github = connect(environ, events.repository(event), reason="GitHub knows which pull requests a push merged")
     commits = _commits(github, push)
     pulls = pull_requests.merges_of(github, commits[-MOST_COMMITS:])
     merged = [merge for pull in pulls if (merge := events.of_merge(event, pull, branch=push.branch))]
@@ -40,7 +40,7 @@ def merges(environ: Mapping[str, str]) -> tuple[list[Event], list[str]]:
     return merged, notes
 
 
-def _connect(environ: Mapping[str, str], repository: str, *, reason: str) -> GitHub:
+def connect(environ: Mapping[str, str], repository: str, *, reason: str) -> GitHub:
     """Connect with the job's token. Raises GitHubError; UsageError without a token."""
     token = credentials.token(environ)
     if not token:
@@ -61,7 +61,7 @@ def home(environ: Mapping[str, str], *, needed_by: str) -> Home:
     `needed_by` is which of them asks. Raises GitHubError, UsageError.
     """
     name = settings.github_repository(environ)
-    github = _connect(environ, name, reason=f"{needed_by} asks GitHub which commits the default branch has")
+    github = connect(environ, name, reason=f"{needed_by} asks GitHub which commits the default branch has")
     url, base = repository_info.clone_url_and_default_branch(github)
     history = merge_history.recent(github, base)
     return Home(

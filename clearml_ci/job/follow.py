@@ -61,7 +61,7 @@ def run_to_verdict(clearml: ClearML, reporter: Reporter, launch: Launch, stopwat
     except KeyboardInterrupt:
         return _cancel(clearml, reporter, run, "cancelled", stopwatch.clock)
     except Exception as error:  # any error: a run that no job waits for must not turn a status green later
-        known = isinstance(error, wait.DeadlineError | ClearMLError)
+        known = isinstance(error, wait.DeadlineError | wait.DismissedError | ClearMLError)
         return _cancel(
             clearml, reporter, run, str(error) if known else mask(f"{type(error).__name__}: {error}"), stopwatch.clock
         )
@@ -121,7 +121,9 @@ def _hand_over(reporter: Reporter, run: RunDocument) -> int:
 
 def _wait(clearml: ClearML, reporter: Reporter, run: RunDocument, *, clock: Clock, timeout: float) -> int:
     """The exit code, once the run has ended and its verdict is published."""
-    ended, steps = wait.until_ended(clearml, run["id"], clock=clock, timeout=timeout, report=console.log)
+    ended, steps = wait.until_ended(
+        clearml, run["id"], clock=clock, timeout=timeout, report=console.log, is_dismissed=reporter.is_dismissed
+    )
     result = next((steps[name].result for name in REPORTS if name in steps), None)
     report = cast(ReportResult, result or {})
     for warning in report.get("warnings", []):

@@ -7,14 +7,14 @@ from clearml_ci.core.documents import VerdictDocument
 from clearml_ci.core.poll import Clock
 from clearml_ci.core.step_results import ReportResult
 from clearml_ci.decisions import verdict
-from clearml_ci.github_api import check_runs, git_history, pull_requests, statuses
+from clearml_ci.github_api import check_runs, git_history, merge_groups, pull_requests, statuses
 from clearml_ci.github_api import session as github_session
 from clearml_ci.github_api.session import GitHub, GitHubError, Outage
 from clearml_ci.job import workflow_output
-from clearml_ci.operations import commit_history, publish, pull_request_code
+from clearml_ci.operations import accepted_losses, commit_history, publish, pull_request_code
 from clearml_ci.operations.publish import Posted
 from clearml_ci.parameters.check import Check
-from clearml_ci.parameters.pull_request import Facts
+from clearml_ci.parameters.pull_request import Acceptance, Facts
 from clearml_ci.parameters.remote_run import RemoteRun
 from clearml_ci.report import audit_issue
 
@@ -24,13 +24,15 @@ class Reporter:
     """Posts about one check. Without a token, and if GitHub refuses, the job's own result is all there is.
 
     `warnings` are the refusals so far, to the job or to the steps' agent: the check run and the job's summary show
-    them as well. `pending` is true while the commit has a status of this job that another one must follow.
+    them as well. `pending` is true while the commit has a status of this job that another one must follow;
+    `is_set` is true once GitHub took a status.
     """
 
     github: GitHub | None
     check: Check
     check_run: int | None = None
     pending: bool = False
+    is_set: bool = False
     warnings: list[str] = field(default_factory=list)
 
     def warn(self, text: str) -> None:
@@ -63,6 +65,7 @@ class Reporter:
         except GitHubError as error:
             self.warn(str(error))
         else:
+            self.is_set = True
             self.pending = state == "pending" if commit in ("", self.check.status_commit) else self.pending
 
     def link_status(self, url: str) -> None:
@@ -94,6 +97,15 @@ class Reporter:
             self.warn(str(error))
             return False
 
+    def is_dismissed(self) -> bool:
+        """True if this check is of a merge queue's commit, and its branch is gone."""
+        if self.github is None or not self.check.group:
+            return False
+        try:
+            return not merge_groups.exists(self.github, self.check.group_branch)
+        except GitHubError:
+            return False
+
     def facts(self, launch: RemoteRun | None) -> Facts:
         """Read what agents without credentials need to know of GitHub to check a pull request."""
         if self.github is None or self.check.action != "check":
@@ -105,6 +117,7 @@ class Reporter:
                 reusable_commits=reusable,
                 approved=self._is_approved(self.github, launch),
                 committed=self._committed(self.github, [self.check.commit, *reusable]),
+                accepted=self._accepted(self.github),
             )
         except GitHubError as error:
             self.warn(str(error))
@@ -118,6 +131,9 @@ class Reporter:
         if self.check.candidate in ("none", "train"):  # no recorded task is looked for
             return {}
         return {commit: git_history.committed(github, commit).isoformat() for commit in commits}
+
+    def _accepted(self, github: GitHub) -> tuple[Acceptance, ...]:
+        return tuple(accepted_losses.read(github, self.check)) if self.check.gates else ()
 
     def _is_approved(self, github: GitHub, launch: RemoteRun | None) -> bool:
         if launch is None or not self.check.pull_request.is_fork:

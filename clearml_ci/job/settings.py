@@ -183,8 +183,14 @@ def deadline(environ: Mapping[str, str], launch: RemoteRun | None = None, *, tim
     """Seconds until a run is stopped that launches this so many times: five minutes more than the limits."""
     given = job_environment.read(environ)
     seconds = float(given.value("deadline"))
-    limits = (launch.queue_limit, launch.setup_limit, launch.progress_limit) if launch else ()
-    return seconds if given.texts["deadline"] else max(seconds, times * sum(limits) + 300)
+    if given.texts["deadline"]:
+        return seconds
+    return max(seconds, shortest_deadline(launch, times=times) if launch else 0)
+
+
+def shortest_deadline(launch: RemoteRun, *, times: int) -> float:
+    """Seconds in which so many launches end, each within its limits, and five minutes more."""
+    return times * (launch.queue_limit + launch.setup_limit + launch.progress_limit) + 300
 
 
 def queues(given: Given, launch: RemoteRun | None) -> Queues:

@@ -18,14 +18,17 @@ from clearml_ci.core.git_source import Source
 from clearml_ci.core.outcome import Outcome
 from clearml_ci.core.poll import Clock, Stopwatch
 from clearml_ci.decisions import promotion
+from clearml_ci.github_api import merge_groups
 from clearml_ci.github_api.session import GitHubError
 from clearml_ci.job import (
+    acceptance_comment,
     agent_code,
     audit_settings,
     early_end,
     event_context,
     events,
     follow,
+    merge_group,
     reporter,
     workflow_output,
 )
@@ -48,8 +51,47 @@ PIPELINES = (check_parameters.PIPELINE, promotion_mode.PIPELINE, audit.PIPELINE)
 
 def check(environ: Mapping[str, str], stopwatch: Stopwatch) -> int:
     """Check the pull request of the job's event, and return the exit code. Raises also GitHubError; as run."""
+    if acceptance_comment.is_one(environ):
+        return _accept(environ, stopwatch)
+    if merge_group.is_one(environ):
+        return _check_group(environ, stopwatch)
     settings = _settings(environ, events.pull_request(environ), promotes=False, clock=stopwatch.clock)
     return run(settings, environ, stopwatch)
+
+
+def _accept(environ: Mapping[str, str], stopwatch: Stopwatch) -> int:
+    """Check the pull request of a comment anew if that accepts a loss. Anybody can comment: else nothing changes."""
+    event, reason = acceptance_comment.pull_request(environ)
+    if event is not None:
+        settings = job_settings.from_environment(environ, read_policy=event_context.read_policy, event=event)
+        reason = acceptance_comment.refusal(environ, settings.check)
+    if event is None or reason:
+        workflow_output.note(f"{reason}: nothing is done")
+        return 0
+    return run(settings, environ, stopwatch)
+
+
+def _check_group(environ: Mapping[str, str], stopwatch: Stopwatch) -> int:
+    """Check the commit of a merge queue: its status is set whatever happens, because the queue waits for it."""
+    group = merge_group.of_event(events.read(environ))
+    if group is None:
+        workflow_output.note(f"{merge_group.DISMISSED}: nothing is done")
+        return 0
+    settings = _settings(environ, group.event, promotes=False, clock=stopwatch.clock)
+    try:
+        github = event_context.connect(
+            environ, events.repository(group.event), reason="GitHub knows what a merge queue has built"
+        )
+        if not merge_groups.exists(github, group.branch):
+            workflow_output.note(f"{merge_group.DISMISSED}: nothing is done")
+            return 0
+        planned = merge_group.plan(clearml_session.connect(stopwatch.clock), github, settings, group)
+    except (Exception, KeyboardInterrupt) as error:
+        early_end.set_error(environ, group.event, str(error) or CANCELLED, promotes=False, clock=stopwatch.clock)
+        raise
+    if isinstance(planned, Settings):
+        return run(planned, environ, stopwatch)
+    return merge_group.publish_carried(settings, planned)
 
 
 def _settings(environ: Mapping[str, str], event: Event, *, promotes: bool, clock: Clock) -> Settings:
@@ -88,7 +130,7 @@ def run(settings: Settings, environ: Mapping[str, str], stopwatch: Stopwatch) ->
         queue=queues[settings.queues.controllers],
         arguments={**settings.arguments, **facts},
         deadline=settings.deadline,
-        supersedes=checks,
+        supersedes=checks and not settings.check.group,
         code=code,
     )
     return follow.run_to_verdict(clearml, job_reporter, launch, stopwatch)

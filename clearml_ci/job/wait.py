@@ -13,6 +13,9 @@ from clearml_ci.core.poll import Clock, Pace, TimedOutError
 PACE = Pace(0.5, later=3.0, after=30)
 
 
+_BETWEEN_LOOKS = 20.0  # seconds between two looks at a merge queue
+
+
 DEQUEUED = "created"  # the status of a started run that a user took off its queue
 
 
@@ -20,17 +23,33 @@ class DeadlineError(Exception):
     """The run had not ended in time."""
 
 
+class DismissedError(Exception):
+    """The merge queue has given up the commit that the run checks."""
+
+
 def until_ended(
-    clearml: ClearML, run_id: str, *, clock: Clock, timeout: float, report: Callable[[str], None]
+    clearml: ClearML,
+    run_id: str,
+    *,
+    clock: Clock,
+    timeout: float,
+    report: Callable[[str], None],
+    is_dismissed: Callable[[], bool] = lambda: False,
 ) -> tuple[Run, dict[str, Step]]:
     """Return the run and its steps once it has ended.
 
-    Raises DeadlineError after `timeout` seconds, or ClearMLError if the server does not answer for PATIENCE.
+    Raises DeadlineError after `timeout` seconds, DismissedError once `is_dismissed`, or ClearMLError if the server does
+    not answer for PATIENCE.
     """
-    progress = _Progress(clock, report)
+    progress, looked = _Progress(clock, report), poll.started(clock)
 
     def ended() -> tuple[Run, dict[str, Step]] | None:
         run, steps = pipeline_runs.read(clearml, run_id), run_results.steps(clearml, run_id)
+        nonlocal looked
+        if looked.elapsed() > _BETWEEN_LOOKS:
+            looked = poll.started(clock)
+            if is_dismissed():
+                raise DismissedError("the merge group is gone: GitHub has merged or dismissed it")
         progress.update({"run": run.status, **{step.name: step.status for step in steps.values()}})
         return (run, steps) if run.status in ENDED or run.status == DEQUEUED else None
 

@@ -24,12 +24,13 @@ def reusable_commits(github: GitHub | None, check: Check) -> Iterator[str]:
     earlier = commits[: commits.index(check.commit)] if check.commit in commits else []
     for commit in reversed(earlier[-_MOST:]):
         changed = git_history.changed_files(github, base=commit, head=check.commit)
-        if changed is None or not all(_is_ignored(path, check.ignored_paths) for path in changed):
+        if changed is None or not all(is_ignored(path, check.ignored_paths) for path in changed):
             return
         yield commit
 
 
-def _is_ignored(path: str, patterns: Sequence[str]) -> bool:
+def is_ignored(path: str, patterns: Sequence[str]) -> bool:
+    """True if one of the patterns of files on which no task depends is that of this path."""
     return any(fnmatchcase(path, pattern) for pattern in patterns)
 
 

@@ -1,6 +1,6 @@
 """The pull request whose merge a promotion follows: verify the merge, and find the task that proves its commit."""
 
-from clearml_ci.clearml_api import check_history, pipeline_runs, project_lookup, task_records
+from clearml_ci.clearml_api import check_history, project_lookup, task_records
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML, TaskGoneError
 from clearml_ci.core import recorded_task
@@ -70,11 +70,4 @@ def candidate(clearml: ClearML, run: Run, check: Check) -> tuple[RecordedTask | 
 def _judged(clearml: ClearML, run: Run, check: Check) -> TaskDocument | None:
     """The candidate of the newest completed check of this commit; an edited rerun judged something else."""
     found = check_history.judged_candidates(clearml, run, commit=check.commit, name=check.name)
-    return next((candidate for check_run, candidate in found if not _is_edited(clearml, check_run)), None)
-
-
-def _is_edited(clearml: ClearML, check_run: str) -> bool:
-    """True for a rerun, unless it is known to have the parameters that the job gave."""
-    run = pipeline_runs.read(clearml, check_run)
-    rerun_ = rerun.of(clearml, run, step=run.reported_by)
-    return bool(rerun_ and rerun_.is_edited)
+    return next((candidate for check_run, candidate in found if not rerun.is_edited(clearml, check_run)), None)

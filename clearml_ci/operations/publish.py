@@ -58,7 +58,7 @@ def correct_comment(github: GitHub, check: Check, document: VerdictDocument, bod
     A run can be killed after it has commented and before it has stored that: the comment itself links to the run.
     """
     pull, url = check.pull_request, document["pipeline"]["url"]
-    if not check.has_status or check.comment == "off" or not url:
+    if not check.has_status or check.comment == "off" or check.group or not url:
         return ""
     _, refusal = _attempt(
         lambda: pull_request_comment.correct(
@@ -214,6 +214,8 @@ def status_description(document: VerdictDocument) -> str:
 def _comment(github: GitHub, check: Check, document: VerdictDocument, body: str) -> tuple[str, str]:
     """Post the comment: its address, and a warning if the pull request has moved on."""
     pull = check.pull_request
+    if check.group:  # its commit is no pull request's head
+        return "", ""
     if check.action != "check":
         return _comment_line(github, check, document, body), ""
     head = pull_requests.read(github, pull.number).head_sha

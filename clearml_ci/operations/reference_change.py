@@ -47,23 +47,25 @@ def after_merge(
     comparison: Comparison,
     *,
     begun: Sequence[Change] = (),
+    accepted: str = "",
 ) -> str:
     """Fill the reference with the merged runs, or begin it anew: the reason why it begins anew, or "".
 
     A merge that changed it already is left out. A loss that was merged although it is credible is no part of the
-    reference: the next check names it again. `begun` are those that runs of this merge recorded.
+    reference: the next check names it again, unless it was `accepted`, as that states. `begun` are those that runs of
+    this merge recorded.
     """
     clearml = services.clearml
     if begun:
         return _made(services, check, _taken_over(clearml, run, begun))
     merged = comparison.sample.runs
     stamps = best_tag.stamps(clearml, [task.task.id for task in merged], REFERENCE_STAMP) if merged else {}
-    if not merged or any(stamps.values()) or _is_worse(comparison):
+    if not merged or any(stamps.values()) or (_is_worse(comparison) and not accepted):
         return ""
     present = comparison.reference
     before = present if present.runs or present.showed else _begun(clearml, check, candidate)
     judged = [found.by_noise for found in comparison.gates if found.by_noise and found.gate.required]
-    after, renewed = reference.after(before, merged, judged, check.alike)
+    after, renewed = reference.after(before, merged, judged, check.alike, accepted=accepted)
     change = Change(
         run.id,
         reference_tags.carriers(present),

@@ -92,6 +92,13 @@ def of(clearml: ClearML, run: Run, *, step: str) -> Rerun | None:
     )
 
 
+def is_edited(clearml: ClearML, run_id: str) -> bool:
+    """True for a rerun, unless it is known to have the parameters that the job gave."""
+    run = pipeline_runs.read(clearml, run_id)
+    found = of(clearml, run, step=run.reported_by)
+    return bool(found and found.is_edited)
+
+
 def judged(clearml: ClearML, run: Run, *, step: str) -> Run:
     """The run with the `Args` that it is judged by."""
     rerun = of(clearml, run, step=step)

@@ -333,6 +333,30 @@ PARAMETERS = (
         variables=("CLEARML_CI_REPEATS_HOURS",),
         key=Key("repeats_hours"),
     ),
+    Parameter(
+        "accept_role",
+        "Smallest role of a user who may accept a loss with a comment: `write`, `maintain` or `admin`.",
+        JUDGED,
+        forms.choice("write", "maintain", "admin"),
+        default="maintain",
+        key=Key("accept.role"),
+    ),
+    Parameter(
+        "accept_author",
+        "May the author of the pull request accept its losses? Never the author of a fork's.",
+        JUDGED,
+        SWITCH,
+        default="false",
+        key=Key("accept.author"),
+    ),
+    Parameter(
+        "merge_queue",
+        "How the commit of a merge queue is checked if its files are not those of a judged one: `carry` over the "
+        "verdicts of its pull requests, `probe` whether it runs, or `train` it and judge its model.",
+        JUDGED,
+        forms.choice("carry", "probe", "train"),
+        key=Key("merge_queue", absent="`probe` if there is a remote run, else `carry`"),
+    ),
     # --- The code on an agent
     Parameter(
         "run_until",

@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from clearml_ci.core import checkpoint, json_arguments
@@ -17,7 +17,7 @@ from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
 from clearml_ci.core.redaction import excerpt
 from clearml_ci.parameters import catalogue, forms, promotion_mode, remote_run, run_arguments, texts
-from clearml_ci.parameters.pull_request import Facts, PullRequest
+from clearml_ci.parameters.pull_request import Acceptance, Facts, PullRequest
 
 CHECK_NAME = "ClearML CI"
 
@@ -49,7 +49,9 @@ class Check:
 
     The fields of the list of parameters are described there. `project` may be empty (the whole workspace), and so may
     `gates` (nothing is compared). `until` is that of the remote run; only its step reads what else that needs.
-    `ignored_paths` are patterns of files that no task depends on. If a job is `waited_for`, it posts for agents without
+    `ignored_paths` are patterns of files that no task depends on. A user with `accept_role` may accept a loss, the pull
+    request's author only with `accept_author`. `group` are the pull requests of a merge queue's commit, on its
+    `group_branch`. If a job is `waited_for`, it posts for agents without
     GitHub credentials. `action` is `check`, or what the pipeline `promote` does after the merge that made
     `merge_commit`. `name` is empty if the repository has one check.
     """
@@ -69,6 +71,11 @@ class Check:
     comment: str = _DEFAULT["comment"]
     comment_authors: tuple[str, ...] = ()
     ignored_paths: tuple[str, ...] = ()
+    accept_role: str = "maintain"
+    accept_author: bool = False
+    merge_queue: str = ""
+    group: tuple[int, ...] = ()
+    group_branch: str = ""
     waited_for: bool = True
     facts: Facts = field(default_factory=Facts)
     promote: str = _DEFAULT["promote"]
@@ -122,7 +129,9 @@ class Check:
             "facts": {"commit": self.commit, **asdict(self.facts)},
             "comment_authors": list(self.comment_authors),
             "ignored_paths": list(self.ignored_paths),
+            "accept": {"role": self.accept_role, "author": self.accept_author},
             "waited_for": self.waited_for,
+            **({"group": list(self.group), "group_branch": self.group_branch} if self.group else {}),
         }
 
 
@@ -152,6 +161,9 @@ def from_arguments(arguments: Mapping[str, str]) -> Check:
         until=remote_run.until(arguments.get("run_until", ""), candidate=values["candidate"], name="run_until"),
         comment_authors=run_arguments.texts_in(context, "comment_authors"),
         ignored_paths=run_arguments.texts_in(context, "ignored_paths"),
+        **_accept(context.get("accept")),
+        group=tuple(map(_number, run_arguments.texts_in(context, "group"))),
+        group_branch=run_arguments.text_in(context, "group_branch"),
         waited_for=bool(context.get("waited_for", True)),
         facts=_facts(context.get("facts"), commit),
     )
@@ -162,6 +174,23 @@ def _pull_request(context: Mapping[str, Any], arguments: Mapping[str, str]) -> P
         **{name: run_arguments.text_in(context, name) for name in _TEXTS},
         number=_number(arguments.get("pull_request", "")),
         repositories=run_arguments.texts_in(context, "repositories"),
+    )
+
+
+def _accept(known: Any) -> dict[str, Any]:
+    """The policy's key `accept`; a run of an older version has none, and the defaults count."""
+    if not isinstance(known, dict):
+        return {}
+    return {"accept_role": run_arguments.text_in(known, "role"), "accept_author": known.get("author") is True}
+
+
+def _acceptances(known: Any) -> tuple[Acceptance, ...]:
+    names = [field.name for field in fields(Acceptance)]
+    listed = known if isinstance(known, list) else []
+    return tuple(
+        Acceptance(**{name: run_arguments.text_in(each, name) for name in names})
+        for each in listed
+        if isinstance(each, dict)
     )
 
 
@@ -178,6 +207,7 @@ def _facts(known: Any, commit: str) -> Facts:
         reusable_commits=run_arguments.texts_in(known, "reusable_commits"),
         approved=known.get("approved") is True,
         committed=_dates(known.get("committed")),
+        accepted=_acceptances(known.get("accepted")),
     )
 
 

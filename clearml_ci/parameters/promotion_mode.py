@@ -5,8 +5,7 @@ from collections.abc import Mapping
 PIPELINE = "promote"
 
 
-BETTER, ON_PASS = "better", "on-pass"
-MODES = (BETTER, "passing", ON_PASS)
+MODES = BETTER, PASSING, ON_PASS = ("better", "passing", "on-pass")
 
 
 ACTIONS = PROMOTE, ROLLBACK = ("promote", "rollback")

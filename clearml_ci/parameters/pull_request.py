@@ -29,15 +29,34 @@ class PullRequest:
 
 
 @dataclass(frozen=True)
+class Acceptance:
+    """A comment that accepts losses of the checked commit; `gate` is "" for all that its writer had seen.
+
+    `seen` is the address of the run whose verdict the commit had when the comment was written, at the time `at`.
+    `refusal` is the reason why it does not count, or "".
+    """
+
+    by: str
+    gate: str
+    reason: str
+    comment: str
+    at: str
+    seen: str = ""
+    refusal: str = ""
+
+
+@dataclass(frozen=True)
 class Facts:
     """The job's answers from GitHub about the checked commit, for agents without GitHub credentials.
 
     `main_commits` are the commit at which the branch left its base branch, and the heads that were merged as that.
     `reusable_commits` are earlier commits whose evidence still counts. `approved` is true if a user with write access
-    approved the code of a fork. `committed` are the dates of the commits whose tasks may be evidence.
+    approved the code of a fork. `committed` are the dates of the commits whose tasks may be evidence, `accepted` the
+    comments that accept losses.
     """
 
     main_commits: tuple[str, ...] = ()
     reusable_commits: tuple[str, ...] = ()
     approved: bool = False
     committed: Mapping[str, str] = field(default_factory=dict)
+    accepted: tuple[Acceptance, ...] = ()

@@ -122,6 +122,7 @@ def summary(policy: Policy) -> str:
         f"baseline: tag {check.best_tag}{', and main at the merge base' if check.baseline_main else ''}",
         f"alike: {_alike_line(check.alike)}",
         f"loss: {_loss_line(check)}",
+        f"accepted by: role {check.accept_role}{', also the author' if check.accept_author else ', not the author'}",
         f"remote run: {_remote_line(policy.remote_run, is_trained=check.candidate in TRAINING)}",
         "; ".join(f"{field}: {getattr(check, field)}" for field in _REPORT),
     ]

@@ -106,6 +106,7 @@ _NESTED = {"gates": json_schema.list_of(described(GATE, "One metric and what it 
 
 
 _GROUPS = {
+    "accept": "Who may accept a loss with a comment.",
     "evidence": "Tasks that count as evidence besides those of the checked commit.",
     "baselines": "The tasks that the candidate is compared with.",
     "remote_run": "Run the pull request's commit on an agent; without this key nothing is run, unless the candidate is "

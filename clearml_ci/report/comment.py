@@ -7,6 +7,7 @@ from clearml_ci.core.documents import TaskDocument, VerdictDocument
 from clearml_ci.core.formatting import capitalize_first
 from clearml_ci.core.gate import Summary
 from clearml_ci.core.outcome import HOLDS, Outcome
+from clearml_ci.decisions import accepted_losses, merge_queue
 from clearml_ci.decisions.verdict import is_let_pass
 from clearml_ci.report import comment_sections, gate_table
 from clearml_ci.report.charts import Curves, History
@@ -37,6 +38,7 @@ HEADLINES = {
     Outcome.REGRESSED: "a gate fails",
     Outcome.NO_EVIDENCE: "no clean, finished run of this commit",
     Outcome.NO_BASELINE: "first model, no baseline yet",
+    Outcome.ACCEPTED: "a gate fails, and the loss is accepted",
     Outcome.INCONCLUSIVE: "the metrics cannot be compared",
     Outcome.ERROR: "could not be checked",
 }
@@ -65,6 +67,7 @@ def comment(
         lambda left: _remote_run(verdict, left),
         lambda left: fit_rows(_warnings(verdict), left, "\n\n".join),
         lambda left: fit_rows(_near_misses(verdict), left, "\n".join),
+        lambda left: fit_rows(_how_to_accept(verdict), left, "\n\n".join),
         lambda left: comment_sections.runs(verdict, left),
         lambda left: comment_sections.histories(verdict["gates"], histories or {}, left),
         lambda left: comment_sections.curves(verdict["gates"], curves or {}, left),
@@ -114,9 +117,14 @@ def _head(verdict: VerdictDocument) -> list[str]:
         + "\n"
         + comment_mode.outcome_line(verdict["outcome"]),
         f"### {_titled(verdict, escape(verdict['name']))} · {summary(verdict)}",
-        f"{escape(sentence(verdict))}{_let_pass(verdict)} Commit `{verdict['commit'][:10]}`.",
+        f"{escape(sentence(verdict))}{_let_pass(verdict)} Commit `{verdict['commit'][:10]}`{_group(verdict)}.",
         *([f"↻ {escape(capitalize_first(verdict['rerun']['said']))}."] if verdict["rerun"] else []),
     ]
+
+
+def _group(verdict: VerdictDocument) -> str:
+    group = verdict.get("merge_group", [])  # that of an older version's run has none
+    return f", which a merge queue made of {merge_queue.named(group)}" if group else ""
 
 
 def _remote_run(verdict: VerdictDocument, room: int) -> str:
@@ -173,6 +181,18 @@ def _near_misses(verdict: VerdictDocument) -> list[str]:
         return []  # the reason of a failed remote run names what to do
     near = [f"- {_link(task)}: {escape(task['reason'])}" for task in verdict["rejected"][:10]]
     return [ADVICE, *(["", "Tasks of this commit that are no evidence:", "", *near] if near else [])]
+
+
+def _how_to_accept(verdict: VerdictDocument) -> list[str]:
+    """The line to comment if the loss is to be accepted, and links to the comments that did it."""
+    accepted = {grant["comment"]: escape(grant["by"]) for grant in verdict.get("accepted", [])}
+    links = [f"Accepted by {', '.join(f'[{by}]({url})' for url, by in accepted.items())}."] if accepted else []
+    if verdict["outcome"] != Outcome.REGRESSED or verdict["promotion"] or not verdict["gates"]:
+        return links
+    if verdict.get("merge_group"):
+        return links
+    line = accepted_losses.line(verdict["commit"])
+    return [*links, f"To accept this loss until the next push, comment:\n```\n{line}\n```"]
 
 
 def _links(verdict: VerdictDocument) -> str:

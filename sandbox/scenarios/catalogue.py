@@ -6,7 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from sandbox.scenarios import audits, calibrations, checks, many_gates, noise, promotions, remote_runs, reports
+from sandbox.scenarios import (
+    acceptances,
+    audits,
+    calibrations,
+    checks,
+    many_gates,
+    noise,
+    promotions,
+    remote_runs,
+    reports,
+)
 from sandbox.scenarios.audits import Audited
 from sandbox.scenarios.story import Checked, Story
 
@@ -88,6 +98,12 @@ MANY_GATES = {
         mentions=("With each metric at its own iteration, the outcome would be passed, not regressed",),
     ),
 }
+ACCEPTED = {
+    "accepted": Scenario(
+        acceptances.accepted, "accepted", 0, "success", mentions=("accepted by maya: the new digits are harder",)
+    ),
+    "accepted-ended": Scenario(acceptances.ended, "regressed", 1, "failure", mentions=("/accept-regression",)),
+}
 REPORTS = {
     "multi-metric": Scenario(
         reports.multi_metric, "passed", 0, "success", mentions=("accuracy/validation", "loss/train", "advisory)")
@@ -102,7 +118,7 @@ REPORTS = {
     "detached": Scenario(reports.detached, "regressed", 0, "failure", waits=False),
 }
 # `make demo ALL=1` runs these after the short story.
-FURTHER = {**ON_AGENTS, **PROMOTIONS, **NOISE, **MANY_GATES, **REPORTS}
+FURTHER = {**ON_AGENTS, **PROMOTIONS, **NOISE, **MANY_GATES, **ACCEPTED, **REPORTS}
 EVERY = {**SHORT_STORY, **FURTHER}
 # These audit the whole repository, and come last.
 AUDITS = {

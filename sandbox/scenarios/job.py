@@ -124,6 +124,15 @@ def pull_request_event(sandbox: Sandbox, pull: PullRequest, *, action: str) -> d
     return payload
 
 
+def comment_event(sandbox: Sandbox, pull: PullRequest, comment: int) -> dict[str, Any]:
+    """Return the payload that GitHub would write for a new comment on a pull request."""
+    query: dict[str, str | int] = {"repository": sandbox.repository, "number": pull.number, "comment": comment}
+    answer = requests.get(f"{sandbox.github.url}/_sandbox/events/issue_comment", params=query, timeout=30)
+    answer.raise_for_status()
+    payload: dict[str, Any] = answer.json()
+    return payload
+
+
 def code_of_agents() -> tuple[str, str, bool]:
     """Return repository and commit of this checkout, and whether it has uncommitted changes."""
     toplevel = Path(_git("rev-parse", "--show-toplevel"))

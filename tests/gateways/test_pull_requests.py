@@ -52,7 +52,8 @@ def test_comments__several_pages__are_all_read_in_order(hub: Hub, job: GitHub) -
     job.repository.requester.per_page = 10
     for text in texts:
         issue.create_comment(text)
-    assert pull_requests.comments(job, 1) == [("octo-owner", text, False) for text in texts]
+    found = [(comment.login, comment.body, comment.by_program) for comment in pull_requests.comments(job, 1)]
+    assert found == [("octo-owner", text, False) for text in texts]
 
 
 @pytest.mark.parametrize("method", ["merge", "squash", "rebase"])

@@ -17,7 +17,8 @@ GITHUB = Path(__file__).parents[2] / ".github"
 EXAMPLE = (GITHUB / "clearml-ci.example.yml").read_text(encoding="utf-8")
 KEYS = (
     "version, name, project, task_name, candidate, evidence, gates, at, baselines, alike, rule, undecided, seed, "
-    "repeats, repeats_hours, remote_run, comment, comment_authors, inconclusive, promote, audit_bisect"
+    "repeats, repeats_hours, accept, merge_queue, remote_run, comment, comment_authors, inconclusive, promote, "
+    "audit_bisect"
 )
 GATE_KEYS = "metric, goal, value, at, max_regression, min, max, required, allow_zero"
 A_CHECKPOINT = "own, last, or `best of` the metric of a gate, such as best of accuracy/validation"
@@ -516,6 +517,7 @@ def test_summary__example__has_a_line_for_each_rule() -> None:
         "baseline: tag Best Performance",
         "alike: Args/dataset, Dataset/*, torch, scikit-learn, input models and datasets; a difference: inconclusive",
         "loss: rule noise; undecided: passed; seed in Args/seed; no repeats",
+        "accepted by: role maintain, not the author",
         "remote run: train.py on the queue gpu, until first-iteration",
         "comment: always; inconclusive: fail; promote: better",
     ]

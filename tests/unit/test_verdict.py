@@ -99,6 +99,7 @@ def test_outcomes__exit_codes_and_states__are_the_documented_ones() -> None:
         "regressed": (1, "failure"),
         "no_evidence": (1, "failure"),
         "no_baseline": (0, "success"),
+        "accepted": (0, "success"),
         "inconclusive": (3, "failure"),
         "error": (4, "error"),
     }

@@ -4,6 +4,7 @@ POST /_sandbox/tokens               {"kind", "repository", "login", "permissions
 POST /_sandbox/apps                 {"slug", "permissions", "repository", "token_lifetime"} → {"app_id", "private_key"}
 POST /_sandbox/faults               {"method", "path"}: the reply to the next such request is lost, with its connection
 GET  /_sandbox/events/pull_request  ?repository=&number=&action= → the payload that GitHub sends to a workflow
+GET  /_sandbox/events/issue_comment ?repository=&number=&comment= → the same for a comment that was just written
 
 The first three take the owner's token. A fault's path is how the request's path ends, such as `/comments`.
 """
@@ -68,6 +69,27 @@ def pull_request_event() -> Answer:
     if repo is None:
         raise errors.not_found()
     return jsonify(_payload(repo, access.pull(repo, number), request.args.get("action", "opened")))
+
+
+@blueprint.get("/events/issue_comment")
+def issue_comment_event() -> Answer:
+    full_name, number = request.args.get("repository", ""), request.args.get("number", 0, int)
+    repo = access.store().repositories.get(full_name.lower())
+    if repo is None:
+        raise errors.not_found()
+    issue = access.issue(repo, number)
+    written = next((each for each in issue.comments if each.id == request.args.get("comment", 0, int)), None)
+    if written is None:
+        raise errors.not_found()
+    return jsonify(
+        {
+            "action": "created",
+            "issue": conversation_shapes.issue(repo, issue),
+            "comment": conversation_shapes.comment(repo, issue, written),
+            "repository": shapes.repository(repo),
+            "sender": shapes.user(written.author),
+        }
+    )
 
 
 def _payload(repo: Repository, pull: Pull, action: str) -> dict[str, Any]:
