@@ -32,7 +32,7 @@ def exists(github: GitHub, branch: str) -> bool:
 
     def request() -> bool:
         try:
-            return bool(github.repository.get_git_ref(f"heads/{branch}").ref)
+            return bool(github.repository.get_git_ref(f"heads/{branch}").object.sha)  # `ref` alone sends no request
         except UnknownObjectException:
             return False
 

@@ -12,6 +12,7 @@ from sandbox.scenarios import (
     calibrations,
     checks,
     many_gates,
+    merge_queues,
     noise,
     promotions,
     remote_runs,
@@ -104,6 +105,10 @@ ACCEPTED = {
     ),
     "accepted-ended": Scenario(acceptances.ended, "regressed", 1, "failure", mentions=("/accept-regression",)),
 }
+MERGE_QUEUES = {
+    "merge-queue": Scenario(merge_queues.carried, "improved", 0, "success", comments=0),
+    "merge-queue-trained": Scenario(merge_queues.trained, "improved", 0, "success", comments=0),
+}
 REPORTS = {
     "multi-metric": Scenario(
         reports.multi_metric, "passed", 0, "success", mentions=("accuracy/validation", "loss/train", "advisory)")
@@ -118,7 +123,7 @@ REPORTS = {
     "detached": Scenario(reports.detached, "regressed", 0, "failure", waits=False),
 }
 # `make demo ALL=1` runs these after the short story.
-FURTHER = {**ON_AGENTS, **PROMOTIONS, **NOISE, **MANY_GATES, **ACCEPTED, **REPORTS}
+FURTHER = {**ON_AGENTS, **PROMOTIONS, **NOISE, **MANY_GATES, **ACCEPTED, **MERGE_QUEUES, **REPORTS}
 EVERY = {**SHORT_STORY, **FURTHER}
 # These audit the whole repository, and come last.
 AUDITS = {

@@ -133,6 +133,16 @@ def comment_event(sandbox: Sandbox, pull: PullRequest, comment: int) -> dict[str
     return payload
 
 
+def merge_group(sandbox: Sandbox, pull: PullRequest, *, after: str = "") -> dict[str, Any]:
+    """Take a pull request into the merge queue, behind the group with the commit `after`; return the event."""
+    order = {"repository": sandbox.repository, "number": str(pull.number), "after": after}
+    owner = {"Authorization": f"token {sandbox.github.owner_token}"}
+    answer = requests.post(f"{sandbox.github.url}/_sandbox/merge_groups", json=order, headers=owner, timeout=30)
+    answer.raise_for_status()
+    payload: dict[str, Any] = answer.json()
+    return payload
+
+
 def code_of_agents() -> tuple[str, str, bool]:
     """Return repository and commit of this checkout, and whether it has uncommitted changes."""
     toplevel = Path(_git("rev-parse", "--show-toplevel"))

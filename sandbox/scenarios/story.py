@@ -170,7 +170,7 @@ def read_back(story: Story, pull: PullRequest, done: Job, *, event: str) -> Chec
         job=done,
         verdict=verdict,
         comments=comments(pull),
-        status=_status(story, pull, verdict["told_at"]),
+        status=status(story, pull, verdict["told_at"]),
     )
 
 
@@ -199,7 +199,7 @@ def _verdict(story: Story, done: Job) -> dict[str, Any]:
         return reported
 
 
-def _status(story: Story, pull: PullRequest, commit: str) -> str:
+def status(story: Story, pull: PullRequest, commit: str) -> str:
     """Return the state of the check's status, whose name depends on the base branch."""
     own = "ClearML CI" if pull.base.ref == story.repository.default_branch else f"ClearML CI ({pull.base.ref})"
     statuses = story.repository.get_commit(commit).get_combined_status().statuses

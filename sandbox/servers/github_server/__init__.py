@@ -102,6 +102,21 @@ class GitHubServer:
         payload: dict[str, Any] = answer.json()
         return payload
 
+    def merge_group(self, repository: str, number: int, **more: str) -> dict[str, Any]:
+        """Take a pull request into the merge queue; the payload of its group's event."""
+        return self._order("merge_groups", repository=repository, number=str(number), **more)
+
+    def end_merge_group(self, repository: str, branch: str, reason: str = "dequeued") -> dict[str, Any]:
+        """Delete the branch of a merge group; the payload of the event."""
+        return self._order("merge_groups/end", repository=repository, branch=branch, reason=reason)
+
+    def _order(self, path: str, **given: str) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {self.owner_token}"}
+        answer = requests.post(f"{self.url}/_sandbox/{path}", json=given, headers=headers, timeout=_PATIENCE)
+        answer.raise_for_status()
+        payload: dict[str, Any] = answer.json()
+        return payload
+
     def copy(self, directory: Path) -> GitHubServer:
         """Start another server, which begins with all that this one has now, in a directory of its own."""
         shutil.copytree(self._store.directory, directory)

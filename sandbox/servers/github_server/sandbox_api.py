@@ -3,17 +3,29 @@
 POST /_sandbox/tokens               {"kind", "repository", "login", "permissions"} → {"token"}
 POST /_sandbox/apps                 {"slug", "permissions", "repository", "token_lifetime"} → {"app_id", "private_key"}
 POST /_sandbox/faults               {"method", "path"}: the reply to the next such request is lost, with its connection
+POST /_sandbox/merge_groups         {"repository", "number", "after", "method"}: a pull request comes into the queue, on
+                                    top of the commit of the group before it, `after` → the event of its group
+POST /_sandbox/merge_groups/end     {"repository", "branch", "reason"}: GitHub deletes its branch → the event
 GET  /_sandbox/events/pull_request  ?repository=&number=&action= → the payload that GitHub sends to a workflow
 GET  /_sandbox/events/issue_comment ?repository=&number=&comment= → the same for a comment that was just written
 
-The first three take the owner's token. A fault's path is how the request's path ends, such as `/comments`.
+Those with POST take the owner's token. A fault's path is how the request's path ends, such as `/comments`.
 """
 
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from sandbox.servers.github_server import access, apps, conversation_shapes, errors, request_parsing, shapes
+from sandbox.servers.github_server import (
+    access,
+    apps,
+    conversation_shapes,
+    errors,
+    merge_groups,
+    merging,
+    request_parsing,
+    shapes,
+)
 from sandbox.servers.github_server.store import OWNER, Issue, Pull, Repository
 
 blueprint = Blueprint("sandbox", __name__, url_prefix="/_sandbox")
@@ -64,19 +76,40 @@ def _from_owner() -> dict[str, Any]:
 
 @blueprint.get("/events/pull_request")
 def pull_request_event() -> Answer:
-    full_name, number = request.args.get("repository", ""), request.args.get("number", 0, int)
+    repo, number = _repository(request.args.get("repository", "")), request.args.get("number", 0, int)
+    return jsonify(_payload(repo, access.pull(repo, number), request.args.get("action", "opened")))
+
+
+@blueprint.post("/merge_groups")
+def create_merge_group() -> Answer:
+    given = _from_owner()
+    full_name, number = request_parsing.required(given, "repository", "number")
+    repo = _repository(full_name)
+    after, method = request_parsing.text(given, "after"), request_parsing.text(given, "method", "merge")
+    if method not in merging.METHODS:
+        raise errors.ApiError(422, f"no merge method '{method}'")
+    group = merge_groups.create(repo, access.pull(repo, int(number)), after=after, method=method, login=OWNER)
+    return jsonify(group), 201
+
+
+@blueprint.post("/merge_groups/end")
+def end_merge_group() -> Answer:
+    given = _from_owner()
+    full_name, branch = request_parsing.required(given, "repository", "branch")
+    reason = request_parsing.text(given, "reason", "dequeued")
+    return jsonify(merge_groups.dismiss(_repository(full_name), branch, reason=reason, login=OWNER))
+
+
+def _repository(full_name: str) -> Repository:
     repo = access.store().repositories.get(full_name.lower())
     if repo is None:
         raise errors.not_found()
-    return jsonify(_payload(repo, access.pull(repo, number), request.args.get("action", "opened")))
+    return repo
 
 
 @blueprint.get("/events/issue_comment")
 def issue_comment_event() -> Answer:
-    full_name, number = request.args.get("repository", ""), request.args.get("number", 0, int)
-    repo = access.store().repositories.get(full_name.lower())
-    if repo is None:
-        raise errors.not_found()
+    repo, number = _repository(request.args.get("repository", "")), request.args.get("number", 0, int)
     issue = access.issue(repo, number)
     written = next((each for each in issue.comments if each.id == request.args.get("comment", 0, int)), None)
     if written is None:
