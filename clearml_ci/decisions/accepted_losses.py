@@ -5,16 +5,18 @@ It is bound to the commit, to the gate, and to the value that its writer had see
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 
 from clearml_ci.core import gate as gates
 from clearml_ci.core import redaction
-from clearml_ci.core.documents import AcceptedDocument, AcceptedEntry, GateRow, VerdictDocument
+from clearml_ci.core.documents import AcceptedDocument, AcceptedEntry, GateRow, SlicesDocument, VerdictDocument
 from clearml_ci.core.errors import nearest
-from clearml_ci.core.formatting import apart, printable, shorten
+from clearml_ci.core.formatting import apart, count, printable, shorten
 from clearml_ci.core.gate import Gate, Judgement
-from clearml_ci.core.outcome import Outcome
+from clearml_ci.core.outcome import HOLDS, Outcome
 from clearml_ci.decisions.fork_approval import OURS
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import Acceptance
@@ -87,7 +89,7 @@ def _refusal(check: Check, claim: Claim, found: Acceptance, role: str) -> str:
         return f"the role '{role}' is not enough, it takes '{check.accept_role}'"
     if found.reason in ("", _PLACE):
         return "the comment gives no reason"
-    if not found.gate and (word := _unknown_gate(found.reason)):
+    if not found.gate and (word := _unknown_gate(check, found.reason)):
         return f"no gate is called '{word}'{nearest(word, [gate.name for gate in check.gates], what='gates')}"
     return ""
 
@@ -97,8 +99,15 @@ def is_enough(role: str, least: str) -> bool:
     return role in _ROLES and least in _ROLES and _ROLES.index(role) >= _ROLES.index(least)
 
 
-def _unknown_gate(reason: str) -> str:
+def _unknown_gate(check: Check, reason: str) -> str:
     """The first word if it looks like a gate: a misspelt one must not accept all gates."""
+    word = _first_gate(reason)
+    is_slice = any(gate.is_pattern and fnmatchcase(word, gate.name) for gate in check.gates)
+    return "" if is_slice else word
+
+
+def _first_gate(reason: str) -> str:
+    """The first word if it looks like a gate, or ""."""
     word = reason.partition(" ")[0]
     return word if re.fullmatch(r"[^\s/:]+(/[^\s/:]+)+", word) else ""
 
@@ -108,7 +117,16 @@ def _shown(reason: str) -> str:
 
 
 def grants(found: Acceptance, seen: Iterable[GateRow]) -> list[AcceptedDocument]:
-    """The losses that a comment accepts, of those that its writer had `seen` in the verdict."""
+    """The losses that a comment accepts, of those that its writer had `seen` in the verdict.
+
+    It may name a pattern, which stands for its slices, or one of them, which only the verdict knows.
+    """
+    rows = list(seen)
+    gate, reason = found.gate, found.reason
+    if not gate:
+        gate, reason = _gate_and_reason(found.reason, [row["metric"] for row in rows])
+    if not gate and _first_gate(reason):
+        return []  # a slice that did not fail, or that the verdict did not show
     return [
         {
             "metric": row["metric"],
@@ -116,12 +134,15 @@ def grants(found: Acceptance, seen: Iterable[GateRow]) -> list[AcceptedDocument]
             "which": row["which"],
             "value": value,
             "by": found.by,
-            "reason": found.reason,
+            "reason": reason,
             "comment": found.comment,
             "at": found.at,
         }
-        for row in seen
-        if row["outcome"] in _SEEN and found.gate in ("", row["metric"]) and (value := judged_value(row)) is not None
+        for row in rows
+        if row["outcome"] in _SEEN
+        and gate in ("", row["metric"], row["slice_of"])
+        and reason
+        and (value := judged_value(row)) is not None
     ]
 
 
@@ -149,6 +170,18 @@ def apply(
     return judged, accepted, warnings
 
 
+def hidden(rows: Sequence[GateRow], slices: Iterable[SlicesDocument]) -> str:
+    """Reason why nothing can be accepted, or "": the verdict shows some of the slices that fail, and not all."""
+    failing: Counter[str] = Counter()
+    for pattern in slices:
+        failing[pattern["pattern"]] += (pattern["total"] - pattern["held"]) if pattern["required"] else 0
+    failing.subtract(row["slice_of"] for row in rows if row["outcome"] not in HOLDS and row["required"])
+    name, number = next(((name, number) for name, number in failing.items() if number > 0), ("", 0))
+    return (
+        f"{count(number, 'slice')} of {name} that fail are not shown: such a loss cannot be accepted." if name else ""
+    )
+
+
 def decide(rows: Iterable[GateRow]) -> tuple[Outcome, str]:
     """The outcome of these gates, and its reason."""
     return gates.decide([(_gate(row), Judgement(row["outcome"], row["reason"])) for row in rows])
@@ -156,8 +189,7 @@ def decide(rows: Iterable[GateRow]) -> tuple[Outcome, str]:
 
 def _gate(row: GateRow) -> Gate:
     """The gate of a row, as far as `decide` looks at it."""
-    title, _, series = row["metric"].partition("/")
-    return Gate(title, series, required=row["required"])
+    return Gate(row["title"], row["series"], required=row["required"])
 
 
 def summary(accepted: Sequence[AcceptedDocument]) -> str:

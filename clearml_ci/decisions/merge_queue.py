@@ -31,14 +31,15 @@ class Commit:
 class Judged:
     """The newest verdict on a commit of this pull request; None if it has none.
 
-    `number` is 0 for the commit of an earlier group. `difference` states in what the queue's commit differs from it, ""
-    if their files are the same, or differ in ignored paths alone.
+    `number` is 0 for the commit of an earlier group. `difference` is a file in which the queue's commit differs from it
+    and that matters, or ""; `ignored`: they differ in files that do not.
     """
 
     number: int
     commit: str
     verdict: VerdictDocument | None
     difference: str = ""
+    ignored: bool = False
 
     @property
     def name(self) -> str:
@@ -81,7 +82,8 @@ def same(judged: Iterable[Judged]) -> Judged | None:
 
 def why_carried(judged: Judged) -> str:
     """The reason why the verdict on this commit is that of the queue's."""
-    return f"carried over from {judged.name}, whose files are the same but for ignored paths"
+    same = "differs in ignored paths alone" if judged.ignored else "has the same files"
+    return f"carried over from {judged.name}, which {same}"
 
 
 def worst(judged: Sequence[Judged]) -> tuple[Judged | None, str]:

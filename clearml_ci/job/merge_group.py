@@ -140,7 +140,7 @@ def _compared(github: GitHub, check: Check, judged: Judged) -> Judged:
     if paths is None:
         return replace(judged, difference="more files than GitHub lists")
     kept = [path for path in paths if not commit_history.is_ignored(path, check.ignored_paths)]
-    return replace(judged, difference=kept[0] if kept else "")
+    return replace(judged, difference=kept[0] if kept else "", ignored=bool(paths))
 
 
 def _document(check: Check, judged: Judged | None, reason: str) -> VerdictDocument:

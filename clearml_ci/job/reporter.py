@@ -133,7 +133,12 @@ class Reporter:
         return {commit: git_history.committed(github, commit).isoformat() for commit in commits}
 
     def _accepted(self, github: GitHub) -> tuple[Acceptance, ...]:
-        return tuple(accepted_losses.read(github, self.check)) if self.check.gates else ()
+        """The comments that accept losses; anybody can write one, so a refusal here must not cost the other facts."""
+        try:
+            return tuple(accepted_losses.read(github, self.check)) if self.check.gates else ()
+        except GitHubError as error:
+            self.warn(str(error))
+            return ()
 
     def _is_approved(self, github: GitHub, launch: RemoteRun | None) -> bool:
         if launch is None or not self.check.pull_request.is_fork:

@@ -86,6 +86,8 @@ def judge(clearml: ClearML, github: GitHub | None, run: Run, check: Check, resul
 
 def applied(result: CompareResult, granted: Sequence[AcceptedDocument]) -> CompareResult:
     """The comparison in which these losses are accepted, and its outcome."""
+    if granted and (reason := accepted_losses.hidden(result["gates"], result.get("slices", []))):
+        return _with_warnings({**result, "accepted": []}, [reason])
     rows, accepted, warnings = accepted_losses.apply(result["gates"], granted)
     outcome, reason = accepted_losses.decide(rows) if accepted else (result["outcome"], result["reason"])
     judged: CompareResult = {**result, "outcome": outcome, "reason": reason, "gates": rows, "accepted": accepted}

@@ -17,6 +17,7 @@ from clearml_ci.decisions import accepted_losses as decisions
 from clearml_ci.github_api import repository_info
 from clearml_ci.github_api.session import GitHub
 from clearml_ci.job import acceptance_comment
+from clearml_ci.job.reporter import Reporter
 from clearml_ci.operations import accepted_losses
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import Facts, PullRequest
@@ -311,3 +312,15 @@ def test_event__pull_request_that_is_closed__is_told(world: World, tmp_path: Pat
     world.hub.repository.get_pull(1).edit(state="closed")
     event, why = acceptance_comment.pull_request(environ(world, tmp_path, written))
     assert (event, why) == (None, "pull request #1 is not open any more")
+
+
+def test_facts__role_that_the_token_may_not_read__cost_only_the_acceptances(world: World) -> None:
+    world.checked(0.9)
+    world.accept()
+    reader = world.hub.server.token("pat", login="wanda")  # without push access, GitHub shows no role
+    world.hub.user("wanda")
+    github = replace(world.github, repository=world.hub.client(reader).get_repo(FULL_NAME))
+    reporter = Reporter(github, replace(world.check, pull_request=replace(world.check.pull_request, base="main")))
+    facts = reporter.facts(None)
+    assert (facts.accepted, list(facts.committed)) == ((), [world.check.commit])
+    assert "the role of maya" in reporter.warnings[0]

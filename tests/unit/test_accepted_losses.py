@@ -13,7 +13,7 @@ from clearml_ci.decisions.accepted_losses import Claim
 from clearml_ci.parameters import check as check_parameters
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import Acceptance, Facts
-from tests.unit.drawing import CHECK, COMMIT, gate_row
+from tests.unit.drawing import CHECK, COMMIT, as_read, gate_row
 
 LINE = f"/accept-regression {COMMIT}"
 AT = "2026-11-26T10:00:00+00:00"
@@ -200,3 +200,33 @@ def test_notes__of_an_audit__are_those_of_the_last_90_days_each_once(age: float,
     ] * notes
     if notes:
         assert found[0].message == "accuracy/validation of 0.9 was accepted by ada on 2026-11-26: worth it"
+
+
+def test_grants__slice_or_pattern__accepts_those_alone() -> None:
+    rows = [
+        row(value, metric=f"per class/digit {digit}", slice_of="per class/*") for digit, value in enumerate((0.9, 0.8))
+    ]
+    of_check = replace(of_author("bob"), gates=(Gate("per class", "*"), Gate("per-class", "*")))
+
+    def accepted(rest: str) -> list[tuple[str, str]]:
+        found = accepted_losses.acceptance(of_check, Claim("ada", rest, URL, AT, edited=False), role="admin")
+        assert not found.refusal
+        return [(each["metric"], each["reason"]) for each in accepted_losses.grants(found, rows)]
+
+    both = [("per class/digit 0", "worth it"), ("per class/digit 1", "worth it")]
+    assert accepted("worth it") == accepted("per class/* worth it") == both
+    assert accepted("per class/digit 1 worth it") == both[1:]
+    assert accepted("per class/digit 1") == []
+    assert accepted("per-class/digit_1 worth it") == []
+
+
+def test_hidden__more_slices_that_fail_than_are_shown__lets_nothing_be_accepted() -> None:
+    shown = [row(0.9, metric=f"f1/{number}", slice_of="f1/*") for number in range(20)]
+    slices: dict[str, Any] = {"pattern": "f1/*", "required": True, "total": 25, "held": 5}
+
+    def hidden(**changes: Any) -> str:
+        return accepted_losses.hidden(shown, [as_read({**slices, **changes})])
+
+    assert hidden() == ""
+    assert hidden(total=28) == "3 slices of f1/* that fail are not shown: such a loss cannot be accepted."
+    assert hidden(total=28, required=False) == ""
