@@ -234,6 +234,7 @@ def test_check__settings_that_are_wrong__set_the_status_to_an_error(job: World) 
 
 
 def test_check__clearml_that_is_away__sets_the_status_to_an_error(job: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    job.checked(1)
     event = job.server.merge_group(FULL_NAME, 1)
     monkeypatch.setenv("CLEARML_API_HOST", "http://127.0.0.1:1")
     with pytest.raises(Exception, match="ClearML"):
