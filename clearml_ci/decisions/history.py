@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from clearml_ci.core import moment, slices
+from clearml_ci.core.documents import AcceptedEntry
 from clearml_ci.core.formatting import listed
 from clearml_ci.core.gate import Gate
 from clearml_ci.core.merge import Merge
@@ -46,12 +47,13 @@ def of_model(
     carriers: Mapping[str, Collection[str]],
     moves: Sequence[Move] = (),
     changes: Sequence[Change] = (),
+    accepted: Sequence[AcceptedEntry] = (),
     seed: str = "",
 ) -> History:
     """The history of a model whose runs are in merge order.
 
     `carriers` are the ids of the tasks that carry a tag now, by what it makes of them, such as `baseline`. `moves` and
-    `changes` are those of promotions, newest first.
+    `changes` are those of promotions, and `accepted` the accepted losses of checks, newest first.
     """
     known = [_numbered(merge, moves) for merge in merged if merge.runs]
     gates = _first_slices(slices.expanded(tuple(gates), main_runs.reported(known)))
@@ -63,6 +65,7 @@ def of_model(
             (
                 *_promotions(merge, moves),
                 *_references(merge, changes),
+                *_accepted(merge, accepted),
                 *_carried(merge, carriers),
                 *(_change(drift) for found in drifts for drift in found if drift.change.at == place),
             ),
@@ -111,6 +114,14 @@ def _references(merged: Merged, changes: Sequence[Change]) -> list[str]:
     own = _ids(merged)
     began = any(own & {*change.after.showed, *change.after.runs} - {*change.before.ids} for change in renewed)
     return ["reference began anew"] if began else []
+
+
+def _accepted(merged: Merged, entries: Sequence[AcceptedEntry]) -> list[str]:
+    """`loss of accuracy/validation accepted by ada`, each gate once: the newest check of the commit counts."""
+    commits = {run.task.commit for run in merged.runs}
+    newest = next((entry for entry in entries if entry["commit"] in commits), None)
+    losses = newest["accepted"] if newest else ()
+    return [f"loss of {loss['metric']} accepted by {loss['by']}" for loss in losses]
 
 
 def _carried(merged: Merged, carriers: Mapping[str, Collection[str]]) -> list[str]:

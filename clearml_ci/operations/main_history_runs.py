@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import astuple
+from itertools import islice
 from typing import Any
 
-from clearml_ci.clearml_api import best_tag, promotion_ledger, task_inputs, task_records
+from clearml_ci.clearml_api import acceptance_ledger, best_tag, promotion_ledger, task_inputs, task_records
+from clearml_ci.clearml_api.paging import MOST
 from clearml_ci.clearml_api.project_lookup import PIPELINES
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core import recorded_task
@@ -34,13 +36,23 @@ def read(
     clean = [(task, values) for task, values in found.values() if recorded_task.is_clean_run(task)]
     inputs = task_inputs.existing(clearml, [task.id for task, _ in clean])
     moves, changes = _recorded(clearml, pipelines)
+    accepted = list(islice(acceptance_ledger.entries(clearml, f"{pipelines}{PIPELINES}"), MOST)) if pipelines else []
     carriers = {"baseline": _ids(by_tag[check.best_tag]), "reference": _ids(by_tag[names.runs])}
     histories = []
     for name in sorted({task.name for task, _ in clean}):
         runs = [Run(task, inputs[task.id], values) for task, values in clean if task.name == name and task.id in inputs]
         merged = main_runs.in_merge_order(runs, _with_older(runs, merges), seed=check.seed)
         histories.append(
-            history.of_model(name, merged, gates, carriers=carriers, moves=moves, changes=changes, seed=check.seed)
+            history.of_model(
+                name,
+                merged,
+                gates,
+                carriers=carriers,
+                moves=moves,
+                changes=changes,
+                accepted=accepted,
+                seed=check.seed,
+            )
         )
     return histories
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from clearml_ci.core.documents import AcceptedDocument, AcceptedEntry
 from clearml_ci.core.merge import Merge
 from clearml_ci.decisions import history, main_runs
 from clearml_ci.decisions.history import History
@@ -37,6 +38,23 @@ def test_of_model__promotions_tags_and_drift__are_events_of_their_merges() -> No
         10: ("accuracy/validation worse by 0.0309",),
     }
     assert found.entries[2].merged.merge == Merge("c" * 40, commit(2), 102)
+
+
+def test_of_model__accepted_loss_that_was_merged__is_an_event_of_its_merge() -> None:
+    loss: AcceptedDocument = {
+        "metric": "accuracy/validation",
+        "goal": "maximize",
+        "which": "best",
+        "value": 0.9,
+        "by": "ada",
+        "reason": "worth it",
+        "comment": "https://github.com/o/n/pull/7#issuecomment-1",
+        "at": "2026-11-26T10:00:00+00:00",
+    }
+    entry: AcceptedEntry = {"run": "r", "url": "", "pull_request": 7, "commit": commit(1), "accepted": [loss]}
+    elsewhere: AcceptedEntry = {**entry, "commit": "f" * 40}
+    found = of(0.95, 0.9, 0.9, accepted=[elsewhere, entry, entry])
+    assert [entry.events for entry in found.entries] == [(), ("loss of accuracy/validation accepted by ada",), ()]
 
 
 @pytest.mark.parametrize(
