@@ -228,7 +228,7 @@ def _medians(rows: Sequence[Measured]) -> list[Measured]:
 
 
 def tables(performance: Performance) -> str:
-    """What each program costs, and how long pull requests wait that are opened together."""
+    """Two tables: the costs of each program, and the wait of pull requests that are opened together."""
     rows = [(row.what, row.seconds, int(row.requests), row.runner, row.cpu) for row in performance.rows]
     headers = ("what", "seconds", "requests", "runner's seconds", "CPU seconds")
     together = [(row.pull_requests, row.seconds, row.lost) for row in performance.together]

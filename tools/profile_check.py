@@ -90,13 +90,17 @@ def _phases(requests: Sequence[Request], enqueued: Request, name: str, before: f
     task, at = enqueued.task, enqueued.at
     taken = _first(requests, task, lambda request: request.endpoint == "tasks.started") or at
     executes = _first(requests, task, lambda request: request.body.get("status_reason") == EXECUTES) or taken
-    own = _connection(requests, task, is_run=enqueued.endpoint == "pipelines.start_pipeline")
+    own = _connection(
+        [request for request in requests if request.at > executes],
+        task,
+        is_run=enqueued.endpoint == "pipelines.start_pipeline",
+    )
     imported = next(
         (request.at for request in requests if request.at > executes and request.connection == own), executes
     )
     stored = _last(requests, task, imported)
     end = _first(requests, task, lambda request: request.endpoint in ENDS) or stored
-    phases = (at - before, taken - at, executes - taken, imported - executes, stored - imported, end - stored)
+    phases = (at - before, taken - at, executes - taken, imported - executes, stored - imported, max(0.0, end - stored))
     return Phases(name, *phases), end
 
 

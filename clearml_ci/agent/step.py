@@ -17,7 +17,7 @@ from clearml_ci.core import console, redaction
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.poll import Clock
 from clearml_ci.core.step_results import StepResult
-from clearml_ci.operations import github_access, rerun
+from clearml_ci.operations import ended_run, github_access, rerun
 from clearml_ci.operations.services import Services
 from clearml_ci.report import facts, step_facts
 
@@ -84,6 +84,7 @@ def _executed(step: Step, services: Services, run_id: str) -> StepResult:
     on_agent = bool(services.own_task)
     run = pipeline_runs.read(services.clearml, run_id, steps=sys.argv[2:])
     if on_agent and run.status in ENDED:  # an older server leaves the steps of an aborted run queued
+        ended_run.set_error(services, run)
         return {"fault": f"the run {run_id} has ended already (status '{run.status}')", "refused": True}
     if on_agent and run.unwanted:
         return {"fault": f"nothing was done for the run {run_id}: {run.unwanted}", "refused": True}

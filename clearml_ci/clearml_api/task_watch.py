@@ -31,6 +31,7 @@ class Watch:
         self._taken_at: float | None = None
         self._started_at: float | None = None
         self._progress = False
+        self._first: dict[str, str] = {}  # the first statuses of the step and its run
 
     def look(self) -> tuple[TaskSnapshot, str]:
         """The current state of the task, and the reason why the wait has to end although the task has not, or ""."""
@@ -72,7 +73,8 @@ class Watch:
     def _aborted(self, found: Mapping[str, Mapping[str, Any]]) -> str:
         for own in self._own:
             status, message = found[own]["status"], found[own].get("status_message") or ""
-            if status in ENDED or "stopping" in message:
+            was_reset = self._first.setdefault(own, status) not in (status, "queued")
+            if status in ENDED or was_reset or "stopping" in message:
                 return found[own].get("status_reason") or "aborted in ClearML"
             if unwanted := pipeline_runs.why_unwanted(found[own]):
                 return unwanted

@@ -23,6 +23,7 @@ from clearml_ci.parameters.pull_request import PullRequest
 from sandbox.runtime.clearml_access import Client
 from sandbox.servers.github_server import GitHubServer
 from sandbox.testing.hub import FULL_NAME, JOB, proposed
+from steps.report import report as report_step
 from tests.clock import fast_clock
 from tests.gateways import job_session, services
 from tests.gateways.between import interrupted, refusing
@@ -267,3 +268,28 @@ def test_run_to_verdict__platform_without_signal_masks__follows_the_run(
     monkeypatch.delattr(signal, "pthread_sigmask")
     assert follow_to_its_end(clearml, launch) == 4
     assert len(started(client, launch)) == 1
+
+
+@pytest.mark.parametrize(
+    ("waits", "linked", "states"),
+    [
+        pytest.param(False, True, ["error", "pending"], id="no-job-waits"),
+        pytest.param(True, True, ["pending"], id="a-job-waits"),
+        pytest.param(False, False, ["pending"], id="pending-of-another-run"),
+    ],
+)
+def test_step__run_that_was_aborted_in_clearml__leaves_no_pending_status_that_no_job_ends(
+    hub_world: World, waits: bool, linked: bool, states: list[str]
+) -> None:
+    check = replace(hub_world.check, waited_for=waits)
+    run = hub_world.original(check.to_arguments())
+    hub_world.client.call("tasks.stopped", task=run.id, force=True)
+    commit = hub_world.hub.repository.get_commit(check.commit)
+    url = run.url if linked else f"{run.url}0"
+    commit.create_status("pending", target_url=url, description="runs in ClearML", context=check.check_name)
+    own_task = hub_world.client.call("tasks.create", name="report", type="testing")["id"]
+    late = replace(services.of_agent(hub_world.clearml), own_task=own_task)
+    result = step.result_of(report_step, late, run.id)
+    assert "has ended already" in result["fault"]
+    assert [state for state, _ in hub_world.statuses()] == states
+    assert hub_world.comments() == []
