@@ -3,8 +3,9 @@
 The step `compare` does it before a merge, and `promote` once more after it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from clearml_ci.clearml_api import (
     promotion_ledger,
@@ -75,7 +76,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class _Read:
+class Known:
     """The runs of the candidate's commit, itself first, each with its doubt; the tagged tasks, and the reference.
 
     `inputs` are those of all of them. `main` is the base branch's own task.
@@ -86,7 +87,7 @@ class _Read:
     every: Sequence[Measured]
     reference: reference_runs.Tagged
     inputs: Mapping[str, Inputs]
-    main: Measured | None
+    main: Measured | None = None
 
     @property
     def subject(self) -> RecordedTask:
@@ -105,7 +106,7 @@ class _Read:
 
 
 @dataclass(frozen=True)
-class _Decided:
+class Decided:
     """The judgements of one way to read the gates, and what they were made of."""
 
     by_noise: Sequence[Judged]
@@ -115,6 +116,24 @@ class _Decided:
     compared: Sequence[RecordedTask]
     sample: Sample
     reference: Reference
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """The judgements of all gates of `check`, slices among them, and what they were made of.
+
+    `way` are the runs as the policy reads them, `own` the judgements of it, and `others` those of other ways to read
+    them. `differences` are those from each task that was compared.
+    """
+
+    check: Check
+    way: Known
+    own: Decided
+    others: Sequence[Decided]
+    differences: Mapping[str, list[Difference]]
+
+
+ReadAt = Callable[[Sequence[Gate], checkpoints.Readings], checkpoints.Readings]  # runs at the checkpoints of gates
 
 
 def with_baseline(
@@ -134,29 +153,14 @@ def with_baseline(
     asked for.
     """
     check = replace(check, gates=checkpoint.resolved(check.gates, check.at))
-    read = _read(clearml, check, evidence, before or Before())
-    incomplete = _incomplete(check, read)
-    of_policy = check.gates
-    every = slices.expanded(of_policy, _with_slices(read))
-    check = replace(check, gates=(*every, *(pattern for pattern in incomplete if pattern not in every)))
+    read, of_policy = _read(clearml, check, evidence, before or Before()), check.gates
     unusable = baseline.why_unusable([task for task, _ in read.tagged], tag=check.best_tag)
     unusable = unusable or _missing(clearml, run, check, evidence.candidate, read.every)
-    ways = _ways(clearml, check, read)
-    by_tolerance = [_judge(check, way, unusable, incomplete) for way in ways]
-    compared = [task.id for judged in by_tolerance for task in _compared(judged, read.tagged)]
-    inputs = read.inputs
-    task_fields.require(inputs, [read.subject.id, *compared])
-    differences = {
-        task: comparability.differences(check.alike, inputs[read.subject.id], inputs[task])
-        for task in dict.fromkeys(compared)
-    }
-    decided, *others = (
-        _decided(check, evidence, way, judged, differences, repeats=repeats)
-        for way, judged in zip(ways, by_tolerance, strict=True)
-    )
+    read_at = partial(checkpoints.read, clearml)
+    decisions = judge(check, read, read_at, unusable=unusable, repeats=repeats)
+    check, way, decided, differences = decisions.check, decisions.way, decisions.own, decisions.differences
     judged = _with_names(clearml, read.subject.id, decided.judged)
     outcome, reason = gates.decide(judged)
-    way = ways[0]
     rows = [
         gates.as_row(gate, judgement, main=_value(gate, way.main), noise=found.document, note=found.note)
         for (gate, judgement), found in zip(judged, decided.by_noise, strict=True)
@@ -166,7 +170,7 @@ def with_baseline(
         *decided.violations,
         *_of_baselines(github, check, [task for task, _ in read.tagged], decided.compared),
         *(judgement.warning for _, judgement in judged if judgement.warning),
-        *(difference for other in others for difference in _read_at_their_own(judged, other.judged)),
+        *(difference for other in decisions.others for difference in _read_at_their_own(judged, other.judged)),
         *checkpoints.warnings(check.gates, way.reference.measured),
         *gate_noise.warnings(decided.by_noise, decided.sample),
         *decided.another_model,
@@ -187,7 +191,33 @@ def with_baseline(
     return Comparison(result, tuple(decided.by_noise), tuple(rows), decided.sample, decided.reference)
 
 
-def _with_slices(read: _Read) -> list[Reported]:
+def judge(check: Check, known: Known, read_at: ReadAt, *, unusable: str | None = None, repeats: int = 0) -> Decisions:
+    """Judge the candidate by what is known: in a check of today, or once more in one of the past.
+
+    The gates of `check` are resolved. `read_at` reads runs at the checkpoints of gates, if they have any; there is no
+    other request. `unusable` is the reason why there is no baseline, if there should be one. So many `repeats` may be
+    asked for. Raises TaskGoneError if a task that is compared has no inputs.
+    """
+    incomplete = _incomplete(check, known)
+    every = slices.expanded(check.gates, _with_slices(known))
+    check = replace(check, gates=(*every, *(pattern for pattern in incomplete if pattern not in every)))
+    ways = _ways(check, known, read_at)
+    by_tolerance = [_judge(check, way, unusable, incomplete) for way in ways]
+    compared = [task.id for judged in by_tolerance for task in _compared(judged, known.tagged)]
+    inputs = known.inputs
+    task_fields.require(inputs, [known.subject.id, *compared])
+    differences = {
+        task: comparability.differences(check.alike, inputs[known.subject.id], inputs[task])
+        for task in dict.fromkeys(compared)
+    }
+    own, *others = (
+        _decided(check, way, judged, differences, repeats=repeats)
+        for way, judged in zip(ways, by_tolerance, strict=True)
+    )
+    return Decisions(check, ways[0], own, others, differences)
+
+
+def _with_slices(read: Known) -> list[Reported]:
     """The reports of the tasks whose slices are gates: the candidate, the baselines, and later runs of the reference.
 
     A slice that only runs older than the baseline have was dropped since.
@@ -197,7 +227,7 @@ def _with_slices(read: _Read) -> list[Reported]:
     return [read.measured[read.subject.id][1], *(values for _, values in read.usable), *later]
 
 
-def _incomplete(check: Check, read: _Read) -> dict[Gate, str]:
+def _incomplete(check: Check, read: Known) -> dict[Gate, str]:
     """The patterns that are inconclusive whatever their slices are, each with the reason.
 
     ClearML may have dropped slices of a task, or only this commit has any.
@@ -214,13 +244,13 @@ def _incomplete(check: Check, read: _Read) -> dict[Gate, str]:
     return found
 
 
-def _ways(clearml: ClearML, check: Check, read: _Read) -> list[_Read]:
+def _ways(check: Check, read: Known, read_at: ReadAt) -> list[Known]:
     """The runs as the policy reads them, and, if it names a checkpoint, with each metric at its own best or last."""
     if not any(gate.at for gate in check.gates):
         return [read]
     tagged = [*read.usable, *read.reference.measured, *([read.main] if read.main else [])]
     runs = {**read.measured, **{task.id: (task, values) for task, values in tagged}}
-    found = checkpoints.read(clearml, check.gates, runs)
+    found = read_at(check.gates, runs)
     at_checkpoint = replace(
         read,
         measured={task: found[task] for task in read.measured},
@@ -233,21 +263,21 @@ def _ways(clearml: ClearML, check: Check, read: _Read) -> list[_Read]:
 
 def _decided(
     check: Check,
-    evidence: Evidence,
-    read: _Read,
+    read: Known,
     by_tolerance: Judgements,
     differences: Mapping[str, list[Difference]],
     *,
     repeats: int,
-) -> _Decided:
+) -> Decided:
     sample, reference = _sample(check, read, read.inputs), read.reference.reference(read.inputs)
     compared = _compared(by_tolerance, read.tagged)
     another_model = _of_another_model(compared, read.subject) if reference.in_force else []
     own = Reference() if another_model else reference
     by_noise = gate_noise.judge(check, by_tolerance, sample, own, repeats=repeats)
     judged, violations = _like_for_like(check, [(found.gate, found.judgement) for found in by_noise], differences)
-    judged = [(gate, gates.doubted(judgement, evidence.doubt)) for gate, judgement in judged]
-    return _Decided(by_noise, judged, violations, another_model, compared, sample, reference)
+    doubt = read.doubts[read.subject.id]
+    judged = [(gate, gates.doubted(judgement, doubt)) for gate, judgement in judged]
+    return Decided(by_noise, judged, violations, another_model, compared, sample, reference)
 
 
 def _read_at_their_own(judged: Judgements, at_own: Judgements) -> list[str]:
@@ -265,7 +295,7 @@ def _read_at_their_own(judged: Judgements, at_own: Judgements) -> list[str]:
     return [f"With each metric at its own iteration, {formatting.listed(differ)}."] if differ else []
 
 
-def _read(clearml: ClearML, check: Check, evidence: Evidence, before: Before) -> _Read:
+def _read(clearml: ClearML, check: Check, evidence: Evidence, before: Before) -> Known:
     """Read all that is compared. Raises TaskGoneError without the candidate."""
     candidate, others = evidence.candidate, evidence.others
     found = _related(clearml, check, evidence)
@@ -276,14 +306,14 @@ def _read(clearml: ClearML, check: Check, evidence: Evidence, before: Before) ->
     doubts = {candidate["id"]: evidence.doubt, **{other["id"]: other["doubt"] for other in others}}
     main = found.by_id.get(evidence.main_task or "")
     if before == Before():
-        return _Read(measured, doubts, tags[check.best_tag], of_reference, found.inputs, main)
+        return Known(measured, doubts, tags[check.best_tag], of_reference, found.inputs, main)
     earlier = list(task_records.with_metrics(clearml, before.best, check.gates).values()) or tags[check.best_tag]
     if before.reference:
         recorded = reference_runs.recorded(clearml, before.reference, check)
         of_reference = replace(recorded, calibrated=of_reference.calibrated)
     unread = {*(task.id for task, _ in earlier), *of_reference.ids} - {*found.inputs}
     inputs = {**found.inputs, **task_inputs.existing(clearml, sorted(unread))}
-    return _Read(measured, doubts, earlier, of_reference, inputs, main)
+    return Known(measured, doubts, earlier, of_reference, inputs, main)
 
 
 def _ids(runs: Sequence[OtherRun]) -> list[str]:
@@ -313,7 +343,7 @@ def _related(clearml: ClearML, check: Check, evidence: Evidence) -> Related:
     return Related(by_id, by_tag, task_inputs.existing(clearml, list(dict.fromkeys(every))))
 
 
-def _sample(check: Check, read: _Read, inputs: Mapping[str, Inputs]) -> Sample:
+def _sample(check: Check, read: Known, inputs: Mapping[str, Inputs]) -> Sample:
     """The sample of the candidate's commit; a run without inputs was deleted meanwhile."""
     found = [(task, values) for task, values in read.measured.values() if task.id in inputs]
     runs = [Run(task, inputs[task.id], values, read.doubts[task.id]) for task, values in found]
@@ -336,7 +366,7 @@ def _missing(
     return baseline.missing(tag=check.best_tag, last=done.to) if done else None
 
 
-def _judge(check: Check, read: _Read, unusable: str | None, incomplete: Mapping[Gate, str]) -> Judgements:
+def _judge(check: Check, read: Known, unusable: str | None, incomplete: Mapping[Gate, str]) -> Judgements:
     """The judgements by the tolerance around the baseline."""
     subject, reported = read.measured[read.subject.id]
     judged = [
