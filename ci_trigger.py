@@ -19,6 +19,7 @@ from clearml_ci.core.poll import Clock, Stopwatch
 from clearml_ci.github_api.session import GitHubError
 from clearml_ci.job import (
     audit,
+    backtest,
     calibrate,
     calibration_settings,
     events,
@@ -49,6 +50,7 @@ your server and GITHUB_REPOSITORY=owner/name, and GITHUB_TOKEN for the commands 
   python ci_trigger.py validate                         check the policy file
   python ci_trigger.py rerun RUN threshold_percent=5    judge again with another tolerance; RUN is a run's id
   python ci_trigger.py calibrate 10                     train the default branch with ten seeds: its noise
+  python ci_trigger.py backtest FILE                    judge the past by a policy file, and beside main's own
   python ci_trigger.py history                          main's runs, promotions and drift, as a table and charts
   python ci_trigger.py rollback                         undo the last promotion
   python ci_trigger.py audit                            audit the default branch
@@ -129,6 +131,12 @@ def _calibrate(job: Job) -> int:
     return calibrate.run(job.environ, job.arguments.number, job.stopwatch.clock)
 
 
+def _backtest(job: Job) -> int:
+    given = job.arguments
+    options = backtest.Options(given.file or "", given.last, given.markdown, given.report)
+    return backtest.run(job.environ, options, job.stopwatch.clock)
+
+
 def _history(job: Job) -> int:
     given = job.arguments
     return history.run(job.environ, given.metric, given.project, job.stopwatch.clock)
@@ -190,6 +198,17 @@ COMMANDS = {
                 "help": f"{calibration_settings.FEWEST} to {calibration_settings.MOST}, default: "
                 f"{calibration_settings.DEFAULT}; what exists already is counted",
             }
+        },
+    ),
+    "backtest": Command(
+        "judge the checks and merges of the past by a policy file, beside the policy of the default branch; it changes "
+        "nothing",
+        _backtest,
+        {
+            "file": {"nargs": "?", "help": "a policy file; default: the policy of the default branch alone"},
+            "--last": {"default": str(backtest.DEFAULT), "metavar": "N", "help": "checks; default: %(default)s"},
+            "--markdown": {"default": "", "metavar": "PATH", "help": "also write it with charts into this file"},
+            "--report": {"action": "store_true", "help": "also create a task in ClearML with plots"},
         },
     ),
     "history": Command(

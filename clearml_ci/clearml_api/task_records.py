@@ -85,6 +85,20 @@ def of_commits(
     return [found for found in _matching(clearml, gates, **filters) if found[0].commit in commits]
 
 
+def of_all_commits(
+    clearml: ClearML, commits: Sequence[str], *, project: str | None, task_name: str, gates: Sequence[Gate]
+) -> list[Measured]:
+    """The tasks that ran one of these commits, with metrics, newest first: a request for each 250 commits.
+
+    `project` is an id, or None for the whole workspace.
+    """
+    own = {**_named(task_name), **_in_projects(None if project is None else [project])}
+    pages = (commits[start : start + _MOST_COMMITS] for start in range(0, len(commits), _MOST_COMMITS))
+    known = {*commits}
+    found = (found for page in pages for found in _matching(clearml, gates, **_with_commits(page), **own))
+    return [(task, values) for task, values in found if task.commit.lower() in known]
+
+
 def tagged(
     clearml: ClearML, tag: str, *, projects: Sequence[str] | None, task_name: str, gates: Sequence[Gate]
 ) -> list[Measured]:

@@ -11,6 +11,9 @@ from clearml_ci.core.noise import Noise
 HELD = 0.01  # a tolerance holds if so many changes that do nothing are red
 
 
+_SEEN = 0.8  # of losses of this size are found
+
+
 def false_alarms(gate: Gate, baseline: float, reference: Sequence[float], noise: Noise) -> float:
     """The share of changes that do nothing, each with one run, that are below the gate's limit around this baseline.
 
@@ -31,6 +34,13 @@ def tolerance_that_holds(gate: Gate, baseline: float, reference: Sequence[float]
     if not gate.relative:
         return tolerance
     return 100 * tolerance / abs(baseline) if baseline else float("inf")
+
+
+def visible(gate: Gate, baseline: float, reference: Sequence[float], noise: Noise) -> float:
+    """The smallest loss, from the mean of the reference, that one run shows in 80 % of cases."""
+    below = statistics.fmean(reference) - plain.limit(gate, baseline)
+    distance = below if gate.goal == "maximize" else -below
+    return max(0.0, distance + student.quantile(_SEEN, noise.df) * _error(reference, noise))
 
 
 def _error(reference: Sequence[float], noise: Noise) -> float:

@@ -5,6 +5,8 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from clearml_ci.core import gate as plain
+from clearml_ci.core import student
 from clearml_ci.core.gate import Gate
 from clearml_ci.core.noise import Noise
 from clearml_ci.decisions import best_ever, gate_noise, noise_rule
@@ -19,7 +21,9 @@ class Figures:
     """The figures of one gate, in the metric's unit; no loss is `visible` while the noise is unknown.
 
     `visible`: for each number of RUNS, the smallest loss that is found in 80 % of cases. `sensible`: the smallest
-    `max_regression` that is not below the noise, or "". `notes` are what a reader has to know.
+    `max_regression` that is not below the noise, or "". `alarms`: the share of changes that do nothing and would be
+    red, at most, and `seen`: the smallest loss that the policy finds in 80 % of cases, with all runs that it allows;
+    both are None if they are unknown. `notes` are what a reader has to know.
     """
 
     gate: Gate
@@ -29,6 +33,8 @@ class Figures:
     visible: tuple[float, ...] = ()
     sensible: str = ""
     notes: tuple[str, ...] = ()
+    alarms: float | None = None
+    seen: float | None = None
 
 
 def of_gates(cases: Sequence[Case], *, by: str, repeats: int, branch: str) -> list[Figures]:
@@ -49,6 +55,8 @@ def of_gates(cases: Sequence[Case], *, by: str, repeats: int, branch: str) -> li
             seen if tolerance is not None else (),
             "" if tolerance is None else gate_noise.rounded_up(case.gate, tolerance),
             tuple(_notes(case, judgement, by, branch)),
+            None if tolerance is None else _alarms(case, judgement, by, Rule(repeats=repeats)),
+            None if tolerance is None else _seen(case, judgement, by),
         )
         for case, judgement, seen, tolerance in zip(as_good, judged, zip(*visible, strict=True), smallest, strict=True)
     ]
@@ -71,6 +79,29 @@ def _smallest_tolerance(case: Case, judged: Judgement, by: str) -> float | None:
     baseline = case.by_tolerance.baseline
     best = judged.difference.reference if baseline is None else baseline
     return best_ever.tolerance_that_holds(case.gate, best, case.reference, case.noise)
+
+
+def _alarms(case: Case, judged: Judgement, by: str, rule: Rule) -> float | None:
+    """The share of changes that do nothing and would be red: the sum over the looks at their runs, so at most."""
+    baseline = case.by_tolerance.baseline
+    if by == BEST_EVER:
+        return None if baseline is None else best_ever.false_alarms(case.gate, baseline, case.reference, case.noise)
+    if judged.difference is None:
+        return None
+    mean = judged.difference.reference
+    allowed = abs(mean - plain.limit(case.gate, mean))
+    rule = rule if case.gate.required else Rule()
+    looks = range(1, rule.most + 1)
+    errors = (case.noise.standard_error(runs, len(case.reference)) for runs in looks)
+    beyond = [student.cdf(-allowed / error, case.noise.df) if error else 0.0 for error in errors]
+    return sum(min(rule.level(runs), share) for runs, share in zip(looks, beyond, strict=True))
+
+
+def _seen(case: Case, judged: Judgement, by: str) -> float | None:
+    baseline = case.by_tolerance.baseline
+    if by != BEST_EVER:
+        return judged.visible
+    return None if baseline is None else best_ever.visible(case.gate, baseline, case.reference, case.noise)
 
 
 def _notes(case: Case, judged: Judgement, by: str, branch: str) -> Iterator[str]:

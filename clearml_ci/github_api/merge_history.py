@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from clearml_ci.core.merge import Merge
+from clearml_ci.decisions.reverts import Message
 from clearml_ci.github_api.session import CONTENTS, GitHub, call_github
 
 _PULLS = "`pull-requests: read`"
@@ -13,27 +14,30 @@ _PULLS = "`pull-requests: read`"
 class BranchHistory:
     """The newest 100 commits of a branch and the heads that were merged into it lately; and its merges, newest first.
 
-    After a squash merge the pull request's head, which was checked, is none of the branch's commits.
+    After a squash merge the pull request's head, which was checked, is none of the branch's commits. `messages` are
+    those of the commits.
     """
 
     commits: tuple[str, ...]
     merges: tuple[Merge, ...]
+    messages: tuple[Message, ...] = ()
 
 
 def recent(github: GitHub, branch: str) -> BranchHistory:
     """The newest commits and merges of a branch, in two requests. Raises GitHubError."""
-    parents = call_github(github, f"the commits of '{branch}'", CONTENTS, lambda: _parents(github, branch))
+    parents, messages = call_github(github, f"the commits of '{branch}'", CONTENTS, lambda: _newest(github, branch))
     merged = call_github(
         github, f"the pull requests merged into '{branch}'", _PULLS, lambda: _recently_merged(github, branch)
     )
     commits = dict.fromkeys([*parents, *(merge.head for _, merge in merged)])
-    return BranchHistory(tuple(commits), tuple(_in_order(_first_parents(parents), merged)))
+    return BranchHistory(tuple(commits), tuple(_in_order(_first_parents(parents), merged)), messages)
 
 
-def _parents(github: GitHub, branch: str) -> dict[str, list[str]]:
-    """The newest commits of the branch, newest first, each with its parents."""
+def _newest(github: GitHub, branch: str) -> tuple[dict[str, list[str]], tuple[Message, ...]]:
+    """The newest commits of the branch, newest first: each with its parents, and each with its message."""
     newest = github.repository.get_commits(sha=branch).get_page(0)
-    return {commit.sha: [parent.sha for parent in commit.parents] for commit in newest}
+    messages = tuple(Message(commit.sha, commit.commit.message or "") for commit in newest)
+    return {commit.sha: [parent.sha for parent in commit.parents] for commit in newest}, messages
 
 
 def _recently_merged(github: GitHub, branch: str) -> list[tuple[str, Merge]]:

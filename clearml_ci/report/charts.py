@@ -82,7 +82,7 @@ def gates_with_chart(gates: Sequence[GateRow], *, most: int = MOST_CHARTS) -> li
     return [index for index in kept if not gates[index]["metric"].startswith(f"{SINGLE_VALUES}/")][:most]
 
 
-def chart(metric: str, curves: Curves, *, goal: str) -> str:
+def chart(metric: str, curves: Curves, *, goal: str, x_axis: str = "iteration") -> str:
     """The text of one chart, or "" without a curve of at least two points."""
     known = [points for points in (curves.candidate, curves.baseline) if points]
     if not curves.candidate or max(map(len, known)) < 2:
@@ -98,7 +98,7 @@ def chart(metric: str, curves: Curves, *, goal: str) -> str:
             f"%%{{init: {json.dumps(_STYLE)}}}%%",
             "xychart-beta",
             f'    title "{title(metric)}{unit}"',
-            f'    x-axis "iteration" {_decimal(grid[0], 1)} --> {_decimal(grid[-1], 1)}',
+            f'    x-axis "{x_axis}" {_decimal(grid[0], 1)} --> {_decimal(grid[-1], 1)}',
             f"    y-axis {_decimal(low, high - low)} --> {_decimal(high, high - low)}",
             *(f"    line [{', '.join(_decimal(value, high - low) for value in line)}]" for line in lines),
         ]

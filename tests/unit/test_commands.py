@@ -34,8 +34,8 @@ def test_validate__policy_in_order__is_summed_up(command: str, tmp_path: Path) -
         ("valdate", "no command 'valdate'; did you mean 'validate'?"),
         (
             "x",
-            "no command 'x'; commands: agents, audit, calibrate, history, pr, promote, register, rerun, rollback, "
-            "schedule, validate",
+            "no command 'x'; commands: agents, audit, backtest, calibrate, history, pr, promote, register, rerun, "
+            "rollback, schedule, validate",
         ),
         ("rerun", "the following arguments are required: RUN; see ci_trigger.py rerun --help"),
         ("rollback --now", "unrecognized arguments: --now; see ci_trigger.py --help"),

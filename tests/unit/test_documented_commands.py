@@ -70,6 +70,9 @@ RUN_BY = {
     r"ci_trigger\.py agents --systemd units": RunBy('"agents --systemd units"'),
     r"ci_trigger\.py agents --compose compose": RunBy('"agents --compose compose"'),
     r"ci_trigger\.py agents --stop": RunBy('run("python ci_trigger.py agents --stop")'),
+    r"ci_trigger\.py backtest( (FILE|\[FILE\]|\.github/clearml-ci\.yml))?": RunBy(
+        '"backtest", ".github/clearml-ci.yml"'
+    ),
     r"ci_trigger\.py register": RunBy('command=("register",)'),
 }
 
