@@ -13,6 +13,9 @@ from clearml_ci.parameters.check import Check
 RELIABLE = 5  # merges; with fewer the figures are not reliable
 
 
+UNREADABLE = "the parameters of its run cannot be read"
+
+
 Points = tuple[tuple[float, float], ...]  # (place, value)
 
 
@@ -92,13 +95,15 @@ class Counts:
 class Backtest:
     """One policy, called `name`, and its outcomes for the checks of the past, newest first.
 
-    `figures` are those of its gates by the name of the tasks, for the noise as it is known today.
+    `figures` are those of its gates by the name of the tasks, for the noise as it is known today. So many runs were
+    `unreadable`.
     """
 
     name: str
     check: Check
     replayed: tuple[Replayed, ...]
     figures: dict[str, list[Figures]]
+    unreadable: int = 0
 
     @property
     def counts(self) -> Counts:
@@ -124,7 +129,10 @@ class Backtest:
     @property
     def left_out(self) -> dict[str, int]:
         """The reasons why checks were left out, each with their number, the most frequent first."""
-        return dict(Counter(found.why for found in self.replayed if found.outcome is None).most_common())
+        reasons = Counter(found.why for found in self.replayed if found.outcome is None)
+        if self.unreadable:
+            reasons[UNREADABLE] = self.unreadable
+        return dict(reasons.most_common())
 
     @property
     def gates(self) -> tuple[Gate, ...]:

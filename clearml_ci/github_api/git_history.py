@@ -87,6 +87,12 @@ def changed_files(github: GitHub, *, base: str, head: str) -> list[str] | None:
     return sorted({path for file in files for path in (file.filename, file.previous_filename) if path})
 
 
+def changed_since_merge_base(github: GitHub, *, base: str, head: str) -> list[str]:
+    """The paths that the commits of a head changed since it left a branch, 300 at most. Raises GitHubError."""
+    files = _compare(github, base, head).files
+    return sorted({path for file in files for path in (file.filename, file.previous_filename) if path})
+
+
 def _compare(github: GitHub, base: str, head: str) -> Comparison:
     action = f"the comparison of {base[:10]} with {head[:10]}"
     return call_github(github, action, CONTENTS, lambda: _compared(github, base, head))

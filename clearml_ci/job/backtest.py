@@ -85,7 +85,7 @@ def of(
     ClearMLError and UsageError.
     """
     name = next(iter(rules.values())).name
-    past = past_checks.of_runs(past_runs.read(clearml, pipelines), branch, name=name, most=most)
+    past = past_checks.of_runs(past_runs.read(clearml, pipelines), branch, name=name, base=base, most=most)
     return backtest.run(clearml, rules, past, branch=base or "main") if past.checks else []
 
 

@@ -29,6 +29,7 @@ from clearml_ci.job import (
     events,
     follow,
     merge_group,
+    policy_change,
     reporter,
     workflow_output,
 )
@@ -55,8 +56,11 @@ def check(environ: Mapping[str, str], stopwatch: Stopwatch) -> int:
         return _accept(environ, stopwatch)
     if merge_group.is_one(environ):
         return _check_group(environ, stopwatch)
-    settings = _settings(environ, events.pull_request(environ), promotes=False, clock=stopwatch.clock)
-    return run(settings, environ, stopwatch)
+    event = events.pull_request(environ)
+    settings = _settings(environ, event, promotes=False, clock=stopwatch.clock)
+    code = run(settings, environ, stopwatch)
+    policy_change.post(environ, settings, event, stopwatch.clock)
+    return code
 
 
 def _accept(environ: Mapping[str, str], stopwatch: Stopwatch) -> int:

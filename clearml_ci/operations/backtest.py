@@ -80,7 +80,7 @@ def _backtest(clearml: ClearML, name: str, check: Check, past: PastChecks, branc
     replayed = tuple(_replay(backtest.as_policy(check, each.check), each, tasks, past.recorded) for each in past.checks)
     found = next((task.project_id for task, _ in tasks.by_id.values()), "")
     figures = noise_figures.read(clearml, check, project_id=project or found, branch=branch) if check.gates else {}
-    return Backtest(name, check, replayed, figures)
+    return Backtest(name, check, replayed, figures, past.unreadable)
 
 
 def _read(clearml: ClearML, check: Check, past: PastChecks, project: str | None) -> _Tasks:

@@ -33,8 +33,11 @@ class PastChecks:
     unreadable: int
 
 
-def of_runs(runs: Sequence[PastRun], branch: Branch, *, name: str, most: int) -> PastChecks:
-    """The newest checks by the policy of this name, at most so many, from runs that are newest first."""
+def of_runs(runs: Sequence[PastRun], branch: Branch, *, name: str, base: str, most: int) -> PastChecks:
+    """The newest checks by the policy of this name, at most so many, from runs that are newest first.
+
+    `base` is the branch that has the policy, empty if it is not known: other branches have policies of their own.
+    """
     read = [(run, moment.parse(run.ended), _check(run)) for run in runs if run.status not in LIVE]
     known = [(run, at, check) for run, at, check in read if at and check]
     merged = {check.commit: check for *_, check in reversed(known) if check.action == promotion_mode.PROMOTE}
@@ -49,7 +52,7 @@ def of_runs(runs: Sequence[PastRun], branch: Branch, *, name: str, most: int) ->
             undone=ends.get(check.commit, ""),
         )
         for run, at, check in known
-        if check.name == name and check.action != promotion_mode.ROLLBACK
+        if check.name == name and check.action != promotion_mode.ROLLBACK and base in ("", check.pull_request.base)
     ]
     checked = {each.check.commit for each in past if each.check.action == "check"}
     past = [each for each in past if each.check.action == "check" or each.check.commit not in checked]

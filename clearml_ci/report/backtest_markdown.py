@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from clearml_ci.core.formatting import capitalize_first
 from clearml_ci.decisions.backtest import Backtest
 from clearml_ci.report import backtest_tables, charts, markdown
 from clearml_ci.report.charts import Curves
@@ -31,33 +32,33 @@ def document(tests: Sequence[Backtest]) -> str:
     return f"# Backtest of {escape(tests[-1].name)}\n\n{_body(tests)}\n"
 
 
-def comment(tests: Sequence[Backtest], *, marker: str, notes: Sequence[str] = ()) -> str:
-    """The comment on a pull request that changes the policy file; `notes` are sentences about what was compared."""
-    about = [escape(note) for note in notes]
-    return "\n\n".join([_head(marker), _JUDGES_NOTHING, *about, _body(tests)]) + "\n"
+def comment(tests: Sequence[Backtest], *, marker: str, commit: str, notes: Sequence[str] = ()) -> str:
+    """The comment on a pull request whose `commit` changes the policy file; `notes` are sentences about the scope."""
+    body = _body(tests) if tests else "No check of the past is in ClearML yet."
+    return "\n\n".join([_head(marker, commit), _JUDGES_NOTHING, *map(escape, notes), body]) + "\n"
 
 
-def invalid(reason: str, *, marker: str) -> str:
+def invalid(reason: str, *, marker: str, commit: str) -> str:
     """The comment if the changed policy file is not valid: the problems that its reader found."""
     lines = [f"- {escape(line)}" for line in reason.splitlines()[:20]]
     text = "The changed policy file is not valid, so every check would end in an error once this is merged:"
-    return "\n\n".join([_head(marker), text, "\n".join(lines)]) + "\n"
+    return "\n\n".join([_head(marker, commit), text, "\n".join(lines)]) + "\n"
 
 
-def unchanged(*, marker: str) -> str:
+def unchanged(*, marker: str, commit: str) -> str:
     """The comment after a later push took the change back."""
-    return f"{_head(marker)}\n\nThe policy file of this pull request is that of its base branch again.\n"
+    return f"{_head(marker, commit)}\n\nThe policy file of this pull request is that of its base branch again.\n"
 
 
-def _head(marker: str) -> str:
-    return f"{marker}\n### ClearML CI: backtest of the changed policy"
+def _head(marker: str, commit: str) -> str:
+    return f"{marker}\n### ClearML CI: backtest of the changed policy · commit `{commit[:10]}`"
 
 
 def _body(tests: Sequence[Backtest]) -> str:
     checks = backtest_tables.checks(tests)
     title = "Judged differently" if len(tests) > 1 else "Red"
     parts = [
-        *(markdown.alert(f"{note}.") for note in backtest_tables.notes(tests)),
+        *(markdown.alert(f"{capitalize_first(note)}.") for note in backtest_tables.notes(tests)),
         _table(backtest_tables.counts(tests)),
         _gates(backtest_tables.gates(tests)),
         _checks(f"{title} ({len(checks.rows)})", checks),

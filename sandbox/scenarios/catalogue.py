@@ -14,6 +14,7 @@ from sandbox.scenarios import (
     many_gates,
     merge_queues,
     noise,
+    policies,
     promotions,
     remote_runs,
     reports,
@@ -109,6 +110,11 @@ MERGE_QUEUES = {
     "merge-queue": Scenario(merge_queues.carried, "improved", 0, "success", comments=0),
     "merge-queue-trained": Scenario(merge_queues.trained, "improved", 0, "success", comments=0),
 }
+POLICIES = {
+    "policy-change": Scenario(
+        policies.change, "passed", 0, "success", mentions=("backtest of the changed policy", "| red"), comments=2
+    ),
+}
 REPORTS = {
     "multi-metric": Scenario(
         reports.multi_metric, "passed", 0, "success", mentions=("accuracy/validation", "loss/train", "advisory)")
@@ -123,7 +129,7 @@ REPORTS = {
     "detached": Scenario(reports.detached, "regressed", 0, "failure", waits=False),
 }
 # `make demo ALL=1` runs these after the short story.
-FURTHER = {**ON_AGENTS, **PROMOTIONS, **NOISE, **MANY_GATES, **ACCEPTED, **MERGE_QUEUES, **REPORTS}
+FURTHER = {**ON_AGENTS, **PROMOTIONS, **NOISE, **MANY_GATES, **ACCEPTED, **MERGE_QUEUES, **POLICIES, **REPORTS}
 EVERY = {**SHORT_STORY, **FURTHER}
 # These audit the whole repository, and come last.
 AUDITS = {

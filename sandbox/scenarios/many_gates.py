@@ -35,8 +35,8 @@ baselines:
 
 def slices(tale: Story) -> Checked:
     """Check a smaller model: its accuracy holds, and it reads some of the digits far worse."""
-    base = _base(tale, "each-digit", EACH_DIGIT, tag="Best by digit", logged_classes=DIGITS)
-    pull = story.propose(tale, "slices", "Half the units will do", base=base, hidden_units=8, seed=0)
+    branch = base(tale, "each-digit", EACH_DIGIT, tag="Best by digit", logged_classes=DIGITS)
+    pull = story.propose(tale, "slices", "Half the units will do", base=branch, hidden_units=8, seed=0)
     return story.check(tale, pull)
 
 
@@ -44,12 +44,12 @@ def same_checkpoint(tale: Story) -> Checked:
     """Check a model whose accuracy is best long before its loss is: where the accuracy is best, the loss is not."""
     same: dict[str, Any] = {"hidden_units": 32, "seed": 0}
     tag = "Best at a checkpoint"
-    base = _base(tale, "one-checkpoint", ONE_CHECKPOINT, tag=tag, learning_rate=0.03, **same)
-    pull = story.propose(tale, "same-checkpoint", "Larger steps", base=base, learning_rate=0.1, **same)
+    branch = base(tale, "one-checkpoint", ONE_CHECKPOINT, tag=tag, learning_rate=0.03, **same)
+    pull = story.propose(tale, "same-checkpoint", "Larger steps", base=branch, learning_rate=0.1, **same)
     return story.check(tale, pull)
 
 
-def _base(tale: Story, name: str, policy: str, *, tag: str, **training: Any) -> str:
+def base(tale: Story, name: str, policy: str, *, tag: str, **training: Any) -> str:
     """Push a branch of main with this policy and a baseline, to open pull requests against; return its name."""
     developer.branch(tale.laptop, name)
     commit = story.push(tale, f"Add the policy {name}", files={POLICY_FILE: policy}, **training)

@@ -79,7 +79,7 @@ def test_as_policy__check_of_the_past__keeps_only_what_it_is_about() -> None:
 def test_comment__hostile_names__are_plain_text_and_its_marker_is_its_own() -> None:
     hostile = of(replayed(1, Outcome.REGRESSED, "<img src=x> @someone ](x)"), name="a|b`<script>`")
     marker = backtest_markdown.marker("o/n", 7, "--> <b>")
-    text = backtest_markdown.comment([MAIN, hostile], marker=marker)
+    text = backtest_markdown.comment([MAIN, hostile], marker=marker, commit="c" * 40)
     assert text.startswith("<!-- clearml-ci backtest o/n#7 ")
     assert text.count("-->") == 1
     assert "<script>" not in text
@@ -90,7 +90,7 @@ def test_comment__hostile_names__are_plain_text_and_its_marker_is_its_own() -> N
 
 def test_comment__many_checks__fits_into_one() -> None:
     many = of(*(replayed(number, Outcome.REGRESSED, "r" * 500) for number in range(500)))
-    assert len(backtest_markdown.comment([many], marker="<!-- m -->")) <= 65_536
+    assert len(backtest_markdown.comment([many], marker="<!-- m -->", commit="c" * 40)) <= 65_536
 
 
 def test_plots__of_two_policies__have_a_line_of_each_limit() -> None:
