@@ -33,6 +33,7 @@ from clearml_ci.operations.compare import Known
 from clearml_ci.operations.past_checks import PastChecks
 from clearml_ci.operations.reference_runs import Tagged
 from clearml_ci.parameters.check import Check
+from clearml_ci.parameters.remote_run import TRAINING
 
 Rules = Mapping[str, Check]  # by the name of a policy: the check that it describes
 
@@ -174,6 +175,8 @@ def _choice(check: Check, tasks: _Tasks, at: datetime) -> tuple[evidence.Choice 
         own = tasks.by_commit.get(commit, ())
         ended = [task for task in own if _is_before(task, at)]
         choice = evidence.choose(of_commit, ended, doubt=lambda task: _doubt(check, task), most=evidence.MOST_RUNS)
+        if check.candidate in TRAINING:
+            choice = evidence.without_doubtful(choice)
         if choice.candidate:
             return choice, ""
     all_own = tasks.by_commit.get(check.commit, ())

@@ -90,6 +90,7 @@ def _rolled_back(runs: Iterable[PastRun]) -> set[str]:
 
 
 def _recorded(runs: Sequence[PastRun]) -> Recorded:
-    moves = sorted((run.move for run in runs if run.move), key=lambda move: move.at)
-    dated = [(ended, run.change) for run in runs if run.change and (ended := moment.parse(run.ended))]
+    oldest_first = runs[::-1]  # and moves of one second in this order
+    moves = sorted((run.move for run in oldest_first if run.move), key=lambda move: move.at)
+    dated = [(ended, run.change) for run in oldest_first if run.change and (ended := moment.parse(run.ended))]
     return Recorded(tuple(moves), tuple(sorted(dated, key=lambda change: change[0])))

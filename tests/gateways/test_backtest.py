@@ -11,13 +11,17 @@ from typing import Any
 
 import pytest
 
-from clearml_ci.clearml_api import promotion_ledger
+from clearml_ci.clearml_api import pipeline_runs, promotion_ledger, task_records
 from clearml_ci.clearml_api.session import ClearML
+from clearml_ci.core import recorded_task
 from clearml_ci.core.errors import UsageError
 from clearml_ci.core.gate import Gate
 from clearml_ci.decisions.promotion import Move
 from clearml_ci.job import backtest
 from clearml_ci.job.backtest import Options
+from clearml_ci.operations import compare
+from clearml_ci.operations.compare import Evidence
+from clearml_ci.operations.past_checks import Branch
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
 from sandbox.runtime.clearml_access import Access
@@ -286,3 +290,45 @@ def test_backtest__report__is_a_task_with_plots_that_is_no_evidence(
     assert task in capsys.readouterr().out
     plots = past.project.client.call("events.get_task_plots", task=task)["plots"]
     assert {plot["metric"] for plot in plots} >= {"1 Outcomes", "2 Gates", "4 1 accuracy/validation"}
+
+
+@pytest.mark.parametrize("accuracy", [0.80, 0.938, 0.95, 0.99])
+@pytest.mark.parametrize("repeats", [0, 4])
+def test_backtest__check_of_now__has_the_outcome_of_its_step(past: Past, accuracy: float, repeats: int) -> None:
+    past.reference()
+    commit = past.checked(1, accuracy, "passed")
+    check = replace(CHECK, commit=commit, project=past.project.name, repeats=repeats)
+    run = pipeline_runs.read(past.clearml, past.project.run(**check.to_arguments()))
+    (task,) = past.tasks_of(commit)
+    candidate = recorded_task.as_document(task_records.read(past.clearml, task))
+    step = compare.with_baseline(past.clearml, None, run, check, Evidence(candidate), repeats=repeats)
+    (policy,) = backtest.of(past.clearml, {"main": check}, f"{past.root}/o/n", Branch())
+    (replayed,) = policy.replayed
+    assert (replayed.outcome, replayed.why) == (step.result["outcome"], step.result["reason"])
+    assert replayed.points[0].value == accuracy
+
+
+def test_backtest__slices_at_a_checkpoint__are_read_from_curves_and_judged(
+    past: Past, asked: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    best = past.project.task(commit="0" * 40, tags=[BEST], end=None)
+    past.project.client.call("tasks.started", task=best)
+    for series, value in (("0", 0.9), ("1", 0.8), ("2", 0.7)):
+        past.project.report(best, 0.5, value, title="per class", series=series)
+    past.project.client.call("tasks.completed", task=best)
+    worse = past.project.task(commit="1".rjust(40, "c"), end=None)
+    past.project.client.call("tasks.started", task=worse)
+    for series, value in (("0", 0.9), ("1", 0.6), ("2", 0.7)):
+        past.project.report(worse, 0.95, value, title="per class", series=series)
+    past.project.client.call("tasks.completed", task=worse)
+    past.checked(1, None, "passed")
+    gate = "{metric: per class/*, max_regression: 5%}"
+    Path("slices.yml").write_text(
+        f"version: 1\nproject: {past.project.name}\ngates: [{gate}]\nbaselines: {{tag: Best}}\nat: last\n"
+    )
+    asked.clear()
+    assert past.backtest("slices.yml") == 0
+    assert {*asked} - READS == {"events.multi_task_scalar_metrics_iter_histogram"}
+    text = capsys.readouterr().out
+    (different,) = (line for line in text.splitlines() if line.startswith("#1"))
+    assert "per class/1 is worse than the baseline by more than 5 %" in different, text
