@@ -21,7 +21,11 @@ def create(clearml: ClearML, *, project: str, name: str, comment: str, plots: Se
         raise ClearMLError(f"no ClearML project '{project}': it begins with the first check; run one, or `register`")
     task = _created(clearml, project_id, redaction.outgoing(name), redaction.outgoing(comment))
     clearml.call("tasks.started", task=task)
-    task_plots.report(clearml, {task: plots})
+    try:
+        task_plots.report(clearml, {task: plots})
+    except ClearMLError:
+        clearml.call("tasks.failed", task=task)
+        raise
     clearml.call("tasks.completed", task=task)
     return clearml.task_url(task_fields.read(clearml, task, ["project.id"]))
 

@@ -1,5 +1,6 @@
 """Judge the checks of the past once more, by other rules, with what was known at their time. Nothing is changed."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -36,6 +37,9 @@ from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.remote_run import TRAINING
 
 Rules = Mapping[str, Check]  # by the name of a policy: the check that it describes
+
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")  # a user can edit those of a run
 
 
 # The reasons why a check is left out.
@@ -86,9 +90,8 @@ def _backtest(clearml: ClearML, name: str, check: Check, past: PastChecks, branc
 
 def _read(clearml: ClearML, check: Check, past: PastChecks, project: str | None) -> _Tasks:
     """Read the tasks of all checks, and all that promotions recorded."""
-    commits = dict.fromkeys(
-        commit for each in past.checks for commit in (each.check.commit, *each.check.facts.reusable_commits)
-    )
+    named = (commit for each in past.checks for commit in (each.check.commit, *each.check.facts.reusable_commits))
+    commits = dict.fromkeys(filter(_COMMIT.fullmatch, named))
     projects = [project] if project else None
     tags = {**reference_runs.tags(check.best_tag), best_tag.MAIN_TAG: task_records.REFERENCE_STAMP}
     by_tag = task_records.by_tag(clearml, tags, projects=projects, task_name=check.task_name, gates=check.gates)

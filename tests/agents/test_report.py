@@ -17,7 +17,7 @@ from clearml_ci.policy import policy_file
 from clearml_ci.report import comment as markdown
 from sandbox import demo
 from sandbox.runtime import processes
-from sandbox.scenarios import catalogue, developer, job, story
+from sandbox.scenarios import catalogue, developer, job, reports, story
 from sandbox.scenarios.job import Running
 from sandbox.scenarios.reports import APP, SAME_DATA, SERIES, policy_branch
 from sandbox.scenarios.story import Checked, Story
@@ -340,3 +340,15 @@ def test_validate__bad_file__exits_2_with_a_line_for_every_problem(python: tuple
     for line, (number, words) in zip(lines, PROBLEMS, strict=True):
         assert f"clearml-ci.yml:{number}: " in line
         assert words in line
+
+
+def test_policy_change__of_a_pull_request__has_the_backtest_as_a_second_comment(played: Play, tale: Story) -> None:
+    base = played("multi-metric").pull.base.ref
+    strict = {reports.POLICY_FILE: reports.TWO_METRICS.replace("3%", "0%")}
+    pull = story.propose(tale, "allow-no-loss", "Allow no loss", base=base, trained=False, files=strict)
+    checked = story.check(tale, pull)
+    own, second = checked.comments
+    assert (checked.verdict["outcome"], "no evidence" in own) == ("no_evidence", True)
+    assert second.startswith("<!-- clearml-ci backtest ")
+    (counts,) = (line.split() for line in second.splitlines() if line.startswith("| red "))
+    assert (counts[3], counts[5]) == ("0", "1")

@@ -23,7 +23,7 @@ from clearml_ci.operations import compare
 from clearml_ci.operations.compare import Evidence
 from clearml_ci.operations.past_checks import Branch
 from clearml_ci.parameters.check import Check
-from clearml_ci.parameters.pull_request import PullRequest
+from clearml_ci.parameters.pull_request import Facts, PullRequest
 from sandbox.runtime.clearml_access import Access
 from sandbox.testing.hub import FULL_NAME, Hub, git
 from tests.clock import fast_clock
@@ -234,6 +234,7 @@ def test_backtest__what_cannot_be_judged__is_left_out_with_the_reason(
     past.checked(1, 0.95, "no_baseline")
     past.reference()
     past.checked(2, None, "passed")
+    past.trained(0.95, commit="")
     late = past.checked(3, None, "no_evidence")
     past.trained(0.95, commit=late)
     past.checked(4, 0.95, "passed")
@@ -243,6 +244,18 @@ def test_backtest__what_cannot_be_judged__is_left_out_with_the_reason(
     assert "1 check left out by policy of the checkout: no task of its commit is in ClearML" in text
     assert "its tasks ended after the check" in text
     assert "there was no baseline yet" in text
+
+
+def test_backtest__facts_that_a_user_edited__harm_nothing(past: Past, capsys: pytest.CaptureFixture[str]) -> None:
+    past.reference()
+    past.checked(1, 0.95, "passed")
+    past.run("pr_check", 2, "d" * 40, "passed", facts=Facts(reusable_commits=("((", "*")))
+    edited = past.run("pr_check", 3, "e" * 40, "passed")
+    past.project.client.call("tasks.edit", task=edited, hyperparams=args(commit="x"), force=True)
+    assert past.backtest() == 0
+    text = capsys.readouterr().out
+    assert (row(text, "checks judged"), row(text, "left out")) == (["1"], ["2"]), text
+    assert "the parameters of its run cannot be read" in text
 
 
 def test_backtest__deleted_baseline__is_left_out(past: Past, capsys: pytest.CaptureFixture[str]) -> None:
