@@ -245,7 +245,7 @@ def test_trigger__unknown_command__is_an_error_of_the_job(tmp_path: Path) -> Non
         [sys.executable, "ci_trigger.py", "chekc"], cwd=ROOT, env=variables, capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (2, "")
-    assert "outcome=error\nexit_reason=no command 'chekc'; commands: audit, calibrate, pr," in output.read_text()
+    assert "outcome=error\nexit_reason=no command 'chekc'; commands: agents, audit, " in output.read_text()
 
 
 class Nameless(ClearML):

@@ -130,3 +130,39 @@ def test_notes__runs_that_do_not_differ__have_a_caveat() -> None:
 def test_figures__advisory_gate__sees_what_one_run_shows() -> None:
     (found,) = figures(replace(ACCURACY, required=False))
     assert len(set(found.visible)) == 1
+
+
+@pytest.mark.parametrize("repeats", [0, 4])
+@pytest.mark.parametrize("tolerance", [0.0, 4.0])
+def test_alarms__changes_that_do_nothing__are_red_at_most_so_often_in_simulation(
+    repeats: int, tolerance: float
+) -> None:
+    random_ = random.Random(repeats)  # noqa: S311
+    red, expected, cases = 0, 0.0, 1500
+    for _ in range(cases):
+        repository = Repository(lambda: random_.gauss(0, 1), Rule(repeats=repeats))
+        gate = replace(GATE, tolerance=tolerance, relative=False)
+        case = Case(gate, UNUSED, [], repository.values, repository.noise)
+        (found,) = calibration.of_gates([case], by=NOISE, repeats=repeats, branch="main")
+        expected += (found.alarms or 0.0) / cases
+        red += repository.check(0.0)[1].outcome == Outcome.REGRESSED and tolerance == 0
+    assert expected <= 0.01
+    assert red / cases <= expected + 0.006
+    assert (expected < 0.006) == (tolerance > 0)
+
+
+@pytest.mark.parametrize("goal", ["maximize", "minimize"])
+def test_seen__loss_of_this_size_with_best_ever__is_red_in_80_percent(goal: str) -> None:
+    gate = replace(ACCURACY, goal=goal, tolerance=1.0)
+    best = 0.96 if goal == "maximize" else 0.94
+    (found,) = figures(gate, by=BEST_EVER, baseline=best)
+    assert found.seen is not None
+    worse = 0.95 - found.seen if goal == "maximize" else 0.95 + found.seen
+    distance = (plain.limit(gate, best) - worse) * (1 if goal == "maximize" else -1)
+    error = found.noise.standard_error(1, 10)
+    assert stats.t.cdf(distance / error, found.noise.df) == pytest.approx(0.8, abs=1e-6)
+
+
+def test_alarms__unknown_noise__are_unknown() -> None:
+    (found,) = figures(ACCURACY, main=[0.95, 0.96])
+    assert (found.alarms, found.seen) == (None, None)
