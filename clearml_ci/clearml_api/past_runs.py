@@ -1,7 +1,7 @@
 """Read the runs of the past of a repository: its checks, its merges, and what their promotions recorded."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -40,8 +40,12 @@ class PastRun:
     change: Change | None
 
 
-def read(clearml: ClearML, pipelines: str) -> list[PastRun]:
-    """The newest 5,000 checks and promotions below the ClearML project `pipelines`, newest first: 500 a request."""
+def read(clearml: ClearML, pipelines: str, *, name: str, most: int) -> list[PastRun]:
+    """The newest checks and promotions below the ClearML project `pipelines`, newest first: 500 a request.
+
+    They end with the checks of this name of so many commits, or after 5,000 runs: what was before them, the first
+    promotion that is read has recorded.
+    """
     names = f"^{re.escape(pipelines + PIPELINES)}({check.PIPELINE}|{promotion_mode.PIPELINE})$"
     projects = [found["id"] for found in paging.records(clearml, "projects", name=names, only_fields=["id"])]
     if not projects:
@@ -49,12 +53,15 @@ def read(clearml: ClearML, pipelines: str) -> list[PastRun]:
     runs = paging.records(
         clearml, "tasks", project=projects, type=["controller"], only_fields=_FIELDS, order_by=["-created"]
     )
-    return [_run(run) for run in islice(runs, _MOST)]
-
-
-def of_pipeline(runs: Sequence[PastRun], pipeline: str) -> list[PastRun]:
-    """Those of the runs that are of this pipeline."""
-    return [run for run in runs if run.pipeline == pipeline]
+    found: list[PastRun] = []
+    commits: set[str] = set()
+    for run in map(_run, islice(runs, _MOST)):
+        if run.pipeline == check.PIPELINE and run.arguments.get(check.NAME, "") == name:
+            commits.add(run.arguments.get("commit", ""))
+        if len(commits) > most:
+            break
+        found.append(run)
+    return found
 
 
 def _run(run: Mapping[str, Any]) -> PastRun:

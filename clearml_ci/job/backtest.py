@@ -85,7 +85,9 @@ def of(
     ClearMLError and UsageError.
     """
     name = next(iter(rules.values())).name
-    past = past_checks.of_runs(past_runs.read(clearml, pipelines), branch, name=name, base=base, most=most)
+    past = past_checks.of_runs(
+        past_runs.read(clearml, pipelines, name=name, most=most), branch, name=name, base=base, most=most
+    )
     return backtest.run(clearml, rules, past, branch=base or "main") if past.checks else []
 
 

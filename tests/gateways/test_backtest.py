@@ -268,6 +268,16 @@ def test_backtest__deleted_baseline__is_left_out(past: Past, capsys: pytest.Capt
     assert "its baseline was deleted" in capsys.readouterr().out
 
 
+def test_backtest__last_checks__are_the_newest_commits(past: Past, capsys: pytest.CaptureFixture[str]) -> None:
+    past.reference()
+    for number in range(1, 5):
+        past.checked(number, 0.80, "regressed")
+    past.run("pr_check", 4, f"{4:x}".rjust(40, "c"), "regressed")
+    assert past.backtest("", "2") == 0
+    text = capsys.readouterr().out
+    assert [line.split()[0] for line in text.splitlines() if line.startswith("#")] == ["#4", "#3"], text
+
+
 def test_backtest__nothing_in_clearml__is_one_line(past: Past, capsys: pytest.CaptureFixture[str]) -> None:
     assert past.backtest() == 0
     assert "no check of o/n has ended in ClearML: there is nothing to judge" in capsys.readouterr().out
