@@ -225,7 +225,7 @@ def test_step__of_an_ended_run_that_is_enqueued_again__says_so_and_writes_nothin
         draft = made if isinstance(made, str) else step
         desk.ui.enqueue_draft(draft, queue=tale.sandbox.queues.steps)
         assert desk.ended(draft)["status"] == "completed"
-    assert f"the run {run_of(worse)} has ended already" in desk.ui.console(draft)
+    assert f"run {run_of(worse)} has ended already" in desk.ui.console(draft)
 
 
 def test_publish__of_a_controller_and_a_step__leaves_a_run_that_can_be_run_again(desk: Desk, worse: Checked) -> None:
