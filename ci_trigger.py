@@ -37,14 +37,15 @@ Checks a pull request inside ClearML: finds the task that ran its head commit, o
 with the baseline, comments, sets a commit status, and exits with the verdict. After the merge it promotes the merged
 model to be the baseline; on a schedule it audits the default branch.
 
-  0  passed, improved, or the first model          3  inconclusive: the evidence cannot decide
+  0  passed, improved, accepted, or no baseline    3  inconclusive: the evidence cannot decide
   1  regressed, no evidence, or an audit's finding 4  error: ClearML, a queue, an agent or GitHub failed
   2  wrong usage or configuration
 
-In a GitHub workflow no command is needed, the event decides: a pull request is checked (`on: pull_request`), its
-merge into the default branch (`types: [closed]`, or the push to it) promotes its model, and `on: schedule` starts the
-audit. All settings are environment variables; docs/inputs.md lists them. From a shell, set the CLEARML_* variables of
-your server and GITHUB_REPOSITORY=owner/name, and GITHUB_TOKEN for the commands that read from GitHub:
+In a GitHub workflow no command is needed, the event decides: a pull request is checked (`on: pull_request`), and so is
+the commit of a merge queue (`merge_group`), or one whose loss a comment accepts (`issue_comment`); the merge into the
+default branch (`types: [closed]`, or the push to it) promotes its model, and `on: schedule` starts the audit. All
+settings are environment variables; docs/inputs.md lists them. From a shell, set the CLEARML_* variables of your server
+and GITHUB_REPOSITORY=owner/name, and GITHUB_TOKEN for the commands that read from GitHub:
 
   python ci_trigger.py agents --detach                  start the agents that checks need, on this machine
   python ci_trigger.py validate                         check the policy file
