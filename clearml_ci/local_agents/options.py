@@ -26,7 +26,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "const": 1,
         "default": 0,
         "metavar": "N",
-        "help": "also agents of the queue of pull-request code, which build an environment for each task; default: 1",
+        "help": "also agents of the queue of pull-request code, each task in an environment of its own; without N one",
     },
     "--code-user": {
         "default": "",
