@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ def _run(server: Server, task: str, worker: str) -> None:
     server.log(task, "Starting Task Execution:\n")
     pid = os.fork()
     if pid == 0:
-        _become(task, str(script.get("entry_point") or ""), path)
+        _become(task, script, path)
     try:
         code = _watch(server, task, pid, console, worker)
     except SystemExit:
@@ -117,11 +118,13 @@ def _conclude(server: Server, task: str, code: int | None) -> None:
         server.call("tasks.failed", task=task, status_reason=f"worker execution exit code {code}")
 
 
-def _become(task: str, entry: str, log: Path) -> None:
+def _become(task: str, script: Mapping[str, Any], log: Path) -> None:
     """In the fork: run the task's script to the end of this process."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    environment = {**os.environ, "CLEARML_TASK_ID": task, "TRAINS_TASK_ID": task, "PYTHONUNBUFFERED": "1"}
-    forks.become(_command(entry), environment, directory=str(forks.CHECKOUT), log=str(log))
+    own = {"CLEARML_TASK_ID": task, "TRAINS_TASK_ID": task, "FAULTS_COMMIT": str(script.get("version_num") or "")}
+    environment = {**os.environ, **own, "PYTHONUNBUFFERED": "1"}
+    command = _command(str(script.get("entry_point") or ""))
+    forks.become(command, environment, directory=str(forks.CHECKOUT), log=str(log))
     sys.exit(0)
 
 

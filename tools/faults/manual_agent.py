@@ -29,19 +29,21 @@ class ManualAgent:
 
     stage: Stage
     subject: Subject
-    truth: Truth = field(default_factory=lambda: Truth(launches=1))
+    truth: Truth = field(default_factory=Truth)
     _variables: dict[str, str] = field(default_factory=dict)
 
     def prepare(self) -> None:
         """Register workers, and sign the steps in to GitHub."""
         stage = self.stage
+        self.truth.launches = self.subject.launches
         for role in (CONTROLLERS, STEPS):
             queue = stages.queue_id(stage, role)
             stage.client.call("workers.register", worker=f"manual:{role}", queues=[queue], timeout=600)
         own = {"GITHUB_TOKEN": stages.token(stage, "personal", STEPS), "GITHUB_API_URL": stage.api_url}
         self._variables = {**stages.clearml_variables(stage, STEPS), **own}
         if plays := self.subject.training:
-            stages.start_agents(stage, {CODE: {"FAULTS_TRAINING": scenarios.training(plays)}}, real=False)
+            played = {"FAULTS_TRAINING": scenarios.training(plays, good=stage.main)}
+            stages.start_agents(stage, {CODE: played}, real=False)
 
     def play(self, cut: Cut) -> int:
         """Play all orders, the last one interrupted by the cut; the number of requests that its subject sent."""

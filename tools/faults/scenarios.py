@@ -86,11 +86,13 @@ def _agents(stage: Stage, case: Case) -> None:
     stages.start_agents(stage, roles, real=case.agents == REAL)
 
 
-def training(scenario: str) -> str:
-    """The plan of the pull request's code, for training.py."""
+def training(scenario: str, *, good: str = "") -> str:
+    """The plan of the launched code, for training.py; in a bisection the commit `good` is better than the others."""
     fails = scenario == "probe fails"
     lasts = 60.0 if scenario == "probe" else 0.0
-    return json.dumps({"console": CONSOLE, "fails": fails, "values": [WORSE - 0.1, WORSE], "lasts": lasts})
+    better = {good: [BETTER - 0.1, BETTER]} if scenario == "bisection" else {}
+    values = [WORSE - 0.1, WORSE]
+    return json.dumps({"console": CONSOLE, "fails": fails, "values": values, "of_commit": better, "lasts": lasts})
 
 
 def check(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -133,6 +133,13 @@ def task(stage: Stage, commit: str, *, value: float, **more: Any) -> str:
     stage.client.events([_scalar(created, number, value - 0.01 * (2 - number)) for number in range(3)])
     stage.client.call("tasks.completed", task=created)
     return created
+
+
+def train(stage: Stage, commit: str, values: Sequence[float]) -> None:
+    """Finished trainings of a commit, each with a seed of its own, which its script has as a hyperparameter."""
+    for number, value in enumerate(values, start=100):
+        seed = {"section": "Args", "name": "seed", "value": str(number)}
+        task(stage, commit, value=value, hyperparams={"Args": {"seed": seed}})
 
 
 def _scalar(task: str, iteration: int, value: float) -> dict[str, Any]:

@@ -26,12 +26,14 @@ class Subject:
     An order that names what an earlier one has made is a function, which is called when the earlier ones are done.
 
     `training`: what the agent of launched code plays, as a scenario is called; empty if nothing is launched.
+    `launches`: the most tasks that one run launches.
     """
 
     step: str
     orders: Callable[[Stage], Sequence[Order | Callable[[], Order]]]
     plan: tuple[str, ...]
     training: str = ""
+    launches: int = 1
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,14 @@ def _audit_training(stage: Stage) -> list[Order]:
     return _audit(stage, CLEARML_CI_AUDIT_RETRAIN="1", CLEARML_CI_REMOTE_RUN="off", EXECUTION_ENTRYPOINT="train.py")
 
 
+def _audit_bisecting(stage: Stage) -> list[Order]:
+    """The last commit of main made its model worse: that commit and the one before are trained once each."""
+    stages.train(stage, stage.main, (BETTER - 0.002, BETTER, BETTER + 0.002))
+    stages.train(stage, stages.push(stage, "a worse model", value=None), (WORSE - 0.002, WORSE, WORSE + 0.002))
+    own = {"CLEARML_CI_RUN_NAME": stages.TASK, "EXECUTION_ENTRYPOINT": "train.py"}
+    return _audit(stage, CLEARML_CI_AUDIT_BISECT="1", CLEARML_CI_REMOTE_RUN="off", **own)
+
+
 def _rerun(stage: Stage) -> list[Order | Callable[[], Order]]:
     """Of a bad model's check, from a shell, with an edit that does not make it good."""
 
@@ -120,6 +130,9 @@ SUBJECTS = {
     "audit_stale_checks": Subject("audit_stale_checks", _audit_of_stale, _AUDIT),
     "audit_probe": Subject("audit_probe", _audit_probing, (*_LOOKS, "audit_probe", "audit_report"), "probe"),
     "audit_retrain": Subject("audit_retrain", _audit_training, (*_LOOKS, "audit_retrain", "audit_report"), "training"),
+    "audit_bisect": Subject(
+        "audit_bisect", _audit_bisecting, (*_LOOKS, "audit_bisect", "audit_report"), "bisection", launches=2
+    ),
     "audit_report": Subject("audit_report", _audit, _AUDIT),
     "job of a check": Subject(THE_JOB, _check(WORSE), _FIND),
     "job of a merge": Subject(THE_JOB, _merge, _PROMOTE),

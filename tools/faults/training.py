@@ -18,7 +18,8 @@ def main() -> None:
     if plan["fails"]:
         print("Traceback (most recent call last):\nModuleNotFoundError: No module named 'ray'", flush=True)
         sys.exit(1)
-    for iteration, value in enumerate(plan["values"]):
+    values = plan["of_commit"].get(os.environ["FAULTS_COMMIT"], plan["values"])
+    for iteration, value in enumerate(values):
         _report(iteration, value)
     time.sleep(plan["lasts"])
 
