@@ -25,7 +25,8 @@ COMMAND = "/accept-regression"
 
 
 # As that of fork_approval: the whole first line, so that it is in no quote, no code block and no HTML comment.
-_FORM = re.compile(rf"\s*?^ {{0,3}}{COMMAND}[ \t]+([0-9a-fA-F]{{40}})(?:[ \t]+([^\r\n]*?))?[ \t]*\r?$", re.MULTILINE)
+# Two parts that match the same blanks would take days for a long line, and anybody can comment.
+_FORM = re.compile(rf"\s*?^ {{0,3}}{COMMAND}[ \t]+([0-9a-fA-F]{{40}})((?:[ \t][^\r\n]*)?)\r?$", re.MULTILINE)
 
 
 _ROLES = ("none", "read", "triage", "write", "maintain", "admin")
@@ -57,7 +58,7 @@ class Claim:
 def commit_and_rest(text: str) -> tuple[str, str] | None:
     """The commit whose loss a comment accepts, and the rest of the line; None if it does not begin with the command."""
     found = _FORM.match(text)
-    return (found[1].lower(), found[2] or "") if found and OURS not in text else None
+    return (found[1].lower(), found[2].strip(" \t")) if found and OURS not in text else None
 
 
 def line(commit: str, gate: str = "") -> str:

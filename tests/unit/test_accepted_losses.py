@@ -1,5 +1,7 @@
 """Accepted losses: which comment accepts what, of whom, and until which value."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -43,6 +45,13 @@ URL = "https://github.com/owner/name/pull/7#issuecomment-1"
 )
 def test_commit_and_rest__comment__counts_as_its_first_line_alone(text: str, rest: str | None) -> None:
     assert accepted_losses.commit_and_rest(text) == (None if rest is None else (COMMIT, rest))
+
+
+def test_commit_and_rest__long_line_of_blanks__is_read_in_time() -> None:
+    code = "from clearml_ci.decisions import accepted_losses as a; "
+    code += f"print(a.commit_and_rest('{accepted_losses.COMMAND} {COMMIT}' + ' ' * 65_000 + chr(13) + 'x'))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)
+    assert done.stdout == "None\n"
 
 
 def accept(rest: str = "worth it", *, role: str = "maintain", login: str = "ada", **more: Any) -> Acceptance:
