@@ -9,6 +9,7 @@ from clearml_ci.clearml_api.session import PATIENCE, ClearML, ClearMLError
 from clearml_ci.clearml_api.task_status import ENDED
 from clearml_ci.core import poll
 from clearml_ci.core.poll import Clock, Pace, TimedOutError
+from clearml_ci.core.step_results import REPORTS
 
 PACE = Pace(0.5, later=3.0, after=30)
 
@@ -46,12 +47,15 @@ def until_ended(
     def ended() -> tuple[Run, dict[str, Step]] | None:
         run, steps = pipeline_runs.read(clearml, run_id), run_results.steps(clearml, run_id)
         nonlocal looked
-        if looked.elapsed() > _BETWEEN_LOOKS:
+        has_ended = run.status in ENDED or run.status == DEQUEUED
+        # GitHub merges the group as soon as its status is green, which the reporting step sets before the run ends.
+        is_reported = any(steps[name].result for name in REPORTS if name in steps)
+        if looked.elapsed() > _BETWEEN_LOOKS and not has_ended and not is_reported:
             looked = poll.started(clock)
             if is_dismissed():
                 raise DismissedError("the merge group is gone: GitHub has merged or dismissed it")
         progress.update({"run": run.status, **{step.name: step.status for step in steps.values()}})
-        return (run, steps) if run.status in ENDED or run.status == DEQUEUED else None
+        return (run, steps) if has_ended else None
 
     look = poll.tolerant(clock, ended, error=ClearMLError, patience=PATIENCE, report=report)
     try:

@@ -260,3 +260,23 @@ def test_wait__group_that_is_dismissed_while_it_is_judged__ends_the_run(world: W
             report=lambda _: None,
             is_dismissed=reporter.is_dismissed,
         )
+
+
+def test_wait__group_that_is_merged_because_its_status_is_green__does_not_end_the_run(world: World) -> None:
+    group = world.queue(1)
+    run = world.checked(1, commit=group.head_sha).split("/experiments/")[1][:32]
+    sleeps = iter((None, None, run))  # it is running at two looks after the verdict
+
+    def sleep() -> None:
+        if ended := next(sleeps, None):
+            world.project.client.call("tasks.completed", task=ended)
+
+    found, _ = wait.until_ended(
+        world.clearml,
+        run,
+        clock=fast_clock(speed=100, on_sleep=sleep),
+        timeout=600,
+        report=lambda _: None,
+        is_dismissed=lambda: True,
+    )
+    assert found.status == "completed"
