@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from clearml_ci.clearml_api import (
+    acceptance_ledger,
     promotion_ledger,
     reference_ledger,
     run_outcome,
@@ -61,8 +62,12 @@ def _today(clearml: ClearML) -> str:
 
 
 def _of_other_runs(task: Mapping[str, Any]) -> list[str]:
-    """The tags of a move or a change that another run made; a run that was reset keeps its own."""
+    """The tags of a move or a change that another run made; a run that was reset keeps its own.
+
+    An accepted loss is one of an earlier execution: this one has judged nothing yet.
+    """
     own = {
+        acceptance_ledger.TAG: None,
         promotion_ledger.MOVED_TAG: promotion_ledger.own_move(task),
         reference_ledger.CHANGED_TAG: reference_ledger.entry(task),
     }

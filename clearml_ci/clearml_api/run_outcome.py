@@ -9,7 +9,7 @@ from clearml_ci.decisions.run_labels import OUTCOMES
 ENDS = ("completed", "failed", "stopped")
 
 
-PROPERTIES = ("outcome", "exit_reason", "rerun")  # user properties of a verdict
+PROPERTIES = ("outcome", "exit_reason", "rerun", "accepted")  # user properties of a verdict
 
 
 def conclude(clearml: ClearML, run: str, *, outcome: Outcome, sentence: str) -> None:

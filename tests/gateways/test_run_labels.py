@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from clearml_ci.clearml_api import run_labels, run_outcome, run_start
+from clearml_ci.clearml_api import acceptance_ledger, run_labels, run_outcome, run_start
 from clearml_ci.clearml_api.promotion_ledger import MOVED_TAG
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.outcome import Outcome
@@ -60,16 +60,25 @@ def test_put_in_order__name_that_is_not_the_server_s__stays(
 
 
 def test_put_in_order__clone__shows_nothing_of_its_source(clearml: ClearML, client: Client, pipeline: str) -> None:
-    source = new_run(client, pipeline, tags=["PR 7", MOVED_TAG, "mine"])
-    properties = {"outcome": "regressed", "exit_reason": "why", "rerun": "rerun by Ada", "version": "1"}
+    source = new_run(client, pipeline, tags=["PR 7", MOVED_TAG, acceptance_ledger.TAG, "mine"])
+    properties = {
+        "outcome": "regressed",
+        "exit_reason": "why",
+        "rerun": "rerun by Ada",
+        "accepted": "by ada",
+        "version": "1",
+    }
     items = [{"section": "properties", "name": key, "value": value} for key, value in properties.items()]
     client.call("tasks.edit_hyper_params", task=source, hyperparams=items)
     run_outcome.conclude(clearml, source, outcome=Outcome.REGRESSED, sentence="regressed: why")
     run_outcome.conclude(clearml, source, outcome=Outcome.REGRESSED, sentence="regressed: why")
-    assert seen(client, source)[1:3] == (["PR 7", "mine", MOVED_TAG, "regressed"], "regressed: why")
+    assert seen(client, source)[1:3] == (
+        ["PR 7", acceptance_ledger.TAG, "mine", MOVED_TAG, "regressed"],
+        "regressed: why",
+    )
     clone = client.call("tasks.clone", task=source)["id"]
     run_labels.put_in_order(clearml, clone, rerun=True)
-    cleared = {"outcome": "", "exit_reason": "", "rerun": "", "version": "1"}
+    cleared = {"outcome": "", "exit_reason": "", "rerun": "", "accepted": "", "version": "1"}
     assert seen(client, clone)[1:] == (["PR 12", "mine", "rerun"], "", cleared)
 
 
