@@ -54,11 +54,14 @@ def _entry(run: Mapping[str, Any]) -> AcceptedEntry | None:
     if not isinstance(entry, dict) or not AcceptedEntry.__required_keys__ <= entry.keys():
         return None
     listed = entry["accepted"]
-    readable = isinstance(listed, list) and all(_is_readable(each) for each in listed)
+    readable = (
+        isinstance(entry["commit"], str) and isinstance(listed, list) and all(_is_readable(each) for each in listed)
+    )
     return cast(AcceptedEntry, entry) if readable else None
 
 
 def _is_readable(accepted: object) -> bool:
     if not isinstance(accepted, dict) or not AcceptedDocument.__required_keys__ <= accepted.keys():
         return False
-    return isinstance(accepted["value"], int | float)
+    value, *texts = (accepted[name] for name in ("value", "metric", "by", "reason", "comment", "at"))
+    return isinstance(value, float) and all(isinstance(text, str) for text in texts)

@@ -255,6 +255,18 @@ def test_ledger__entry__is_found_by_its_own_run_alone(world: World) -> None:
     assert found["url"] == pipeline_runs.read(world.clearml, run).url
 
 
+@pytest.mark.parametrize("edit", [{"commit": 7}, {"value": 10**400}, {"metric": []}, {"value": True}])
+def test_ledger__entry_that_a_user_edited__is_left_out(world: World, edit: dict[str, Any]) -> None:
+    name = f"{world.project.name}/o/n/.pipelines/pr_check"
+    own = replace(world.project, id=world.project.client.call("projects.create", name=name)["id"], name=name)
+    run = own.run(pull_request="7")
+    loss = {"metric": "a/b", "goal": "maximize", "which": "best", "value": 0.9, "by": "", "reason": "", "comment": ""}
+    loss = {**loss, "at": "", **edit}
+    entry: Any = {"run": run, "url": "", "pull_request": 7, "commit": "c" * 40, "accepted": [loss]}
+    acceptance_ledger.record(world.clearml, entry | {key: edit[key] for key in edit if key in entry})
+    assert list(acceptance_ledger.entries(world.clearml, name)) == []
+
+
 # --- the comment as the event of a job
 
 
