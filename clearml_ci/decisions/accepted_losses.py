@@ -84,6 +84,8 @@ def _refusal(check: Check, claim: Claim, found: Acceptance, role: str) -> str:
     is_author = claim.login.lower() == check.pull_request.author.lower()
     if claim.edited:
         return "the comment was edited: write a new one"
+    if check.group:  # of whose pull requests no author is known
+        return "the commit is a merge queue's: accept the loss of the pull request's head"
     if is_author and (check.pull_request.is_fork or not check.accept_author):
         return "the author of the pull request may not accept its losses"
     if not is_enough(role, check.accept_role):

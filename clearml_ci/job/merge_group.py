@@ -34,7 +34,7 @@ EVENT = "merge_group"
 DISMISSED = "the merge group is gone: GitHub has merged or dismissed it"
 
 
-_MOST = 20  # pull requests of a group that are looked at
+_MOST = 100  # pull requests of a group that are looked at: a queue merges no more in one
 
 
 _HEADS = "refs/heads/"

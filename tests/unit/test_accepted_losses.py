@@ -58,6 +58,7 @@ def accept(rest: str = "worth it", *, role: str = "maintain", login: str = "ada"
     check = replace(of_author("bob"), **{name: more.pop(name) for name in list(more) if name.startswith("accept_")})
     if more.pop("fork", False):
         check = replace(check, pull_request=replace(check.pull_request, head_repository="bob/name"))
+    check = replace(check, group=more.pop("group", ()))
     claim = Claim(login, rest, URL, AT, edited=more.pop("edited", False))
     return accepted_losses.acceptance(check, claim, role=role)
 
@@ -102,6 +103,10 @@ def test_acceptance__line__names_a_gate_or_all(rest: str, gate: str, reason: str
             "the author of the pull request may not accept its losses",
         ),
         ({"edited": True}, "the comment was edited: write a new one"),
+        (
+            {"group": (7,), "role": "admin"},
+            "the commit is a merge queue's: accept the loss of the pull request's head",
+        ),
         ({"rest": ""}, "the comment gives no reason"),
         ({"rest": "<reason>"}, "the comment gives no reason"),
         ({"rest": "accuracy/validation"}, "the comment gives no reason"),
