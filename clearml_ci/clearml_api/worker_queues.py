@@ -47,7 +47,8 @@ def id_of(clearml: ClearML, name: str) -> str:
 
 def name_of(clearml: ClearML, task: str) -> str:
     """The name of the queue that a task was enqueued on; empty if it was on none, or if that is gone."""
-    queue = (task_fields.read(clearml, task, ["execution.queue"]).get("execution") or {}).get("queue")
+    execution = task_fields.read(clearml, task, ["execution.queue"]).get("execution") or {}
+    queue = task_fields.reference_id(execution.get("queue"))
     found = paging.records(clearml, "queues", only_fields=["id", "name"]) if queue else []
     return next((record["name"] for record in found if record["id"] == queue), "")
 
