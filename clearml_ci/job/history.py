@@ -83,7 +83,8 @@ def _repository(environ: Mapping[str, str]) -> tuple[str, tuple[Merge, ...]]:
     """The ClearML project of the repository's pipelines, and its merges, newest first; empty if they are not known."""
     if not environ.get("GITHUB_REPOSITORY", "").strip():
         workflow_output.note(
-            "GITHUB_REPOSITORY is not set: promotions are not shown, and the order is that of the runs"
+            "GITHUB_REPOSITORY is not set: promotions and accepted losses are not shown, and the order is that of the "
+            "runs"
         )
         return "", ()
     pipelines = f"{settings.pipeline_project(environ)}/{settings.github_repository(environ)}"
