@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from clearml_ci.clearml_api import best_tag, configuration_objects, paging, project_lookup
+from clearml_ci.clearml_api import configuration_objects, paging, project_lookup, task_tags
 from clearml_ci.clearml_api.project_lookup import PIPELINES
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.documents import AcceptedDocument, AcceptedEntry
@@ -22,7 +22,7 @@ TAG = "accepted a loss"
 def record(clearml: ClearML, entry: AcceptedEntry) -> None:
     """Store the accepted losses on their run, and tag it."""
     configuration_objects.store(clearml, entry["run"], NAME, entry)
-    best_tag.add_tag(clearml, entry["run"], TAG)
+    task_tags.update(clearml, [entry["run"]], add=[TAG])
 
 
 def entries(clearml: ClearML, project: str) -> Iterator[AcceptedEntry]:

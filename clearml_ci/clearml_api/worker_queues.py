@@ -7,11 +7,10 @@ from typing import Any
 
 from clearml_ci.clearml_api import configuration, paging, server_time, task_fields
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
+from clearml_ci.clearml_api.workers import worker_records
 from clearml_ci.core import agent_command
 from clearml_ci.core.errors import UsageError, listing
 from clearml_ci.decisions import audit_findings
-
-_SEEN_WITHIN = 90  # seconds: a worker counts if it reported to the server within this time
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def name_of(clearml: ClearML, task: str) -> str:
 
 def served_ids(clearml: ClearML) -> frozenset[str]:
     """The ids of all queues that a worker serves."""
-    workers = clearml.call("workers.get_all", last_seen=_SEEN_WITHIN).get("workers", [])
+    workers = worker_records(clearml)
     return frozenset(str(queue["id"]) for worker in workers for queue in worker.get("queues", []))
 
 
@@ -64,7 +63,7 @@ def free_workers(clearml: ClearML, queue: Queue, *, live: Iterable[str] = ()) ->
 
     `live` are tasks that were enqueued: an agent takes some time to report that it has one.
     """
-    workers = clearml.call("workers.get_all", last_seen=_SEEN_WITHIN).get("workers", [])
+    workers = worker_records(clearml)
     serving = [worker for worker in workers if queue.id in [served["id"] for served in worker.get("queues", [])]]
     runs = {worker["task"]["id"] for worker in serving if worker.get("task")}
     found: Mapping[str, Any] = next(paging.records(clearml, "queues", id=[queue.id], only_fields=["entries"]), {})
@@ -75,7 +74,7 @@ def free_workers(clearml: ClearML, queue: Queue, *, live: Iterable[str] = ()) ->
 def _workers_by_queue(clearml: ClearML) -> dict[str, list[str]]:
     """The ids of the workers that serve a queue, by the queue's name."""
     found: dict[str, list[str]] = {}
-    for worker in clearml.call("workers.get_all", last_seen=_SEEN_WITHIN).get("workers", []):
+    for worker in worker_records(clearml):
         for queue in worker.get("queues", []):
             found.setdefault(queue.get("name"), []).append(worker["id"])
     return found

@@ -1,8 +1,9 @@
-"""The workers that the server lists, as `ci_trigger.py agents` reads and removes them, and queues that it creates."""
+"""The workers that the server lists. `ci_trigger.py agents` takes its own off the list, and creates their queues."""
 
 import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from clearml_ci.clearml_api import paging
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
@@ -21,9 +22,14 @@ class Worker:
     running_seconds: float
 
 
+def worker_records(clearml: ClearML) -> list[dict[str, Any]]:
+    """The workers that reported in the last 90 s, as the server has them."""
+    found: list[dict[str, Any]] = clearml.call("workers.get_all", last_seen=_SEEN_WITHIN).get("workers", [])
+    return found
+
+
 def listed(clearml: ClearML) -> dict[str, Worker]:
     """The workers that reported in the last 90 s, by id."""
-    found = clearml.call("workers.get_all", last_seen=_SEEN_WITHIN).get("workers", [])
     return {
         str(record["id"]): Worker(
             id=str(record["id"]),
@@ -32,7 +38,7 @@ def listed(clearml: ClearML) -> dict[str, Worker]:
             task_id=str((record.get("task") or {}).get("id") or ""),
             running_seconds=float((record.get("task") or {}).get("running_time") or 0) / 1000,
         )
-        for record in found
+        for record in worker_records(clearml)
     }
 
 
