@@ -59,12 +59,14 @@ class Rerun:
         what = f"with {', '.join([*self.changes[:_MOST], *more])}" if self.changes else "with nothing changed"
         if self.before is None:
             what = "with changes that are unknown"
+        elif not self.original:  # its own copy states what it was started with, which users can edit as well
+            what += ", by its own copy of the first parameters"
         return f"rerun by {self.by or 'an unknown user'} {what}"
 
     @property
     def is_edited(self) -> bool:
         """True unless it is known to ask the same as its original."""
-        return bool(self.changes) or self.before is None
+        return bool(self.changes) or self.before is None or not self.original
 
     @property
     def document(self) -> RerunDocument:

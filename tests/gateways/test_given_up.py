@@ -178,7 +178,7 @@ def test_run_to_verdict__run_that_was_given_up_and_is_reset__runs_again(
     assert not run_cancellation.end_unwanted(clearml, run["id"])
     again = rerun.of(clearml, pipeline_runs.read(clearml, run["id"]), step="s")
     assert again
-    assert again.stamp.endswith("with nothing changed")
+    assert again.stamp.endswith("with nothing changed, by its own copy of the first parameters")
 
 
 @pytest.mark.usefixtures("restored_signals")

@@ -30,6 +30,9 @@ from tests.gateways.job_session import signed_in
 NONCE = "0123456789abcdef" * 2
 
 
+OWN_COPY = ", by its own copy of the first parameters"
+
+
 @dataclass(frozen=True)
 class World:
     """A pull request, the project of its checks, and hands to start original and rerun."""
@@ -158,17 +161,28 @@ def test_of__first_run_of_a_template__is_no_rerun_of_it(world: World) -> None:
 def test_of__original_reset_and_edited__is_a_rerun(world: World) -> None:
     first = world.original(world.check.to_arguments())
     again = world.again(first, threshold_percent="50")
-    assert world.stamp(again) == "threshold_percent 3 → 50"
+    assert world.stamp(again) == f"threshold_percent 3 → 50{OWN_COPY}"
     later = world.new_run(again, threshold_percent="30")
-    assert world.stamp(later) == "threshold_percent 3 → 30"
+    assert world.stamp(later) == f"threshold_percent 3 → 30{OWN_COPY}"
 
 
 def test_of__original_deleted__its_reruns_are_still_compared_with_it(world: World) -> None:
     first = world.original(world.check.to_arguments())
     second = world.new_run(first)
     world.client.call("tasks.delete", task=first.id, force=True)
-    assert world.stamp(world.new_run(second, threshold_percent="50")) == "threshold_percent 3 → 50"
-    assert world.stamp(world.new_run(second)) == "nothing changed"
+    assert world.stamp(world.new_run(second, threshold_percent="50")) == f"threshold_percent 3 → 50{OWN_COPY}"
+    assert world.stamp(world.new_run(second)) == f"nothing changed{OWN_COPY}"
+
+
+def test_of__clone_without_its_origin__is_edited_whatever_it_states_of_its_start(world: World) -> None:
+    """Users can edit the copy of the first parameters as well, and so hide an edit."""
+    check = {**world.check.to_arguments(), "threshold_percent": "50"}
+    world.original(world.check.to_arguments())
+    forged = world.run(run_arguments.with_start(check), origin="")
+    found = rerun.of(world.clearml, forged, step="s")
+    assert found
+    assert (found.changes, found.is_edited) == ((), True)
+    assert found.stamp.endswith(OWN_COPY)
 
 
 def test_of__clone_that_was_edited_before_its_start__is_a_rerun(world: World) -> None:
