@@ -136,15 +136,15 @@ def test_audit__run_of_the_reference_that_was_deleted__is_a_finding_until_a_merg
     ((found,), requests) = audited.audit()
     assert (found["kind"], found["severity"]) == ("deleted_reference", "finding")
     assert found["said"] == f"deleted from the reference of 'train': {audited.runs[3]}"
-    assert requests == 4
+    assert requests == 6
     trained(audited.world, 0.95, commit="e" * 40, seed=7)
     audited.world.promote(replace(CHECK, commit="e" * 40))
     assert audited.audit()[0] == []
 
 
 def test_audit__reference_in_order__costs_no_request(audited: Audited) -> None:
-    """One for the ledgers' projects, one for moves and changes, one for all tags."""
-    assert audited.audit() == ([], 3)
+    """One for the ledgers' projects, one for moves and changes, one for all tags, two for accepted losses."""
+    assert audited.audit() == ([], 5)
 
 
 def test_audit__run_that_a_user_tagged__is_a_note(audited: Audited) -> None:

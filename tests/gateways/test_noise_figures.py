@@ -107,7 +107,10 @@ def test_validate__no_keys_or_no_answer__says_in_one_line_that_the_noise_was_not
 ) -> None:
     for environ, reason in (
         ({"CLEARML_API_ACCESS_KEY": ""}, "no ClearML keys are set"),
-        ({"CLEARML_API_HOST": "http://127.0.0.1:9"}, "no ClearML server answers at http://127.0.0.1:9"),
+        (
+            {"CLEARML_API_HOST": "http://127.0.0.1:9"},
+            "projects.get_all: no ClearML server answers at http://127.0.0.1:9",
+        ),
     ):
         code, text = validate(world, tmp_path, **environ)
         last = text.splitlines()[-1]

@@ -222,6 +222,7 @@ def test_publish_verdict__run__carries_artifacts_properties_tag_and_description(
         "exit_reason": "why",
         "commit": COMMIT,
         "pull_request": 7,
+        "accepted": [],
         "rerun": {"said": "rerun by Ada"},
     }
     run_results.publish_verdict(clearml, run, cast("VerdictDocument", verdict), "### the report")

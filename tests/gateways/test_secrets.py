@@ -128,7 +128,7 @@ def planted(check: Check, text: str) -> Any:
         "candidate": task,
         "baseline": task,
         "rejected": [{**task, "reason": text}],
-        "gates": [{**gate_row(metric=text), "reason": text}],
+        "gates": [{**gate_row(metric=text), "title": text, "series": text, "slice_of": text, "reason": text}],
         "differences": [differing],
         "differences_total": 1,
         "remote_run": {**launch, "task": task, "until": None, "seconds": {}},
