@@ -4,7 +4,7 @@ The required status is always set on the commit that the queue has built, which 
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -26,6 +26,7 @@ from clearml_ci.operations import commit_history, publish
 from clearml_ci.parameters import check as check_parameters
 from clearml_ci.parameters import remote_run as remote
 from clearml_ci.parameters.check import Check
+from clearml_ci.policy import policy_file
 from clearml_ci.report import comment
 
 EVENT = "merge_group"
@@ -139,8 +140,14 @@ def _compared(github: GitHub, check: Check, judged: Judged) -> Judged:
     paths = merge_groups.difference(github, judged=judged.commit, head=check.commit)
     if paths is None:
         return replace(judged, difference="more files than GitHub lists")
-    kept = [path for path in paths if not commit_history.is_ignored(path, check.ignored_paths)]
+    kept = that_matter(paths, ignored=check.ignored_paths)
     return replace(judged, difference=kept[0] if kept else "", ignored=bool(paths))
+
+
+def that_matter(paths: Iterable[str], *, ignored: Iterable[str]) -> list[str]:
+    """Those of these paths that are not ignored: the policy itself never is, because it decided the verdict."""
+    patterns = tuple(ignored)
+    return [path for path in paths if path == policy_file.FILE or not commit_history.is_ignored(path, patterns)]
 
 
 def _document(check: Check, judged: Judged | None, reason: str) -> VerdictDocument:

@@ -280,3 +280,8 @@ def test_wait__group_that_is_merged_because_its_status_is_green__does_not_end_th
         is_dismissed=lambda: True,
     )
     assert found.status == "completed"
+
+
+def test_that_matter__policy_file__is_never_ignored() -> None:
+    paths = ["docs/a.md", ".github/clearml-ci.yml", ".github/workflows/ci.yml", "train.py"]
+    assert merge_group.that_matter(paths, ignored=("docs/**", ".github/**")) == [".github/clearml-ci.yml", "train.py"]
