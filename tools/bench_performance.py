@@ -42,7 +42,7 @@ class Size:
 
 
 FULL = Size(own=5, installed=3, together=(1, 5, 20))
-SMALLEST = Size(own=1, installed=0, together=(1,))
+SMALLEST = Size(own=1, installed=0, together=())
 
 
 @dataclass(frozen=True)

@@ -167,10 +167,10 @@ def test_check__job_cancelled_while_its_run_is_queued__stops_it_and_sets_the_sta
     cancel(tale, event, "run: queued", CLEARML_CI_CONTROLLER_QUEUE=name)
 
 
-def test_check__job_cancelled_while_a_step_runs__stops_run_and_steps_and_sets_the_status(
+def test_check__job_cancelled_after_its_first_step__stops_run_and_steps_and_sets_the_status(
     tale_on_real_agents: Story, event: dict[str, Any]
 ) -> None:
-    cancel(tale_on_real_agents, event, "find_task: in_progress")
+    cancel(tale_on_real_agents, event, "find_task: completed")
 
 
 def cancel(tale: Story, event: dict[str, Any], moment: str, **settings: str) -> None:
@@ -202,7 +202,8 @@ def test_check__comment_refused_on_an_agent_that_builds_environments__warns_and_
     story.ensure_best(tale)
     pull = story.propose(tale, "worse", "A much smaller model", hidden_units=8, learning_rate=0.003)
     checked = story.check(tale, pull, settings={"CLEARML_CI_STEPS_QUEUE": own_steps_queue})
-    assert (checked.job.exit_code, checked.verdict["outcome"], checked.status) == (1, "regressed", "failure")
+    found = (checked.job.exit_code, checked.verdict["outcome"], checked.status)
+    assert found == (1, "regressed", "failure"), checked.job.log
     assert "::warning::ClearML CI: GitHub refused the comment" in checked.job.log
     assert "`pull-requests: write`" in checked.job.log
     (run,) = tale.repository.get_commit(checked.commit).get_check_runs()

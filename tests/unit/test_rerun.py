@@ -16,7 +16,7 @@ CONTEXT = {"_context": '{"base": "main", "repositories": []}', "_name": ""}
 
 
 def stamp(*changes: str, by: str = "Ada", before: dict[str, str] | None = RUN.arguments) -> str:
-    return Rerun("", by, changes, before, {}).stamp
+    return Rerun("first", by, changes, before, {}).stamp
 
 
 @pytest.mark.parametrize(
