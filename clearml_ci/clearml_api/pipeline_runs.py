@@ -139,14 +139,20 @@ def restore_parameter_names(clearml: ClearML, run_id: str) -> None:
 def describe_arguments(
     clearml: ClearML, run_id: str, *, defaults: Mapping[str, str], descriptions: Mapping[str, str]
 ) -> None:
-    """Add descriptions, by name, to the parameters of a started run, and those of `defaults` that it lacks.
+    """Write the parameters of a started run in the order of `defaults`, with those that it lacks, and descriptions.
 
-    New run and start_pipeline drop descriptions, and the SDK adds the missing parameters without one.
+    New run shows them as they are stored. It and start_pipeline drop descriptions, and the SDK adds the missing
+    parameters at the end.
     """
     given = task_parameters.values(task_fields.read(clearml, run_id, ["hyperparams.Args"]), "Args")
-    items = task_parameters.section_items("Args", {name: given.get(name, text) for name, text in defaults.items()})
-    described = [{**item, "description": descriptions[item["name"]]} for item in items]
-    clearml.call("tasks.edit_hyper_params", task=run_id, hyperparams=described, force=True)
+    ordered = {**defaults, **given}
+    described = [
+        {**item, "description": descriptions.get(item["name"], "")}
+        for item in task_parameters.section_items("Args", ordered)
+    ]
+    clearml.call(
+        "tasks.edit_hyper_params", task=run_id, hyperparams=described, replace_hyperparams="section", force=True
+    )
 
 
 def started_run(clearml: ClearML, beside: Run, *, argument: str, value: str) -> Run | None:

@@ -284,14 +284,14 @@ def test_describe_arguments__run_that_new_run_started__shows_help_and_keeps_the_
     client.call("tasks.edit_hyper_params", task=run, hyperparams=given)
     client.call("tasks.started", task=run)
     help_texts = {"goal": "The direction that is better.", "promote": "When the tag moves."}
-    defaults = {"goal": "maximize", "promote": "better"}
+    defaults = {"promote": "better", "goal": "maximize"}
     pipeline_runs.describe_arguments(clearml, run, defaults=defaults, descriptions=help_texts)
     stored = client.call("tasks.get_by_id", task=run)["task"]["hyperparams"]["Args"]
-    assert {name: (item["value"], item.get("description", "")) for name, item in stored.items()} == {
-        "goal": ("minimize", "The direction that is better."),
-        "promote": ("better", "When the tag moves."),
-        "mine": ("1", ""),
-    }
+    assert [(name, item["value"], item.get("description", "")) for name, item in stored.items()] == [
+        ("promote", "better", "When the tag moves."),
+        ("goal", "minimize", "The direction that is better."),
+        ("mine", "1", ""),
+    ]
 
 
 def test_read__with_steps__has_those_that_are_its_own_in_the_same_request(clearml: ClearML, project: Project) -> None:
