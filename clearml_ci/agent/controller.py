@@ -102,17 +102,9 @@ def _run(name: str, parameters: Mapping[str, str], plan: Plan) -> None:
         clearml, os.environ["CLEARML_TASK_ID"], defaults=parameters, descriptions=descriptions
     )
     controller = Task.init(auto_connect_arg_parser=False, auto_connect_frameworks=False, auto_resource_monitoring=False)
-    run_cancellation.forget_before_reset(clearml, controller.id)
-    ownership.mark(clearml, controller.id, run=controller.id, purpose="run")
-    if run_cancellation.end_unwanted(clearml, controller.id):
+    if not _is_to_run(clearml, controller.id):
         return
-    if not run_start.is_followed(clearml, controller.id, clock=clock):
-        run_cancellation.end(clearml, controller.id, reason=NOT_FOLLOWED)
-        return
-    run = pipeline_runs.read(clearml, controller.id)
-    found = rerun.of(clearml, run, step="")
-    judged = found.arguments if found else run.arguments
-    run_labels.put_in_order(clearml, run.id, rerun=found is not None, arguments=judged)
+    judged = _labelled(clearml, controller.id)
     project = controller.get_project_name()
     # Connected before they are declared: defaults of add_parameter overwrite the arguments of a first run.
     arguments = controller.connect(dict(parameters), name="Args")
@@ -146,6 +138,27 @@ def _run(name: str, parameters: Mapping[str, str], plan: Plan) -> None:
     controller.register_abort_callback(controlled.abort, callback_execution_timeout=_ABORT)
     controlled.end_after(_seconds(str(arguments["_deadline"] or "")))
     controlled.follow()
+
+
+def _is_to_run(clearml: ClearML, run: str) -> bool:
+    """Mark the run as ours. False if it is to change nothing: then it is ended."""
+    run_cancellation.forget_before_reset(clearml, run)
+    ownership.mark(clearml, run, run=run, purpose="run")
+    if run_cancellation.end_unwanted(clearml, run):
+        return False
+    followed = run_start.is_followed(clearml, run, clock=clearml.clock)
+    if not followed:
+        run_cancellation.end(clearml, run, reason=NOT_FOLLOWED)
+    return followed
+
+
+def _labelled(clearml: ClearML, run_id: str) -> Mapping[str, str]:
+    """Put the run's name and tags in order; the `Args` that it is judged by."""
+    run = pipeline_runs.read(clearml, run_id)
+    found = rerun.of(clearml, run, step="")
+    judged = found.arguments if found else run.arguments
+    run_labels.put_in_order(clearml, run.id, rerun=found is not None, arguments=judged)
+    return judged
 
 
 def _needed(name: str, steps: Steps, arguments: Mapping[str, str]) -> Steps:
