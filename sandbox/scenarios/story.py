@@ -22,6 +22,7 @@ from sandbox.scenarios import developer, job
 from sandbox.scenarios.job import Job, OnLine, Running
 
 APPROVAL_LABEL = "run-remote"
+INITIALIZED = "CLI"  # what `Task.init` of clearml 2.1 writes into a task's runtime once it has marked it as started
 TAKEN_WITHIN = 60  # seconds until an agent has taken a task that nothing hinders
 ENDED_WITHIN = 120  # seconds until a run has ended by itself
 
@@ -242,12 +243,17 @@ def tasks_of(story: Story, commit: str) -> list[str]:
 
 
 def launched(story: Story, commit: str) -> str:
-    """Wait for a task that an agent runs for a commit; return its id."""
-    query = {"_all_": _of(commit), "status": ["in_progress"], "only_fields": ["id"], "search_hidden": True}
+    """Wait for a task whose script an agent runs for a commit; return its id.
+
+    `Task.init` marks its task as started, whatever ended it since the agent took it, and writes the runtime afterwards.
+    """
+    fields = ["id", f"runtime.{INITIALIZED}"]
+    query = {"_all_": _of(commit), "status": ["in_progress"], "only_fields": fields, "search_hidden": True}
     deadline = time.monotonic() + TAKEN_WITHIN
     while time.monotonic() < deadline:
         for task in story.clearml.call("tasks.get_all", **query)["tasks"]:
-            return str(task["id"])
+            if INITIALIZED in task.get("runtime", {}):
+                return str(task["id"])
         time.sleep(0.3)
     raise StoryError(f"no agent ran commit {commit} within {TAKEN_WITHIN} s")
 

@@ -77,15 +77,17 @@ def test_unfinished__of_all_tasks__are_those_of_this_sandbox_that_wait_or_run(ta
     client.call("tasks.stopped", task=other)
 
 
-def test_launched__task_of_the_commit__is_found_once_an_agent_has_taken_it(tale: Story, client: Client) -> None:
+def test_launched__task_of_the_commit__is_found_once_its_script_is_initialized(tale: Story, client: Client) -> None:
     where = client.call("projects.create", name=f"{tale.sandbox.prefix}/.pipelines/runs")["id"]
     script = {"repository": "file:///digits.git", "version_num": "a" * 40}
     body = {"name": "probe", "type": "testing", "project": where, "script": script}
-    for _ in range(2):
-        made = client.call("tasks.create", **body)["id"]
-    client.call("tasks.started", task=made)
+    taken, made, _ = (client.call("tasks.create", **body)["id"] for _ in range(3))
+    for task in (taken, made):
+        client.call("tasks.started", task=task)
+    client.call("tasks.edit", task=made, runtime={story.INITIALIZED: "train.py"}, force=True)
     assert story.launched(tale, "a" * 40) == made
-    story.abort(tale, made, include_steps=True)
+    for task in (taken, made):
+        story.abort(tale, task, include_steps=True)
     assert story.unfinished(tale) == []
 
 
