@@ -95,6 +95,8 @@ def _run(name: str, parameters: Mapping[str, str], plan: Plan) -> None:
     sdk.be_patient(clock)
     sdk.load()
     clearml = clearml_session.connect(clock)
+    if not _is_followed(clearml, os.environ["CLEARML_TASK_ID"]):
+        return
     pipeline_runs.restore_parameter_names(clearml, os.environ["CLEARML_TASK_ID"])  # before the SDK reads them
     # Not by add_parameter: the SDK stores its descriptions under names without their section, and never finds them.
     descriptions = catalogue.descriptions(parameters)
@@ -140,16 +142,22 @@ def _run(name: str, parameters: Mapping[str, str], plan: Plan) -> None:
     controlled.follow()
 
 
-def _is_to_run(clearml: ClearML, run: str) -> bool:
-    """Mark the run as ours. False if it is to change nothing: then it is ended."""
-    run_cancellation.forget_before_reset(clearml, run)
-    ownership.mark(clearml, run, run=run, purpose="run")
-    if run_cancellation.end_unwanted(clearml, run):
-        return False
+def _is_followed(clearml: ClearML, run: str) -> bool:
+    """False if the job that started the run does not learn of it: then it is ended.
+
+    Nothing is written before: `tasks.edit` replaces the whole runtime, so the job's mark could get lost.
+    """
     followed = run_start.is_followed(clearml, run, clock=clearml.clock)
     if not followed:
         run_cancellation.end(clearml, run, reason=NOT_FOLLOWED)
     return followed
+
+
+def _is_to_run(clearml: ClearML, run: str) -> bool:
+    """Mark the run as ours. False if it is to change nothing: then it is ended."""
+    run_cancellation.forget_before_reset(clearml, run)
+    ownership.mark(clearml, run, run=run, purpose="run")
+    return not run_cancellation.end_unwanted(clearml, run)
 
 
 def _labelled(clearml: ClearML, run_id: str) -> Mapping[str, str]:

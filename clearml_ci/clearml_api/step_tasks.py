@@ -89,8 +89,16 @@ def job_class(clearml: ClearML, clock: Clock) -> type[Any]:
     """The class of the jobs by which `PipelineController` launches its steps, as `_clearml_job_class` of it."""
 
     class _Job(ClearmlJob):  # type: ignore[misc]  # the SDK has no types
+        ran = False
+
         def launch(self, queue_name: str | None = None) -> bool:
             enqueue(clearml, self.task.id, queue=queue_name or "", clock=clock)
             return True
+
+        def status(self, force: bool = False) -> str:
+            """As the SDK has it, but a step that a user resets while it runs, and that is a draft then, has stopped."""
+            status = str(super().status(force))
+            self.ran = self.ran or status == "in_progress"
+            return "stopped" if self.ran and status == "created" else status
 
     return _Job

@@ -19,6 +19,12 @@ Record = dict[str, Any]
 VERSION = "v999.0"
 CLIENT = {"X-Allegro-Client": "Webapp-1.14.0-000"}  # the UI's own version header is older than the UI
 _PAGE = 30  # runs that the list shows before one scrolls
+_WITH_ARTIFACTS = {
+    "delete_external_artifacts": True,
+    "delete_output_models": True,
+    "return_file_urls": True,
+    "force": True,
+}
 _LIST_FIELDS = [
     *("name", "status", "system_tags", "project.name", "company", "last_change", "last_update", "started"),
     *("last_iteration", "tags", "user.name", "runtime.progress", "hyperparams.properties.version.value"),
@@ -169,6 +175,13 @@ class WebUI:
         project = self._task(run, ["project"])["project"]["id"]
         self._changed("pipelines.delete_runs", run, project=project, include_pipeline_steps=True)
 
+    def delete_task(self, task: str) -> None:
+        """Delete an archived task that is no controller, with its artifacts as the dialog proposes.
+
+        It is the call of clearml-web's dialog for experiments; no recording has it.
+        """
+        self._changed("tasks.delete_many", task, **_WITH_ARTIFACTS)
+
     # --- full details ---
 
     def clone(self, task: str) -> str:
@@ -201,14 +214,7 @@ class WebUI:
 
     def reset(self, task: str) -> Record:
         """Reset to a draft, artifacts removed as the dialog proposes; the steps of a controller stay."""
-        return self._changed(
-            "tasks.reset_many",
-            task,
-            delete_external_artifacts=True,
-            delete_output_models=True,
-            return_file_urls=True,
-            force=True,
-        )
+        return self._changed("tasks.reset_many", task, **_WITH_ARTIFACTS)
 
     def publish(self, task: str) -> Record:
         return self._changed("tasks.publish_many", task)

@@ -7,6 +7,7 @@ import pytest
 from sandbox.scenarios import audits, job, story
 from sandbox.scenarios.audits import Audited, Planted
 from sandbox.scenarios.story import Story
+from sandbox.testing.web_ui import WebUI
 from tests.agents.conftest import only_line
 
 
@@ -119,3 +120,18 @@ def test_rerun__of_an_audit_with_a_parameter_that_makes_no_sense__exits_2(tale: 
     run = repaired.job.outputs["pipeline_id"]
     done = job.run(tale.sandbox, event={}, command=("rerun", run, "retrain=ten"))
     assert "retrain is 'ten'" in only_line(done, 2)
+
+
+def test_audit__run_again_by_clicks__is_told_and_leaves_the_issue(tale: Story, repaired: Audited) -> None:
+    ui, run = WebUI(tale.sandbox.clearml), repaired.job.outputs["pipeline_id"]
+    assert repaired.issue is not None
+    before = tale.repository.get_issue(repaired.issue.number)
+    typo = ui.run_row(run, retrain="ten")
+    story.ended(tale, typo)
+    assert "retrain is 'ten'" in ui.console(typo)
+    ui.reset(run)
+    ui.enqueue_draft(run, queue=tale.sandbox.queues.controllers)
+    assert story.ended(tale, run) == "completed"
+    assert story.verdict(tale, run)["outcome"] == "passed"
+    after = tale.repository.get_issue(before.number)
+    assert (before.state, before.body) == (after.state, after.body)

@@ -238,6 +238,38 @@ def test_step__of_an_ended_run_that_is_enqueued_again__says_so_and_writes_nothin
     assert f"run {run_of(worse)} has ended already" in desk.ui.console(draft)
 
 
+@pytest.mark.parametrize("click", [WebUI.abort, WebUI.archive, WebUI.reset], ids=["abort", "archive", "reset"])
+def test_step__that_waits_for_its_launch__ended_by_a_click__ends_both_and_its_check(
+    desk: Desk, click: Callable[[WebUI, str], Any], request: pytest.FixtureRequest
+) -> None:
+    tale, branch = desk.tale, f"step-ended-by-{request.node.callspec.id}"
+    pull = story.propose(tale, branch, "Wait for an hour", trained=False, **ENDLESS)
+    event = job.pull_request_event(tale.sandbox, pull, action="opened")
+    run = job.run(tale.sandbox, event=event, settings={**PROBE, "CLEARML_CI_WAIT": "false"}).outputs["pipeline_id"]
+    launched = story.launched(tale, pull.head.sha)
+    click(desk.ui, desk.steps(run)["remote_run"]["id"])
+    desk.ended(run)
+    assert desk.ui.details(launched)["status"] == "stopped"
+    statuses = [status.state for status in tale.repository.get_commit(pull.head.sha).get_statuses()]
+    assert statuses[0] == "error", statuses
+
+
+def test_step__of_an_ended_run_that_is_archived_and_deleted__changes_no_verdict(desk: Desk, worse: Checked) -> None:
+    run, step = run_of(worse), desk.steps(run_of(worse))["find_task"]["id"]
+    with desk.nothing_written(worse):
+        desk.ui.archive(step)
+        desk.ui.restore(step)
+        assert "archived" not in desk.ui.run_info(step)["system_tags"]
+        desk.ui.archive(step)
+        desk.ui.delete_task(step)
+        assert desk.ui.step_states(run)["find_task"] == ""
+    assert story.verdict(desk.tale, run)["outcome"] == "regressed"
+    rerun = desk.ui.run_row(run)
+    desk.ended(rerun)
+    again = story.verdict(desk.tale, rerun)
+    assert (again["outcome"], again["rerun"]["changes"]) == ("regressed", [])
+
+
 def test_publish__of_a_controller_and_a_step__leaves_a_run_that_can_be_run_again(desk: Desk, worse: Checked) -> None:
     run = run_of(worse)
     with desk.nothing_written(worse):

@@ -1,12 +1,14 @@
 """After the merge, and again from ClearML: the demo's scenarios, read back from the servers, and what can be wrong."""
 
 import re
+from collections.abc import Callable
 
 import pytest
 
 from sandbox.scenarios import catalogue, job, promotions, story
 from sandbox.scenarios.promotions import MAIN_TAG, OWN, TAG
 from sandbox.scenarios.story import Story
+from sandbox.testing.web_ui import WebUI
 from tests.agents.conftest import Play, only_line
 
 MERGES = ["merge-promotes", "merge-squash", "merge-not-better", "promote-twice"]
@@ -135,6 +137,37 @@ def test_promote__push_that_merged_two__promotes_both_oldest_first(played: Play,
     for verdict, pull in zip(verdicts, pulls, strict=True):
         assert any(f"#{pull.number} was never checked" in warning for warning in verdict["warnings"])
         assert MAIN_TAG in tale.clearml.call("tasks.get_by_id", task=verdict["candidate"]["id"])["task"]["tags"]
+
+
+def new_run(ui: WebUI, run: str, queue: str) -> str:
+    return ui.run_row(run, queue=queue)
+
+
+def reset(ui: WebUI, run: str, queue: str) -> str:
+    ui.reset(run)
+    ui.enqueue_draft(run, queue=queue)
+    return run
+
+
+def clone(ui: WebUI, run: str, queue: str) -> str:
+    draft = ui.clone(run)
+    ui.edit_parameter(draft, "threshold_percent", "50")
+    ui.enqueue_draft(draft, queue=queue)
+    return draft
+
+
+@pytest.mark.parametrize("click", [new_run, clone, reset])
+def test_promote__run_again_by_a_click__leaves_the_tag_and_says_what_it_found(
+    played: Play, tale: Story, click: Callable[[WebUI, str, str], str]
+) -> None:
+    promoted = played("merge-promotes")
+    best, ui = story.tagged_best(tale, TAG), WebUI(tale.sandbox.clearml)
+    again = click(ui, promoted.job.outputs["pipeline_id"], tale.sandbox.queues.controllers)
+    assert story.ended(tale, again) == "completed"
+    verdict = story.verdict(tale, again)
+    assert verdict["rerun"]
+    assert verdict["exit_reason"].lower() in ui.console(again).lower()
+    assert story.tagged_best(tale, TAG) == best
 
 
 def test_promote__policy_that_judges_no_model__says_so_and_exits_0(played: Play, tale: Story) -> None:

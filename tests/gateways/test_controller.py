@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from clearml_ci.clearml_api import run_start
+from clearml_ci.clearml_api import pipeline_runs, run_start
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.clearml_api.worker_queues import Queue
+from clearml_ci.operations import rerun
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import PullRequest
 from sandbox.runtime.clearml_access import Client
@@ -24,6 +25,8 @@ from tests.gateways.between import Losses
 from tests.gateways.conftest import COMMIT
 
 ROOT = Path(__file__).parents[2]
+READS = ("auth.login", "tasks.get_all", "tasks.get_all_ex")
+LOOKS = 6  # requests of a controller whose job does not know its run yet
 CHECK = Check(COMMIT, PullRequest("o/n", 7, (), "http://none"), "", "", (), "Best")
 
 
@@ -114,6 +117,23 @@ def test_controller__run_whose_job_does_not_know_it__ends_itself(
     ended = controllers.read(run)
     assert (ended["status"], controllers.steps_of(run)) == ("stopped", {})
     assert "does not follow it" in ended["status_reason"]
+
+
+def test_controller__before_its_job_knows_the_run__writes_nothing_that_the_job_could_overwrite(
+    controllers: Controllers, user_environment: dict[str, str], tmp_path: Path
+) -> None:
+    """`tasks.edit` replaces the whole runtime: of two who write it at the same time, one loses what it wrote."""
+    run, losses = controllers.start(acknowledged=False), Losses({})
+    with (
+        losses.proxy(user_environment["CLEARML_API_HOST"]) as address,
+        process(run, {**user_environment, "CLEARML_API_HOST": address}, tmp_path / "log"),
+    ):
+        wait_for(lambda: len(losses.sent) > LOOKS, tmp_path / "log")
+        assert [endpoint for endpoint in losses.sent if endpoint not in READS] == []
+        run_start.acknowledge(controllers.clearml, run)
+        wait_for(lambda: controllers.steps_of(run).get("find_task") == "queued", tmp_path / "log")
+    read = pipeline_runs.read(controllers.clearml, run)
+    assert rerun.of(controllers.clearml, read, step="") is None
 
 
 def test_controller__step_that_no_agent_takes_and_no_job_that_waits__ends_at_its_deadline(

@@ -79,6 +79,8 @@ def _show(case: Played, number: int, count: int) -> None:
     )
     for violation in case.violations:
         print(f"    {violation.rule}: {violation.text}", flush=True)
+    if case.violations:
+        print(json.dumps(case.document(), indent=1, ensure_ascii=False), flush=True)
     if case.fault:
         print(case.fault, flush=True)
 
