@@ -32,6 +32,7 @@ FOR_DEMO := requirements.txt sandbox/requirements.txt
 FOR_TESTS := $(FOR_DEMO) tests/requirements.txt
 WITH_AGENTS := tests/agents sandbox/tests/test_agents.py
 WORKERS := 4# processes that run tests, on two cores: each of them waits for servers and agents half of its time
+BY_FILE := --dist loadfile --no-loadscope-reorder# the folder that takes longest is the first by name
 INSTALL := $(RUN) -m pip install --disable-pip-version-check --progress-bar off
 
 ifneq ($(strip $(SERVER)),)
@@ -57,7 +58,7 @@ test: $(VENV)/.installed-tests
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports --no-logo --no-cache
-	$(if $(filter 1,$(ALL)),AGENTS=real )$(RUN) -m pytest --numprocesses $(WORKERS) --dist loadfile --durations 10$(if \
+	$(if $(filter 1,$(ALL)),AGENTS=real )$(RUN) -m pytest --numprocesses $(WORKERS) $(BY_FILE) --durations 10$(if \
 		$(filter 1,$(FAST)),$(WITH_AGENTS:%= --ignore %))
 	@echo "make test took $$(( $$(date +%s) - $$(cat build/test-began) )) s"
 

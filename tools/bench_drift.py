@@ -18,7 +18,7 @@ from clearml_ci.decisions import change_points
 from clearml_ci.decisions.change_points import Change
 from tools import digits_seeds
 
-FULL, SMALLEST = 4_000, 200  # series that are simulated
+FULL, SMALLEST = 4_000, 50  # series that are simulated
 
 
 BEFORE = 30  # runs before the loss

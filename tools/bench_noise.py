@@ -23,7 +23,7 @@ from tools.noise_simulation import Draw, Repository
 MERGES = (0, 5, 10, 50)
 
 
-FULL, SMALLEST = 2000, 100  # repositories that are simulated
+FULL, SMALLEST = 2000, 20  # repositories that are simulated
 
 
 CHECKS = {0: 10, 1: 2, 2: 4, 3: 2, 4: 2}  # of each repository, for each number of merges, by the loss

@@ -34,15 +34,16 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Size:
-    """The checks with fast agents, those with agents as installed, and the pull requests that are opened together."""
+    """The number of checks of each kind, beside the first one of its agents, and the pull requests opened together."""
 
     own: int
+    detached: int
     installed: int
     together: tuple[int, ...]
 
 
-FULL = Size(own=5, installed=3, together=(1, 5, 20))
-SMALLEST = Size(own=1, installed=0, together=())
+FULL = Size(own=5, detached=5, installed=3, together=(1, 5, 20))
+SMALLEST = Size(own=0, detached=1, installed=0, together=())
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def _with_fast_agents(
         pull = checks.propose(100)
         for name in PREDECESSORS:
             rows.append(_measured(checks, requests, name, partial(_predecessor, checks, name, pull.head.sha)))
-        rows += [_detached(checks, requests, number) for number in range(101, 101 + size.own)]
+        rows += [_detached(checks, requests, number) for number in range(101, 101 + size.detached)]
     together = []
     for count in size.together:
         setup = Setup(workers=2 if size is FULL else 1)

@@ -26,7 +26,7 @@ GATES = [replace(GATE, series=f"{number}") for number in range(10)]
 SLICES = [replace(gate, slice_of="accuracy/*") for gate in GATES]
 
 
-FULL, SMALLEST = 4_000, 500  # simulated checks, each of a repository of its own
+FULL, SMALLEST = 4_000, 100  # simulated checks, each of a repository of its own
 
 
 @dataclass(frozen=True)

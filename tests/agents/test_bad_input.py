@@ -184,18 +184,19 @@ def cancel(tale: Story, event: dict[str, Any], moment: str, **settings: str) -> 
 
 
 @pytest.fixture(scope="module")
-def own_steps_queue(tale_on_real_agents: Story) -> Iterator[str]:
-    """A steps' agent that builds its environments, as users' agents do, and whose token may not comment."""
+def own_steps_queue(tale_on_real_agents: Story, builds_environments: bool) -> Iterator[str]:
+    """A steps' agent whose token may not comment; with AGENTS=real it builds its environments, as users' agents do."""
     tale = tale_on_real_agents
     token = github_access.token(
         tale.sandbox.github, "workflow", repository=tale.sandbox.repository, permissions=REPORTING
     )
-    environment = {"GITHUB_TOKEN": token, "GITHUB_API_URL": tale.sandbox.github.api_url}
-    with story.another_agent(tale, "ci-built", builds_environments=True, environment=environment) as queue:
+    variables = {"GITHUB_TOKEN": token, "GITHUB_API_URL": tale.sandbox.github.api_url}
+    built = builds_environments
+    with story.another_agent(tale, "ci-silent", builds_environments=built, environment=variables) as queue:
         yield queue
 
 
-def test_check__comment_refused_on_an_agent_that_builds_environments__warns_and_keeps_the_verdict(
+def test_check__comment_refused_to_the_steps_agent__warns_and_keeps_the_verdict(
     tale_on_real_agents: Story, own_steps_queue: str
 ) -> None:
     tale = tale_on_real_agents

@@ -13,8 +13,8 @@ import pytest
 from tests.agents.makefile import Make
 
 FIXED = range(14081, 14121)  # each kind of harm once
-FRESH = 10
-CUTS = 6
+FRESH = 6
+CUTS = 4
 Records = list[dict[str, Any]]
 
 
@@ -32,12 +32,12 @@ def fixed(make: Make, clone: Path) -> Records:
 
 @pytest.fixture(scope="module")
 def fresh(make: Make, clone: Path) -> Records:
-    return played(make, clone, "make faults N=10")
+    return played(make, clone, f"make faults N={FRESH}")
 
 
 @pytest.fixture(scope="module")
 def interrupted(make: Make, clone: Path) -> Records:
-    return played(make, clone, "make faults ONLY=every-request:report N=6")
+    return played(make, clone, "make faults ONLY=every-request:report N=4")
 
 
 @pytest.mark.parametrize("seed", FIXED)

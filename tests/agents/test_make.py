@@ -24,8 +24,10 @@ def test_bench__at_its_smallest_size__prints_and_writes_the_figures(make: Make, 
     assert [*figures] == ["requests", "seconds", "audit", "noise", "drift", "performance"]
     assert figures["performance"]["find_compare_requests"] <= 8
     assert {name for name, figure in figures["performance"].items() if figure is None} == {
+        "own_agents_seconds",
         "default_agents_seconds",
         "default_agents_first_seconds",
+        "cpu_seconds",
     }
     assert {row["rule"] for row in figures["noise"]} == {*bench_noise.PLAIN, *bench_noise.OURS}
     ((tasks, requests),), ((same_tasks, seconds),) = figures["requests"].items(), figures["seconds"].items()

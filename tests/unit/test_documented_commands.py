@@ -43,7 +43,7 @@ RUN_BY = {
     r"make bench( SMALL=1)?": RunBy('make("make bench SMALL=1")'),
     r"make profile( AGENTS=installed)?": RunBy('make("make profile CHECKS=1")'),
     r"make faults( N=\d+)?( SEED=\d+)?": RunBy('"make faults SEED=14081"'),
-    r"make faults ONLY=.*": RunBy('"make faults ONLY=every-request:report N=6"'),
+    r"make faults ONLY=.*": RunBy('"make faults ONLY=every-request:report N=4"'),
     r"python -m tools\.faults\.matrix --write \S+": RunBy('"-m", "tools.faults.matrix", str(record), "--write"'),
     r"make lock": RunBy('["make", "lock", "-C"'),
     r"make stop": RunBy('make("make stop")'),

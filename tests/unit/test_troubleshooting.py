@@ -2,6 +2,7 @@
 
 import ast
 import difflib
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +32,13 @@ def texts(tree: ast.AST) -> Iterator[str]:
             yield re.sub(r"\{\w*\}", ANY, node.value)
 
 
-TEXTS = [text for path in CODE for text in texts(ast.parse(path.read_text(encoding="utf-8")))]
+@functools.cache
+def texts_of_the_code() -> list[str]:
+    return [text for path in CODE for text in texts(ast.parse(path.read_text(encoding="utf-8")))]
+
+
+def nearest(message: str) -> list[str]:
+    return difflib.get_close_matches(message, texts_of_the_code(), n=3, cutoff=0.3)
 
 
 def is_in(message: str, text: str) -> bool:
@@ -41,8 +48,8 @@ def is_in(message: str, text: str) -> bool:
 
 @pytest.mark.parametrize("message", rows(PAGE, "message"))
 def test_message__of_the_page__is_in_the_code(message: str) -> None:
-    nearest = difflib.get_close_matches(message, TEXTS, n=3, cutoff=0.3)
-    assert any(is_in(message, text) for text in TEXTS), f"no text of the code has it; the nearest: {nearest}"
+    found = any(is_in(message, text) for text in texts_of_the_code())
+    assert found, f"no text of the code has it; the nearest: {nearest(message)}"
 
 
 def test_messages__of_the_page__are_many_and_long_enough_to_be_found() -> None:
@@ -54,4 +61,4 @@ def test_messages__of_the_page__are_many_and_long_enough_to_be_found() -> None:
 def test_phases__of_the_page__are_those_of_remote_runs() -> None:
     phases = rows(REMOTE_RUNS, "phase")
     assert set(rows(PAGE, "phase")) <= set(phases)
-    assert [phase for phase in phases if phase not in TEXTS] == []
+    assert [phase for phase in phases if phase not in texts_of_the_code()] == []
