@@ -86,8 +86,10 @@ def of_event(event: Event) -> Group | None:
     return Group(branch, number, base, events.text(event, "merge_group", "base_sha"), head, as_pull)
 
 
-def plan(clearml: ClearML, github: GitHub, settings: Settings, group: Group) -> Carried | Settings:
-    """The verdict that is carried over, or the settings of a check of the queue's commit.
+def plan(
+    clearml: ClearML, github: GitHub, settings: Settings, group: Group, *, policy: str = policy_file.FILE
+) -> Carried | Settings:
+    """The verdict that is carried over, or the settings of a check of the queue's commit. `policy` is the file's path.
 
     Raises ClearMLError, GitHubError and UsageError.
     """
@@ -98,7 +100,7 @@ def plan(clearml: ClearML, github: GitHub, settings: Settings, group: Group) -> 
     judged = [_judged(clearml, github, settings, number, head) for number, head in heads.items()]
     earlier = [group.base_sha] if group.base_sha in {commit.sha for commit in commits} else []
     candidates = [*judged, *(_judged(clearml, github, settings, 0, commit) for commit in earlier)]
-    if same := merge_queue.same(_compared(github, check, each) for each in candidates):
+    if same := merge_queue.same(_compared(github, check, each, policy) for each in candidates):
         return Carried(check, _document(check, same, merge_queue.why_carried(same)))
     mode = check.merge_queue or (merge_queue.PROBE if settings.remote_run else merge_queue.CARRIED)
     if mode == merge_queue.TRAIN:
@@ -133,21 +135,21 @@ def _judged(clearml: ClearML, github: GitHub, settings: Settings, number: int, c
     return Judged(number, commit, found if found and found["state"] == state else None)
 
 
-def _compared(github: GitHub, check: Check, judged: Judged) -> Judged:
+def _compared(github: GitHub, check: Check, judged: Judged, policy: str) -> Judged:
     """The same, with its difference from the queue's commit if it has a verdict."""
     if judged.verdict is None:
         return judged
     paths = merge_groups.difference(github, judged=judged.commit, head=check.commit)
     if paths is None:
         return replace(judged, difference="more files than GitHub lists")
-    kept = that_matter(paths, ignored=check.ignored_paths)
+    kept = that_matter(paths, ignored=check.ignored_paths, policy=policy)
     return replace(judged, difference=kept[0] if kept else "", ignored=bool(paths))
 
 
-def that_matter(paths: Iterable[str], *, ignored: Iterable[str]) -> list[str]:
+def that_matter(paths: Iterable[str], *, ignored: Iterable[str], policy: str) -> list[str]:
     """Those of these paths that are not ignored: the policy itself never is, because it decided the verdict."""
     patterns = tuple(ignored)
-    return [path for path in paths if path == policy_file.FILE or not commit_history.is_ignored(path, patterns)]
+    return [path for path in paths if path == policy or not commit_history.is_ignored(path, patterns)]
 
 
 def _document(check: Check, judged: Judged | None, reason: str) -> VerdictDocument:

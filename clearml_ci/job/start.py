@@ -43,6 +43,7 @@ from clearml_ci.operations import rerun as reruns
 from clearml_ci.parameters import audit, catalogue, promotion_mode, remote_run, texts
 from clearml_ci.parameters import check as check_parameters
 from clearml_ci.parameters.check import Check
+from clearml_ci.policy import policy_file
 
 CANCELLED = "cancelled before anything was started"
 
@@ -89,7 +90,8 @@ def _check_group(environ: Mapping[str, str], stopwatch: Stopwatch) -> int:
         if not merge_groups.exists(github, group.branch):
             workflow_output.note(f"{merge_group.DISMISSED}: nothing is done")
             return 0
-        planned = merge_group.plan(clearml_session.connect(stopwatch.clock), github, settings, group)
+        policy = job_settings.policy_file(environ) or policy_file.FILE
+        planned = merge_group.plan(clearml_session.connect(stopwatch.clock), github, settings, group, policy=policy)
     except (Exception, KeyboardInterrupt) as error:
         early_end.set_error(environ, group.event, str(error) or CANCELLED, promotes=False, clock=stopwatch.clock)
         raise

@@ -39,7 +39,11 @@ def make(plan: Plan) -> None:
 
 
 def make_for(agent: Agent) -> None:
-    """Make an agent's folders, which no other user can enter; its temporary folder is emptied."""
+    """Make an agent's folders, which no other user can enter.
+
+    Its temporary folder is emptied. A clone that was interrupted is removed: clearml-agent 3.0.3 goes on to use it, and
+    each task of that repository fails at git's `index.lock`.
+    """
     agent.directory.mkdir(exist_ok=True)
     agent.directory.chmod(_PASSABLE if agent.account else _PRIVATE)
     agent.files.mkdir(exist_ok=True, mode=_PRIVATE)
@@ -50,6 +54,8 @@ def make_for(agent: Agent) -> None:
 
 def _make_home(agent: Agent) -> None:
     shutil.rmtree(agent.temporary, ignore_errors=True)
+    for lock in agent.clones.glob("*/*/.git/index.lock"):
+        shutil.rmtree(lock.parents[1], ignore_errors=True)
     for folder in (agent.files, agent.home, agent.temporary):
         folder.mkdir(exist_ok=True)
         folder.chmod(_PRIVATE)

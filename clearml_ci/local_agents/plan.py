@@ -71,6 +71,11 @@ class Agent:
         return self.home / "tmp"
 
     @property
+    def clones(self) -> Path:
+        """The agent's clones, one folder for each repository, and in it the clone."""
+        return self.files / "clones"
+
+    @property
     def configuration(self) -> Path:
         """The agent's own clearml.conf."""
         return self.directory / "clearml.conf"

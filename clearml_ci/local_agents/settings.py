@@ -136,7 +136,7 @@ def _agent(agent: Agent) -> Section:
         "crash_on_exception": False,
         "venvs_dir": str(files / "environments"),
         "venvs_cache": {"path": str(files / "environments-cache"), "max_entries": 10, "free_space_threshold_gb": 2},
-        "vcs_cache": {"enabled": True, "path": str(files / "clones")},
+        "vcs_cache": {"enabled": True, "path": str(agent.clones)},
         "pip_download_cache": {"enabled": True, "path": str(files / "packages")},
         "docker_pip_cache": str(files / "docker-pip"),
         "docker_apt_cache": str(files / "docker-apt"),

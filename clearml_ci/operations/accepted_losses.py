@@ -18,10 +18,13 @@ from clearml_ci.operations import rerun
 from clearml_ci.parameters.check import Check
 from clearml_ci.parameters.pull_request import Acceptance
 
-_MOST = 20  # newest comments with the command: the role of each writer is a request
+_MOST = 20  # writers of the newest comments with the command, and comments of each: each writer's role is a request
 
 
 _MOST_REFUSALS = 3
+
+
+_EDITED = "A rerun with edited parameters accepts no loss: the check that the job starts does."
 
 
 _UNSEEN = "no check of this commit had shown a loss when it was written"
@@ -47,7 +50,16 @@ def read(github: GitHub, check: Check) -> list[Acceptance]:
 
 def _claims(github: GitHub, check: Check) -> list[Claim]:
     found = (_claim(github, check, comment) for comment in pull_requests.comments(github, check.pull_request.number))
-    return [claim for claim in found if claim][-_MOST:]
+    return newest([claim for claim in found if claim])
+
+
+def newest(claims: Sequence[Claim]) -> list[Claim]:
+    """The newest claims of each of the newest writers, oldest first: one writer's comments hide no other writer's."""
+    of_writer: dict[str, list[Claim]] = {}
+    for claim in reversed(claims):
+        of_writer.setdefault(claim.login, []).append(claim)
+    kept = [id(claim) for own in list(of_writer.values())[:_MOST] for claim in own[:_MOST]]
+    return [claim for claim in claims if id(claim) in kept]
 
 
 def _claim(github: GitHub, check: Check, comment: Comment) -> Claim | None:
@@ -79,6 +91,8 @@ def judge(clearml: ClearML, github: GitHub | None, run: Run, check: Check, resul
             )
             granted += accepted_losses.grants(acceptance, verdict["gates"] if verdict else [])
     warnings = [f"The comment of {by} accepts nothing: {acceptance.refusal}." for by, acceptance in refused.items()]
+    if granted and rerun.is_edited(clearml, run.id):
+        return _with_warnings(result, [_EDITED])
     accepting = {grant["by"] for grant in granted}
     shown = [warning for warning, by in zip(warnings, refused, strict=True) if by not in accepting]
     return _with_warnings(applied(result, granted), shown[:_MOST_REFUSALS])

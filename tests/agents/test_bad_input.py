@@ -151,12 +151,6 @@ def test_trigger__wrong_input__starts_nothing(tale: Story, event: dict[str, Any]
     assert controllers() == before
 
 
-def test_check__deadline_passed__stops_run_and_steps(tale_on_real_agents: Story, event: dict[str, Any]) -> None:
-    done = run(tale_on_real_agents, event, CLEARML_CI_DEADLINE="3")
-    assert "not ended in time" in only_line(done, 4)
-    assert story.unfinished(tale_on_real_agents) == []
-
-
 def test_check__job_cancelled_while_its_run_is_queued__stops_it_and_sets_the_status(
     tale: Story, event: dict[str, Any]
 ) -> None:
@@ -218,3 +212,10 @@ def test_trigger__github_does_not_answer__exits_4_and_starts_nothing(tale: Story
     line = only_line(run(tale, event, GITHUB_API_URL=closed_port()), 4, within=PATIENCE + 30)
     assert "no response from GitHub for the branch 'main'" in line
     assert story.unfinished(tale) == []
+
+
+def test_check__deadline_passed__stops_run_and_steps(tale_on_real_agents: Story, event: dict[str, Any]) -> None:
+    """The last on these agents: one whose first clone is interrupted goes on to use what is there of it."""
+    done = run(tale_on_real_agents, event, CLEARML_CI_DEADLINE="3")
+    assert "not ended in time" in only_line(done, 4)
+    assert story.unfinished(tale_on_real_agents) == []

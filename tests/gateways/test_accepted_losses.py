@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from clearml_ci.clearml_api import acceptance_ledger, pipeline_runs, run_results
+from clearml_ci.clearml_api import acceptance_ledger, pipeline_runs, run_results, started_runs
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.gate import Gate
 from clearml_ci.decisions import accepted_losses as decisions
+from clearml_ci.decisions.accepted_losses import Claim
 from clearml_ci.github_api import repository_info
 from clearml_ci.github_api.session import GitHub
 from clearml_ci.job import acceptance_comment
@@ -80,7 +81,9 @@ def world(hub: Hub, server: GitHubServer, project: Project, clearml: ClearML) ->
         GATES,
         "Best",
     )
-    run = pipeline_runs.read(clearml, project.run(pull_request="1", commit=check.commit))
+    started = project.run(pull_request="1", commit=check.commit)
+    started_runs.mark(clearml, started)
+    run = pipeline_runs.read(clearml, started)
     yield World(hub, project, clearml, signed_in(server), check, run)
 
 
@@ -108,6 +111,22 @@ def test_judge__written_twice__is_as_once(world: World) -> None:
     first = world.accept()
     world.accept("again")
     assert [found["comment"] for found in world.judge(0.9)["accepted"]] == [first.html_url]
+
+
+def test_judge__rerun_with_edited_parameters__accepts_nothing_and_says_so(world: World) -> None:
+    world.checked(0.9)
+    world.accept()
+    edit = [{"section": "Args", "name": "threshold_percent", "value": "9", "type": "str"}]
+    world.project.client.call("tasks.edit_hyper_params", task=world.run.id, hyperparams=edit, force=True)
+    result = world.judge(0.9)
+    assert (result["outcome"], result.get("accepted", [])) == ("regressed", [])
+    assert result["warnings"] == ["A rerun with edited parameters accepts no loss: the check that the job starts does."]
+
+
+def test_newest__many_comments_of_one_writer__push_no_other_writer_out() -> None:
+    maintainer = Claim("maya", "worth it", "first", "2026-01-01T00:00:00Z", edited=False)
+    others = [replace(maintainer, login="mallory", comment=str(number)) for number in range(50)]
+    assert accepted_losses.newest([maintainer, *others]) == [maintainer, *others[-20:]]
 
 
 def test_judge__before_any_check__accepts_nothing_and_says_so(world: World) -> None:

@@ -679,7 +679,7 @@ def drifted(world: World, hub: Hub) -> list[str]:
 
 
 def bisected(
-    world: World, hub: Hub, values: list[float], *, times: int = 1, **more: Any
+    world: World, hub: Hub, values: list[float], *, times: int = 1, name: str = "train", **more: Any
 ) -> tuple[RetrainResult, Agents]:
     """The result of the step, and the agents that trained with these values of the new seeds, from 1 on.
 
@@ -688,7 +688,7 @@ def bisected(
     queue = world.client.call("queues.get_all", name=f"^{world.prefix} code$")["queues"][0]["id"]
     by_seed = {str(number): value for number, value in enumerate(values, start=1)}
     team = agents.of_queue(world.client, queue, 3, values=by_seed, **more)
-    places = {"run_project": world.models_name, "run_name": "train", "run_queue": f"{world.prefix} code"}
+    places = {"run_project": world.models_name, "run_name": name, "run_queue": f"{world.prefix} code"}
     edits = {"run_script": "train.py", "bisect": "2", **places}
     run = world.run(edits=edits, home=at_home(world, hub))
     step = world.task(end=None, name="audit_bisect", parent=run.id, project=world.pipelines)
@@ -739,6 +739,16 @@ def test_audit_bisect__training_that_fails__is_a_note_and_the_others_decide(worl
     (found,) = result["findings"]
     assert found["said"].startswith(f"{commits[10][:10]} made accuracy/validation worse")
     assert result["notes"][0].startswith(f"{commits[10][:10]} could not be trained with the seed 4: ")
+
+
+def test_audit_bisect__name_that_no_run_of_main_has__trains_nothing_and_says_so(
+    world: World, hub: Hub, code: str
+) -> None:
+    assert code
+    drifted(world, hub)
+    result, _ = bisected(world, hub, [], name="training")
+    assert (result["tasks"], result["findings"]) == ([], [])
+    assert result["notes"] == ["the merge that brought drift is not looked for: no run of main is named 'training'"]
 
 
 def test_audit_bisect__no_drift__trains_nothing(world: World, hub: Hub, code: str) -> None:

@@ -219,6 +219,18 @@ def worker(name: str, *queues: str) -> dict[str, Worker]:
     return {name: Worker(name, queues, task="", task_id="", running_seconds=0)}
 
 
+def test_make_for__clone_that_was_interrupted__is_removed_and_the_others_stay(tmp_path: Path) -> None:
+    (agent, *_) = agents(tmp_path / "agents").agents
+    agent.directory.mkdir(parents=True)
+    folders.make_for(agent)
+    whole, interrupted = (agent.clones / f"{name}.git.hash" / f"{name}.git" for name in ("whole", "interrupted"))
+    for clone in (whole, interrupted):
+        (clone / ".git").mkdir(parents=True)
+    (interrupted / ".git" / "index.lock").touch()
+    folders.make_for(agent)
+    assert (whole.exists(), interrupted.exists()) == (True, False)
+
+
 def test_others__queue_that_an_agent_elsewhere_serves__is_named_with_it(tmp_path: Path) -> None:
     [line] = checks.others(agents(tmp_path), {**worker("gpu:0", "ci-steps"), **worker("gpu:1", "default")})
     assert line.startswith("the queue 'ci-steps' is also served by gpu:0, with settings of their own")

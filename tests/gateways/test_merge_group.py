@@ -282,6 +282,8 @@ def test_wait__group_that_is_merged_because_its_status_is_green__does_not_end_th
     assert found.status == "completed"
 
 
-def test_that_matter__policy_file__is_never_ignored() -> None:
-    paths = ["docs/a.md", ".github/clearml-ci.yml", ".github/workflows/ci.yml", "train.py"]
-    assert merge_group.that_matter(paths, ignored=("docs/**", ".github/**")) == [".github/clearml-ci.yml", "train.py"]
+@pytest.mark.parametrize("policy", [".github/clearml-ci.yml", ".github/clearml-ci-digits.yml"])
+def test_that_matter__policy_file_of_the_job__is_never_ignored(policy: str) -> None:
+    paths = ["docs/a.md", ".github/clearml-ci.yml", ".github/clearml-ci-digits.yml", "train.py"]
+    ignored = ("docs/**", ".github/**")
+    assert merge_group.that_matter(paths, ignored=ignored, policy=policy) == [policy, "train.py"]

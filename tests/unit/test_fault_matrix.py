@@ -61,5 +61,9 @@ def test_write__a_record__replaces_table_and_figures(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tools.faults.matrix", str(record), "--write", str(page)]
     subprocess.run(command, cwd=matrix.ROOT, check=True, capture_output=True)
     text = page.read_text(encoding="utf-8")
-    assert "<!-- faults -->\n1 cases (seeds 7 to 7), 1 violations; 0 of them on real agents; 1 ended in" in text
+    assert "<!-- faults -->\n1 cases (seeds 7), 1 violations; 0 of them on real agents; 1 ended in" in text
     assert len(rows(text)) == len(rows(PAGE.read_text(encoding="utf-8")))
+
+
+def test_ranges__seeds_of_several_sets__are_those_that_were_played() -> None:
+    assert matrix.ranges([12, 7, 9, 8]) == "7 to 9, 12"

@@ -53,11 +53,21 @@ def figures(records: Sequence[Mapping[str, Any]]) -> str:
     violations = sum(len(record["violations"]) for record in records)
     real = sum(record["agents"] == REAL for record in records)
     needless = sum(record["needless_error"] for record in records)
-    seeds = f"seeds {min(record['seed'] for record in records)} to {max(record['seed'] for record in records)}"
+    seeds = f"seeds {ranges(record['seed'] for record in records)}"
     average = sum(record["seconds"] for record in records) / len(records)
     return (
         f"{len(records)} cases ({seeds}), {violations} violations; {real} of them on real agents; "
         f"{needless} ended in an error although a repetition would have passed; {average:.0f} s on average."
+    )
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """`7 to 9, 12`: numbers in order, those that follow each other as one range."""
+    ordered = sorted(set(numbers))
+    starts = [number for number in ordered if number - 1 not in ordered]
+    ends = [number for number in ordered if number + 1 not in ordered]
+    return ", ".join(
+        f"{first} to {last}" if first < last else str(first) for first, last in zip(starts, ends, strict=True)
     )
 
 
