@@ -12,7 +12,7 @@ import pytest
 
 from tests.agents.makefile import Make
 
-FIXED = range(14081, 14121)  # each kind of harm once
+FIXED = range(14081, 14101)  # each kind of harm to GitHub and to processes; the fresh ones have all kinds
 FRESH = 6
 CUTS = 4
 Records = list[dict[str, Any]]
@@ -27,7 +27,7 @@ def played(make: Make, clone: Path, command: str) -> Records:
 
 @pytest.fixture(scope="module")
 def fixed(make: Make, clone: Path) -> Records:
-    return played(make, clone, "make faults SEED=14081")
+    return played(make, clone, "make faults SEED=14081 N=20")
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ RUN_BY = {
     r"make test( ALL=1| FAST=1)?": RunBy('["make test", "make test ALL=1", "make test FAST=1"]'),
     r"make bench( SMALL=1)?": RunBy('make("make bench SMALL=1")'),
     r"make profile( AGENTS=installed)?": RunBy('make("make profile CHECKS=1")'),
-    r"make faults( N=\d+)?( SEED=\d+)?": RunBy('"make faults SEED=14081"'),
+    r"make faults( N=\d+)?( SEED=\d+)?": RunBy('"make faults SEED=14081 N=20"'),
     r"make faults ONLY=.*": RunBy('"make faults ONLY=every-request:report N=4"'),
     r"python -m tools\.faults\.matrix --write \S+": RunBy('"-m", "tools.faults.matrix", str(record), "--write"'),
     r"make lock": RunBy('["make", "lock", "-C"'),
