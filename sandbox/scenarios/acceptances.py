@@ -16,16 +16,16 @@ REASON = "the new digits are harder"
 def accepted(tale: Story) -> Checked:
     """Check a worse model, paste the line that the comment shows, and let the comment's event check it anew."""
     story.ensure_best(tale)
-    pull = story.propose(tale, "accepted", "A quarter of the images", dataset_share=0.25)
+    pull = story.propose(tale, "accepted", "A twentieth of the images", dataset_share=0.05)
     return accept(tale, story.check(tale, pull))
 
 
 def ended(tale: Story) -> Checked:
     """Push to the pull request after its loss was accepted: the next commit is judged as any other."""
     story.ensure_best(tale)
-    pull = story.propose(tale, "accepted-ended", "A fifth of the images", dataset_share=0.2)
+    pull = story.propose(tale, "accepted-ended", "Few images are enough", dataset_share=0.05)
     first = accept(tale, story.check(tale, pull))
-    story.push(tale, "Even fewer images", dataset_share=0.15)
+    story.push(tale, "Even fewer images", dataset_share=0.03)
     second = story.check(tale, pull, action="synchronize")
     return replace(second, earlier=(*first.earlier, first.job))
 
