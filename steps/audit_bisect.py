@@ -33,8 +33,9 @@ def audit_bisect(services: Services, run: Run) -> RetrainResult:
     found = bisection_trainings.subject_of(list(models.values()), audit.gates, launch)
     notes, unseen = [*main.notes], [*main.unseen]
     if found is None:
-        if launch.name not in {model.name for model in models.values()}:
-            notes.append(f"the merge that brought drift is not looked for: no run of main is named '{launch.name}'")
+        if main.commits and not models:
+            where = f"'{launch.name}' in '{launch.project}'"
+            notes.append(f"the merge that brought drift is not looked for: main has no clean run named {where}")
         return {"tasks": [], "findings": [], "notes": notes, "unseen": unseen}
     github = github_access.connect_if_possible(services.github, audit_parameters.as_check(audit))
     bisection = Bisection(services, run, audit, launch, github, *found)

@@ -11,6 +11,7 @@ from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.project_lookup import PIPELINES, Project
 from clearml_ci.clearml_api.session import ClearML, TaskGoneError
 from clearml_ci.core.documents import TaskDocument, VerdictDocument
+from clearml_ci.core.recorded_task import SUCCESSFUL
 from clearml_ci.parameters import run_arguments
 from clearml_ci.parameters.check import NAME, PIPELINE
 from clearml_ci.parameters.run_arguments import CONTEXT
@@ -31,7 +32,7 @@ def verdicts(clearml: ClearML, run: Run, *, commit: str, name: str) -> Iterator[
     project = project_lookup.id_of(clearml, f"{run.project.rpartition(PIPELINES)[0]}{PIPELINES}{PIPELINE}")
     if project is None:
         return
-    filters = {"status": ["completed"], "hyperparams.Args.commit.value": [commit]}
+    filters = {"status": list(SUCCESSFUL), "hyperparams.Args.commit.value": [commit]}
     for check in _checks(clearml, project, "hyperparams.Args", **filters):
         arguments = task_parameters.values(check, "Args")
         if (arguments.get("commit"), arguments.get(NAME, "")) != (commit, name):
@@ -40,11 +41,16 @@ def verdicts(clearml: ClearML, run: Run, *, commit: str, name: str) -> Iterator[
             yield check["id"], verdict
 
 
+def run_at(url: str) -> str:
+    """The id of the run with this page; "" if it is no page of a run."""
+    return next(reversed(re.findall(r"[0-9a-f]{32}", url)), "")
+
+
 def verdict_at(clearml: ClearML, url: str, *, project: str, commit: str, name: str) -> VerdictDocument | None:
     """The verdict of the run with this page; None if it is no check of this commit by the pipeline in this project."""
-    ids = re.findall(r"[0-9a-f]{32}", url)
+    run = run_at(url)
     try:
-        check = pipeline_runs.read(clearml, ids[-1]) if ids else None
+        check = pipeline_runs.read(clearml, run) if run else None
     except TaskGoneError:
         return None
     if check is None or (check.project_id, check.url) != (project, url):

@@ -39,9 +39,13 @@ def steps(clearml: ClearML, run_id: str) -> dict[str, Step]:
 
 
 def _by_name(tasks: Sequence[Record]) -> dict[str, Step]:
-    marked = [task for task in tasks if ownership.purpose_of(task) == "step" and task["name"] in NAMES]
+    marked = [task for task in tasks if _is_step(task)]
     own = of_newest_execution(of_controller(marked))
     return {task["name"]: Step(task["id"], task["name"], task["status"], _result(task)) for task in own}
+
+
+def _is_step(task: Record) -> bool:
+    return ownership.purpose_of(task) == "step" and task["name"] in NAMES
 
 
 def of_controller(steps: Sequence[Record]) -> list[Record]:
@@ -82,6 +86,12 @@ def typed(steps: Mapping[str, Step]) -> StepResults:
 def results(clearml: ClearML, run_id: str) -> StepResults:
     """The results that the run's steps have left so far."""
     return typed(steps(clearml, run_id))
+
+
+def was_executed_again(clearml: ClearML, run_id: str) -> bool:
+    """True if more than one execution of the run's controller has made steps: a user reset or continued it."""
+    tasks = pipeline_runs.own_tasks(clearml, run_id, fields=STEP_FIELDS)
+    return len({_execution(task) for task in of_controller([task for task in tasks if _is_step(task)])}) > 1
 
 
 def earlier(clearml: ClearML, run: Run) -> StepResults:

@@ -13,6 +13,7 @@ from clearml_ci.core.documents import (
     VerdictDocument,
 )
 from clearml_ci.core.outcome import NOT_NEEDED, Outcome, State
+from clearml_ci.core.recorded_task import SUCCESSFUL
 from clearml_ci.core.step_results import (
     CompareResult,
     LaunchDocument,
@@ -158,7 +159,7 @@ def why_invalid(check: Check, *, run: RunDocument, status: str, states: str, rep
     document = report.get("verdict") if report else None
     if status == "stopped":
         return f"the run was aborted in ClearML ({states}): rerun it"
-    if status != "completed" or not document:
+    if status not in SUCCESSFUL or not document:  # a user can publish the run before the job looks
         return f"the run ended '{status}' without a verdict ({states}): read the consoles of its tasks, and rerun it"
     if (document["commit"], document["pipeline"]["id"]) != (check.commit, run["id"]):
         return f"the run reported about commit {document['commit']}, not about {check.commit}: start a new run"

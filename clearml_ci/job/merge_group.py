@@ -26,7 +26,6 @@ from clearml_ci.operations import commit_history, publish
 from clearml_ci.parameters import check as check_parameters
 from clearml_ci.parameters import remote_run as remote
 from clearml_ci.parameters.check import Check
-from clearml_ci.policy import policy_file
 from clearml_ci.report import comment
 
 EVENT = "merge_group"
@@ -86,9 +85,7 @@ def of_event(event: Event) -> Group | None:
     return Group(branch, number, base, events.text(event, "merge_group", "base_sha"), head, as_pull)
 
 
-def plan(
-    clearml: ClearML, github: GitHub, settings: Settings, group: Group, *, policy: str = policy_file.FILE
-) -> Carried | Settings:
+def plan(clearml: ClearML, github: GitHub, settings: Settings, group: Group, *, policy: str) -> Carried | Settings:
     """The verdict that is carried over, or the settings of a check of the queue's commit. `policy` is the file's path.
 
     Raises ClearMLError, GitHubError and UsageError.

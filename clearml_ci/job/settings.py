@@ -4,6 +4,7 @@ import math
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
 
 from clearml_ci.core import checkpoint
 from clearml_ci.core.errors import UsageError
@@ -171,7 +172,8 @@ def name(environ: Mapping[str, str]) -> str:
 
 def policy_file(environ: Mapping[str, str]) -> str:
     """The path of the policy file that a job names; empty: the usual one, if there is any. Raises UsageError."""
-    return str(job_environment.read(environ).value("policy"))
+    given = str(job_environment.read(environ).value("policy"))
+    return str(PurePosixPath(given)) if given else ""  # as GitHub names it: without `./`
 
 
 def controller_queue(environ: Mapping[str, str]) -> str:

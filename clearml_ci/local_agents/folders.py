@@ -55,7 +55,10 @@ def make_for(agent: Agent) -> None:
 def _make_home(agent: Agent) -> None:
     shutil.rmtree(agent.temporary, ignore_errors=True)
     for lock in agent.clones.glob("*/*/.git/index.lock"):
-        shutil.rmtree(lock.parents[1], ignore_errors=True)
+        clone = lock.parents[1]
+        # Code in a container can write here, and could put links to other folders of the agent's user here.
+        if clone.resolve() == agent.clones.resolve() / clone.parent.name / clone.name:
+            shutil.rmtree(clone, ignore_errors=True)
     for folder in (agent.files, agent.home, agent.temporary):
         folder.mkdir(exist_ok=True)
         folder.chmod(_PRIVATE)

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from clearml_ci.clearml_api import check_history
+from clearml_ci.clearml_api import check_history, run_results
 from clearml_ci.clearml_api.pipeline_runs import Run
 from clearml_ci.clearml_api.session import ClearML
-from clearml_ci.core.documents import AcceptedDocument
+from clearml_ci.core.documents import AcceptedDocument, VerdictDocument
 from clearml_ci.core.outcome import Outcome
 from clearml_ci.core.step_results import CompareResult
 from clearml_ci.decisions import accepted_losses
@@ -24,7 +24,16 @@ _MOST = 20  # writers of the newest comments with the command, and comments of e
 _MOST_REFUSALS = 3
 
 
-_EDITED = "A rerun with edited parameters accepts no loss: the check that the job starts does."
+_GONE = "the run that it had seen is gone, or runs again"
+
+
+_RUN_TWICE = "the run that it had seen was executed again since; write it again once a new check has shown the loss"
+
+
+_EDITED = (
+    "This rerun accepts no loss: its parameters were edited, or the run that the job started was reset or is gone. The "
+    "check of a new job does."
+)
 
 
 _UNSEEN = "no check of this commit had shown a loss when it was written"
@@ -83,19 +92,30 @@ def judge(clearml: ClearML, github: GitHub | None, run: Run, check: Check, resul
     except GitHubError as error:
         return _with_warnings(result, [str(error)])
     granted: list[AcceptedDocument] = []
-    refused = {acceptance.by: acceptance for acceptance in found if acceptance.refusal}
+    refused: dict[str, str] = {}
     for acceptance in found:
-        if not acceptance.refusal:
-            verdict = check_history.verdict_at(
-                clearml, acceptance.seen, project=run.project_id, commit=check.commit, name=check.name
-            )
-            granted += accepted_losses.grants(acceptance, verdict["gates"] if verdict else [])
-    warnings = [f"The comment of {by} accepts nothing: {acceptance.refusal}." for by, acceptance in refused.items()]
+        verdict, refusal = (None, acceptance.refusal) if acceptance.refusal else _seen(clearml, run, check, acceptance)
+        if refusal:
+            refused[acceptance.by] = refusal
+        granted += accepted_losses.grants(acceptance, verdict["gates"] if verdict else [])
+    warnings = [f"The comment of {by} accepts nothing: {refusal}." for by, refusal in refused.items()]
     if granted and rerun.is_edited(clearml, run.id):
         return _with_warnings(result, [_EDITED])
     accepting = {grant["by"] for grant in granted}
     shown = [warning for warning, by in zip(warnings, refused, strict=True) if by not in accepting]
     return _with_warnings(applied(result, granted), shown[:_MOST_REFUSALS])
+
+
+def _seen(clearml: ClearML, run: Run, check: Check, acceptance: Acceptance) -> tuple[VerdictDocument | None, str]:
+    """The verdict that the writer of a comment had seen, and why it does not count, if so."""
+    verdict = check_history.verdict_at(
+        clearml, acceptance.seen, project=run.project_id, commit=check.commit, name=check.name
+    )
+    if verdict is None:
+        return None, _GONE
+    if run_results.was_executed_again(clearml, check_history.run_at(acceptance.seen)):
+        return None, _RUN_TWICE
+    return verdict, ""
 
 
 def applied(result: CompareResult, granted: Sequence[AcceptedDocument]) -> CompareResult:

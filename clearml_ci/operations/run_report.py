@@ -125,10 +125,10 @@ def finish(
     if github and not withheld:
         posted["warnings"] += _take_back_if_ended(clearml, run, check, document, github)
     try:
+        started_runs.mark_reported(clearml, run.id, step=services.own_task)
         run_results.publish_verdict(clearml, run.id, document, body)
     except ClearMLError as raised:
         posted["warnings"].append(str(raised))
-    started_runs.mark_reported(clearml, run.id, step=services.own_task)
     result: ReportResult = {"verdict": document, "markdown": body, **posted}
     result["warnings"] += run_plots.report(services, run, check, result, charts)
     return result

@@ -12,7 +12,7 @@ import pytest
 
 from tests.agents.makefile import Make
 
-FIXED = range(14081, 14101)  # each kind of harm to GitHub and to processes; the fresh ones have all kinds
+FIXED = range(14081, 14101)  # each kind of harm to GitHub and to processes; the fresh ones are of any kind
 FRESH = 6
 CUTS = 4
 Records = list[dict[str, Any]]

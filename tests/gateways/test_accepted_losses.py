@@ -9,8 +9,15 @@ from typing import Any
 
 import pytest
 
-from clearml_ci.clearml_api import acceptance_ledger, pipeline_runs, run_results, started_runs
-from clearml_ci.clearml_api.pipeline_runs import Run
+from clearml_ci.clearml_api import (
+    acceptance_ledger,
+    check_history,
+    ownership,
+    pipeline_runs,
+    run_results,
+    started_runs,
+)
+from clearml_ci.clearml_api.pipeline_runs import EXECUTION, Run
 from clearml_ci.clearml_api.session import ClearML
 from clearml_ci.core.gate import Gate
 from clearml_ci.decisions import accepted_losses as decisions
@@ -120,7 +127,35 @@ def test_judge__rerun_with_edited_parameters__accepts_nothing_and_says_so(world:
     world.project.client.call("tasks.edit_hyper_params", task=world.run.id, hyperparams=edit, force=True)
     result = world.judge(0.9)
     assert (result["outcome"], result.get("accepted", [])) == ("regressed", [])
-    assert result["warnings"] == ["A rerun with edited parameters accepts no loss: the check that the job starts does."]
+    (warning,) = result["warnings"]
+    assert warning.startswith("This rerun accepts no loss: its parameters were edited")
+
+
+def test_judge__run_that_was_seen_is_executed_again__accepts_nothing_and_says_so(world: World) -> None:
+    """Reset and Enqueue of the run leave its address, and its verdict is another one."""
+    seen = check_history.run_at(world.checked(0.9))
+    world.accept()
+    again = world.project.step(seen, "report")
+    world.project.client.call("tasks.edit", task=again, runtime={**marks_of(again, seen), EXECUTION: "second"})
+    verdict = {"gates": [gate_row("regressed", GATES[0].name, value=0.5)], "candidate": None, "accepted": []}
+    run_results.store(world.clearml, again, {"verdict": verdict})
+    result = world.judge(0.7)
+    assert result["outcome"] == "regressed"
+    (warning,) = result["warnings"]
+    assert "the run that it had seen was executed again since" in warning
+
+
+def test_judge__run_that_was_seen_is_deleted__accepts_nothing_and_says_so(world: World) -> None:
+    seen = check_history.run_at(world.checked(0.9))
+    world.accept()
+    world.project.client.call("tasks.delete", task=seen, force=True)
+    result = world.judge(0.9)
+    said = "The comment of maya accepts nothing: the run that it had seen is gone, or runs again."
+    assert (result["outcome"], result["warnings"]) == ("regressed", [said])
+
+
+def marks_of(step: str, run: str) -> dict[str, str]:
+    return ownership.marks(step, run=run, purpose="step")
 
 
 def test_newest__many_comments_of_one_writer__push_no_other_writer_out() -> None:

@@ -227,8 +227,12 @@ def test_make_for__clone_that_was_interrupted__is_removed_and_the_others_stay(tm
     for clone in (whole, interrupted):
         (clone / ".git").mkdir(parents=True)
     (interrupted / ".git" / "index.lock").touch()
+    elsewhere = tmp_path / "elsewhere" / "project.git"
+    (elsewhere / ".git").mkdir(parents=True)
+    (elsewhere / ".git" / "index.lock").touch()
+    (agent.clones / "linked").symlink_to(elsewhere.parent)
     folders.make_for(agent)
-    assert (whole.exists(), interrupted.exists()) == (True, False)
+    assert (whole.exists(), interrupted.exists(), elsewhere.exists()) == (True, False, True)
 
 
 def test_others__queue_that_an_agent_elsewhere_serves__is_named_with_it(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from clearml_ci.job import settings as job_settings
 from clearml_ci.job.merge_group import Carried, Group
 from clearml_ci.job.reporter import Reporter
 from clearml_ci.job.settings import Settings
+from clearml_ci.policy.policy_file import FILE
 from sandbox.servers.github_server import GitHubServer
 from sandbox.testing.hub import FULL_NAME, JOB, Hub
 from tests.clock import fast_clock
@@ -86,7 +87,7 @@ class World:
         return replace(found, check=replace(found.check, merge_queue=merge_queue, ignored_paths=ignored))
 
     def plan(self, group: Group, **settings: Any) -> Any:
-        return merge_group.plan(self.clearml, self.github, self.settings(group, **settings), group)
+        return merge_group.plan(self.clearml, self.github, self.settings(group, **settings), group, policy=FILE)
 
     def state(self, commit: str) -> list[tuple[str, str, str]]:
         found = self.hub.repository.get_commit(commit).get_combined_status().statuses

@@ -292,13 +292,16 @@ def test_promote__on_pass_of_a_task_in_doubt__moves_no_tag(world: World) -> None
     assert (result["outcome"], world.tagged()) == ("passed", [old])
 
 
-def test_promote__check_that_judged_another_task__takes_that_one(world: World) -> None:
+@pytest.mark.parametrize("published", [False, True], ids=["completed", "published"])
+def test_promote__check_that_judged_another_task__takes_that_one(world: World, published: bool) -> None:
     """Of two clean runs of one commit, the judged one counts and not the newest."""
     judged, _newer = world.trained(0.9), world.trained(0.95)
     run = world.run(replace(CHECK, action="check", merge_commit=""), pipeline="pr_check", end="completed")
     step = world.project.step(run.id, "report")
     verdict = {"verdict": {"candidate": {"id": judged}}}
     run_results.store(world.clearml, step, verdict)
+    if published:
+        world.client.call("tasks.publish", task=run.id)
     world.promote()
     assert world.tagged() == [judged]
 

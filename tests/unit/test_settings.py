@@ -333,3 +333,8 @@ def test_from_environment__repeats__lengthen_the_deadline(environ: dict[str, str
     environ |= {"CLEARML_CI_CANDIDATE": "train", "CLEARML_PROJECT": "Digits", "CLEARML_TASK_NAME": "train digits"}
     once = settings.from_environment(environ).deadline - 300
     assert settings.from_environment({**environ, "CLEARML_CI_REPEATS": "4"}).deadline == 5 * once + 300
+
+
+@pytest.mark.parametrize(("given", "path"), [("", ""), ("./.github//digits.yml", ".github/digits.yml")])
+def test_policy_file__path_of_a_job__is_as_github_names_it(given: str, path: str) -> None:
+    assert settings.policy_file({"CLEARML_CI_POLICY": given}) == path

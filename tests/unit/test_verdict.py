@@ -114,6 +114,7 @@ def test_error__run_that_could_not_judge__keeps_the_reason() -> None:
     ("status", "changes", "reason"),
     [
         ("completed", {}, None),
+        ("published", {}, None),
         ("stopped", {}, "the run was aborted in ClearML (report completed): rerun it"),
         ("failed", {}, "the run ended 'failed' without a verdict (report completed): read the consoles"),
         ("completed", {"commit": "b" * 40}, f"the run reported about commit {'b' * 40}"),

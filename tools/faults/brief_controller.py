@@ -15,10 +15,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from clearml_ci.clearml_api import pipeline_runs
+from clearml_ci.clearml_api.session import PATIENCE
 from tools.faults.agent import Server
 
 POLL = 0.15  # seconds
-FOLLOWED_WITHIN = 60  # seconds until the job of a run has learned of it
 ENDED = ("completed", "published", "closed", "failed", "stopped")
 Plan = Callable[[Mapping[str, str]], Mapping[str, list[str]]]
 
@@ -31,10 +31,10 @@ def main() -> None:
 def run(name: str, *, parameters: Mapping[str, str], plan: Plan) -> None:  # noqa: ARG001  as the product calls it
     """Start each step when those that it waits for have ended, until all have."""
     server, own = Server(), os.environ["CLEARML_TASK_ID"]
-    task = server.call("tasks.get_by_id", task=own)["task"]
     if not _is_followed(server, own):
         server.call("tasks.stopped", task=own, force=True, status_reason="its job does not follow it")
         return
+    task = server.call("tasks.get_by_id", task=own)["task"]
     _mark(server, own, run=own, purpose="run")
     if _is_superseded(task):
         server.call("tasks.stopped", task=own, force=True, status_reason="superseded")
@@ -53,7 +53,7 @@ def run(name: str, *, parameters: Mapping[str, str], plan: Plan) -> None:  # noq
 
 def _is_followed(server: Server, run: str) -> bool:
     """False if the job does not learn of its run in time; nothing is written before, as by the product's controller."""
-    until = time.monotonic() + FOLLOWED_WITHIN
+    until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         if pipeline_runs.is_known_to_its_job(server.call("tasks.get_by_id", task=run)["task"]):
             return True
