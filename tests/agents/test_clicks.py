@@ -43,6 +43,14 @@ class Desk:
         assert story.unfinished(self.tale) == []
         return self.ui.details(run)
 
+    def waiting(self, branch: str) -> tuple[str, str, str]:
+        """A run without a job, whose step waits for what it launched; that task, and the commit."""
+        tale = self.tale
+        pull = story.propose(tale, branch, "Wait for an hour", trained=False, **ENDLESS)
+        event = job.pull_request_event(tale.sandbox, pull, action="opened")
+        done = job.run(tale.sandbox, event=event, settings={**PROBE, "CLEARML_CI_WAIT": "false"})
+        return done.outputs["pipeline_id"], story.launched(tale, pull.head.sha), pull.head.sha
+
     def steps(self, run: str) -> dict[str, dict[str, Any]]:
         """The tasks of the run's steps by name, the newest of each."""
         query = {"parent": [run], "search_hidden": True, "order_by": ["created"]}
@@ -140,14 +148,10 @@ def test_abort__of_a_queued_run__leaves_nothing_and_can_be_continued(desk: Desk,
 
 
 def test_abort__of_a_running_run_of_a_job_that_is_gone__leaves_no_pending_status(desk: Desk) -> None:
-    tale = desk.tale
-    pull = story.propose(tale, "aborted", "Wait for an hour", trained=False, **ENDLESS)
-    event = job.pull_request_event(tale.sandbox, pull, action="opened")
-    run = job.run(tale.sandbox, event=event, settings={**PROBE, "CLEARML_CI_WAIT": "false"}).outputs["pipeline_id"]
-    launched = story.launched(tale, pull.head.sha)
+    run, launched, commit = desk.waiting("aborted")
     desk.ui.abort(run)
     shown = desk.ended(run)
-    statuses = list(tale.repository.get_commit(pull.head.sha).get_statuses())
+    statuses = list(desk.tale.repository.get_commit(commit).get_statuses())
     assert desk.ui.details(launched)["status"] == "stopped"
     assert shown["status"] == "stopped"
     assert statuses[0].state == "error", [(status.state, status.description) for status in statuses]
@@ -163,18 +167,15 @@ def test_abort__of_a_running_run_of_a_job_that_is_gone__leaves_no_pending_status
 def test_running_run__ended_by_a_click_after_its_job__ends_with_what_it_launched(
     desk: Desk, click: Callable[[WebUI, str], Any], request: pytest.FixtureRequest
 ) -> None:
-    tale, branch = desk.tale, f"ended-by-{request.node.callspec.id}"
-    pull = story.propose(tale, branch, "Wait for an hour", trained=False, **ENDLESS)
-    event = job.pull_request_event(tale.sandbox, pull, action="opened")
-    run = job.run(tale.sandbox, event=event, settings={**PROBE, "CLEARML_CI_WAIT": "false"}).outputs["pipeline_id"]
-    launched = story.launched(tale, pull.head.sha)
+    tale = desk.tale
+    run, launched, commit = desk.waiting(f"ended-by-{request.node.callspec.id}")
     click(desk.ui, run)
     deadline = time.monotonic() + ENDS_WITHIN
     while story.unfinished(tale) and time.monotonic() < deadline:
         time.sleep(0.5)
     assert story.unfinished(tale) == []
     assert desk.ui.details(launched)["status"] == "stopped"
-    assert "success" not in [status.state for status in tale.repository.get_commit(pull.head.sha).get_statuses()]
+    assert "success" not in [status.state for status in tale.repository.get_commit(commit).get_statuses()]
 
 
 def test_continue__of_an_aborted_run__starts_it_again_with_new_steps(desk: Desk, worse: Checked) -> None:
@@ -242,15 +243,11 @@ def test_step__of_an_ended_run_that_is_enqueued_again__says_so_and_writes_nothin
 def test_step__that_waits_for_its_launch__ended_by_a_click__ends_both_and_its_check(
     desk: Desk, click: Callable[[WebUI, str], Any], request: pytest.FixtureRequest
 ) -> None:
-    tale, branch = desk.tale, f"step-ended-by-{request.node.callspec.id}"
-    pull = story.propose(tale, branch, "Wait for an hour", trained=False, **ENDLESS)
-    event = job.pull_request_event(tale.sandbox, pull, action="opened")
-    run = job.run(tale.sandbox, event=event, settings={**PROBE, "CLEARML_CI_WAIT": "false"}).outputs["pipeline_id"]
-    launched = story.launched(tale, pull.head.sha)
+    run, launched, commit = desk.waiting(f"step-ended-by-{request.node.callspec.id}")
     click(desk.ui, desk.steps(run)["remote_run"]["id"])
     desk.ended(run)
     assert desk.ui.details(launched)["status"] == "stopped"
-    statuses = [status.state for status in tale.repository.get_commit(pull.head.sha).get_statuses()]
+    statuses = [status.state for status in desk.tale.repository.get_commit(commit).get_statuses()]
     assert statuses[0] == "error", statuses
 
 
