@@ -54,6 +54,20 @@ def test_lock__this_python__has_all_that_the_packages_need() -> None:
     assert not missing, RENEW
 
 
+def needed_as_extras() -> set[str]:
+    """The packages that a pinned one needs as an extra of a third: `pyjwt[crypto]`."""
+    needed = [Requirement(line) for pin in PINS for line in metadata.requires(pin.name) or []]
+    extras = [
+        (each.name, extra) for each in needed if not each.marker or each.marker.evaluate() for extra in each.extras
+    ]
+    return {
+        canonicalize_name(found.name)
+        for name, extra in extras
+        for found in map(Requirement, metadata.requires(name) or [])
+        if found.marker and found.marker.evaluate({"extra": extra}) and not found.marker.evaluate({"extra": ""})
+    }
+
+
 def test_lock__each_package__has_hashes() -> None:
     entries = [entry for entry in re.split(r"^(?=\S)", LOCK, flags=re.MULTILINE) if entry and entry[0] != "#"]
     assert len(entries) > 20
@@ -73,9 +87,10 @@ def test_action__packages_of_the_job__come_from_no_cache_that_another_job_wrote(
 
 
 def test_requirements__packages_that_the_product_imports__are_those_that_are_pinned() -> None:
-    """One that only comes with another package would go with it."""
+    """One that only comes with another package would go with it; extras do not come with clearml-agent's resolver."""
     files = [path for folder in ("clearml_ci", "pipelines", "steps") for path in (ROOT / folder).rglob("*.py")]
     imported = {name for path in files for name in roots(path)} - sys.stdlib_module_names - {"clearml_ci"}
     distributions = metadata.packages_distributions()
     needed = {canonicalize_name(name) for package in imported for name in distributions[package]}
-    assert needed == {canonicalize_name(pin.name) for pin in PINS}
+    assert needed_as_extras()
+    assert needed | needed_as_extras() == {canonicalize_name(pin.name) for pin in PINS}
