@@ -9,9 +9,9 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,28 +22,33 @@ from tabulate import tabulate
 from sandbox.runtime import processes
 from sandbox.scenarios import job
 from sandbox.scenarios.job import Job
-from tools import bench_step, local_checks, request_log
+from tools import agents_command, bench_step, local_checks, request_log
 from tools.local_checks import TASK, Checks, Setup
 from tools.request_log import Request
 
-WAIT = 180  # seconds for a pipeline that no job waits for
+WAIT = 300  # seconds for a pipeline that no job waits for
 PREDECESSORS = ("get-stats", "detect-degradation")  # as tools.predecessors takes them
 ENDED = ("completed", "failed", "stopped")
+LOOK = {"only_fields": ["status", "status_reason"], "search_hidden": True}  # at a run; such requests are not counted
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Size:
-    """The number of checks of each kind, beside the first one of its agents, and the pull requests opened together."""
+    """The number of checks of each kind, beside the first one of its agents, and the pull requests opened together.
+
+    `pipelines` of two steps are played on agents of each kind.
+    """
 
     own: int
     detached: int
     installed: int
+    pipelines: int
     together: tuple[int, ...]
 
 
-FULL = Size(own=5, detached=5, installed=3, together=(1, 5, 20))
-SMALLEST = Size(own=0, detached=1, installed=0, together=())
+FULL = Size(own=5, detached=5, installed=3, pipelines=2, together=(1, 5, 20))
+SMALLEST = Size(own=0, detached=1, installed=0, pipelines=0, together=())
 
 
 @dataclass(frozen=True)
@@ -75,10 +80,33 @@ class Performance:
     figures: dict[str, float | int | None]
 
 
+@dataclass
+class Bench:
+    """The programs that run on agents of one kind, and the costs of those that have ended."""
+
+    checks: Checks
+    requests: list[Request]
+    progress: Progress
+    rows: list[Measured] = field(default_factory=list)
+
+    def play(self, what: str, act: Callable[[Checks], None]) -> None:
+        """Measure one program from its start to its end; the agents may end their work a little later."""
+        self.progress(f"{what} ...")
+        self.requests.clear()
+        cpu, began = self.checks.cpu_seconds(), time.monotonic()
+        act(self.checks)
+        seconds = time.monotonic() - began
+        sent = sum(not is_look(request) for request in list(self.requests))
+        local_checks.settled()
+        self.rows.append(Measured(what, seconds, sent, seconds, self.checks.cpu_seconds() - cpu))
+        self.progress(f"{what}: {seconds:.1f} s")
+
+
 def measure(size: Size, *, find_compare_requests: int, progress: Progress) -> Performance:
     """Play everything on local servers. The first check of each kind of agents is not counted among the others."""
     with TemporaryDirectory() as directory, request_log.recorded() as requests:
-        rows, together = _with_fast_agents(Path(directory), size, requests, progress)
+        rows = _with_fast_agents(Path(directory), size, requests, progress)
+        together = [_together(Path(directory), count, progress) for count in size.together]
         installed = _with_agents_as_installed(Path(directory), size, requests, progress) if size.installed else []
     figures: dict[str, float | int | None] = {
         "own_agents_seconds": _median(rows, "check, fast agents", lambda row: row.seconds),
@@ -92,88 +120,122 @@ def measure(size: Size, *, find_compare_requests: int, progress: Progress) -> Pe
     return Performance((*_medians(rows), *_medians(installed)), tuple(together), figures)
 
 
-def _with_fast_agents(
-    directory: Path, size: Size, requests: list[Request], progress: Progress
-) -> tuple[list[Measured], list[Together]]:
+def _with_fast_agents(directory: Path, size: Size, requests: list[Request], progress: Progress) -> list[Measured]:
     with local_checks.running(directory / "fast", Setup(), progress=progress) as checks:
-        rows = _checks(checks, requests, size.own, "check, fast agents", "first check, fast agents")
-        pull = checks.propose(100)
+        bench = Bench(checks, requests, progress)
+        _checks(bench, size.own, "fast agents")
+        commit = checks.propose(100).head.sha
         for name in PREDECESSORS:
-            rows.append(_measured(checks, requests, name, partial(_predecessor, checks, name, pull.head.sha)))
-        rows += [_detached(checks, requests, number) for number in range(101, 101 + size.detached)]
-    together = []
-    for count in size.together:
-        setup = Setup(workers=2 if size is FULL else 1)
-        with local_checks.running(directory / f"together-{count}", setup, progress=progress) as checks:
-            together.append(_opened_together(checks, count))
-            progress(f"{count} pull requests: {together[-1]}")
-    return rows, together
+            bench.play(name, partial(_predecessor, action=name, commit=commit))
+        for number in range(101, 101 + size.detached):
+            _detached(bench, number)
+        _pipelines(bench, size.pipelines, "fast agents")
+    return bench.rows
 
 
 def _with_agents_as_installed(
     directory: Path, size: Size, requests: list[Request], progress: Progress
 ) -> list[Measured]:
     with local_checks.running(directory / "installed", Setup(as_installed=True), progress=progress) as checks:
-        return _checks(
-            checks, requests, size.installed, "check, agents as installed", "first check, agents as installed"
-        )
+        bench = Bench(checks, requests, progress)
+        _checks(bench, size.installed, "agents as installed")
+        _pipelines(bench, size.pipelines, "agents as installed")
+    return bench.rows
 
 
-def _checks(checks: Checks, requests: list[Request], count: int, what: str, first: str) -> list[Measured]:
+def _checks(bench: Bench, count: int, where: str) -> None:
     """The first check, which registers the pipeline and fills the agents' caches, and `count` more."""
-    pulls = [checks.propose(number) for number in range(count + 1)]
-    return [
-        _measured(checks, requests, what if number else first, partial(_check, checks, pull))
-        for number, pull in enumerate(pulls)
-    ]
+    for number in range(count + 1):
+        what = f"check, {where}" if number else f"first check, {where}"
+        bench.play(what, partial(_check, pull=bench.checks.propose(number)))
 
 
 def _check(checks: Checks, pull: Any) -> None:
     done = checks.check(pull)
-    if done.outputs.get("outcome") not in ("passed", "improved"):
+    if not has_verdict(done):
         sys.exit(f"a check ended as {done.outputs.get('outcome')}:\n{done.log}")
 
 
-def _measured(checks: Checks, requests: list[Request], what: str, act: Callable[[], None]) -> Measured:
-    requests.clear()
-    cpu, began = checks.cpu_seconds(), time.monotonic()
-    act()
-    seconds = time.monotonic() - began
-    sent = len(requests)
-    local_checks.settled()
-    return Measured(what, seconds, sent, seconds, checks.cpu_seconds() - cpu)
-
-
-def _detached(checks: Checks, requests: list[Request], number: int) -> Measured:
+def _detached(bench: Bench, number: int) -> None:
     """A job with `wait: false`; its run goes on, and is waited for, but not counted."""
-    pull, done = checks.propose(number), list[Job]()
-    row = _measured(
-        checks,
-        requests,
-        "job with wait: false",
-        lambda: done.append(checks.check(pull, {"CLEARML_CI_WAIT": "false"})),
-    )
-    _wait_for(checks, done[0].outputs["pipeline_id"])
-    return row
+    pull, done = bench.checks.propose(number), list[Job]()
+    bench.play("job with wait: false", lambda checks: done.append(checks.check(pull, {"CLEARML_CI_WAIT": "false"})))
+    _wait_for(bench.checks, done[0].outputs["pipeline_id"])
 
 
-def _opened_together(checks: Checks, count: int) -> Together:
-    """The pipeline is registered before."""
-    _check(checks, checks.propose(1_000))
-    pulls = [checks.propose(number) for number in range(count)]
-    began = time.monotonic()
-    with ThreadPoolExecutor(count) as pool:
-        jobs = list(pool.map(lambda each: _late(checks, *each), enumerate(pulls)))
-    lost = sum(done.outputs.get("outcome") not in ("passed", "improved") for done in jobs)
-    return Together(count, time.monotonic() - began, lost)
+def _pipelines(bench: Bench, count: int, where: str) -> None:
+    """ClearML's own pipeline, whose steps need an agent of their queue."""
+    if count:
+        with bench.checks.with_steps_agent() as checks:
+            both = replace(bench, checks=checks)  # with the same rows
+            for _ in range(count):
+                both.play(f"ClearML pipeline of two steps, {where}", _two_steps)
 
 
-def _late(checks: Checks, number: int, pull: Any) -> Job:
+def _two_steps(checks: Checks) -> None:
+    """Start the pipeline by a process that ends then, and wait for its task."""
+    sandbox = checks.tale.sandbox
+    script = [sys.executable, str(bench_step.ROOT / "tools" / "two_step_pipeline.py")]
+    queues = [sandbox.queues.controllers, agents_command.steps_queue(sandbox)]
+    printed = _run(checks, [*script, sandbox.project, *queues], {})
+    run = next(line.split()[1] for line in printed.splitlines() if line.startswith("pipeline "))  # the SDK prints, too
+    if (status := _wait_for(checks, run)) != "completed":
+        sys.exit(f"the pipeline of two steps is {status}:\n{_consoles(checks, run)}")
+
+
+def _consoles(checks: Checks, run: str) -> str:
+    """The ends of the consoles of a pipeline's tasks."""
+    client = checks.tale.clearml
+    steps = client.call("tasks.get_all", parent=run, only_fields=["id"], search_hidden=True)["tasks"]
+    events = [client.call("events.get_task_log", task=task, batch_size=20)["events"] for task in (run, *_ids(steps))]
+    return "\n".join("\n".join(str(event.get("msg", "")) for event in reversed(each))[-2000:] for each in events)
+
+
+def _ids(tasks: Iterable[Mapping[str, Any]]) -> list[str]:
+    return [str(task["id"]) for task in tasks]
+
+
+def _together(directory: Path, count: int, progress: Progress) -> Together:
+    """Open pull requests together; two agents check them, and have registered the pipeline before."""
+    with local_checks.running(directory / f"together-{count}", Setup(workers=2), progress=progress) as checks:
+        _check(checks, checks.propose(1_000))
+        pulls = [checks.propose(number) for number in range(count)]
+        progress(f"{count} pull requests ...")
+        began = time.monotonic()
+        with ThreadPoolExecutor(count) as pool:
+            jobs = list(pool.map(lambda each: _late(checks, *each), enumerate(pulls)))
+        seconds = time.monotonic() - began
+    progress(f"{count} pull requests: {seconds:.1f} s")
+    for done in without_verdict(jobs):
+        progress(f"lost: {done if isinstance(done, Exception) else done.log}")
+    return Together(count, seconds, len(without_verdict(jobs)))
+
+
+def _late(checks: Checks, number: int, pull: Any) -> Job | Exception:
+    """The job of a pull request that is opened a little after the one before; what fails is one that is lost."""
     time.sleep(number * local_checks.STAGGER)
-    return checks.check(pull)
+    try:
+        return checks.check(pull)
+    except Exception as error:
+        return error
 
 
-def _predecessor(checks: Checks, action: str, commit: str) -> None:
+def without_verdict(jobs: Iterable[Job | Exception]) -> list[Job | Exception]:
+    """Those that did not end with the verdict that they should have."""
+    return [done for done in jobs if isinstance(done, Exception) or not has_verdict(done)]
+
+
+def has_verdict(done: Job) -> bool:
+    """True if a job ended well: each change is as good as its baseline."""
+    return done.exit_code == 0 and done.outputs.get("outcome") in ("passed", "improved")
+
+
+def is_look(request: Request) -> bool:
+    """True for a request by which this benchmark waits for a run."""
+    return request.endpoint == "tasks.get_all" and request.body.get("only_fields") == LOOK["only_fields"]
+
+
+def _predecessor(checks: Checks, *, action: str, commit: str) -> None:
     sandbox = checks.tale.sandbox
     settings = {
         "CLEARML_PROJECT": sandbox.project,
@@ -197,13 +259,13 @@ def _run(checks: Checks, command: Sequence[str], settings: Mapping[str, str]) ->
     return done.stdout
 
 
-def _wait_for(checks: Checks, run: str) -> None:
+def _wait_for(checks: Checks, run: str) -> str:
+    """The status that a run ends with."""
     deadline = time.monotonic() + WAIT
     while time.monotonic() < deadline:
-        query = {"id": [run], "only_fields": ["status"], "search_hidden": True}
-        [task] = checks.tale.clearml.call("tasks.get_all", **query)["tasks"]
+        [task] = checks.tale.clearml.call("tasks.get_all", id=[run], **LOOK)["tasks"]
         if task["status"] in ENDED:
-            return
+            return str(task["status"])
         time.sleep(0.3)
     sys.exit(f"the run {run} has not ended within {WAIT} s")
 
@@ -234,11 +296,12 @@ def tables(performance: Performance) -> str:
     headers = ("what", "seconds", "requests", "runner's seconds", "CPU seconds")
     together = [(row.pull_requests, row.seconds, row.lost) for row in performance.together]
     return (
-        f"\nchecks, on two agents; medians\n{tabulate(rows, headers, tablefmt='github', floatfmt='.1f')}"
-        f"\n\npull requests that are opened together\n"
+        f"\nwhat each costs; medians\n{tabulate(rows, headers, tablefmt='github', floatfmt='.1f')}"
+        f"\n\npull requests that are opened together, on two agents\n"
         f"{tabulate(together, ('pull requests', 'seconds', 'lost'), tablefmt='github', floatfmt='.1f')}"
     )
 
 
 if __name__ == "__main__":
-    print(tables(measure(SMALLEST if "--small" in sys.argv else FULL, find_compare_requests=0, progress=print)))
+    show = partial(print, flush=True)
+    show(tables(measure(SMALLEST if "--small" in sys.argv else FULL, find_compare_requests=0, progress=show)))

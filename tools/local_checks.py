@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import psutil
 from github.PullRequest import PullRequest
 
-from sandbox.runtime import agents, environment, github_access
-from sandbox.runtime.agents import Agent, AgentSpec
+from sandbox.runtime import agents, environment
+from sandbox.runtime.agents import AgentSpec
 from sandbox.runtime.clearml_access import Client
 from sandbox.runtime.state import Sandbox
 from sandbox.scenarios import developer, job, story
 from sandbox.scenarios.job import Job
 from sandbox.scenarios.story import Story
+from tools import agents_command
 
 TASK = "train digits"  # as the sample repository names its training
 STAGGER = 0.05  # seconds between two pull requests that are opened concurrently
@@ -27,7 +28,11 @@ STAGGER = 0.05  # seconds between two pull requests that are opened concurrently
 
 @dataclass(frozen=True)
 class Setup:
-    """Agents of a kind: `as_installed` are clearml-agent's own settings, without a GitHub token; `workers` of each."""
+    """Agents of the controllers' queue, so many as `workers`, and of which kind.
+
+    `as_installed` are clearml-agent's own settings, without a GitHub token; the others are those of `agents`, the
+    command.
+    """
 
     as_installed: bool = False
     workers: int = 1
@@ -35,10 +40,11 @@ class Setup:
 
 @dataclass(frozen=True)
 class Checks:
-    """Running servers and agents, and a repository whose baseline is tagged."""
+    """Running servers and agents, and a repository whose baseline is tagged. `roots` are the agents' processes."""
 
     tale: Story
-    agents: Sequence[Agent]
+    setup: Setup
+    roots: tuple[int, ...]
 
     def propose(self, number: int, value: float = 0.95) -> PullRequest:
         """Open a pull request whose head commit has a trained task with this accuracy."""
@@ -56,7 +62,14 @@ class Checks:
     def cpu_seconds(self) -> float:
         """The CPU seconds so far of all agents and their tasks, and of the programs that this process ran."""
         own = psutil.Process().cpu_times()
-        return own.children_user + own.children_system + sum(_tree_seconds(agent.process.pid) for agent in self.agents)
+        return own.children_user + own.children_system + sum(map(_tree_seconds, self.roots))
+
+    @contextmanager
+    def with_steps_agent(self) -> Iterator[Checks]:
+        """The same with an agent of the steps' queue, which other pipelines than a check need."""
+        sandbox = self.tale.sandbox
+        with _agents(sandbox, sandbox.directory / "steps", self.setup, controllers=0, steps=1) as roots:
+            yield replace(self, roots=(*self.roots, *roots))
 
 
 def _tree_seconds(pid: int) -> float:
@@ -75,35 +88,44 @@ def _seconds(process: psutil.Process) -> float:
 @contextmanager
 def running(directory: Path, setup: Setup, *, progress: Callable[[str], None]) -> Iterator[Checks]:
     """Servers, agents, and a repository with a baseline, below `directory`, which is removed at the end."""
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns of each request that waits for a thread
+    kind = "as installed" if setup.as_installed else "of ci_trigger.py agents"
     try:
-        with environment.started(directory, with_agents=False, progress=lambda _: None) as sandbox:
-            specs = _specs(sandbox, setup)
-            started = agents.start(sandbox.clearml, directory / "agents", specs, progress=lambda _: None)
-            try:
-                tale = story.begin(sandbox, lambda _: None)
-                _trained(tale, commit=developer.head(tale.laptop), value=0.96, tags=[job.BEST_TAG])
-                progress(f"{len(started)} agents {'as installed' if setup.as_installed else 'with fast settings'}")
-                yield Checks(tale, started)
-            finally:
-                agents.stop(sandbox.clearml, started)
+        progress(f"starting servers, and {setup.workers} agent(s) {kind}")
+        with (
+            environment.started(directory, with_agents=False, progress=lambda _: None) as sandbox,
+            _agents(sandbox, directory / "agents", setup, controllers=setup.workers, steps=0) as roots,
+        ):
+            tale = story.begin(sandbox, lambda _: None)
+            _trained(tale, commit=developer.head(tale.laptop), value=0.96, tags=[job.BEST_TAG])
+            yield Checks(tale, setup, roots)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _specs(sandbox: Sandbox, setup: Setup) -> list[AgentSpec]:
-    token = github_access.token(sandbox.github, "personal", permissions=environment.JOB_PERMISSIONS)
-    reporting = {"GITHUB_TOKEN": token, "GITHUB_API_URL": sandbox.github.api_url}
-    common: dict[str, Any] = {"poll_seconds": 0.3, "as_installed": setup.as_installed}
+@contextmanager
+def _agents(
+    sandbox: Sandbox, directory: Path, setup: Setup, *, controllers: int, steps: int
+) -> Iterator[tuple[int, ...]]:
+    """Agents of the two queues below `directory`, as long as the block runs; the ids of their processes."""
+    if setup.as_installed:
+        numbers = {sandbox.queues.controllers: controllers, agents_command.steps_queue(sandbox): steps}
+        started = agents.start(sandbox.clearml, directory, _as_installed(numbers), progress=lambda _: None)
+        try:
+            yield tuple(agent.process.pid for agent in started)
+        finally:
+            agents.stop(sandbox.clearml, started)
+    else:
+        with agents_command.running(sandbox, directory, controllers=controllers, steps=steps) as process:
+            yield (process,)
+
+
+def _as_installed(numbers: Mapping[str, int]) -> list[AgentSpec]:
+    """So many agents of each queue with clearml-agent's own settings."""
     return [
-        AgentSpec(
-            f"{name}-{number}",
-            queue,
-            number=number,
-            environment={} if setup.as_installed or name != "steps" else reporting,
-            **common,
-        )
-        for name, queue in (("controllers", sandbox.queues.controllers), ("steps", sandbox.queues.steps))
-        for number in range(1, setup.workers + 1)
+        AgentSpec(f"{queue}-{number}", queue, number=number, as_installed=True)
+        for queue, count in numbers.items()
+        for number in range(1, count + 1)
     ]
 
 

@@ -1,9 +1,11 @@
-"""`make profile`: where the seconds of a check go, by task and phase, from the requests that the local servers answer.
+"""`make profile`: where the seconds of a check go, one after the other, from the requests that the servers answer.
 
     python -m tools.profile_check [--as-installed] [--checks N]
 
-A task waits in its queue until an agent takes it. The agent clones the repository and prepares the environment; the
-script imports its modules, works, and stores its result; the task is closed when its agent has seen the script's end.
+The job enqueues the run, which waits until an agent takes it. The agent clones the repository and prepares the
+environment. The controller starts each step as a process of its own, or on a queue, where a step waits for an agent,
+too. A step ends its work as it stores its result. When the controller has ended, its agent closes the run, and the job
+ends.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,16 +29,16 @@ EXECUTES = "worker starting task execution"  # an agent's reason for the last `t
 
 
 @dataclass(frozen=True)
-class Phases:
-    """The phases of one task in seconds; `after` is from the end of the task before it to its own enqueueing."""
+class Phase:
+    """The seconds since the end of the phase before it, in which this task, or the job, works or waits."""
 
     task: str
-    after: float
-    queue: float
-    setup: float
-    imports: float
-    script: float
-    close: float
+    what: str
+    seconds: float
+
+
+# The task, the name and the end of a phase; the end is None if no request shows it.
+Moment = tuple[str, str, float | None]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,80 +59,86 @@ def _profile(checks: Checks, number: int, requests: list[Request]) -> str:
     done = checks.check(pull)
     ended = time.monotonic()
     local_checks.settled()
-    run = done.outputs.get("pipeline_id", "")
-    rows = phases(requests, run)
-    closed = _first(requests, run, lambda request: request.endpoint in ENDS) or ended
+    rows = phases(requests, done.outputs.get("pipeline_id", ""), began=began, ended=ended)
     cpu = checks.cpu_seconds() - cpu
     return (
         f"\ncheck {number}: {done.outputs.get('outcome')} after {ended - began:.1f} s, {cpu:.1f} s of CPU, "
-        f"{len(requests)} requests; the job was over {ended - closed:.1f} s after its run\n{table(rows)}"
+        f"{len(requests)} requests\n{table(rows)}"
     )
 
 
-def phases(requests: Sequence[Request], run: str) -> list[Phases]:
-    """The phases of a run and of its steps, in the order in which they were enqueued."""
-    enqueued = [request for request in requests if request.endpoint in ("tasks.enqueue", "pipelines.start_pipeline")]
-    names = {
-        request.task: request.body["name"]
-        for request in requests
-        if request.endpoint == "tasks.edit" and request.body.get("name")
-    }
-    found, before = [], min((request.at for request in requests), default=0.0)
-    for request in enqueued:
-        row, end = _phases(
-            requests, request, "controller" if request.task == run else names.get(request.task, ""), before
-        )
-        found.append(row)
-        before = request.at if request.task == run else end
+def phases(requests: Sequence[Request], run: str, *, began: float, ended: float) -> list[Phase]:
+    """The phases of a check, from the job's start to its end. A phase lasts 0 seconds if no request shows its end."""
+    found, before = [], began
+    for task, what, at in (*_of_the_run(requests, run), ("job", "until it ends", ended)):
+        after = max(before, at or before)
+        found.append(Phase(task, what, after - before))
+        before = after
     return found
 
 
-def _phases(requests: Sequence[Request], enqueued: Request, name: str, before: float) -> tuple[Phases, float]:
-    """The phases of one task, and the moment of its end."""
-    task, at = enqueued.task, enqueued.at
-    taken = _first(requests, task, lambda request: request.endpoint == "tasks.started") or at
-    executes = _first(requests, task, lambda request: request.body.get("status_reason") == EXECUTES) or taken
-    own = _connection(
-        [request for request in requests if request.at > executes],
-        task,
-        is_run=enqueued.endpoint == "pipelines.start_pipeline",
-    )
-    imported = next(
-        (request.at for request in requests if request.at > executes and request.connection == own), executes
-    )
-    stored = _last(requests, task, imported)
-    end = _first(requests, task, lambda request: request.endpoint in ENDS) or stored
-    phases = (at - before, taken - at, executes - taken, imported - executes, stored - imported, max(0.0, end - stored))
-    return Phases(name, *phases), end
+def _of_the_run(requests: Sequence[Request], run: str) -> Iterable[Moment]:
+    """The moments from the run's enqueueing to its close."""
+    yield "job", "until the run is enqueued", _enqueued(requests, run)
+    yield from _taken("controller", requests, run)
+    for step, name in _steps(requests, run).items():
+        on_queue = _enqueued(requests, step)
+        what = f"until {name} is {'enqueued' if on_queue else 'started'}"
+        yield "controller", what, on_queue or _started(requests, step)
+        if on_queue:
+            yield from _taken(name, requests, step)
+        yield name, "until its result is stored", _last(requests, step, _is_result)
+    closed = _first(requests, run, lambda request: request.endpoint in ENDS)
+    changed = _last(requests, run, lambda request: request.endpoint == "tasks.edit" and request.at < (closed or 0))
+    yield "controller", "until its last change", changed
+    yield "controller", "close", closed
 
 
-def _connection(requests: Sequence[Request], task: str, *, is_run: bool) -> str:
-    """The connection of a task's own process: a step stores its result, and the controller enqueues its steps."""
-    for request in requests:
-        if request.endpoint == "tasks.enqueue" if is_run else request.task == task and "configuration" in request.body:
-            return request.connection
-    return ""
-
-
-def _last(requests: Sequence[Request], task: str, after: float) -> float:
-    """The moment at which a step stores its result, or a controller's last change of itself."""
-    changes = [
-        request.at
+def _steps(requests: Sequence[Request], run: str) -> dict[str, str]:
+    """The names of the steps by their tasks, in the order in which they were enqueued or started."""
+    names = {
+        request.task: str(request.body["name"])
         for request in requests
-        if request.task == task and request.at >= after and request.endpoint == "tasks.edit"
-    ]
-    return changes[-1] if changes else after
+        if request.endpoint == "tasks.edit" and request.body.get("name") and request.task != run
+    }
+    began = [request.task for request in requests if request.endpoint in ("tasks.enqueue", "tasks.started")]
+    return {task: names[task] for task in began if task in names}
 
 
-def _first(requests: Sequence[Request], task: str, condition: Callable[[Request], bool]) -> float | None:
+def _taken(name: str, requests: Sequence[Request], task: str) -> Iterable[Moment]:
+    """The moments of a task that an agent takes from a queue."""
+    yield name, "queue", _started(requests, task)
+    yield (
+        name,
+        "clone and environment",
+        _first(requests, task, lambda request: request.body.get("status_reason") == EXECUTES),
+    )
+
+
+def _is_result(request: Request) -> bool:
+    return "result" in request.body.get("configuration", {})
+
+
+def _enqueued(requests: Sequence[Request], task: str) -> float | None:
+    return _first(requests, task, lambda request: request.endpoint in ("tasks.enqueue", "pipelines.start_pipeline"))
+
+
+def _started(requests: Sequence[Request], task: str) -> float | None:
+    return _first(requests, task, lambda request: request.endpoint == "tasks.started")
+
+
+def _first(requests: Iterable[Request], task: str, condition: Callable[[Request], bool]) -> float | None:
     return next((request.at for request in requests if request.task == task and condition(request)), None)
 
 
-def table(rows: Sequence[Phases]) -> str:
-    """A row for each task, in seconds."""
-    headers = ("task", "until enqueued", "queue", "clone and environment", "imports", "script", "close")
-    figures = [(row.task, row.after, row.queue, row.setup, row.imports, row.script, row.close) for row in rows]
-    return tabulate(figures, headers=headers, tablefmt="github", floatfmt=".2f")
+def _last(requests: Sequence[Request], task: str, condition: Callable[[Request], bool]) -> float | None:
+    return _first(reversed(requests), task, condition)
+
+
+def table(rows: Sequence[Phase]) -> str:
+    """A row for each phase, in seconds."""
+    figures = [(row.task, row.what, row.seconds) for row in rows]
+    return tabulate(figures, headers=("task", "phase", "seconds"), tablefmt="github", floatfmt=".2f")
 
 
 def _print(text: str) -> None:

@@ -23,7 +23,6 @@ class Request:
     endpoint: str
     task: str
     body: dict[str, Any] = field(repr=False)
-    connection: str = ""  # the client's port: a process keeps its connection
 
 
 @contextmanager
@@ -35,8 +34,7 @@ def recorded() -> Iterator[list[Request]]:
         if found := _ENDPOINT.fullmatch(flask.request.path.lstrip("/")):
             body = _parsed(flask.request.get_data())
             task = _answered(found[1], response) or str(body.get("task") or "")
-            port = str(flask.request.environ.get("REMOTE_PORT", ""))
-            requests.append(Request(time.monotonic(), found[1], task, body, port))
+            requests.append(Request(time.monotonic(), found[1], task, body))
 
     flask.request_finished.connect(record)
     try:

@@ -19,6 +19,8 @@ from clearml.automation import controller as sdk_controller
 from clearml.backend_api.session.session import LoginError
 from clearml.backend_interface.task.development.worker import DevWorker
 
+from clearml_ci.agent import step_process
+from clearml_ci.agent.step_process import StepProcess
 from clearml_ci.clearml_api import (
     ownership,
     patience,
@@ -61,10 +63,22 @@ Steps = Mapping[str, list[str]]
 Plan = Callable[[Mapping[str, str]], Steps]
 
 
-_ABORT = 12.0  # seconds that an abort may take before the SDK ends this process
+_ABORT = 36.0  # seconds that an abort may take before the SDK ends this process
+
+
+_STOPS_WITHIN = 6.0  # seconds of waiting for steps on a queue
+
+
+_STOPS_HERE_WITHIN = 30.0  # seconds of waiting for steps that end with this process, and clean up before
 
 
 _KILLED_WITHIN = 60.0  # seconds
+
+
+_LOOK = 0.2  # seconds between two looks at the steps; the SDK asks the server at most once a second
+
+
+_NO_QUEUE = "with the controller"  # of steps that run there, in place of a queue's name, which the SDK requires
 
 
 _REPEATED = ("Launching the next ", "Launching step [", "Parameters:", "Configurations:", "Overrides:")
@@ -95,51 +109,82 @@ def _run(name: str, parameters: Mapping[str, str], plan: Plan) -> None:
     sdk.be_patient(clock)
     sdk.load()
     clearml = clearml_session.connect(clock)
-    if not _is_followed(clearml, os.environ["CLEARML_TASK_ID"]):
+    run_id = os.environ["CLEARML_TASK_ID"]
+    if not _is_followed(clearml, run_id):
         return
-    pipeline_runs.restore_parameter_names(clearml, os.environ["CLEARML_TASK_ID"])  # before the SDK reads them
+    arguments = _arguments(clearml, run_id, parameters)
+    steps = plan(arguments)
+    processes = {} if arguments["_steps_queue"] else step_process.prepare(steps)  # before the SDK has threads
+    controller = Task.init(auto_connect_arg_parser=False, auto_connect_frameworks=False, auto_resource_monitoring=False)
+    if not _is_to_run(clearml, run_id):
+        return
+    needed = _needed(name, steps, _labelled(clearml, run_id))
+    pipeline = _pipeline(name, controller, arguments)
+    _add_steps(pipeline, controller, needed, processes, clearml, queue=arguments["_steps_queue"])
+    controlled = ControlledRun(clearml, run_id, pipeline, processes)
+    controller.register_abort_callback(controlled.abort, callback_execution_timeout=_ABORT)
+    controlled.end_after(_seconds(arguments["_deadline"]))
+    controlled.follow()
+
+
+def _arguments(clearml: ClearML, run: str, parameters: Mapping[str, str]) -> dict[str, str]:
+    """The run's `Args`, in order and described, before the SDK reads them."""
+    pipeline_runs.restore_parameter_names(clearml, run)
     # Not by add_parameter: the SDK stores its descriptions under names without their section, and never finds them.
     descriptions = catalogue.descriptions(parameters)
-    pipeline_runs.describe_arguments(
-        clearml, os.environ["CLEARML_TASK_ID"], defaults=parameters, descriptions=descriptions
-    )
-    controller = Task.init(auto_connect_arg_parser=False, auto_connect_frameworks=False, auto_resource_monitoring=False)
-    if not _is_to_run(clearml, controller.id):
-        return
-    judged = _labelled(clearml, controller.id)
+    return pipeline_runs.describe_arguments(clearml, run, defaults=parameters, descriptions=descriptions)
+
+
+def _pipeline(name: str, controller: Task, arguments: Mapping[str, str]) -> PipelineController:
+    """The SDK's pipeline of this run, without its steps."""
     project = controller.get_project_name()
     # Connected before they are declared: defaults of add_parameter overwrite the arguments of a first run.
-    arguments = controller.connect(dict(parameters), name="Args")
-    pipeline = PipelineController(name=name, project=root_of(project), pool_frequency=1 / 60, target_project=project)
-    pipeline._clearml_job_class = step_tasks.job_class(clearml, clock)
+    controller.connect(dict(arguments), name="Args")
+    pipeline = PipelineController(
+        name=name, project=root_of(project), pool_frequency=_LOOK / 60, target_project=project
+    )
     pipeline._update_execution_plot = lambda: _refresh_graph(pipeline)
     sdk_controller.print = _print
-    execution = secrets.token_hex(8)
-    for parameter in parameters:
-        pipeline.add_parameter(parameter, arguments[parameter])
-    created: dict[str, str] = {}  # the ids of the steps' tasks
+    for parameter, value in arguments.items():
+        pipeline.add_parameter(parameter, value)
+    return pipeline
+
+
+def _add_steps(
+    pipeline: PipelineController,
+    controller: Task,
+    steps: Steps,
+    processes: Mapping[str, StepProcess],
+    clearml: ClearML,
+    *,
+    queue: str,
+) -> None:
+    """Add the steps; those that have a process run as it, and the others on the queue."""
+    clock, execution = clearml.clock, secrets.token_hex(8)
+    created: dict[str, tuple[str, list[str]]] = {}  # the step of each task, and the tasks of the steps before it
 
     def create(step: str) -> Task:
-        earlier = created.values()
+        earlier, project = list(created), controller.get_project_name()
         task = step_tasks.create(
             clearml, controller, project=project, step=step, execution=execution, earlier=earlier, clock=clock
         )
-        created[step] = task.id
+        created[task.id] = (step, earlier)
         return task
 
-    steps = plan({parameter: str(value or "") for parameter, value in arguments.items()})
-    for step, parents in _needed(name, steps, judged).items():
+    def run_here(task: str) -> Callable[[], str]:
+        step, earlier = created[task]
+        processes[step].run(task, [controller.id, *earlier], clock=clock)
+        return lambda: processes[step].status
+
+    pipeline._clearml_job_class = step_tasks.job_class(clearml, clock, run_here=run_here if processes else None)
+    for step, parents in steps.items():
         pipeline.add_step(
             name=step,
             parents=parents,
             base_task_factory=lambda _, step=step: create(step),
-            execution_queue=arguments["_steps_queue"],
+            execution_queue=queue or _NO_QUEUE,
             continue_behaviour=CONTINUE,
         )
-    controlled = ControlledRun(clearml, controller.id, pipeline)
-    controller.register_abort_callback(controlled.abort, callback_execution_timeout=_ABORT)
-    controlled.end_after(_seconds(str(arguments["_deadline"] or "")))
-    controlled.follow()
 
 
 def _is_followed(clearml: ClearML, run: str) -> bool:
@@ -202,6 +247,7 @@ class ControlledRun:
     clearml: ClearML
     run: str
     pipeline: PipelineController
+    processes: Mapping[str, StepProcess]
     ending: threading.Event = field(default_factory=threading.Event)
 
     def follow(self) -> None:
@@ -251,7 +297,8 @@ class ControlledRun:
         self.ending.set()
         run_cancellation.stop_children(self.clearml, self.run, reason=reason)
         with contextlib.suppress(TimedOutError):
-            poll.until(self.clearml.clock, self._has_stopped, pace=Pace(0.5), timeout=_ABORT / 2)
+            within = _STOPS_HERE_WITHIN if self.processes else _STOPS_WITHIN
+            poll.until(self.clearml.clock, self._has_stopped, pace=Pace(0.5), timeout=within)
         with contextlib.suppress(Exception):  # whatever the SDK raises: the graph is all that is not up to date
             self.pipeline._update_nodes_status()
             for node in list(self.pipeline._nodes.values()):
@@ -260,8 +307,10 @@ class ControlledRun:
 
     def _has_stopped(self) -> bool | None:
         """True if no further step will start, and those that did have ended; else None."""
-        waits = any(not (node.job or node.skip_job) for node in list(self.pipeline._nodes.values()))
-        return None if waits else run_cancellation.have_children_ended(self.clearml, self.run) or None
+        nodes = list(self.pipeline._nodes.values())
+        waits = any(not (node.job or node.skip_job) for node in nodes)
+        runs = any(process.status == "in_progress" for process in self.processes.values())
+        return None if waits or runs else run_cancellation.have_children_ended(self.clearml, self.run) or None
 
 
 def _conclude(clearml: ClearML, run: str) -> None:

@@ -138,11 +138,11 @@ def restore_parameter_names(clearml: ClearML, run_id: str) -> None:
 
 def describe_arguments(
     clearml: ClearML, run_id: str, *, defaults: Mapping[str, str], descriptions: Mapping[str, str]
-) -> None:
+) -> dict[str, str]:
     """Write the parameters of a started run in the order of `defaults`, with those that it lacks, and descriptions.
 
     New run shows them as they are stored. It and start_pipeline drop descriptions, and the SDK adds the missing
-    parameters at the end.
+    parameters at the end. Returns all of them.
     """
     given = task_parameters.values(task_fields.read(clearml, run_id, ["hyperparams.Args"]), "Args")
     ordered = {**defaults, **given}
@@ -153,6 +153,7 @@ def describe_arguments(
     clearml.call(
         "tasks.edit_hyper_params", task=run_id, hyperparams=described, replace_hyperparams="section", force=True
     )
+    return ordered
 
 
 def started_run(clearml: ClearML, beside: Run, *, argument: str, value: str) -> Run | None:

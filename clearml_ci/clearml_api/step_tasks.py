@@ -1,6 +1,6 @@
-"""Create and enqueue the task of a step: the SDK gives up after one refusal, and then waits for the step forever."""
+"""Create, enqueue and fail the task of a step: the SDK gives up after one refusal, and waits for the step forever."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from clearml import Task
@@ -79,24 +79,40 @@ def enqueue(clearml: ClearML, task: str, *, queue: str, clock: Clock) -> None:
     try:
         patience.result(clock, enqueued, report=console.log)
     except ClearMLError as error:
-        fault = f"the step could not be enqueued on the queue '{queue}': {error}"
-        console.log(fault)
-        run_results.store(clearml, task, {"fault": fault})
-        clearml.call("tasks.failed", task=task, status_reason=f"ClearML CI: {fault}", force=True)
+        fail(clearml, task, f"the step could not be enqueued on the queue '{queue}': {error}")
 
 
-def job_class(clearml: ClearML, clock: Clock) -> type[Any]:
-    """The class of the jobs by which `PipelineController` launches its steps, as `_clearml_job_class` of it."""
+def fail(clearml: ClearML, task: str, fault: str) -> None:
+    """End a step that cannot run, with its fault, which the report names. Raises ClearMLError."""
+    console.log(fault)
+    run_results.store(clearml, task, {"fault": fault})
+    clearml.call("tasks.failed", task=task, status_reason=f"ClearML CI: {fault}", force=True)
+
+
+def job_class(
+    clearml: ClearML, clock: Clock, *, run_here: Callable[[str], Callable[[], str]] | None = None
+) -> type[Any]:
+    """The class of the jobs by which `PipelineController` launches its steps, as `_clearml_job_class` of it.
+
+    `run_here` starts a step's task without a queue, and returns what reads its status.
+    """
 
     class _Job(ClearmlJob):  # type: ignore[misc]  # the SDK has no types
         ran = False
+        status_here: Callable[[], str] | None = None
 
         def launch(self, queue_name: str | None = None) -> bool:
-            enqueue(clearml, self.task.id, queue=queue_name or "", clock=clock)
+            if run_here:
+                self.status_here = run_here(self.task.id)
+            else:
+                enqueue(clearml, self.task.id, queue=queue_name or "", clock=clock)
             return True
 
         def status(self, force: bool = False) -> str:
             """As the SDK has it, but a step that a user resets while it runs, and that is a draft then, has stopped."""
+            if self.status_here:
+                self._last_status = self.status_here()
+                return self._last_status
             status = str(super().status(force))
             self.ran = self.ran or status == "in_progress"
             return "stopped" if self.ran and status == "created" else status

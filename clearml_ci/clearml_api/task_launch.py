@@ -1,8 +1,9 @@
 """Launch a task on an agent, follow it to its end, and leave nothing running."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from clearml_ci.clearml_api import (
     launch_draft,
@@ -26,6 +27,9 @@ from clearml_ci.decisions.launch_outcome import LaunchOutcome, TaskSnapshot
 from clearml_ci.parameters.remote_run import PROBE, RemoteRun
 
 PACE = Pace(0.5, later=5.0, after=60)  # of looks at a launched task
+
+
+CLEAN_UP = 15  # seconds in which a step ends what it launched
 
 
 # What a task requests of its agent, before it is killed because of an abort (clearml_agent/commands/worker.py).
@@ -85,7 +89,7 @@ def cleaning_up_before_an_abort(clearml: ClearML, own_task: str) -> Iterator[boo
     if not own_task:
         yield False
         return
-    waits = {_ABORT_TIMEOUT: "15", _ABORT_POLL: "1", _ABORT_DONE: ""}
+    waits = {_ABORT_TIMEOUT: f"{CLEAN_UP}", _ABORT_POLL: "1", _ABORT_DONE: ""}
     present = task_fields.add_runtime(clearml, own_task, waits)
     try:
         yield _ABORT_TIMEOUT in present
@@ -95,7 +99,12 @@ def cleaning_up_before_an_abort(clearml: ClearML, own_task: str) -> Iterator[boo
 
 def has_launched(clearml: ClearML, own_task: str) -> bool:
     """True if an earlier execution of this step has launched something: it may have been killed then."""
-    return _ABORT_TIMEOUT in (task_fields.read(clearml, own_task, ["runtime"]).get("runtime") or {})
+    return cleans_up(task_fields.read(clearml, own_task, ["runtime"]))
+
+
+def cleans_up(step: Mapping[str, Any]) -> bool:
+    """True if a step, read with its `runtime`, has launched something: after an abort it ends that by itself."""
+    return _ABORT_TIMEOUT in (step.get("runtime") or {})
 
 
 def _follow(

@@ -242,8 +242,8 @@ def _check_group(
 def _check_commit(task: RecordedTask, on_default: Mapping[str, bool | None]) -> Iterable[Finding]:
     commit, merged = f"its commit {task.commit[:10]}", on_default.get(task.commit, True)
     if merged is None:
-        message, remedy = f"{commit} may not be on the default branch", "give the steps' agent a GITHUB_TOKEN"
-        yield _of_task("unknown_commit", task, f"{message}: GitHub could not be asked", remedy, severity=NOTE)
+        message, remedy = "may not be on the default branch", "give the agent that runs the steps a GITHUB_TOKEN"
+        yield _of_task("unknown_commit", task, f"{commit} {message}: GitHub could not be asked", remedy, severity=NOTE)
     elif not merged:
         remedy = "merge its commit, or give the tag to a task of the default branch"
         yield _of_task("off_main", task, f"{commit} is not on the default branch", remedy)

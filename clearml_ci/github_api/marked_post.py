@@ -31,7 +31,7 @@ def has(post: Issue | IssueComment, marker: str) -> bool:
 def by_writers(github: GitHub, posts: Iterable[Post], *, marker: str, authors: frozenset[str]) -> list[Post]:
     """The posts with the marker by these authors, by Apps, or by users who may write to the repository.
 
-    All of them could edit ours. The steps' agent may sign in as any of them, and the job does not know its login. Each
+    All of them could edit ours. A step may sign in as any of them, and the job does not know its login. Each
     author is asked about once, however much they wrote.
     """
     marked = [post for post in posts if has(post, marker)]

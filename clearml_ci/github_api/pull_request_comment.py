@@ -1,7 +1,7 @@
 """Create or update exactly one comment per pull request and check name.
 
-It stays one despite concurrent checks, lost responses and forged markers (see `marked_post`), and if the steps' agent
-and the job, which have tokens of two users, write it in turn.
+It stays one despite concurrent checks, lost responses and forged markers (see `marked_post`), and if the step and the
+job, which have tokens of two users, write it in turn.
 """
 
 import contextlib

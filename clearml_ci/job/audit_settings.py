@@ -75,7 +75,7 @@ def _audit(given: Given, home: Home, policy: Policy | None, *, waited_for: bool)
 
 
 def _queues(names: Queues, *, code: bool) -> tuple[str, ...]:
-    return (names.controllers, names.steps, *([names.code] if code else []))
+    return (*names.trusted, *([names.code] if code else []))
 
 
 def _governed(own: Audit, policy: Policy) -> Audit:

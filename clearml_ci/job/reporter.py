@@ -23,8 +23,8 @@ from clearml_ci.report import audit_issue
 class Reporter:
     """Posts about one check. Without a token, and if GitHub refuses, the job's own result is all there is.
 
-    `warnings` are the refusals so far, to the job or to the steps' agent: the check run and the job's summary show
-    them as well. `pending` is true while the commit has a status of this job that another one must follow;
+    `warnings` are the refusals so far, to the job or to a step: the check run and the job's summary show them as
+    well. `pending` is true while the commit has a status of this job that another one must follow;
     `is_set` is true once GitHub took a status.
     """
 
@@ -169,7 +169,9 @@ class Reporter:
     def post_verdict(self, document: VerdictDocument, body: str) -> str:
         """Post comment and status, or an audit's issue, for steps whose agent has no credentials; the address."""
         if self.github is None:
-            self.warn("neither the steps' agent nor this job has a GITHUB_TOKEN: nothing is posted on GitHub")
+            self.warn(
+                "neither the agent that runs the steps nor this job has a GITHUB_TOKEN: nothing is posted on GitHub"
+            )
             return ""
         posted = publish.verdict(self.github, self.check, document, body)
         self.pending = self.pending and not posted.status_set
@@ -181,7 +183,7 @@ class Reporter:
             self.warn(warning)
 
     def post_rest(self, document: VerdictDocument, report: ReportResult) -> str:
-        """Post what GitHub refused to the steps' agent; the address of the comment or issue."""
+        """Post what GitHub refused to the step; the address of the comment or issue."""
         if not report["posted"]:
             return self.post_verdict(document, report["markdown"])
         hidden = self.pending and self._is_pending(unread=True)  # the link to the run came after it

@@ -22,11 +22,16 @@ from clearml_ci.policy.policy_file import Policy
 
 @dataclass(frozen=True)
 class Queues:
-    """The names of the three queues: controllers, trusted steps, and pull-request code."""
+    """The names of the queues: controllers, trusted steps (empty: with their controller), and pull-request code."""
 
     controllers: str
     steps: str
     code: str
+
+    @property
+    def trusted(self) -> tuple[str, ...]:
+        """The queues on which no pull-request code runs."""
+        return (self.controllers, self.steps) if self.steps else (self.controllers,)
 
 
 @dataclass(frozen=True)

@@ -268,14 +268,13 @@ def prepare(
 def _queues(clearml: ClearML, settings: Settings, also: Sequence[str]) -> dict[str, Queue]:
     """The queues of the run. A code queue without workers is an audit's finding; one with workers must be safe."""
     names = settings.queues
-    needed = [*also, names.controllers, names.steps, *([names.code] if settings.remote_run else [])]
+    needed = [*also, *names.trusted, *([names.code] if settings.remote_run else [])]
     audits = settings.pipeline == audit.PIPELINE and audit.launches(settings.arguments)
     queues = worker_queues.served(clearml, needed, if_any=[names.code] if audits else [])
     used = [*needed, *([names.code] if audits and names.code in queues else [])]
     worker_queues.refuse_deadlock([queues[name] for name in used])
     if names.code in used and not remote_run.is_sharing_allowed(settings.arguments):
-        trusted = [queues[names.steps], queues[names.controllers]]
-        worker_queues.refuse_shared_workers(trusted, code=queues[names.code])
+        worker_queues.refuse_shared_workers([queues[name] for name in names.trusted], code=queues[names.code])
     return queues
 
 

@@ -55,10 +55,11 @@ def hand_over(run: RunDocument, *, status: str, notes: str) -> None:
 
     `status` is the name of the commit status that will show its verdict; empty for an audit, which has none.
     """
+    agent = "the agent that runs the steps"
     place, otherwise = (
-        (f"as the commit status '{status}', which the steps' agent sets", "the status stays pending")
+        (f"as the commit status '{status}', which {agent} sets", "the status stays pending")
         if status
-        else ("in the repository's one issue, which the steps' agent writes", "it is stored in ClearML only")
+        else (f"in the repository's one issue, which {agent} writes", "it is stored in ClearML only")
     )
     note(f"not waited for. The verdict comes {place} with its own GITHUB_TOKEN or GitHub App: without one, {otherwise}")
     _append("GITHUB_OUTPUT", f"pipeline_id={run['id']}\npipeline_url={run['url']}\n")

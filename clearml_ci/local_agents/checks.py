@@ -93,12 +93,15 @@ def docker(plan: Plan) -> Iterator[str]:
         yield f"docker does not answer ({reason}): start it, and let this user use it"
 
 
-def github(sections: Mapping[str, Any], plan: Plan) -> tuple[str, list[str]]:
+def github(sections: Mapping[Role, Mapping[str, Any]], plan: Plan) -> tuple[str, list[str]]:
     """The login of the steps' credentials for GitHub, empty if there are none, and the problems with them."""
-    environ = settings.environment(Role.STEPS, sections, plan.environ)
+    if not plan.reporting:
+        return "", []
+    role = plan.reporting[0].role
+    environ = settings.environment(role, sections[role], plan.environ)
     try:
         given = credentials.from_environment(environ)
-        if given is None or not plan.of(Role.STEPS):
+        if given is None:
             return "", []
         login = github_session.owner(api_url=credentials.api_url(environ), credentials=given)
     except (UsageError, GitHubError) as error:

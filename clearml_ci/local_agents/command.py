@@ -60,7 +60,7 @@ def _run(made: Plan, clearml: ClearML, clock: Clock) -> int:
         folders.make_for(agent)
         settings.write_configuration(agent, sections[agent.role], made.environ)
         folders.give(agent)
-    login, problems = checks.github(sections[Role.STEPS], made)
+    login, problems = checks.github(sections, made)
     problems += _problems(made, listed, sections)
     if problems:
         for problem in problems:
@@ -126,7 +126,7 @@ def _problems(made: Plan, listed: Mapping[str, Worker], sections: Sections) -> l
 
 
 def _reporting(made: Plan, login: str) -> str:
-    if not made.of(Role.STEPS):
+    if not made.reporting:
         return ""
     return f"steps report to GitHub as {login}" if login else "steps have no GitHub credentials: waiting jobs report"
 

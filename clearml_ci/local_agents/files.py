@@ -16,7 +16,7 @@ import clearml_ci
 from clearml_ci.core.errors import UsageError
 from clearml_ci.github_api import credentials
 from clearml_ci.local_agents import checks, environment_file, settings
-from clearml_ci.local_agents.plan import QUEUE_VARIABLES, Plan, Request, Role
+from clearml_ci.local_agents.plan import QUEUE_VARIABLES, Plan, Request, Role, role_of_steps
 
 _IN_CONTAINER = "/var/lib/clearml-ci"  # of the Dockerfile
 
@@ -70,7 +70,8 @@ def write_units(request: Request, made: Plan, directory: Path, sections: Section
     units = []
     if request.controllers + request.steps:
         options = ["--controllers", str(request.controllers), "--steps", str(request.steps)]
-        units.append(_Unit("clearml-ci-agents", "controllers and steps", getpass.getuser(), Role.STEPS, options))
+        role, work = (Role.STEPS, "controllers and steps") if request.steps else (Role.CONTROLLERS, "controllers")
+        units.append(_Unit("clearml-ci-agents", work, getpass.getuser(), role, options))
     if request.code:
         options = ["--controllers", "0", "--steps", "0", "--code", str(request.code)]
         options += ["--code-conf", str(made.code_configuration)] if made.code_configuration else []
@@ -81,7 +82,7 @@ def write_units(request: Request, made: Plan, directory: Path, sections: Section
     paths = " ".join(shlex.quote(str(directory / f"{unit.name}.service")) for unit in units)
     lines = [f"written: {paths}, each with its variables beside it"]
     if units[0].user == "root":
-        lines.append("controllers and steps would run as root: run this command as the user who shall run them")
+        lines.append(f"{units[0].work} would run as root: run this command as the user who shall run them")
     return [*lines, f"start them with: sudo systemctl enable --now {paths}"]
 
 
@@ -134,9 +135,9 @@ def write_compose(request: Request, made: Plan, directory: Path, sections: Secti
 
 
 def variables(role: Role, sections: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables of a unit or a service: ClearML's addresses and keys, names of queues, and for steps GitHub's."""
+    """The variables of a unit or a service: ClearML's addresses and keys, names of queues, and GitHub's for steps."""
     api, agent = sections["api"], sections["agent"]
-    github = settings.environment(role, sections, environ) if role is Role.STEPS else {}
+    github = settings.environment(role, sections, environ) if role is role_of_steps(environ) else {}
     return {
         "CLEARML_API_HOST": api["api_server"],
         "CLEARML_WEB_HOST": api["web_server"],

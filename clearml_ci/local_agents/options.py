@@ -12,13 +12,14 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "type": int,
         "default": 2,
         "metavar": "N",
-        "help": "agents of the controllers' queue, default: 2; each check occupies one until it ends",
+        "help": "agents of the controllers' queue, default: 2; each check occupies one, with its steps, until it ends",
     },
     "--steps": {
         "type": int,
-        "default": 2,
+        "default": 0,
         "metavar": "N",
-        "help": "agents of the steps' queue, default: 2; a check that waits for remote code occupies one",
+        "help": "agents of a queue for steps alone, which CLEARML_CI_STEPS_QUEUE names, default: 0; a check that waits "
+        "for remote code occupies one",
     },
     "--code": {
         "type": int,
@@ -59,13 +60,15 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
 
 DETAILS = """\
 The agents are real clearml-agents, with settings for short waits: controllers and steps use the packages that are
-installed here (pip install -r requirements-agents.txt), and not an environment for each task. Queues that do not exist
-are created. An agent that dies is started again after a pause.
+installed here (pip install -r requirements-agents.txt), and not an environment for each task. The steps of a check run
+with its controller, on one agent. Queues that do not exist are created. An agent that dies is started again after a
+pause.
 
 ClearML's address and keys come from the CLEARML_* variables or your clearml.conf. GITHUB_TOKEN, or a GitHub App in
-CLEARML_CI_APP_ID and CLEARML_CI_APP_PRIVATE_KEY_FILE, goes to the steps alone: docs/agents-and-credentials.md lists
-what needs it. CLEARML_CI_CONTROLLER_QUEUE, CLEARML_CI_STEPS_QUEUE and CLEARML_CI_CODE_QUEUE name other queues, and
-GITHUB_REPOSITORY=owner/name a repository that agents of pull-request code must be able to clone.
+CLEARML_CI_APP_ID and CLEARML_CI_APP_PRIVATE_KEY_FILE, goes to the agents that run steps alone: those of controllers, or
+those of steps if CLEARML_CI_STEPS_QUEUE names a queue for them. docs/agents-and-credentials.md lists what needs it.
+CLEARML_CI_CONTROLLER_QUEUE and CLEARML_CI_CODE_QUEUE name other queues, and GITHUB_REPOSITORY=owner/name a repository
+that agents of pull-request code must be able to clone.
 
 No agent of pull-request code gets GitHub credentials. But code that runs as your user can read them from the other
 agents: --code-user or --docker keeps it apart.

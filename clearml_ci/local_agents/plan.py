@@ -101,6 +101,11 @@ class Plan:
         return [agent for agent in self.agents if agent.role is role]
 
     @property
+    def reporting(self) -> list[Agent]:
+        """The agents that run steps, which report to GitHub."""
+        return self.of(role_of_steps(self.environ))
+
+    @property
     def account(self) -> Account | None:
         """The user of the agents of pull-request code, if it is another one."""
         return next((agent.account for agent in self.agents if agent.account), None)
@@ -132,6 +137,11 @@ def of_request(request: Request, environ: Mapping[str, str]) -> Plan:
     account = _account(request.code_user) if request.code_user else None
     numbers = {Role.CONTROLLERS: request.controllers, Role.STEPS: request.steps, Role.CODE: request.code}
     queues = queue_names(environ)
+    if request.steps and not queues[Role.STEPS]:
+        raise UsageError(
+            "--steps needs a queue for steps alone: set CLEARML_CI_STEPS_QUEUE to its name, or leave out --steps, and "
+            "steps run with their controllers"
+        )
     agents = [
         Agent(
             role,
@@ -149,7 +159,10 @@ def of_request(request: Request, environ: Mapping[str, str]) -> Plan:
 
 
 def queue_names(environ: Mapping[str, str]) -> dict[Role, str]:
-    """The queue of each role, as the inputs of the same names give them. Raises UsageError if two roles share one."""
+    """The queue of each role, as the inputs of the same names give them. Raises UsageError if two roles share one.
+
+    That of steps is empty if they run with their controllers.
+    """
     given = job_environment.read(environ)
     names = {role: str(given.value(name)) for role, name in QUEUES.items()}
     if names[Role.CODE] in (names[Role.CONTROLLERS], names[Role.STEPS]):
@@ -160,9 +173,15 @@ def queue_names(environ: Mapping[str, str]) -> dict[Role, str]:
     if names[Role.CONTROLLERS] == names[Role.STEPS]:
         raise UsageError(
             f"controllers and steps share the queue '{names[Role.STEPS]}', so waiting controllers can hold all its "
-            "agents: set CLEARML_CI_STEPS_QUEUE to another name"
+            "agents: leave CLEARML_CI_STEPS_QUEUE empty, and steps run with their controllers"
         )
     return names
+
+
+def role_of_steps(environ: Mapping[str, str]) -> Role:
+    """The role whose agents run steps, and hold the credentials for GitHub: steps may have a queue of their own."""
+    queue = job_environment.read(environ).value(QUEUES[Role.STEPS])
+    return Role.STEPS if queue else Role.CONTROLLERS
 
 
 def resolved(folder: str) -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from clearml_ci.github_api import credentials
-from clearml_ci.local_agents.plan import Agent, Role
+from clearml_ci.local_agents.plan import Agent, Role, role_of_steps
 
 Section = dict[str, Any]
 
@@ -72,9 +72,9 @@ def git_of_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def environment(role: Role, sections: Mapping[str, Section], environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables that the agent's tasks get. The credentials for GitHub go to the steps alone."""
+    """The variables that the agent's tasks get. The credentials for GitHub go to those that run steps."""
     configured = {name: str(value) for name, value in sections.get("environment", {}).items()}
-    if role is Role.STEPS:
+    if role is role_of_steps(environ):
         return {**configured, **{name: environ[name].strip() for name in OF_GITHUB if environ.get(name, "").strip()}}
     return {name: value for name, value in configured.items() if name not in GITHUB}
 

@@ -1,4 +1,4 @@
-"""GitHub as the steps' agent may use it: with its own credentials, and only at the address that its owner configured.
+"""GitHub as a step may use it: with its agent's credentials, only at the address that the agent's owner configured.
 
 A run's parameters can be edited by anyone on the ClearML server, so they never decide which server receives the token.
 """
@@ -36,14 +36,16 @@ def from_environment(environ: Mapping[str, str]) -> GitHubAccess:
 def connect(access: GitHubAccess, check: Check) -> GitHub:
     """Connect to the pull request's repository. Raises GitHubError; NoCredentialsError if the agent has none."""
     if access.problem:
-        raise GitHubError(f"the steps' agent: {access.problem}")
+        raise GitHubError(f"the agent that runs the steps: {access.problem}")
     if not access.credentials:
-        raise NoCredentialsError("the steps' agent has no GITHUB_TOKEN and no GitHub App in its environment")
+        raise NoCredentialsError(
+            "the agent that runs the steps has no GITHUB_TOKEN and no GitHub App in its environment"
+        )
     pull = check.pull_request
     if pull.github_api.rstrip("/") != access.api_url.rstrip("/"):
         raise GitHubError(
-            f"the run asks to report to {pull.github_api}, but the steps' agent reports to {access.api_url}: "
-            "set GITHUB_API_URL in the agent's environment"
+            f"the run asks to report to {pull.github_api}, but the agent that runs the steps reports to "
+            f"{access.api_url}: set GITHUB_API_URL in the agent's environment"
         )
     return github_session.connect(
         api_url=access.api_url,

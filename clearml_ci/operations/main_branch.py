@@ -90,7 +90,8 @@ def head_commit(github: GitHub | None, audit: Audit) -> str:
         return audit.home.recent[0]
     if github is None:
         raise UsageError(
-            "commit is empty, and the steps' agent has no GITHUB_TOKEN to read the default branch's head: set `commit`"
+            "commit is empty, and the agent that runs the steps has no GITHUB_TOKEN to read the default branch's head: "
+            "set `commit`"
         )
     try:
         return git_history.branch_head(github, audit.home.base)

@@ -78,8 +78,8 @@ PARAMETERS = (
     # --- GitHub
     Parameter(
         "github_token",
-        "Token with which the job sets the status, reads the policy, and comments if the steps' agent has no GitHub "
-        "credentials; the workflow's own, with `permissions:`, is enough.",
+        "Token with which the job sets the status, reads the policy, and comments if the agent that runs the steps has "
+        "no GitHub credentials; the workflow's own, with `permissions:`, is enough.",
         GITHUB,
         TEXT,
         absent="the workflow's own",
@@ -598,7 +598,7 @@ PARAMETERS = (
     Parameter(
         "wait",
         "`false`: the job ends as soon as the run has started. The verdict arrives as the commit status, that of an "
-        "audit in its issue, and the steps' agent needs GitHub credentials of its own.",
+        "audit in its issue, and the agent that runs the steps needs GitHub credentials of its own.",
         REPORT,
         SWITCH,
         default="true",
@@ -690,8 +690,7 @@ PARAMETERS = (
         "ClearML queue of the trusted steps, whose agent may hold GitHub credentials.",
         QUEUES,
         TEXT,
-        default="ci-steps",
-        shown="",
+        absent="none: the steps run with their controller, on its agent",
         pipelines=_ALL,
         variables=("CLEARML_CI_STEPS_QUEUE",),
     ),

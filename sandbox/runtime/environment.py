@@ -114,7 +114,7 @@ def prepared(
         process=Process.of(os.getpid()),
         clearml=access,
         github=replace(hub, workflow_token=token),
-        queues=Queues(*(f"{prefix}-{name}".lstrip("-") for name in ("ci-controllers", "ci-steps", "ci-code"))),
+        queues=Queues(*(f"{prefix}-{name}".lstrip("-") for name in ("ci-controllers", "ci-code"))),
         repository=created.full_name,
         project=project,
         pipeline_project=f"{prefix}/{PIPELINE_PROJECT}" if prefix else PIPELINE_PROJECT,
@@ -136,13 +136,12 @@ def staffed(sandbox: Sandbox, *, builds_environments: bool = True, progress: Pro
 
 
 def _agent_specs(sandbox: Sandbox, *, builds_environments: bool) -> list[AgentSpec]:
-    """Only the agent of the trusted steps is given the means to report to GitHub."""
+    """Only the agent of the controllers, which runs their steps, is given the means to report to GitHub."""
     hub, queues = sandbox.github, sandbox.queues
     token = github_access.token(hub, "personal", permissions=JOB_PERMISSIONS)
     common: dict[str, Any] = {"poll_seconds": sandbox.poll_seconds, "command": sandbox.agent}
     reporting = {"GITHUB_TOKEN": token, "GITHUB_API_URL": hub.api_url}
     return [
-        AgentSpec("controllers", queues.controllers, **common),
-        AgentSpec("steps", queues.steps, environment=reporting, **common),
+        AgentSpec("controllers", queues.controllers, environment=reporting, **common),
         AgentSpec("code", queues.code, builds_environments=builds_environments, **common),
     ]

@@ -27,10 +27,9 @@ class GitHub:
 
 @dataclass(frozen=True)
 class Queues:
-    """The names of the agents' queues: of controllers, of trusted steps, and of pull-request code."""
+    """The names of the agents' queues: of controllers, which run their steps as well, and of pull-request code."""
 
     controllers: str
-    steps: str
     code: str
 
 

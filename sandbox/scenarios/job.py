@@ -204,7 +204,6 @@ def _settings(sandbox: Sandbox) -> dict[str, str]:
         "CLEARML_BEST_TAGNAME": BEST_TAG,
         "CLEARML_SCALAR_THRESHOLD": "3",
         "CLEARML_CI_CONTROLLER_QUEUE": sandbox.queues.controllers,
-        "CLEARML_CI_STEPS_QUEUE": sandbox.queues.steps,
         "CLEARML_CI_CODE_QUEUE": sandbox.queues.code,
         "CLEARML_CI_PIPELINE_PROJECT": sandbox.pipeline_project,
         "CLEARML_CI_REPOSITORY": repository,

@@ -74,7 +74,7 @@ def tale(tmp_path: Path, access: Access, client: Client, prefix: str) -> Iterato
         process=Process.of(os.getpid()),
         clearml=access,
         github=github,
-        queues=Queues("controllers", "steps", "code"),
+        queues=Queues("controllers", "code"),
         repository=repository.full_name,
         project=prefix,
         pipeline_project=prefix,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from sandbox.runtime.clearml_access import ClearMLError, Client
 
 POLL = 0.5  # seconds
+RESETS = 4  # looks that find a draft and change nothing: clearml_agent/commands/worker.py, TaskStopSignal
 KILLED_AFTER = 1.0  # seconds from SIGTERM
 ABORT_CALLBACK = ("_abort_callback_timeout", "_abort_poll_freq", "_abort_callback_completed")
 
@@ -30,6 +31,7 @@ class Execution:
     text: list[bytes] = field(default_factory=list)
     polled: float = field(default_factory=time.monotonic)
     terminate_at: float | None = None
+    resets: int = 0
 
     def follow(self) -> None:
         """Wait until the process has ended, by itself or after an abort, and set the task's status."""
@@ -76,6 +78,9 @@ class Execution:
         fields = ["status", "status_message", "runtime"]
         (found,) = self.client.call("tasks.get_all", id=[self.task], only_fields=fields, search_hidden=True)["tasks"]
         if found["status"] == "in_progress" and "stopping" not in (found.get("status_message") or ""):
+            return
+        self.resets += found["status"] == "created"
+        if 0 < self.resets <= RESETS:
             return
         timeout, poll, completed = (found.get("runtime", {}).get(name) for name in ABORT_CALLBACK)
         if self.terminate_at is None:

@@ -45,7 +45,6 @@ def read(path: Path, tale: Story, **marked: Any) -> Any:
     step["uses"] = ACTION
     step["with"] |= {
         "controller_queue": queues.controllers,
-        "steps_queue": queues.steps,
         "code_queue": queues.code,
         "pipeline_project": tale.sandbox.pipeline_project,
         **marked,

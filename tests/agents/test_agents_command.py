@@ -20,7 +20,7 @@ from sandbox.scenarios.job import code_of_agents
 from sandbox.scenarios.story import Story
 
 ROOT = Path(__file__).parents[2]
-SMALL = "--controllers 1 --steps 1 --code"
+SMALL = "--controllers 1 --code"
 
 Run = Callable[[str], subprocess.CompletedProcess[str]]
 
@@ -43,7 +43,6 @@ def run(begun: Story, token: str, folder: Path) -> Run:
         **sandbox.clearml.environment(),
         "CLEARML_CONFIG_FILE": str(folder.parent / "none.conf"),
         "CLEARML_CI_CONTROLLER_QUEUE": f"{sandbox.queues.controllers}",
-        "CLEARML_CI_STEPS_QUEUE": sandbox.queues.steps,
         "CLEARML_CI_CODE_QUEUE": sandbox.queues.code,
         "CLEARML_CI_REPOSITORY": code_of_agents()[0],
         "GITHUB_TOKEN": token,
@@ -72,7 +71,7 @@ def started(run: Run) -> Iterator[str]:
 
 def test_agents__started_by_one_command__check_a_pull_request_and_report_it(begun: Story, started: str) -> None:
     queues = begun.sandbox.queues
-    assert f"{queues.controllers}: 1 agent\n{queues.steps}: 1 agent\n{queues.code}: 1 agent\n" in started
+    assert f"{queues.controllers}: 1 agent\n{queues.code}: 1 agent\n" in started
     assert "warning: pull-request code runs as the same user as this command" in started
     assert re.search(r"^steps report to GitHub as \S+$", started, re.MULTILINE)
     story.ensure_best(begun)
@@ -91,7 +90,7 @@ def test_agents__while_they_run__are_listed_and_started_only_once(begun: Story, 
     assert all(line.endswith("idle") for line in lines)
     for command in (
         "python ci_trigger.py agents",
-        "python ci_trigger.py agents --controllers 0 --steps 0 --code --detach",
+        "python ci_trigger.py agents --controllers 0 --code --detach",
     ):
         again = run(command)
         assert again.returncode == 2
@@ -111,7 +110,7 @@ def test_agents__while_they_run__show_no_secret_to_other_users(
     assert [path for path in readable if any(secret in path.read_bytes() for secret in secrets)] == []
     assert folder.stat().st_mode & 0o077 == 0
     configured = [path.parent.name for path in folder.glob("*/clearml.conf") if secrets[0] in path.read_bytes()]
-    assert configured == ["steps-1"]
+    assert configured == ["controllers-1"]
     for process in command_lines(folder):
         assert not any(secret in process.read_bytes() for secret in secrets)
         assert "Umask:\t0077" in process.with_name("status").read_text()
@@ -147,7 +146,7 @@ def test_files__for_systemd_and_compose__are_written_beside_agents_that_run(
     done = run(f"python ci_trigger.py {options} {folder.parent / kind}")
     assert done.returncode == 0, done.stdout
     assert "start them with: " in done.stdout
-    assert len([*(folder.parent / kind).iterdir()]) == (2 if kind == "units" else 3)
+    assert len([*(folder.parent / kind).iterdir()]) == 2
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -155,8 +154,8 @@ def test_files__for_systemd_and_compose__are_written_beside_agents_that_run(
 def test_agents__one_killed_then_all_stopped_at_work__start_again_and_abort_their_task(
     begun: Story, run: Run, folder: Path
 ) -> None:
-    [steps] = [path for path in command_lines(folder) if b"steps-1" in path.read_bytes()]
-    os.kill(int(steps.parent.name), signal.SIGKILL)
+    [controllers] = [path for path in command_lines(folder) if b"controllers-1" in path.read_bytes()]
+    os.kill(int(controllers.parent.name), signal.SIGKILL)
     log = folder / "supervisor.log"
     wait(lambda: "is started again\n" in log.read_text())
     assert "has ended (killed by SIGKILL" in log.read_text()
@@ -167,7 +166,7 @@ def test_agents__one_killed_then_all_stopped_at_work__start_again_and_abort_thei
     done = run("python ci_trigger.py agents --stop")
     assert done.returncode == 0
     assert f"executes 'waits for long' (task {task}), which is aborted" in done.stdout
-    assert done.stdout.splitlines()[-1] == "3 agents ended"
+    assert done.stdout.splitlines()[-1] == "2 agents ended"
     assert status_of(begun, task) == "stopped"
     assert [path for path in Path("/proc").glob("[0-9]*/environ") if belongs(path, folder)] == []
     ours = {*vars(begun.sandbox.queues).values()}
@@ -189,7 +188,7 @@ def belongs(environ: Path, folder: Path) -> bool:
 
 
 def enqueued(begun: Story) -> str:
-    """A task on the steps' queue, which waits for a minute."""
+    """A task on the controllers' queue, which waits for a minute."""
     repository, commit, _ = code_of_agents()
     script = {
         "repository": repository,
@@ -198,7 +197,7 @@ def enqueued(begun: Story) -> str:
         "working_dir": ".",
         "binary": sys.executable,
     }
-    queues = begun.clearml.call("queues.get_all", name=f"^{begun.sandbox.queues.steps}$")["queues"]
+    queues = begun.clearml.call("queues.get_all", name=f"^{begun.sandbox.queues.controllers}$")["queues"]
     task = begun.clearml.call("tasks.create", name="waits for long", type="testing", script=script)["id"]
     begun.clearml.call("tasks.enqueue", task=task, queue=queues[0]["id"])
     return str(task)

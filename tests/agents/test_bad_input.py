@@ -93,14 +93,20 @@ def test_trigger__queue_without_workers__exits_4_with_the_command_that_starts_on
 
 
 def test_trigger__one_queue_with_one_worker__is_refused_before_it_deadlocks(tale: Story, event: dict[str, Any]) -> None:
-    queue = tale.sandbox.queues.steps
-    assert "deadlock" in only_line(run(tale, event, CLEARML_CI_CONTROLLER_QUEUE=queue), 2)
+    queue = tale.sandbox.queues.controllers
+    assert "deadlock" in only_line(run(tale, event, CLEARML_CI_STEPS_QUEUE=queue), 2)
 
 
 def test_trigger__code_on_the_queue_of_the_steps__is_refused(tale: Story, event: dict[str, Any]) -> None:
-    queue = tale.sandbox.queues.steps
-    line = only_line(run(tale, event, **PROBE, CLEARML_CI_CODE_QUEUE=queue), 2)
+    queue = tale.sandbox.queues.code
+    line = only_line(run(tale, event, **PROBE, CLEARML_CI_STEPS_QUEUE=queue), 2)
     assert f"the queue '{queue}' is the trusted steps' as well" in line
+
+
+def test_trigger__code_on_the_queue_of_the_controllers__is_refused(tale: Story, event: dict[str, Any]) -> None:
+    queue = tale.sandbox.queues.controllers
+    line = only_line(run(tale, event, **PROBE, CLEARML_CI_CODE_QUEUE=queue), 2)
+    assert f"the queue '{queue}' is the controllers' as well" in line
 
 
 @pytest.mark.parametrize(

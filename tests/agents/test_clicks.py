@@ -234,7 +234,7 @@ def test_step__of_an_ended_run_that_is_enqueued_again__says_so_and_writes_nothin
     with desk.nothing_written(worse):
         made = again(desk.ui, step)
         draft = made if isinstance(made, str) else step
-        desk.ui.enqueue_draft(draft, queue=tale.sandbox.queues.steps)
+        desk.ui.enqueue_draft(draft, queue=tale.sandbox.queues.controllers)
         assert desk.ended(draft)["status"] == "completed"
     assert f"run {run_of(worse)} has ended already" in desk.ui.console(draft)
 

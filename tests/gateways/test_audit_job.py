@@ -221,7 +221,7 @@ def test_run__not_waited_for__starts_the_audit_and_says_who_tells_its_verdict(
     settings = audit_job.read_settings({**environ, **HANDED_OVER})
     assert start.run(settings, environ, began()) == 0
     output = capsys.readouterr().out
-    assert "The verdict comes in the repository's one issue, which the steps' agent writes" in output
+    assert "The verdict comes in the repository's one issue, which the agent that runs the steps writes" in output
     (run,) = re.findall(r"ClearML run: \S+/([0-9a-f]{32})", output)
     assert audit.from_arguments(pipeline_runs.read(clearml, run).arguments).waited_for is False
 

@@ -330,7 +330,7 @@ def test_audit_baselines__no_credentials_and_no_word_of_the_job__could_not_look(
     world.best()
     result = audit_baselines.audit_baselines(world.agent, world.run())
     assert (result["findings"], result["notes"]) == ([], [])
-    assert "the steps' agent has no GITHUB_TOKEN" in result["unseen"][0]
+    assert "the agent that runs the steps has no GITHUB_TOKEN" in result["unseen"][0]
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["the-job-read-main", "main-is-unknown"])
@@ -816,7 +816,7 @@ def test_audit_report__agent_without_credentials__warns_where_nobody_else_speaks
 ) -> None:
     run = world.run(waited_for=waited_for, edits=ORIGIN)
     result = reported(world, world.run(waited_for=waited_for, edits=ORIGIN, rerun=True) if rerun else run, FOUND)
-    text = "Nothing was posted on GitHub: the steps' agent has no"
+    text = "Nothing was posted on GitHub: the agent that runs the steps has no"
     warnings = [warning for warning in result["verdict"]["warnings"] if text in warning]
     assert (len(warnings), len(result["warnings"]), result["posted"]) == (warned, warned, False)
     assert ("Nothing was posted" in result["markdown"]) or not warned

@@ -190,6 +190,7 @@ def test_start__second_one__names_the_first(
     ("options", "message"),
     [
         ({"steps": -1}, "a number of agents is negative"),
+        ({"steps": 1}, "--steps needs a queue for steps alone: set CLEARML_CI_STEPS_QUEUE to its name, or leave out"),
         ({"controllers": 0, "steps": 0}, "no agent is left to start"),
         ({"poll_seconds": 0.0}, "--poll 0: give seconds above 0, at most 60"),
         ({"docker": "python:3.12"}, "--docker is for agents of pull-request code: add --code"),
@@ -201,18 +202,34 @@ def test_start__second_one__names_the_first(
 )
 def test_plan__wrong_option__is_refused_with_what_to_do(tmp_path: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError) as raised:
-        plan.of_request(replace(request(tmp_path), **options), {})
+        plan.of_request(replace(request(tmp_path, steps=0), **options), {})
     assert message in str(raised.value)
 
 
-@pytest.mark.parametrize("shared", ["CLEARML_CI_CODE_QUEUE", "CLEARML_CI_CONTROLLER_QUEUE"])
-def test_plan__one_queue_for_two_kinds_of_work__is_refused(tmp_path: Path, shared: str) -> None:
-    with pytest.raises(UsageError, match="'ci-steps'"):
-        plan.of_request(request(tmp_path), {shared: "ci-steps"})
+@pytest.mark.parametrize(
+    ("shared", "advice"),
+    [
+        ("CLEARML_CI_CODE_QUEUE", "set CLEARML_CI_CODE_QUEUE to another name"),
+        ("CLEARML_CI_CONTROLLER_QUEUE", "leave CLEARML_CI_STEPS_QUEUE empty, and steps run with their controllers"),
+    ],
+)
+def test_plan__one_queue_for_two_kinds_of_work__is_refused(tmp_path: Path, shared: str, advice: str) -> None:
+    with pytest.raises(UsageError, match=f"'ci-steps'.*: {advice}$"):
+        plan.of_request(request(tmp_path), {**STEPS_QUEUE, shared: "ci-steps"})
+
+
+def test_plan__queue_for_steps_whose_agents_are_elsewhere__has_controllers_alone(tmp_path: Path) -> None:
+    found = plan.of_request(request(tmp_path, steps=0), STEPS_QUEUE)
+    assert [agent.queue for agent in found.agents] == ["ci-controllers"]
+    assert found.reporting == []
+
+
+STEPS_QUEUE = {"CLEARML_CI_STEPS_QUEUE": "ci-steps"}
 
 
 def agents(folder: Path, **options: Any) -> Plan:
-    return plan.of_request(request(folder, code=1, **options), {})
+    """One agent of each role, and a queue for steps alone."""
+    return plan.of_request(request(folder, code=1, **options), STEPS_QUEUE)
 
 
 def worker(name: str, *queues: str) -> dict[str, Worker]:
@@ -233,6 +250,25 @@ def test_make_for__clone_that_was_interrupted__is_removed_and_the_others_stay(tm
     (agent.clones / "linked").symlink_to(elsewhere.parent)
     folders.make_for(agent)
     assert (whole.exists(), interrupted.exists(), elsewhere.exists()) == (True, False, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "queue", "reports"),
+    [
+        ({"steps": 0}, {}, True),
+        ({"steps": 0}, STEPS_QUEUE, False),
+        ({"steps": 1}, STEPS_QUEUE, True),
+        ({"steps": 0, "controllers": 0, "code": 1}, {}, False),
+    ],
+    ids=["steps with controllers", "steps elsewhere", "steps", "code"],
+)
+def test_github__token_of_the_agents_that_run_steps__is_signed_in_with(
+    tmp_path: Path, server: GitHubServer, options: dict[str, int], queue: dict[str, str], reports: bool
+) -> None:
+    given = {**queue, "GITHUB_TOKEN": server.token(), "GITHUB_API_URL": server.api_url}
+    made = plan.of_request(request(tmp_path, **options), given)
+    login, problems = checks.github(dict.fromkeys(Role, SECTIONS), made)
+    assert (bool(login), problems) == (reports, [])
 
 
 def test_others__queue_that_an_agent_elsewhere_serves__is_named_with_it(tmp_path: Path) -> None:
@@ -261,20 +297,30 @@ SECTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("role", list(Role))
-def test_configuration__each_role__has_credentials_of_github_for_steps_alone(tmp_path: Path, role: Role) -> None:
+WITHOUT = {"HF_TOKEN": "h"}
+WITH = {**WITHOUT, "GITHUB_TOKEN": TOKEN, "GITHUB_API_URL": "https://g/api"}
+
+
+@pytest.mark.parametrize(
+    ("role", "queue", "environment"),
+    [
+        (Role.CONTROLLERS, {}, WITH),
+        (Role.CONTROLLERS, STEPS_QUEUE, WITHOUT),
+        (Role.STEPS, STEPS_QUEUE, WITH),
+        (Role.CODE, {}, {}),
+        (Role.CODE, STEPS_QUEUE, {}),
+    ],
+)
+def test_configuration__each_role__has_credentials_of_github_if_it_runs_steps(
+    tmp_path: Path, role: Role, queue: dict[str, str], environment: dict[str, str]
+) -> None:
     [agent] = agents(tmp_path).of(role)
     sections = settings.without_git(SECTIONS) if role is Role.CODE else SECTIONS
     agent.directory.mkdir()
-    settings.write_configuration(agent, sections, {"GITHUB_TOKEN": TOKEN, "GITHUB_API_URL": "https://g/api"})
+    settings.write_configuration(agent, sections, {**queue, "GITHUB_TOKEN": TOKEN, "GITHUB_API_URL": "https://g/api"})
     assert agent.configuration.stat().st_mode & 0o777 == 0o600
     found = json.loads(agent.configuration.read_text())
-    expected: dict[Role, dict[str, str]] = {
-        Role.CONTROLLERS: {"HF_TOKEN": "h"},
-        Role.STEPS: {"GITHUB_TOKEN": TOKEN, "GITHUB_API_URL": "https://g/api", "HF_TOKEN": "h"},
-        Role.CODE: {},
-    }
-    assert found["environment"] == expected[role]
+    assert found["environment"] == environment
     assert ("git_pass" in found["agent"]) == (role is not Role.CODE)
     assert found["sdk"]["development"]["report_use_subprocess"] is False
     assert found["sdk"]["aws"] == {"s3": {"region": "eu"}}

@@ -265,7 +265,7 @@ def test_remote_run__queue_that_nobody_listens_to__launches_nothing_and_makes_no
         ({"run_args": "epochs"}, "run_args has 'epochs': expected name=value"),
         ({"run_queue_limit": "soon"}, "run_queue_limit is 'soon': expected a number of seconds"),
         ({"run_progress_limit": "nan"}, "run_progress_limit is 'nan': expected a number of seconds"),
-        ({"run_queue": "ci-steps"}, "the queue 'ci-steps' is the trusted steps' as well"),
+        ({"run_queue": "ci-steps", "_steps_queue": "ci-steps"}, "the queue 'ci-steps' is the trusted steps' as well"),
         ({"run_script": "../train.py"}, "expected a path relative to the repository's root"),
         ({"run_requirements": "missing.txt"}, "the requirements file 'missing.txt' could not be read"),
     ],

@@ -186,7 +186,7 @@ def test_finish__agent_without_credentials__is_done_by_the_job_that_waits(
     assert world.audit() == {"findings": [], "notes": [], "unseen": []}
     (note,) = world.audit(waited_for=False)["notes"]
     assert note.startswith(
-        "commits whose status stays pending were not looked for: the steps' agent has no GITHUB_TOKEN"
+        "commits whose status stays pending were not looked for: the agent that runs the steps has no GITHUB_TOKEN"
     )
     audit = world.audit_run()
     job = reporter.connect(audit_parameters.as_check(audit_parameters.from_arguments(audit.arguments)), token)

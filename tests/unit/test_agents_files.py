@@ -6,7 +6,7 @@ import shlex
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,18 +37,23 @@ def forgotten() -> Iterator[None]:
     redaction.forget()
 
 
+STEPS_QUEUE = {"CLEARML_CI_STEPS_QUEUE": "ci-steps"}
+
+
 def request(**options: Any) -> Request:
-    return Request(**{"controllers": 2, "steps": 3, "code": 0, "folder": "/srv/a", "poll_seconds": 0.5, **options})
+    return Request(**{"controllers": 2, "steps": 0, "code": 0, "folder": "/srv/a", "poll_seconds": 0.5, **options})
 
 
-def made(asked_for: Request) -> Plan:
-    return plan.of_request(Request(**{**vars(asked_for), "code_user": ""}), {})
+def made(asked_for: Request, environ: Mapping[str, str] | None = None) -> Plan:
+    return plan.of_request(Request(**{**vars(asked_for), "code_user": ""}), environ or {})
 
 
-def units(directory: Path, **options: Any) -> dict[str, configparser.ConfigParser]:
+def units(
+    directory: Path, *, environ: Mapping[str, str] | None = None, **options: Any
+) -> dict[str, configparser.ConfigParser]:
     """The units that are written for these options, by name, after systemd has read them, if it is here."""
     asked_for = request(**options)
-    files.write_units(asked_for, made(asked_for), directory, SECTIONS, PROGRAM)
+    files.write_units(asked_for, made(asked_for, environ), directory, SECTIONS, PROGRAM)
     paths = sorted(directory.glob("*.service"))
     if verify := shutil.which("systemd-analyze"):
         done = subprocess.run([verify, "verify", *paths], capture_output=True, text=True, check=False)
@@ -73,7 +78,7 @@ def test_units__of_trusted_agents_and_code__have_users_folders_and_variables_of_
         assert words[1:3] == [str(PROGRAM), "agents"]
         assert words[-2:] == ["--folder", f"/var/lib/{service['StateDirectory']}"]
     assert written["clearml-ci-code"]["Service"]["User"] == "ci-code"
-    assert "--controllers 2 --steps 3 " in written["clearml-ci-agents"]["Service"]["ExecStart"]
+    assert "--controllers 2 --steps 0 " in written["clearml-ci-agents"]["Service"]["ExecStart"]
     assert "--controllers 0 --steps 0 --code 2 " in written["clearml-ci-code"]["Service"]["ExecStart"]
 
 
@@ -87,6 +92,19 @@ def test_units__secrets__stand_in_closed_files_and_those_of_github_not_beside_co
     assert TOKEN not in code
     assert "the-git-token" not in code
     assert f"GITHUB_TOKEN='{TOKEN}'\n" in (tmp_path / "clearml-ci-agents.env").read_text()
+
+
+def test_units__queue_for_steps__is_in_the_variables_and_its_agents_in_the_unit(tmp_path: Path) -> None:
+    written = units(tmp_path, environ=STEPS_QUEUE, steps=3)
+    assert "--controllers 2 --steps 3 " in written["clearml-ci-agents"]["Service"]["ExecStart"]
+    text = (tmp_path / "clearml-ci-agents.env").read_text()
+    assert "CLEARML_CI_STEPS_QUEUE='ci-steps'\n" in text
+    assert f"GITHUB_TOKEN='{TOKEN}'\n" in text
+
+
+def test_units__queue_for_steps_whose_agents_are_elsewhere__have_no_credentials_of_github(tmp_path: Path) -> None:
+    units(tmp_path, environ=STEPS_QUEUE)
+    assert TOKEN not in (tmp_path / "clearml-ci-agents.env").read_text()
 
 
 def test_units__paths_with_signs_that_systemd_expands__are_read_as_they_are(tmp_path: Path) -> None:
@@ -114,11 +132,18 @@ def test_units__code_without_a_user_of_its_own__are_refused(
     assert not (tmp_path / "units").exists()
 
 
-def test_compose__each_role__is_a_closed_container_with_its_own_variables(tmp_path: Path) -> None:
-    asked_for = request(code=1)
-    files.write_compose(asked_for, made(asked_for), tmp_path, SECTIONS, ROOT)
+@pytest.mark.parametrize(
+    ("environ", "steps", "services", "holder"),
+    [({}, 0, {"controllers", "code"}, ["controllers"]), (STEPS_QUEUE, 3, {"controllers", "steps", "code"}, ["steps"])],
+    ids=["steps with controllers", "queue for steps"],
+)
+def test_compose__each_role__is_a_closed_container_with_its_own_variables(
+    tmp_path: Path, environ: dict[str, str], steps: int, services: set[str], holder: list[str]
+) -> None:
+    asked_for = request(steps=steps, code=1)
+    files.write_compose(asked_for, made(asked_for, environ), tmp_path, SECTIONS, ROOT)
     document = yaml.safe_load((tmp_path / "compose.yaml").read_text())
-    assert {*document["services"]} == {*document["volumes"]} == {"controllers", "steps", "code"}
+    assert {*document["services"]} == {*document["volumes"]} == services
     for name, service in document["services"].items():
         assert service["build"] == {"context": str(ROOT)}
         assert re.fullmatch(r"clearml-ci-agents:\d+\.\d+\.\d+", service["image"])
@@ -126,20 +151,20 @@ def test_compose__each_role__is_a_closed_container_with_its_own_variables(tmp_pa
         assert service["env_file"] == [f"{name}.env"]
         assert stat.S_IMODE((tmp_path / f"{name}.env").stat().st_mode) == 0o600
     assert not [secret for secret in (SECRET, TOKEN) if secret in (tmp_path / "compose.yaml").read_text()]
-    assert [name for name in document["services"] if TOKEN in (tmp_path / f"{name}.env").read_text()] == ["steps"]
+    assert [name for name in document["services"] if TOKEN in (tmp_path / f"{name}.env").read_text()] == holder
     numbers = {name: service["command"][1:7] for name, service in document["services"].items()}
     assert numbers["code"] == ["--controllers", "0", "--steps", "0", "--code", "1"]
 
 
-def test_compose__key_of_an_app_in_a_file__is_in_the_variables_of_steps(tmp_path: Path) -> None:
+def test_compose__key_of_an_app_in_a_file__is_in_the_variables_of_controllers(tmp_path: Path) -> None:
     key = tmp_path / "app.pem"
     key.write_text("-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----\n")
     app = {"CLEARML_CI_APP_ID": "1", "CLEARML_CI_APP_PRIVATE_KEY_FILE": str(key)}
     asked_for = request()
     files.write_compose(
-        asked_for, made(asked_for), tmp_path, {**SECTIONS, Role.STEPS: {**OWN, "environment": app}}, ROOT
+        asked_for, made(asked_for), tmp_path, {**SECTIONS, Role.CONTROLLERS: {**OWN, "environment": app}}, ROOT
     )
-    text = (tmp_path / "steps.env").read_text()
+    text = (tmp_path / "controllers.env").read_text()
     assert r"CLEARML_CI_APP_PRIVATE_KEY='-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----'" in text
     assert "KEY_FILE" not in text
 

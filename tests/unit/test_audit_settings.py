@@ -39,7 +39,7 @@ def audit_of(settings: Settings) -> audit.Audit:
 def test_from_environment__nothing_set__audits_the_projects_of_the_checks_without_a_probe() -> None:
     found = settings_of()
     assert (found.pipeline, found.pipeline_project) == ("audit", "ClearML CI/owner/name")
-    assert (audit_of(found).projects, audit_of(found).queues) == ((), ("ci-controllers", "ci-steps"))
+    assert (audit_of(found).projects, audit_of(found).queues) == ((), ("ci-controllers",))
     assert audit_of(found).home == HOME
     assert list(audit.plan(found.arguments)) == [*audit.ALWAYS, "audit_report"]
 
@@ -58,7 +58,8 @@ def test_from_environment__projects__are_the_list_or_the_checks_own(
 
 
 def test_from_environment__policy__goes_before_the_workflow() -> None:
-    found = settings_of({**METRIC, "CLEARML_PROJECT": "Other", "CLEARML_BEST_TAGNAME": "other"}, given=POLICY)
+    inputs = {"CLEARML_PROJECT": "Other", "CLEARML_BEST_TAGNAME": "other", "CLEARML_CI_STEPS_QUEUE": "ci-steps"}
+    found = settings_of({**METRIC, **inputs}, given=POLICY)
     governed = audit_of(found)
     assert (governed.projects, governed.best_tag, governed.home.comment_authors) == (
         ("Digits",),
@@ -119,8 +120,12 @@ def test_from_environment__wait__is_carried_to_the_step_that_reports(text: str, 
         pytest.param({"CLEARML_CI_AUDIT_BISECT": "2"}, "there is no gate", id="bisect without a gate"),
         pytest.param({**METRIC, "CLEARML_CI_AUDIT_RETRAIN": "all"}, "AUDIT_RETRAIN is 'all'", id="no number"),
         pytest.param(
-            {"CLEARML_CI_REMOTE_RUN": "first-iteration", "CLEARML_CI_CODE_QUEUE": "ci-steps"},
-            "the queue 'ci-steps' is the trusted steps' as well",
+            {
+                "CLEARML_CI_REMOTE_RUN": "first-iteration",
+                "CLEARML_CI_STEPS_QUEUE": "one",
+                "CLEARML_CI_CODE_QUEUE": "one",
+            },
+            "the queue 'one' is the trusted steps' as well",
             id="shared queue",
         ),
         pytest.param(

@@ -64,9 +64,7 @@ RUN_BY = {
     r"ci_trigger\.py history( --metric TITLE/SERIES)?": RunBy('"history", "--project", project.name'),
     r"ci_trigger\.py agents( --detach)?": RunBy('"python ci_trigger.py agents --detach {SMALL}"'),
     r"ci_trigger\.py agents --status": RunBy('run("python ci_trigger.py agents --status")'),
-    r"ci_trigger\.py agents --controllers 0 --steps 0 --code --detach": RunBy(
-        "agents --controllers 0 --steps 0 --code"
-    ),
+    r"ci_trigger\.py agents --controllers 0 --code --detach": RunBy("agents --controllers 0 --code"),
     r"ci_trigger\.py agents --systemd units": RunBy('"agents --systemd units"'),
     r"ci_trigger\.py agents --compose compose": RunBy('"agents --compose compose"'),
     r"ci_trigger\.py agents --stop": RunBy('run("python ci_trigger.py agents --stop")'),
