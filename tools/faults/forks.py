@@ -26,6 +26,8 @@ CHECKOUT = Path(__file__).parents[2]
 _ENTRIES = ("pipelines", "steps")
 OF_THE_SDK = ("events", "models", "projects", "queues", "tasks")  # large modules that it imports at the first use
 
+OF_FORKS = "FAULTS_OF_FORKS"  # variables of the steps that a controller runs, by which the proxy knows them
+
 LONGEST_WAIT = 6.0  # seconds for which a limited request waits here; 60 on real agents
 
 
@@ -118,6 +120,8 @@ def become(argv: list[str], environment: dict[str, str], *, directory: str, log:
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(directory)
+    if given := environment.get(OF_FORKS):
+        os.register_at_fork(after_in_child=lambda: os.environ.update(json.loads(given)))
     sys.argv = argv
     sys.path.insert(0, str(Path(argv[0]).parent))
     # The SDK reads this variable once, as it is imported.

@@ -102,7 +102,7 @@ _ACTS: dict[str, Callable[[Hand], None]] = {
     "kill -9 the code's agent": lambda hand: hand.end_agent(CODE, signal.SIGKILL),
     "SIGTERM to the code's agent": lambda hand: hand.end_agent(CODE, signal.SIGTERM),
     "kill -9 the controller": lambda hand: hand.kill_task(CONTROLLERS),
-    "kill -9 a step": lambda hand: hand.kill_task(STEPS),
+    "kill -9 a step": lambda hand: hand.kill_task(CONTROLLERS if hand.stage.steps_here else STEPS),
     "run is aborted": Hand.abort_run,
     "comment is deleted": Hand.delete_comments,
     "second job": lambda hand: hand.later(0.0, hand.second_job),

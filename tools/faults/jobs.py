@@ -99,7 +99,7 @@ def _settings(stage: Stage, deadline: float) -> dict[str, str]:
         "CLEARML_TASK_NAME": stages.TASK,
         "CLEARML_BEST_TAGNAME": stages.TAG,
         "CLEARML_CI_CONTROLLER_QUEUE": stages.QUEUES["controllers"],
-        "CLEARML_CI_STEPS_QUEUE": stages.QUEUES["steps"],
+        "CLEARML_CI_STEPS_QUEUE": "" if stage.steps_here else stages.QUEUES["steps"],
         "CLEARML_CI_CODE_QUEUE": stages.QUEUES["code"],
         "CLEARML_CI_PIPELINE_PROJECT": stages.PIPELINES,
         "CLEARML_CI_REPOSITORY": stages.CHECKOUT.as_uri(),

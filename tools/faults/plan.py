@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from tools.faults import catalogue
@@ -25,7 +25,7 @@ class Case:
 
     `agents` and `controller`: small ones, which are fast, or the real ones. `credentials`: what the steps' agent signs
     in to GitHub with. `comes_back`: a killed agent is started anew. `after`: a process is killed when the request was
-    carried out, else before.
+    carried out, else before. `steps_here`: the steps run with the controller, and have no agent.
     """
 
     seed: int
@@ -39,11 +39,13 @@ class Case:
     credentials: str
     comes_back: bool
     after: bool
+    steps_here: bool
 
     @property
     def title(self) -> str:
         moment = f" when {self.phase} ({self.nth})" if self.phase else ""
-        return f"{self.scenario} | {self.kind}{moment}"
+        here = " | steps with their controller" if self.steps_here else ""
+        return f"{self.scenario} | {self.kind}{moment}{here}"
 
     @property
     def deadline(self) -> float:
@@ -63,7 +65,7 @@ def case(seed: int, *, real_share: float = REAL_SHARE) -> Case:
     phase = _phase(kind, turn)
     scenario = _scenario(kind, phase, turn, chance)
     first, most, times = (PHASES[phase].first, PHASES[phase].most, KINDS[kind].times) if phase else (1, 1, 1)
-    return Case(
+    planned = Case(
         seed=seed,
         scenario=scenario,
         kind=kind,
@@ -75,7 +77,9 @@ def case(seed: int, *, real_share: float = REAL_SHARE) -> Case:
         credentials=NONE if "job posts" in SCENARIOS[scenario].traits else chance.choice((TOKEN, TOKEN, TOKEN, APP)),
         comes_back=chance.random() < 0.5,
         after=chance.random() < 0.5,
+        steps_here=chance.random() < 0.7,
     )
+    return replace(planned, steps_here=planned.steps_here and _can_be_without_queue(planned))
 
 
 def _is_told_its_end(scenario: str) -> bool:
@@ -103,6 +107,13 @@ def _needs_sdk(kind: str, phase: str) -> bool:
     waits = "steps' agent" in kind  # for a step that no agent runs any more
     harmed = bool(phase) and PHASES[phase].actor == CONTROLLERS
     return harmed or waits or "controller" in kind or kind == "run is aborted"
+
+
+def _can_be_without_queue(case: Case) -> bool:
+    """False for harm to the steps' agent or queue, and to a controller that is killed alone; the brief one has none."""
+    on_queue = case.phase in ("controller enqueues a step", "controller waits")
+    alone = "steps' agent" in case.kind or case.kind == "kill -9 the controller"
+    return case.controller == SDK and case.agents == SMALL and not (on_queue or alone)
 
 
 def cases(seed: int, count: int, *, only: str = "", real_share: float = REAL_SHARE) -> list[Case]:

@@ -10,7 +10,7 @@ from typing import Any
 from github.PullRequest import PullRequest
 
 from sandbox.scenarios import developer
-from tools.faults import jobs
+from tools.faults import forks, jobs
 from tools.faults import stage as stages
 from tools.faults.catalogue import CODE, CONTROLLERS, SCENARIOS, STEPS
 from tools.faults.job import Job
@@ -81,6 +81,10 @@ def _agents(stage: Stage, case: Case) -> None:
     if case.credentials == APP:
         steps |= stages.app(stage)
     roles: dict[str, Mapping[str, str]] = {CONTROLLERS: {"FAULTS_CONTROLLER": case.controller}, STEPS: steps}
+    stage.steps_here = case.steps_here
+    if case.steps_here:
+        of_forks = json.dumps({**stages.clearml_variables(stage, STEPS), **roles.pop(STEPS)})
+        roles[CONTROLLERS] = {**roles[CONTROLLERS], forks.OF_FORKS: of_forks}
     if "launch" in SCENARIOS[case.scenario].traits:
         roles[CODE] = {"FAULTS_TRAINING": training(case.scenario)}
     stages.start_agents(stage, roles, real=case.agents == REAL)

@@ -46,6 +46,7 @@ class Stage:
     """Everything of one case. `secrets` are the values that must never be seen, by what they are.
 
     `prepared_jobs`: how many of the jobs ran before any harm. `lost_agents`: roles whose agent was ended.
+    `steps_here`: the steps run with their controller.
     """
 
     directory: Path
@@ -66,6 +67,7 @@ class Stage:
     prepared_jobs: int = 0
     agent_variables: dict[str, dict[str, str]] = field(default_factory=dict)
     real_agents: bool = False
+    steps_here: bool = False
     notes: list[str] = field(default_factory=list)
 
     @property
