@@ -184,12 +184,11 @@ def detach(request: Request, arguments: Sequence[str], program: Path, clock: Clo
 
     def look() -> int | None:
         nonlocal printed
-        ended = process.poll()
+        ended, known = process.poll(), state.read(folder)  # before the log, which has all that led to them
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         for line in lines[printed:]:
             console.log_command(line)
         printed = len(lines)
-        known = state.read(folder)
         return ended if ended is not None else 0 if known and known.ready and known.process == process.pid else None
 
     try:

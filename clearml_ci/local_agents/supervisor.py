@@ -83,9 +83,9 @@ def run(supervisor: Supervisor) -> None:
             supervisor.watched.append(Watched(agent, daemon.start(supervisor.plan, agent, supervisor.clock)))
             supervisor.record()
         _wait_registered(supervisor)
+        _report(supervisor)
         supervisor.ready = True
         supervisor.record()
-        _report(supervisor)
         while True:
             supervisor.clock.sleep(_LOOK_SECONDS)
             look(supervisor)
