@@ -105,9 +105,9 @@ class StepProcess:
                 if not _is_running(found, run):
                     self.cleans_up = False
                     return False
+                self.cleans_up = self.cleans_up or task_launch.cleans_up(found.get(task, {}))
                 if not _is_running(found, task):
                     return False
-                self.cleans_up = task_launch.cleans_up(found[task])
                 if pinged.elapsed() > _PING:
                     clearml.call("tasks.ping", task=task)
                     pinged = poll.started(clearml.clock)
