@@ -627,7 +627,8 @@ PARAMETERS = (
     ),
     Parameter(
         "queues",
-        "Queues that the audit looks at, separated by commas or lines. Empty: those of the steps and of the probe.",
+        "Queues that the audit looks at, separated by commas or lines. Empty: that of the steps, if they have one, and "
+        "that of the probe.",
         AUDITS,
         None,
         pipelines=(AUDIT,),
