@@ -12,7 +12,7 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess, parent_process
@@ -35,6 +35,10 @@ _CONTEXT: Any = multiprocessing.get_context("spawn" if sys.platform == "darwin" 
 _LOOK = 1.0  # seconds between two looks at the task's status, and between two parts of its console
 
 _GONE = (TaskGoneError,)  # a user has deleted the task: waiting does not help
+
+_NONE: Record = {"status": ""}  # in place of a task that was deleted
+
+_DRAFT = ("", "created", "queued")  # the statuses of a run that was deleted or reset
 
 _PING = 60.0  # seconds between two signs of life: a server stops tasks that are silent for hours
 
@@ -73,6 +77,7 @@ class StepProcess:
             if _is_started(clearml, task):
                 self.start.send((task, arguments))
                 status = _conclude(clearml, task, self._result(clearml, task, run=arguments[0]))
+                self._report_end(clearml, task)
         except Exception as error:  # whatever fails here fails the step alone: the report still runs
             console.log_error(error)
             self._finish()
@@ -86,28 +91,27 @@ class StepProcess:
         if self.cleans_up:
             self._has_ended(within=_CLEAN_UP)
         self._finish()
-        with contextlib.suppress(ClearMLError):
-            patience.result(clearml.clock, lambda: self._report(clearml, task), final=_GONE)
         if not ended_by_itself:
             return "stopped"
         return "failed" if self.process.exitcode else "completed"
 
     def _watch(self, clearml: ClearML, task: str, run: str) -> bool:
-        """True once the process has ended by itself, False once a user has ended its task or the run.
+        """True once the process has ended by itself, False once a user has ended its task, or has reset the run.
 
-        After a reset of the run the agent kills all its processes within seconds: what the step launched ends before.
+        After a reset the agent kills all processes of the run within seconds, and what the step launched ends before.
+        After any other end of the run its controller still reports.
         """
         pinged = poll.started(clearml.clock)
         while not self._has_ended(within=_LOOK):
             with contextlib.suppress(ClearMLError):  # the next look is soon
-                self._report(clearml, task)
                 found = task_fields.read_existing(clearml, [task, run], ["status", "runtime"])
-                if not _is_running(found, run):
+                if found.get(run, _NONE)["status"] in _DRAFT:
                     self.cleans_up = False
                     return False
-                self.cleans_up = self.cleans_up or task_launch.cleans_up(found.get(task, {}))
-                if not _is_running(found, task):
+                self.cleans_up = self.cleans_up or task_launch.cleans_up(found.get(task, _NONE))
+                if found.get(task, _NONE)["status"] != "in_progress":
                     return False
+                self._report(clearml, task)
                 if pinged.elapsed() > _PING:
                     clearml.call("tasks.ping", task=task)
                     pinged = poll.started(clearml.clock)
@@ -118,6 +122,13 @@ class StepProcess:
         new = os.pread(self.output.fileno(), os.fstat(self.output.fileno()).st_size - self.reported, self.reported)
         task_console.add(clearml, task, new.decode(errors="replace"))
         self.reported += len(new)
+
+    def _report_end(self, clearml: ClearML, task: str) -> None:
+        """Add the last lines. No check waits for a server that does not take them."""
+        try:
+            self._report(clearml, task)
+        except ClearMLError as error:
+            console.log(f"the console of the task {task} lacks its end: {error}")
 
     def _has_ended(self, *, within: float) -> bool:
         self.process.join(within)
@@ -167,10 +178,6 @@ def _wait_and_run(name: str, start: Connection, output: str) -> None:
     except Exception as error:  # its traceback may have a secret, which this masks
         console.log_error(error)
         sys.exit(1)
-
-
-def _is_running(found: Mapping[str, Record], task: str) -> bool:
-    return task in found and found[task]["status"] == "in_progress"
 
 
 def _is_started(clearml: ClearML, task: str) -> bool:

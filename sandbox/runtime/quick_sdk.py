@@ -14,7 +14,6 @@ from types import SimpleNamespace
 def quicken() -> None:
     """Spare processes what the SDK computes anew with the same result; let controllers see the end of a step soon."""
     import clearml.config
-    from clearml import PipelineController
     from clearml.automation.job import BaseJob
     from clearml.backend_api import config as api_config
     from clearml.backend_api.session import datamodel
@@ -25,13 +24,12 @@ def quicken() -> None:
     api_config.load(Path(clearml.config.__file__).parent)  # the defaults, into that cache
     datamodel._CustomValidator.check_schema = lambda *_: None  # of the SDK's own requests
     read_no_source()
-    start, update = PipelineController.__init__, BaseJob.update_status_batch
+    update = BaseJob.update_status_batch
 
     def update_always(jobs: Sequence[BaseJob]) -> None:
         BaseJob._last_batch_status_update_ts = 0  # at most once a second otherwise
         update(jobs)
 
-    PipelineController.__init__ = lambda self, **given: start(self, **{**given, "pool_frequency": 0.2 / 60})
     BaseJob.update_status_batch = update_always
 
 

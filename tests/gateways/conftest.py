@@ -10,6 +10,7 @@ from clearml_ci.clearml_api.session import ClearML
 from sandbox.runtime import quick_sdk
 from sandbox.runtime.clearml_access import Client
 from tests.clock import fast_clock
+from tests.gateways.controllers import Controllers
 
 COMMIT = "c" * 40
 
@@ -82,3 +83,9 @@ def project(client: Client, prefix: str) -> Project:
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let urllib3 repeat a request at once."""
     monkeypatch.setattr("urllib3.util.retry.time.sleep", lambda _: None)
+
+
+@pytest.fixture
+def controllers(clearml: ClearML, client: Client, prefix: str) -> Controllers:
+    client.call("queues.create", name=f"{prefix}-steps")
+    return Controllers(clearml, client, f"{prefix}/o/n/.pipelines/pr_check", f"{prefix}-steps")
