@@ -53,13 +53,13 @@ SMALLEST = Size(own=0, detached=1, installed=0, pipelines=0, together=())
 
 @dataclass(frozen=True)
 class Measured:
-    """One program: its seconds, the requests to ClearML meanwhile, the seconds of a runner, and CPU seconds."""
+    """One program: its seconds, the requests to ClearML meanwhile, CPU seconds, and whether a job waits for it."""
 
     what: str
     seconds: float
     requests: int
-    runner: float
     cpu: float
+    is_job: bool = True
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Bench:
     progress: Progress
     rows: list[Measured] = field(default_factory=list)
 
-    def play(self, what: str, act: Callable[[Checks], None]) -> None:
+    def play(self, what: str, act: Callable[[Checks], None], *, is_job: bool = True) -> None:
         """Measure one program from its start to its end; the agents may end their work a little later."""
         self.progress(f"{what} ...")
         self.requests.clear()
@@ -98,7 +98,7 @@ class Bench:
         seconds = time.monotonic() - began
         sent = sum(not is_look(request) for request in list(self.requests))
         local_checks.settled()
-        self.rows.append(Measured(what, seconds, sent, seconds, self.checks.cpu_seconds() - cpu))
+        self.rows.append(Measured(what, seconds, sent, self.checks.cpu_seconds() - cpu, is_job))
         self.progress(f"{what}: {seconds:.1f} s")
 
 
@@ -112,7 +112,7 @@ def measure(size: Size, *, find_compare_requests: int, progress: Progress) -> Pe
         "own_agents_seconds": _median(rows, "check, fast agents", lambda row: row.seconds),
         "default_agents_seconds": _median(installed, "check, agents as installed", lambda row: row.seconds),
         "default_agents_first_seconds": _median(installed, "first check, agents as installed", lambda row: row.seconds),
-        "detached_job_seconds": _median(rows, "job with wait: false", lambda row: row.runner),
+        "detached_job_seconds": _median(rows, "job with wait: false", lambda row: row.seconds),
         "find_compare_requests": find_compare_requests,
         "cpu_seconds": _median(rows, "check, fast agents", lambda row: row.cpu),
         "predecessors_seconds": round(sum(row.seconds for row in rows if row.what in PREDECESSORS), 2),
@@ -167,9 +167,9 @@ def _pipelines(bench: Bench, count: int, where: str) -> None:
     """ClearML's own pipeline, whose steps need an agent of their queue."""
     if count:
         with bench.checks.with_steps_agent() as checks:
-            both = replace(bench, checks=checks)  # with the same rows
+            with_steps = replace(bench, checks=checks)  # the rows are the same
             for _ in range(count):
-                both.play(f"ClearML pipeline of two steps, {where}", _two_steps)
+                with_steps.play(f"ClearML pipeline of two steps, {where}", _two_steps, is_job=False)
 
 
 def _two_steps(checks: Checks) -> None:
@@ -278,21 +278,20 @@ def _median(rows: Sequence[Measured], what: str, figure: Callable[[Measured], fl
 
 def _medians(rows: Sequence[Measured]) -> list[Measured]:
     """One row for each name."""
+    figures = ("seconds", "requests", "cpu")
+    named = {what: [row for row in rows if row.what == what] for what in dict.fromkeys(row.what for row in rows)}
     return [
-        Measured(
-            what,
-            *(
-                statistics.median([getattr(row, name) for row in rows if row.what == what])
-                for name in ("seconds", "requests", "runner", "cpu")
-            ),
-        )
-        for what in dict.fromkeys(row.what for row in rows)
+        replace(same[0], **{name: statistics.median([getattr(row, name) for row in same]) for name in figures})
+        for same in named.values()
     ]
 
 
 def tables(performance: Performance) -> str:
     """Two tables: the costs of each program, and the wait of pull requests that are opened together."""
-    rows = [(row.what, row.seconds, int(row.requests), row.runner, row.cpu) for row in performance.rows]
+    rows = [
+        (row.what, row.seconds, int(row.requests), row.seconds if row.is_job else "-", row.cpu)
+        for row in performance.rows
+    ]
     headers = ("what", "seconds", "requests", "runner's seconds", "CPU seconds")
     together = [(row.pull_requests, row.seconds, row.lost) for row in performance.together]
     return (

@@ -63,13 +63,13 @@ Steps = Mapping[str, list[str]]
 Plan = Callable[[Mapping[str, str]], Steps]
 
 
-_ABORT = 36.0  # seconds that an abort may take before the SDK ends this process
-
-
 _STOPS_WITHIN = 6.0  # seconds of waiting for steps on a queue
 
 
-_STOPS_HERE_WITHIN = 30.0  # seconds of waiting for steps that end with this process, and clean up before
+_STOPS_HERE_WITHIN = step_process.ENDS_WITHIN + 4.0  # seconds of waiting for steps that end with this process
+
+
+_ABORT = _STOPS_HERE_WITHIN + 6.0  # seconds that an abort may take before the SDK ends this process
 
 
 _KILLED_WITHIN = 60.0  # seconds

@@ -9,6 +9,7 @@ import contextlib
 import importlib
 import multiprocessing
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -36,15 +37,17 @@ _LOOK = 1.0  # seconds between two looks at the task's status, and between two p
 
 _GONE = (TaskGoneError,)  # a user has deleted the task: waiting does not help
 
-_NONE: Record = {"status": ""}  # in place of a task that was deleted
+_DELETED: Record = {"status": ""}
 
-_DRAFT = ("", "created", "queued")  # the statuses of a run that was deleted or reset
+_RESET_OR_DELETED = ("", "created", "queued")  # the statuses of a run that runs no more, and has no place for a report
 
 _PING = 60.0  # seconds between two signs of life: a server stops tasks that are silent for hours
 
 _CLEAN_UP = CLEAN_UP + PACE.later  # seconds in which a step notices its abort, and ends what it launched
 
 _TERMINATION = 5.0  # seconds
+
+ENDS_WITHIN = _LOOK + _CLEAN_UP + _TERMINATION  # seconds from an abort to the end of the process
 
 
 @dataclass
@@ -105,28 +108,30 @@ class StepProcess:
         while not self._has_ended(within=_LOOK):
             with contextlib.suppress(ClearMLError):  # the next look is soon
                 found = task_fields.read_existing(clearml, [task, run], ["status", "runtime"])
-                if found.get(run, _NONE)["status"] in _DRAFT:
+                if found.get(run, _DELETED)["status"] in _RESET_OR_DELETED:
                     self.cleans_up = False
                     return False
-                self.cleans_up = self.cleans_up or task_launch.cleans_up(found.get(task, _NONE))
-                if found.get(task, _NONE)["status"] != "in_progress":
+                self.cleans_up = self.cleans_up or task_launch.cleans_up(found.get(task, _DELETED))
+                if found.get(task, _DELETED)["status"] != "in_progress":
                     return False
-                self._report(clearml, task)
                 if pinged.elapsed() > _PING:
                     clearml.call("tasks.ping", task=task)
                     pinged = poll.started(clearml.clock)
+                self._report(clearml, task, _whole_lines(self._new_output()))
         return True
 
-    def _report(self, clearml: ClearML, task: str) -> None:
-        """Add the new lines of the output to the task's console."""
-        new = os.pread(self.output.fileno(), os.fstat(self.output.fileno()).st_size - self.reported, self.reported)
+    def _new_output(self) -> bytes:
+        return os.pread(self.output.fileno(), os.fstat(self.output.fileno()).st_size - self.reported, self.reported)
+
+    def _report(self, clearml: ClearML, task: str, new: bytes) -> None:
+        """Add the next part of the output to the task's console. A secret is masked if the part has it whole."""
         task_console.add(clearml, task, new.decode(errors="replace"))
         self.reported += len(new)
 
     def _report_end(self, clearml: ClearML, task: str) -> None:
         """Add the last lines. No check waits for a server that does not take them."""
         try:
-            self._report(clearml, task)
+            self._report(clearml, task, self._new_output())
         except ClearMLError as error:
             console.log(f"the console of the task {task} lacks its end: {error}")
 
@@ -143,8 +148,15 @@ class StepProcess:
                 self.process.join()
 
 
+def _whole_lines(output: bytes) -> bytes:
+    return output[: output.rfind(b"\n") + 1]
+
+
 def prepare(names: Iterable[str]) -> dict[str, StepProcess]:
-    """The processes of these steps, which wait for their tasks and end with this process, which has no threads yet."""
+    """The processes of these steps, which wait for their tasks and end with this process, which has no threads yet.
+
+    If this process is killed, one that executes its step sets the status of its task, and ends what it launched.
+    """
     for name in names:
         importlib.import_module(f"steps.{name}")  # once for all forks
     return {name: _waiting(name) for name in names}
@@ -161,7 +173,7 @@ def _waiting(name: str) -> StepProcess:
 
 
 def _wait_and_run(name: str, start: Connection, output: str) -> None:
-    """Run the step for the task that is received, as an agent would; end if the controller ends before."""
+    """Run the step for the task that is received, as an agent would; end if the controller has ended."""
     controller = cast(BaseProcess, parent_process())
     if start not in wait([start, controller.sentinel]):
         return
@@ -173,11 +185,23 @@ def _wait_and_run(name: str, start: Connection, output: str) -> None:
     os.environ.update(CLEARML_TASK_ID=task, TRAINS_TASK_ID=task)
     sdk.act_as(task)
     sys.argv = [f"steps/{name}.py", *arguments]
+    interruption = threading.Thread(target=_end_with, args=(controller, task), daemon=True)
+    interruption.start()
     try:
         step.main(getattr(importlib.import_module(f"steps.{name}"), name))
     except Exception as error:  # its traceback may have a secret, which this masks
         console.log_error(error)
         sys.exit(1)
+    finally:
+        if not controller.is_alive():
+            interruption.join()
+
+
+def _end_with(controller: BaseProcess, task: str) -> None:
+    """Wait until the controller was killed. Then nothing else ends this process and its task: do as for an abort."""
+    wait([controller.sentinel])
+    _conclude(clearml_session.connect(Clock()), task, "stopped")
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _is_started(clearml: ClearML, task: str) -> bool:

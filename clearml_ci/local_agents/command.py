@@ -25,7 +25,7 @@ from clearml_ci.local_agents.plan import Plan, Request, Role
 from clearml_ci.local_agents.state import Recorded, State
 from clearml_ci.local_agents.supervisor import StartError, Supervisor
 
-_END_SECONDS = 40.0
+_END_SECONDS = 60.0
 
 _LOG = "supervisor.log"
 

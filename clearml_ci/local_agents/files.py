@@ -70,7 +70,8 @@ def write_units(request: Request, made: Plan, directory: Path, sections: Section
     units = []
     if request.controllers + request.steps:
         options = ["--controllers", str(request.controllers), "--steps", str(request.steps)]
-        role, work = (Role.STEPS, "controllers and steps") if request.steps else (Role.CONTROLLERS, "controllers")
+        role = Role.STEPS if request.steps else Role.CONTROLLERS
+        work = " and ".join(["controllers"] * bool(request.controllers) + ["steps"] * bool(request.steps))
         units.append(_Unit("clearml-ci-agents", work, getpass.getuser(), role, options))
     if request.code:
         options = ["--controllers", "0", "--steps", "0", "--code", str(request.code)]

@@ -65,7 +65,7 @@ with its controller, on one agent. Queues that do not exist are created. An agen
 pause.
 
 ClearML's address and keys come from the CLEARML_* variables or your clearml.conf. GITHUB_TOKEN, or a GitHub App in
-CLEARML_CI_APP_ID and CLEARML_CI_APP_PRIVATE_KEY_FILE, goes to the agents that run steps alone: those of controllers, or
+CLEARML_CI_APP_ID and CLEARML_CI_APP_PRIVATE_KEY_FILE, goes only to the agents that run steps: those of controllers, or
 those of steps if CLEARML_CI_STEPS_QUEUE names a queue for them. docs/agents-and-credentials.md lists what needs it.
 CLEARML_CI_CONTROLLER_QUEUE and CLEARML_CI_CODE_QUEUE name other queues, and GITHUB_REPOSITORY=owner/name a repository
 that agents of pull-request code must be able to clone.

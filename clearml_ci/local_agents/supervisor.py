@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from clearml_ci.clearml_api import workers
+from clearml_ci.clearml_api import ownership, run_cancellation, workers
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.core import console
 from clearml_ci.core.errors import UsageError
@@ -169,8 +169,10 @@ def _report(supervisor: Supervisor) -> None:
 def _end(supervisor: Supervisor) -> None:
     """End all agents and what they execute; nothing of theirs is left on the server or readable on the disk."""
     running = [each for each in supervisor.watched if each.daemon and each.daemon.ended() is None]
-    _report_tasks(supervisor.clearml, [each.agent for each in running])
+    executed = _executed(supervisor.clearml, [each.agent for each in running])
     end_all([each.daemon.process.pid for each in running if each.daemon], supervisor.clock)
+    for task in executed:
+        _end_run(supervisor, task)
     workers.unregister(supervisor.clearml, [each.agent.worker for each in supervisor.watched])
     for agent in supervisor.plan.agents:
         folders.remove_secrets(agent)
@@ -186,12 +188,26 @@ def end_all(groups: Sequence[int], clock: Clock) -> None:
         console.log(f"{count(len(killed), 'agent')} had to be killed: ClearML shows their tasks as running for a while")
 
 
-def _report_tasks(clearml: ClearML, agents: Sequence[Agent]) -> None:
+def _executed(clearml: ClearML, agents: Sequence[Agent]) -> list[str]:
+    """The tasks that these agents execute; each is reported."""
+    executed = []
     with contextlib.suppress(ClearMLError):
         listed = workers.listed(clearml) if agents else {}
         for agent in agents:
             if (worker := listed.get(agent.worker)) and worker.task_id:
                 console.log(f"{agent.worker} executes '{worker.task}' (task {worker.task_id}), which is aborted")
+                executed.append(worker.task_id)
+    return executed
+
+
+def _end_run(supervisor: Supervisor, task: str) -> None:
+    """If the task is a run, end its steps and what they launched: its agent has aborted the controller alone."""
+    try:
+        if ownership.is_owned(supervisor.clearml, task, run=task):
+            reason = "ClearML CI: the agent of the run was ended"
+            run_cancellation.stop(supervisor.clearml, task, reason=reason, clock=supervisor.clock)
+    except ClearMLError as error:
+        console.log(f"the steps of run {task} could not be ended, and the next audit ends them: {error}")
 
 
 @contextlib.contextmanager

@@ -378,7 +378,7 @@ PARAMETERS = (
     ),
     Parameter(
         "run_queue",
-        "ClearML queue of pull-request code; it needs an agent of its own, never that of the steps.",
+        "ClearML queue of pull-request code; it needs an agent of its own, never that of controllers or steps.",
         QUEUES,
         TEXT,
         default="ci-code",
@@ -680,7 +680,7 @@ PARAMETERS = (
     # --- Queues: each needs an agent that listens to it
     Parameter(
         "controller_queue",
-        "ClearML queue of the pipelines' controllers.",
+        "ClearML queue of the controllers, whose agent runs the steps as well, and may hold GitHub credentials.",
         QUEUES,
         TEXT,
         default="ci-controllers",
@@ -688,7 +688,7 @@ PARAMETERS = (
     ),
     Parameter(
         "_steps_queue",
-        "ClearML queue of the trusted steps, whose agent may hold GitHub credentials.",
+        "ClearML queue for the trusted steps alone; its agent then holds the GitHub credentials.",
         QUEUES,
         TEXT,
         absent="none: the steps run with their controller, on its agent",

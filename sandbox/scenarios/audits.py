@@ -114,7 +114,7 @@ def green(tale: Story) -> Audited:
 
 
 def scheduled(tale: Story) -> Audited:
-    """Let ClearML's own scheduler start the audit; no job waits, and the steps' agent reports."""
+    """Let ClearML's own scheduler start the audit; no job waits, and the run's agent reports."""
     story.ensure_best(tale)
     earlier = _audits(tale)
     with story.another_agent(tale, "services", builds_environments=False) as queue:

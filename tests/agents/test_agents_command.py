@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from clearml_ci.clearml_api import ownership
 from sandbox.runtime import github_access, processes
 from sandbox.runtime.environment import JOB_PERMISSIONS
 from sandbox.scenarios import story
@@ -161,13 +162,14 @@ def test_agents__one_killed_then_all_stopped_at_work__start_again_and_abort_thei
     assert "has ended (killed by SIGKILL" in log.read_text()
 
     task = enqueued(begun)
+    step = begun_step(begun, task)
     wait(lambda: status_of(begun, task) == "in_progress")
     wait(lambda: "executes 'waits for long'" in run("python ci_trigger.py agents --status").stdout)
     done = run("python ci_trigger.py agents --stop")
     assert done.returncode == 0
     assert f"executes 'waits for long' (task {task}), which is aborted" in done.stdout
     assert done.stdout.splitlines()[-1] == "2 agents ended"
-    assert status_of(begun, task) == "stopped"
+    assert (status_of(begun, task), status_of(begun, step)) == ("stopped", "stopped")
     assert [path for path in Path("/proc").glob("[0-9]*/environ") if belongs(path, folder)] == []
     ours = {*vars(begun.sandbox.queues).values()}
     workers = begun.clearml.call("workers.get_all", last_seen=600)["workers"]
@@ -188,7 +190,7 @@ def belongs(environ: Path, folder: Path) -> bool:
 
 
 def enqueued(begun: Story) -> str:
-    """A task on the controllers' queue, which waits for a minute."""
+    """A run on the controllers' queue, which waits for a minute."""
     repository, commit, _ = code_of_agents()
     script = {
         "repository": repository,
@@ -198,9 +200,22 @@ def enqueued(begun: Story) -> str:
         "binary": sys.executable,
     }
     queues = begun.clearml.call("queues.get_all", name=f"^{begun.sandbox.queues.controllers}$")["queues"]
-    task = begun.clearml.call("tasks.create", name="waits for long", type="testing", script=script)["id"]
+    task = begun.clearml.call("tasks.create", name="waits for long", type="controller", script=script)["id"]
+    mark(begun, task, run=task, purpose="run")
     begun.clearml.call("tasks.enqueue", task=task, queue=queues[0]["id"])
     return str(task)
+
+
+def begun_step(begun: Story, run: str) -> str:
+    """A step of this run that its controller executes."""
+    step = str(begun.clearml.call("tasks.create", name="step", type="data_processing", parent=run)["id"])
+    mark(begun, step, run=run, purpose="step")
+    begun.clearml.call("tasks.started", task=step)
+    return step
+
+
+def mark(begun: Story, task: str, *, run: str, purpose: str) -> None:
+    begun.clearml.call("tasks.edit", task=task, runtime=ownership.marks(task, run=run, purpose=purpose))
 
 
 def status_of(begun: Story, task: str) -> str:

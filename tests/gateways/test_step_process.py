@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,9 +56,24 @@ def console(client: Client, run: str, step: str) -> str:
     return "".join(event["msg"] for event in events)
 
 
+# A `sitecustomize` that has processes start their forks as on macOS or on Linux.
+CONTEXT = """
+import multiprocessing
+from clearml_ci.agent import step_process
+step_process._CONTEXT = multiprocessing.get_context("{}")
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_run__without_a_queue_of_steps__runs_them_itself_and_has_their_consoles(
-    controllers: Controllers, user_environment: dict[str, str], tmp_path: Path
+    controllers: Controllers,
+    user_environment: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
 ) -> None:
+    (tmp_path / "sitecustomize.py").write_text(CONTEXT.format(method))
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
     losses = Losses()
     with playing(controllers, user_environment, tmp_path / "log", losses) as played:
         played.end()
@@ -111,15 +127,19 @@ def test_step__whose_start_the_server_refuses__has_failed_with_that_reason(
     assert "the step could not be started" in played.log.read_text()
 
 
-# A process with one step, which takes three seconds, in place of a controller.
+# A process with one step, in place of a controller. The step goes on once a test lets it.
 SLOW = """
 import sys, time, types
+from pathlib import Path
 from clearml_ci.agent import step_process
 from clearml_ci.core.poll import Clock
 
 def slow(services, run):
-    print("begun", flush=True)
-    time.sleep(3)
+    Path("begun").touch()
+    until = time.monotonic() + 60
+    while not Path("go on").exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    Path("finished").touch()
     return {}
 
 sys.modules["steps.slow"] = types.SimpleNamespace(slow=slow)
@@ -131,10 +151,45 @@ print(process.status)
 """
 
 
+@dataclass(frozen=True)
+class Slow:
+    """The process of SLOW in a folder of its own, with its run and the step's task."""
+
+    run: str
+    step: str
+    child: "subprocess.Popen[bytes]"
+    folder: Path
+
+    def has(self, file: str) -> bool:
+        return (self.folder / file).exists()
+
+    def last_line(self) -> str:
+        """The last line that it prints before it ends."""
+        assert self.child.wait(40) == 0, (self.folder / "log").read_text()
+        return (self.folder / "log").read_text().splitlines()[-1]
+
+
+@pytest.fixture
+def slow(project: Project, user_environment: dict[str, str], tmp_path: Path) -> Iterator[Slow]:
+    """A step that has begun."""
+    run = project.run(pull_request="1")
+    step = project.step(run, "slow")
+    environment = {**os.environ, **user_environment, "PYTHONPATH": str(ROOT)}
+    with (tmp_path / "log").open("w") as log:
+        command = [sys.executable, "-c", SLOW, step, run]
+        child = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    started = Slow(run, step, child, tmp_path)
+    try:
+        wait_for(lambda: started.has("begun"), tmp_path / "log")
+        yield started
+    finally:
+        child.kill()
+        child.wait()
+
+
 @pytest.mark.parametrize(
     ("request_of_a_user", "of", "status"),
     [
-        ("tasks.stopped", "run", "completed"),
         ("tasks.reset", "run", "stopped"),
         ("tasks.delete", "run", "stopped"),
         ("tasks.stop", "step", "stopped"),
@@ -142,18 +197,29 @@ print(process.status)
         ("tasks.failed", "step", "failed"),
     ],
 )
-def test_step__whose_run_or_task_is_ended_meanwhile__goes_on_only_to_report(
-    project: Project, user_environment: dict[str, str], tmp_path: Path, request_of_a_user: str, of: str, status: str
+def test_step__whose_task_is_ended_or_whose_run_is_reset__is_interrupted(
+    client: Client, slow: Slow, request_of_a_user: str, of: str, status: str
 ) -> None:
-    """After an abort the run has ended, and its report runs; a reset run has no place for one."""
-    run = project.run(pull_request="1")
-    tasks = {"run": run, "step": project.step(run, "slow")}
-    log = tmp_path / "log"
-    with log.open("w") as output:
-        command = [sys.executable, "-c", SLOW, tasks["step"], run]
-        environment = {**os.environ, **user_environment}
-        child = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
-        wait_for(lambda: "begun" in console(project.client, run, "slow"), log)
-        project.client.call(request_of_a_user, task=tasks[of], force=True)
-        assert child.wait(30) == 0, log.read_text()
-    assert log.read_text().splitlines()[-1] == status
+    client.call(request_of_a_user, task={"run": slow.run, "step": slow.step}[of], force=True)
+    assert slow.last_line() == status
+    assert not slow.has("finished")
+
+
+def test_step__whose_run_is_aborted__goes_on(client: Client, slow: Slow) -> None:
+    """The controller ends the steps that an abort ends, and its report still runs."""
+    client.call("tasks.stopped", task=slow.run, force=True)
+    time.sleep(2.5)  # in which the step has looked at its run
+    (slow.folder / "go on").touch()
+    assert slow.last_line() == "completed"
+    assert slow.has("finished")
+
+
+def test_step__whose_controller_is_killed__is_interrupted_and_sets_the_status_of_its_task(
+    client: Client, slow: Slow
+) -> None:
+    (fork,) = psutil.Process(slow.child.pid).children()
+    slow.child.kill()
+    slow.child.wait()
+    wait_for(lambda: not fork.is_running(), slow.folder / "log")
+    assert client.call("tasks.get_by_id", task=slow.step)["task"]["status"] == "stopped"
+    assert not slow.has("finished")

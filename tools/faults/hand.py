@@ -81,6 +81,15 @@ class Hand:
                 if not process.children():
                     process.kill()
 
+    def kill_controller(self) -> None:
+        """KILL to the controller alone: its steps are processes of it, or have an agent of their own."""
+        if not self.stage.steps_here:
+            self.kill_task(CONTROLLERS)
+        for process in self.stage.agents[CONTROLLERS].family()[:-1]:
+            with suppress(psutil.NoSuchProcess):
+                if process.children():
+                    process.kill()
+
     def delete_comments(self) -> None:
         for pull in self.stage.repository.get_pulls(state="all"):
             for comment in pull.get_issue_comments():
@@ -101,7 +110,7 @@ _ACTS: dict[str, Callable[[Hand], None]] = {
     "SIGTERM to the steps' agent": lambda hand: hand.end_agent(STEPS, signal.SIGTERM),
     "kill -9 the code's agent": lambda hand: hand.end_agent(CODE, signal.SIGKILL),
     "SIGTERM to the code's agent": lambda hand: hand.end_agent(CODE, signal.SIGTERM),
-    "kill -9 the controller": lambda hand: hand.kill_task(CONTROLLERS),
+    "kill -9 the controller": Hand.kill_controller,
     "kill -9 a step": lambda hand: hand.kill_task(CONTROLLERS if hand.stage.steps_here else STEPS),
     "run is aborted": Hand.abort_run,
     "comment is deleted": Hand.delete_comments,
