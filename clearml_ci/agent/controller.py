@@ -176,7 +176,8 @@ def _add_steps(
         processes[step].run(task, [controller.id, *earlier], clock=clock)
         return lambda: processes[step].status
 
-    pipeline._clearml_job_class = step_tasks.job_class(clearml, clock, run_here=run_here if processes else None)
+    jobs = step_tasks.process_job(run_here) if processes else step_tasks.queued_job(clearml, clock)
+    pipeline._clearml_job_class = jobs
     for step, parents in steps.items():
         pipeline.add_step(
             name=step,

@@ -89,32 +89,40 @@ def fail(clearml: ClearML, task: str, fault: str) -> None:
     clearml.call("tasks.failed", task=task, status_reason=f"ClearML CI: {fault}", force=True)
 
 
-def job_class(
-    clearml: ClearML, clock: Clock, *, run_here: Callable[[str], Callable[[], str]] | None = None
-) -> type[Any]:
-    """The class of the jobs by which `PipelineController` launches its steps, as `_clearml_job_class` of it.
+def queued_job(clearml: ClearML, clock: Clock) -> type[Any]:
+    """The class of the jobs by which `PipelineController` puts steps on a queue, as `_clearml_job_class` of it."""
 
-    `run_here` starts a step's task without a queue, and returns what reads its status.
-    """
-
-    class _Job(ClearmlJob):  # type: ignore[misc]  # the SDK has no types
+    class _QueuedJob(ClearmlJob):  # type: ignore[misc]  # the SDK has no types
         ran = False
-        status_here: Callable[[], str] | None = None
 
         def launch(self, queue_name: str | None = None) -> bool:
-            if run_here:
-                self.status_here = run_here(self.task.id)
-            else:
-                enqueue(clearml, self.task.id, queue=queue_name or "", clock=clock)
+            enqueue(clearml, self.task.id, queue=queue_name or "", clock=clock)
             return True
 
         def status(self, force: bool = False) -> str:
             """As the SDK has it, but a step that a user resets while it runs, and that is a draft then, has stopped."""
-            if self.status_here:
-                self._last_status = self.status_here()
-                return self._last_status
             status = str(super().status(force))
             self.ran = self.ran or status == "in_progress"
             return "stopped" if self.ran and status == "created" else status
 
-    return _Job
+    return _QueuedJob
+
+
+def process_job(start: Callable[[str], Callable[[], str]]) -> type[Any]:
+    """The class of the jobs by which `PipelineController` runs steps with it, as `_clearml_job_class` of it.
+
+    `start` starts the process of a step's task, and returns what reads the status of that task.
+    """
+
+    class _ProcessJob(ClearmlJob):  # type: ignore[misc]
+        status_here: Callable[[], str] | None = None
+
+        def launch(self, queue_name: str | None = None) -> bool:  # noqa: ARG002  it has none
+            self.status_here = start(self.task.id)
+            return True
+
+        def status(self, force: bool = False) -> str:  # noqa: ARG002  no request tells more
+            self._last_status = self.status_here() if self.status_here else "created"
+            return self._last_status
+
+    return _ProcessJob

@@ -352,16 +352,16 @@ def test_enqueue_step__refused_for_good__is_the_fault_of_the_step(
     assert client.call("queues.get_all", name="^deleted$")["queues"] == []
 
 
-def test_job_class__step_to_launch__is_enqueued_by_us(
+def test_queued_job__step_to_launch__is_enqueued_by_us(
     clearml: ClearML, client: Client, project: Project, queue: Queue
 ) -> None:
     step = project.task(end=None, name="find_task")
-    job = step_tasks.job_class(clearml, fast_clock())(base_task_id=step, disable_clone_task=True)
+    job = step_tasks.queued_job(clearml, fast_clock())(base_task_id=step, disable_clone_task=True)
     assert job.launch(queue_name=queue.name)
     assert waiting(client, queue) == [step]
 
 
-def test_job_class__of_the_sdks_controller__is_the_one_that_it_launches_with() -> None:
+def test_queued_job__of_the_sdks_controller__is_the_one_that_it_launches_with() -> None:
     """A private name: with a new version of the SDK, look for what has taken its place."""
     assert PipelineController._clearml_job_class is ClearmlJob
     assert "self._clearml_job_class(" in inspect.getsource(PipelineController._launch_node)

@@ -18,6 +18,7 @@ RECORD: dict[str, Any] = {
     "kind": "answer lost",
     "phase": "job starts the run",
     "agents": "small",
+    "steps_here": True,
     "harmed": True,
     "view": "error",
     "violations": [1],
@@ -61,7 +62,7 @@ def test_write__a_record__replaces_table_and_figures(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tools.faults.matrix", str(record), "--write", str(page)]
     subprocess.run(command, cwd=matrix.ROOT, check=True, capture_output=True)
     text = page.read_text(encoding="utf-8")
-    assert "<!-- faults -->\n1 cases (seeds 7), 1 violations; 0 of them on real agents; 1 ended in" in text
+    assert "<!-- faults -->\n1 cases (seeds 7), 1 violations; 0 of them on real agents, 1 with the steps in" in text
     assert len(rows(text)) == len(rows(PAGE.read_text(encoding="utf-8")))
 
 

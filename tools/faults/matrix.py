@@ -52,11 +52,13 @@ def figures(records: Sequence[Mapping[str, Any]]) -> str:
     """One line: cases, violations, real agents, seconds."""
     violations = sum(len(record["violations"]) for record in records)
     real = sum(record["agents"] == REAL for record in records)
+    here = sum(record["steps_here"] for record in records)
     needless = sum(record["needless_error"] for record in records)
     seeds = f"seeds {ranges(record['seed'] for record in records)}"
     average = sum(record["seconds"] for record in records) / len(records)
     return (
-        f"{len(records)} cases ({seeds}), {violations} violations; {real} of them on real agents; "
+        f"{len(records)} cases ({seeds}), {violations} violations; {real} of them on real agents, {here} with "
+        "the steps in their controller; "
         f"{needless} ended in an error although a repetition would have passed; {average:.0f} s on average."
     )
 
