@@ -25,8 +25,7 @@ FINAL_WITHIN = 60.0  # seconds after the end in which a status has to be final
 LONGEST_LIMIT = 120.0  # seconds for which the product waits for GitHub's limits
 QUIET = 9.0  # seconds without any request after which nothing will change any more
 LONGEST_SILENCE = {SMALL: forks.LONGEST_WAIT + 4, REAL: 70.0}  # before a limited request is sent again
-AUDIT_DEADLINE = 90.0  # seconds; small agents do not wait between the audit's two looks
-REAL_AUDIT_DEADLINE = 300.0
+AUDIT_DEADLINE = 300.0  # seconds: a run whose job was killed before it marked it occupies the agent for 180 s
 # The next job repairs a move that was interrupted between two tags, and the registration of its pipeline.
 BY_THE_NEXT_JOB = frozenset({"not one best", "stray draft"})
 # The next audit may repair what these rules find: a job or an agent that was killed cannot.
@@ -171,8 +170,7 @@ def _audited(running: _Running) -> list[Violation]:
     """The agents are back, the next audit runs, and all is judged again."""
     _start_lost_agents(running)
     running.story.truth.runs["audit"] = running.story.truth.runs.get("audit", 0) + 1
-    deadline = REAL_AUDIT_DEADLINE if running.stage.real_agents else AUDIT_DEADLINE
-    jobs.start(running.stage, scenarios.audit_order(), deadline=deadline).done.wait()
+    jobs.start(running.stage, scenarios.audit_order(), deadline=AUDIT_DEADLINE).done.wait()
     _await_quiet(running, 15.0)
     return oracle.judge(_evidence(running))
 
