@@ -11,10 +11,18 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+try:
+    from clearml_ci.clearml_api.session import ClearMLError
+except ModuleNotFoundError as missing:
+    sys.stderr.write(
+        f"error: {missing}: activate the environment of ClearML CI, or install its packages there with "
+        "`pip install -r requirements-agents.txt`\n"
+    )
+    sys.exit(2)  # 1 would mean "regressed"
+
 from clearml_ci.clearml_api import configuration
-from clearml_ci.clearml_api.session import ClearMLError
 from clearml_ci.core import console, poll, schedule
-from clearml_ci.core.errors import UsageError, nearest
+from clearml_ci.core.errors import UsageError, did_you_mean, nearest
 from clearml_ci.core.poll import Clock, Stopwatch
 from clearml_ci.github_api.session import GitHubError
 from clearml_ci.job import (
@@ -44,8 +52,9 @@ model to be the baseline; on a schedule it audits the default branch.
 In a GitHub workflow no command is needed, the event decides: a pull request is checked (`on: pull_request`), and so is
 the commit of a merge queue (`merge_group`), or one whose loss a comment accepts (`issue_comment`); the merge into the
 default branch (`types: [closed]`, or the push to it) promotes its model, and `on: schedule` starts the audit. All
-settings are environment variables; docs/inputs.md lists them. From a shell, set the CLEARML_* variables of your server
-and GITHUB_REPOSITORY=owner/name, and GITHUB_TOKEN for the commands that read from GitHub:
+settings are environment variables; docs/inputs.md lists them. From a shell, the server is that of the CLEARML_*
+variables or of your clearml.conf. Set GITHUB_REPOSITORY=owner/name, and GITHUB_TOKEN for the commands that read from
+GitHub:
 
   python ci_trigger.py agents --detach                  start the agents that checks need, on this machine
   python ci_trigger.py validate                         check the policy file
@@ -257,13 +266,22 @@ def _arguments() -> argparse.Namespace:
         )
         for argument, options in command.arguments.items():
             subparser.add_argument(argument, **options)
-    _refuse_unknown(sys.argv[1:])
-    return parser.parse_args()
+    _refuse_unknown_command(sys.argv[1:])
+    given, unknown = parser.parse_known_args()
+    if unknown:
+        raise UsageError(_unknown_argument(unknown[0], given.command))
+    return given
 
 
-def _refuse_unknown(words: Sequence[str]) -> None:
+def _refuse_unknown_command(words: Sequence[str]) -> None:
     if words and not words[0].startswith("-") and words[0] not in COMMANDS:
         raise UsageError(f"no command '{words[0]}'{nearest(words[0], COMMANDS, what='commands')}")
+
+
+def _unknown_argument(word: str, command: str | None) -> str:
+    known = COMMANDS[command].arguments if command else ()
+    near = did_you_mean(word, [name for name in known if name.startswith("-")])
+    return f"unrecognized argument: {word}{near}; see {' '.join(['ci_trigger.py', *filter(None, [command])])} --help"
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001  the signature is Python's

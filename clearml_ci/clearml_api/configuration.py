@@ -18,6 +18,10 @@ from clearml_ci.core.errors import UsageError
 _DEFAULT_API, _DEFAULT_WEB = "https://api.clear.ml", "https://app.clear.ml"  # the SDK's, if nothing is configured
 
 
+_ACCESS_KEY = ("CLEARML_API_ACCESS_KEY", "TRAINS_API_ACCESS_KEY")
+_SECRET_KEY = ("CLEARML_API_SECRET_KEY", "TRAINS_API_SECRET_KEY")
+
+
 _SECTIONS = ("api", "agent", "sdk", "environment", "files")  # of clearml.conf, which may hold secrets
 
 
@@ -90,10 +94,19 @@ def hold_secrets() -> None:
 
 
 def api_host() -> str:
-    """The address of the API server."""
+    """The address of the API server. Raises UsageError if keys are variables, and no address is configured.
+
+    The SDK sends keys to api.clear.ml then, and they may be those of another server.
+    """
     settings = _settings()
-    configured = settings.get("api.api_server", None) or settings.get("api.host", None) or _DEFAULT_API
-    return (_variable("CLEARML_API_HOST", "TRAINS_API_HOST") or str(configured)).rstrip("/")
+    configured = settings.get("api.api_server", None) or settings.get("api.host", None)
+    host = _variable("CLEARML_API_HOST", "TRAINS_API_HOST") or str(configured or "")
+    if not host and _variable(*_ACCESS_KEY):
+        raise UsageError(
+            "CLEARML_API_HOST is empty: set it to the address of your ClearML server's API (in a workflow, see whether "
+            "the name of its secret is right)"
+        )
+    return (host or _DEFAULT_API).rstrip("/")
 
 
 def web_host() -> str:
@@ -134,8 +147,7 @@ def token() -> str:
 def keys() -> tuple[str, str]:
     """The access key and the secret key; empty without."""
     settings = _settings()
-    access = _variable("CLEARML_API_ACCESS_KEY", "TRAINS_API_ACCESS_KEY")
-    secret = _variable("CLEARML_API_SECRET_KEY", "TRAINS_API_SECRET_KEY")
+    access, secret = _variable(*_ACCESS_KEY), _variable(*_SECRET_KEY)
     return (
         access or str(settings.get("api.credentials.access_key", "") or ""),
         secret or str(settings.get("api.credentials.secret_key", "") or ""),

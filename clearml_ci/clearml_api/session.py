@@ -247,12 +247,19 @@ def connect(clock: Clock) -> ClearML:
     configuration.hold_secrets()
     authorization = _authorization()
     if not authorization:
-        raise UsageError(
-            "no ClearML keys are configured: set CLEARML_API_HOST, CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY "
-            "(GitHub gives no secrets to pull requests from forks: check those with `on: pull_request_target`)"
-        )
+        raise UsageError(_missing_keys(*configuration.keys()))
     configuration.web_host()
     return ClearML(configuration.api_host(), authorization, clock=clock)
+
+
+def _missing_keys(access: str, secret: str) -> str:
+    if access or secret:
+        return f"CLEARML_API_{'SECRET' if access else 'ACCESS'}_KEY is empty, and the other key is not: set both"
+    return (
+        "no ClearML keys are configured: set CLEARML_API_HOST, CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY, or "
+        "run `clearml-init` (GitHub gives no secrets to pull requests from forks: check those with "
+        "`on: pull_request_target`)"
+    )
 
 
 def has_keys() -> bool:

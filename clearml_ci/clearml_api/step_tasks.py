@@ -121,7 +121,7 @@ def process_job(start: Callable[[str], Callable[[], str]]) -> type[Any]:
             self.status_here = start(self.task.id)
             return True
 
-        def status(self, force: bool = False) -> str:  # noqa: ARG002  no request tells more
+        def status(self, force: bool = False) -> str:  # noqa: ARG002  no request is needed
             self._last_status = self.status_here() if self.status_here else "created"
             return self._last_status
 

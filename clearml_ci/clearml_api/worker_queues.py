@@ -9,7 +9,7 @@ from clearml_ci.clearml_api import configuration, paging, server_time, task_fiel
 from clearml_ci.clearml_api.session import ClearML, ClearMLError
 from clearml_ci.clearml_api.workers import worker_records
 from clearml_ci.core import agent_command
-from clearml_ci.core.errors import UsageError, listing
+from clearml_ci.core.errors import UsageError, did_you_mean, listing
 from clearml_ci.decisions import audit_findings
 
 
@@ -81,9 +81,13 @@ def _workers_by_queue(clearml: ClearML) -> dict[str, list[str]]:
 
 
 def _require_served(name: str, *, existing: Iterable[str], with_workers: Iterable[str]) -> None:
-    alive = listing({*existing} & {*with_workers}, what="queues with workers")
+    served = {*existing} & {*with_workers}
+    alive = listing(served, what="queues with workers")
     if name not in existing:
-        raise UsageError(f"no queue '{name}': create it in ClearML, or correct the name", log_only=alive)
+        raise UsageError(
+            f"no queue '{name}': correct the name, or start agents for it with `ci_trigger.py agents`",
+            log_only=f"{did_you_mean(name, served)}{alive}",
+        )
     if name not in with_workers:
         raise ClearMLError(
             f"no worker listens to the queue '{name}': start one with: {agent_command.start(name)}", log_only=alive

@@ -21,6 +21,7 @@ from clearml_ci.core.errors import UsageError
 from clearml_ci.core.formatting import count, duration
 from clearml_ci.core.poll import Clock, Pace, TimedOutError, until
 from clearml_ci.local_agents import checks, files, folders, plan, settings, state, supervisor
+from clearml_ci.local_agents.options import FOLDER
 from clearml_ci.local_agents.plan import Plan, Request, Role
 from clearml_ci.local_agents.state import Recorded, State
 from clearml_ci.local_agents.supervisor import StartError, Supervisor
@@ -198,7 +199,11 @@ def detach(request: Request, arguments: Sequence[str], program: Path, clock: Clo
         process.wait()
         raise
     if code == 0 and process.poll() is None:
-        console.log(f"they run in the background: `agents --status` lists them, `agents --stop` ends them ({log})")
+        own = "" if request.folder == FOLDER else f" --folder {folder}"
+        command = f"python {program.name} agents{own}"
+        console.log(
+            f"they run in the background ({log}): `{command} --status` lists them, `{command} --stop` ends them"
+        )
         return 0
     return code or 4
 

@@ -382,11 +382,21 @@ def _judge(check: Check, read: Known, unusable: str | None, incomplete: Mapping[
         (gate, replace(judgement, reason=incomplete[gate]) if gate in incomplete else judgement)
         for gate, judgement in judged
     ]
+    if not read.every:
+        judged = [(gate, _without_tagged(check, judgement)) for gate, judgement in judged]
     if unusable is None:
         return judged
     return [
         (gate, replace(judgement, outcome=Outcome.ERROR, reason=unusable, warning="")) for gate, judgement in judged
     ]
+
+
+def _without_tagged(check: Check, judgement: Judgement) -> Judgement:
+    """The judgement if no task carries the tag: the first model is green, and so would be a tag with a typo."""
+    if judgement.outcome != Outcome.NO_BASELINE:
+        return judgement
+    named = f" named '{check.task_name}'" if check.task_name else ""
+    return replace(judgement, reason=f"there is no baseline yet: no task{named} carries the tag '{check.best_tag}'")
 
 
 def _compared(judged: Judgements, tagged: Sequence[Measured]) -> list[RecordedTask]:

@@ -191,7 +191,7 @@ def _allowed(gate: Gate) -> str:
 
 
 def _gate_line(gate: Gate) -> str:
-    allowed = f"{_allowed(gate)} of the baseline" if gate.relative else f"{gate.tolerance:g}"
+    allowed = f"{_allowed(gate)} of the baseline" if gate.relative else f"{gate.tolerance:g} in the unit of the metric"
     each = "each series that matches " if gate.is_pattern else ""
     parts = [f"{each}{gate.name} ({_read_at(gate)}, {gate.goal})", f"worse by at most {allowed}"]
     parts += [f"at least {gate.minimum:g}"] if gate.minimum is not None else []

@@ -75,7 +75,7 @@ def test_trigger__unknown_queue__exits_2_and_names_those_with_workers(
     tale: Story, event: dict[str, Any], kind: str
 ) -> None:
     line = only_line(run(tale, event, **PROBE, **{f"CLEARML_CI_{kind}_QUEUE": "gpuu"}), 2)
-    assert "no queue 'gpuu': create it in ClearML, or correct the name; queues with workers: " in line
+    assert "no queue 'gpuu': correct the name, or start agents for it with `ci_trigger.py agents`; queues with " in line
     assert tale.sandbox.queues.code in line
     names = [queue["name"] for queue in tale.clearml.call("queues.get_all", only_fields=["name"])["queues"]]
     assert "gpuu" not in names

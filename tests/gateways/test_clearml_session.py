@@ -90,6 +90,24 @@ def test_connect__no_web_address_to_derive__names_the_variable(monkeypatch: pyte
         clearml_session.connect(fast_clock())
 
 
+@pytest.mark.usefixtures("user_environment")
+def test_connect__keys_without_an_address__are_sent_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret's name with a typo is an empty variable; the SDK would send the keys to api.clear.ml."""
+    monkeypatch.setenv("CLEARML_API_HOST", "")
+    monkeypatch.setenv("CLEARML_CONFIG_FILE", os.devnull)
+    with pytest.raises(UsageError, match="CLEARML_API_HOST is empty"):
+        clearml_session.connect(fast_clock())
+
+
+@pytest.mark.usefixtures("user_environment")
+@pytest.mark.parametrize("missing", ["CLEARML_API_ACCESS_KEY", "CLEARML_API_SECRET_KEY"])
+def test_connect__one_of_the_two_keys__names_the_other(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    monkeypatch.setenv(missing, "")
+    monkeypatch.setenv("CLEARML_CONFIG_FILE", os.devnull)
+    with pytest.raises(UsageError, match=f"^{missing} is empty"):
+        clearml_session.connect(fast_clock())
+
+
 AS_JSON = (
     '{"api": {"api_server": "%(CLEARML_API_HOST)s", "web_server": "%(CLEARML_WEB_HOST)s", "credentials": '
     '{"access_key": "%(CLEARML_API_ACCESS_KEY)s", "secret_key": "%(CLEARML_API_SECRET_KEY)s"}}}'

@@ -16,7 +16,8 @@ from sandbox.runtime.clearml_access import Client
 def test_served__unknown_and_unwatched__are_different_errors(clearml: ClearML, client: Client, prefix: str) -> None:
     client.call("queues.create", name=f"{prefix}-idle")
     with pytest.raises(
-        UsageError, match=f"no queue '{prefix}-gpuu': create it in ClearML, or correct the name$"
+        UsageError,
+        match=f"no queue '{prefix}-gpuu': correct the name, or start agents for it with `ci_trigger.py agents`$",
     ) as unknown:
         worker_queues.served(clearml, [f"{prefix}-gpuu"])
     with pytest.raises(ClearMLError, match=f"no worker listens to the queue '{prefix}-idle'") as unwatched:

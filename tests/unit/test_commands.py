@@ -38,7 +38,11 @@ def test_validate__policy_in_order__is_summed_up(command: str, tmp_path: Path) -
             "rollback, schedule, validate",
         ),
         ("rerun", "the following arguments are required: RUN; see ci_trigger.py rerun --help"),
-        ("rollback --now", "unrecognized arguments: --now; see ci_trigger.py --help"),
+        (
+            "agents --detatch",
+            "unrecognized argument: --detatch; did you mean '--detach'?; see ci_trigger.py agents --help",
+        ),
+        ("rollback --now", "unrecognized argument: --now; see ci_trigger.py rollback --help"),
         ("audit", "GITHUB_REPOSITORY is not set: set it to owner/name of the GitHub repository"),
     ],
 )
@@ -46,6 +50,17 @@ def test_command__mistyped__is_one_line_with_what_is_known(command: str, message
     arguments = [sys.executable, str(ROOT / "ci_trigger.py"), *command.split()]
     done = subprocess.run(arguments, cwd=tmp_path, env={}, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (2, f"error: ClearML CI: {message}\n", "")
+
+
+def test_command__in_an_environment_without_packages__exits_2_and_names_what_to_do(tmp_path: Path) -> None:
+    bare = tmp_path / "sitecustomize.py"
+    bare.write_text("import sys\nsys.modules['requests'] = None\n")
+    command = [sys.executable, str(ROOT / "ci_trigger.py"), "--help"]
+    done = subprocess.run(command, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: ")
+    assert "pip install -r requirements-agents.txt" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("command", ["python -m tools.words", "python -m tools.words --list docs"])

@@ -546,7 +546,7 @@ def test_summary__version_alone__names_what_is_not_done() -> None:
 
 def test_summary__absolute_tolerance_and_main__are_named() -> None:
     found = load("version: 1\ngates: [{metric: a/b, max_regression: 0.01}]\nbaselines: {main: true}")
-    assert "worse by at most 0.01, required" in policy_file.summary(found)
+    assert "worse by at most 0.01 in the unit of the metric, required" in policy_file.summary(found)
     assert "baseline: tag Best Performance, and main at the merge base" in policy_file.summary(found)
     assert "main at" not in policy_file.summary(replace(found, check=replace(found.check, baseline_main=False)))
 
