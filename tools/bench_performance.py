@@ -289,7 +289,7 @@ def _medians(rows: Sequence[Measured]) -> list[Measured]:
 def tables(performance: Performance) -> str:
     """Two tables: the costs of each program, and the wait of pull requests that are opened together."""
     rows = [
-        (row.what, row.seconds, int(row.requests), row.seconds if row.is_job else "-", row.cpu)
+        (row.what, row.seconds, int(row.requests), f"{row.seconds:.1f}" if row.is_job else "-", row.cpu)
         for row in performance.rows
     ]
     headers = ("what", "seconds", "requests", "runner's seconds", "CPU seconds")

@@ -13,15 +13,17 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess, parent_process
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, cast
 
 from clearml_ci.agent import step
-from clearml_ci.clearml_api import patience, sdk, step_tasks, task_console, task_fields, task_launch, task_status
+from clearml_ci.agent.step_console import StepConsole
+from clearml_ci.clearml_api import patience, sdk, step_tasks, task_fields, task_launch, task_status
 from clearml_ci.clearml_api import session as clearml_session
 from clearml_ci.clearml_api.paging import Record
 from clearml_ci.clearml_api.session import ClearML, ClearMLError, TaskGoneError
@@ -33,7 +35,9 @@ from clearml_ci.core.poll import Clock
 # On macOS a fork must not look for a proxy, which each request does (Python's urllib.request, `proxy_bypass`).
 _CONTEXT: Any = multiprocessing.get_context("spawn" if sys.platform == "darwin" else "fork")
 
-_LOOK = 1.0  # seconds between two looks at the task's status, and between two parts of its console
+_LOOK = 1.0  # seconds between two looks at the task's status
+
+_CONSOLE_END = 3.0  # seconds that a check waits for a server that does not take the last lines of a console
 
 _GONE = (TaskGoneError,)  # a user has deleted the task: waiting does not help
 
@@ -57,9 +61,8 @@ class StepProcess:
     name: str
     process: BaseProcess
     start: Connection
-    output: IO[bytes]
+    console: StepConsole
     status: str = "created"
-    reported: int = 0  # bytes of the output
     cleans_up: bool = False  # after an abort, by itself
 
     def run(self, task: str, arguments: Sequence[str], *, clock: Clock) -> None:
@@ -79,13 +82,14 @@ class StepProcess:
         try:
             if _is_started(clearml, task):
                 self.start.send((task, arguments))
+                self.console.follow(task, clock=clearml.clock)
                 status = _conclude(clearml, task, self._result(clearml, task, run=arguments[0]))
-                self._report_end(clearml, task)
         except Exception as error:  # whatever fails here fails the step alone: the report still runs
             console.log_error(error)
             self._finish()
             status = _conclude(clearml, task, status)
         finally:
+            self.console.end(within=_CONSOLE_END)
             self.status = status
 
     def _result(self, clearml: ClearML, task: str, run: str) -> str:
@@ -117,23 +121,7 @@ class StepProcess:
                 if pinged.elapsed() > _PING:
                     clearml.call("tasks.ping", task=task)
                     pinged = poll.started(clearml.clock)
-                self._report(clearml, task, _whole_lines(self._new_output()))
         return True
-
-    def _new_output(self) -> bytes:
-        return os.pread(self.output.fileno(), os.fstat(self.output.fileno()).st_size - self.reported, self.reported)
-
-    def _report(self, clearml: ClearML, task: str, new: bytes) -> None:
-        """Add the next part of the output to the task's console. A secret is masked if the part has it whole."""
-        task_console.add(clearml, task, new.decode(errors="replace"))
-        self.reported += len(new)
-
-    def _report_end(self, clearml: ClearML, task: str) -> None:
-        """Add the last lines. No check waits for a server that does not take them."""
-        try:
-            self._report(clearml, task, self._new_output())
-        except ClearMLError as error:
-            console.log(f"the console of the task {task} lacks its end: {error}")
 
     def _has_ended(self, *, within: float) -> bool:
         self.process.join(within)
@@ -146,10 +134,6 @@ class StepProcess:
             if not self._has_ended(within=_TERMINATION):
                 self.process.kill()
                 self.process.join()
-
-
-def _whole_lines(output: bytes) -> bytes:
-    return output[: output.rfind(b"\n") + 1]
 
 
 def prepare(names: Iterable[str]) -> dict[str, StepProcess]:
@@ -169,7 +153,7 @@ def _waiting(name: str) -> StepProcess:
         target=_wait_and_run, args=(name, received, output.name), name=f"step {name}", daemon=True
     )
     process.start()
-    return StepProcess(name, process, start, output)
+    return StepProcess(name, process, start, StepConsole(output))
 
 
 def _wait_and_run(name: str, start: Connection, output: str) -> None:
@@ -193,13 +177,17 @@ def _wait_and_run(name: str, start: Connection, output: str) -> None:
         console.log_error(error)
         sys.exit(1)
     finally:
-        if not controller.is_alive():
+        if os.getppid() != controller.pid:
             interruption.join()
 
 
 def _end_with(controller: BaseProcess, task: str) -> None:
-    """Wait until the controller was killed. Then nothing else ends this process and its task: do as for an abort."""
-    wait([controller.sentinel])
+    """Wait until the controller was killed. Then nothing else ends this process and its task: do as for an abort.
+
+    Not by the controller's sentinel, which later forks hold open as long as they live.
+    """
+    while os.getppid() == controller.pid:
+        time.sleep(_LOOK)
     _conclude(clearml_session.connect(Clock()), task, "stopped")
     os.kill(os.getpid(), signal.SIGTERM)
 
@@ -207,7 +195,8 @@ def _end_with(controller: BaseProcess, task: str) -> None:
 def _is_started(clearml: ClearML, task: str) -> bool:
     """Set the status of the task; False, and the step has failed, if the server refuses that."""
     try:
-        patience.result(clearml.clock, lambda: clearml.call("tasks.started", task=task), report=console.log)
+        started = lambda: clearml.call("tasks.started", task=task)  # noqa: E731
+        patience.result(clearml.clock, started, final=_GONE, report=console.log)
     except ClearMLError as error:
         step_tasks.fail(clearml, task, f"the step could not be started: {error}")
         return False

@@ -142,6 +142,7 @@ def own_arguments(names: Queues, seconds: float) -> dict[str, str]:
     return {
         check.ORIGIN: secrets.token_hex(16),
         "_deadline": f"{math.ceil(seconds)}",
+        "_controller_queue": names.controllers,
         "_steps_queue": names.steps,
     }
 
@@ -183,7 +184,7 @@ def policy_file(environ: Mapping[str, str]) -> str:
 
 def controller_queue(environ: Mapping[str, str]) -> str:
     """The name of the controllers' queue."""
-    return str(job_environment.read(environ).value("controller_queue"))
+    return str(job_environment.read(environ).value("_controller_queue"))
 
 
 def deadline(environ: Mapping[str, str], launch: RemoteRun | None = None, *, times: int = 1) -> float:
@@ -203,7 +204,7 @@ def shortest_deadline(launch: RemoteRun, *, times: int) -> float:
 def queues(given: Given, launch: RemoteRun | None) -> Queues:
     """The queues of a run. Raises UsageError if the launched code would run on a trusted queue."""
     names = Queues(
-        controllers=given.value("controller_queue"),
+        controllers=given.value("_controller_queue"),
         steps=given.value("_steps_queue"),
         code=launch.queue if launch else given.value("run_queue"),
     )

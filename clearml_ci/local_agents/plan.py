@@ -28,7 +28,7 @@ class Role(Enum):
 
 QUEUE_VARIABLES = ("CLEARML_CI_CONTROLLER_QUEUE", "CLEARML_CI_STEPS_QUEUE", "CLEARML_CI_CODE_QUEUE")
 
-QUEUES = {Role.CONTROLLERS: "controller_queue", Role.STEPS: "_steps_queue", Role.CODE: "run_queue"}
+QUEUES = {Role.CONTROLLERS: "_controller_queue", Role.STEPS: "_steps_queue", Role.CODE: "run_queue"}
 
 
 @dataclass(frozen=True)

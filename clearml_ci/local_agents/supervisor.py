@@ -27,6 +27,8 @@ _SOUND_AFTER = 600  # seconds: an agent that ran so long starts to count its dea
 
 _LOOK_SECONDS = 1.0
 
+_RUNS_SECONDS = 10.0  # in which the end waits for the steps of runs: systemd and compose kill it after 60 s
+
 
 class StartError(Exception):
     """An agent did not come up; the message has its log's last line, and what to do."""
@@ -171,11 +173,10 @@ def _end(supervisor: Supervisor) -> None:
     running = [each for each in supervisor.watched if each.daemon and each.daemon.ended() is None]
     executed = _executed(supervisor.clearml, [each.agent for each in running])
     end_all([each.daemon.process.pid for each in running if each.daemon], supervisor.clock)
-    for task in executed:
-        _end_run(supervisor, task)
-    workers.unregister(supervisor.clearml, [each.agent.worker for each in supervisor.watched])
     for agent in supervisor.plan.agents:
         folders.remove_secrets(agent)
+    workers.unregister(supervisor.clearml, [each.agent.worker for each in supervisor.watched])
+    _end_runs(supervisor, executed)
     state.forget(supervisor.plan.folder)
     if supervisor.watched:
         console.log(f"{count(len(supervisor.watched), 'agent')} ended")
@@ -200,12 +201,23 @@ def _executed(clearml: ClearML, agents: Sequence[Agent]) -> list[str]:
     return executed
 
 
-def _end_run(supervisor: Supervisor, task: str) -> None:
-    """If the task is a run, end its steps and what they launched: its agent has aborted the controller alone."""
+def _end_runs(supervisor: Supervisor, tasks: Sequence[str]) -> None:
+    """End the steps of those tasks that are runs, and what they launched: agents abort the controller alone."""
+    began = started(supervisor.clock)
+    for task in tasks:
+        _end_run(supervisor, task, waits=began.elapsed() < _RUNS_SECONDS)
+
+
+def _end_run(supervisor: Supervisor, task: str, *, waits: bool) -> None:
+    """If the task is a run, request the end of its steps, and wait for it if there is time."""
+    clearml, reason = supervisor.clearml, "ClearML CI: the agent of the run was ended"
     try:
-        if ownership.is_owned(supervisor.clearml, task, run=task):
-            reason = "ClearML CI: the agent of the run was ended"
-            run_cancellation.stop(supervisor.clearml, task, reason=reason, clock=supervisor.clock)
+        if not ownership.is_owned(clearml, task, run=task):
+            return
+        if waits:
+            run_cancellation.stop(clearml, task, reason=reason, clock=supervisor.clock)
+        else:
+            run_cancellation.request_stop(clearml, task, reason=reason)
     except ClearMLError as error:
         console.log(f"the steps of run {task} could not be ended, and the next audit ends them: {error}")
 

@@ -48,6 +48,9 @@ def launch(
     return launch_outcome.as_document(remote_run, launched.outcome, launched.snapshot, task=task, notes=notes)
 
 
+_TRUSTED = ("_controller_queue", "_steps_queue")  # the `Args` with queues whose agents may hold GitHub credentials
+
+
 def queue_of(clearml: ClearML, run: Run, launch: RemoteRun) -> Queue:
     """The queue of the launched code. Raises UsageError if it, or one of its agents, is a trusted one: see the job's.
 
@@ -55,8 +58,9 @@ def queue_of(clearml: ClearML, run: Run, launch: RemoteRun) -> Queue:
     """
     controllers = worker_queues.name_of(clearml, run.id)
     remote_run_parameters.refuse_shared_queue(run.arguments, code=launch.queue, controllers=controllers)
-    # The steps' queue as the job named it, and the one on which the controller of an edited rerun starts them.
-    trusted = [*(arguments.get("_steps_queue", "") for arguments in (run.arguments, run.recorded)), controllers]
+    # The queues as the job named them, and those on which the controller of an edited rerun is, and starts its steps.
+    named = [arguments.get(name, "") for arguments in (run.arguments, run.recorded) for name in _TRUSTED]
+    trusted = [*named, controllers]
     queues = worker_queues.served(clearml, [launch.queue], if_any=trusted)
     code = queues[launch.queue]
     if not remote_run_parameters.is_sharing_allowed(run.arguments):

@@ -30,9 +30,9 @@ _MOST = 5  # changes that are named
 _ONE_GATE = ("scalar_title", "scalar_series", "goal")  # without effect if `gates` is set
 
 
-# They name repository, status, comment, promotion, the label that lets a fork's code run, and the queue that no
+# They name repository, status, comment, promotion, the label that lets a fork's code run, and the queues that no
 # pull-request code may use: a rerun has those of its original.
-_KEPT = (CONTEXT, NAME, UNDOES, "run_approval_label", "_steps_queue", "_shared_queue")
+_KEPT = (CONTEXT, NAME, UNDOES, "run_approval_label", "_controller_queue", "_steps_queue", "_shared_queue")
 
 
 _KEPT_BY_CHECKS = ("pull_request",)  # a promotion may name another merge, which GitHub has to confirm

@@ -679,11 +679,12 @@ PARAMETERS = (
     ),
     # --- Queues: each needs an agent that listens to it
     Parameter(
-        "controller_queue",
+        "_controller_queue",
         "ClearML queue of the controllers, whose agent runs the steps as well, and may hold GitHub credentials.",
         QUEUES,
         TEXT,
         default="ci-controllers",
+        pipelines=_ALL,
         variables=("CLEARML_CI_CONTROLLER_QUEUE",),
     ),
     Parameter(

@@ -162,9 +162,15 @@ def _entry(script: str, module: str, called: Mapping[str, str]) -> dict[str, str
 def refuse_shared_queue(arguments: Mapping[str, str], *, code: str, controllers: str = "") -> None:
     """Raise UsageError if pull-request code would run on a trusted queue without the text that allows it.
 
-    `controllers` is the name of the controllers' queue, if it is known.
+    `controllers` is the name of the queue of the run's own controller, if it is known: a rerun may be on another one
+    than the job's.
     """
-    whose = {controllers: "controllers", arguments.get("_steps_queue", ""): "trusted steps"}.get(code)
+    trusted = {
+        controllers: "controllers",
+        arguments.get("_controller_queue", ""): "controllers",
+        arguments.get("_steps_queue", ""): "trusted steps",
+    }
+    whose = trusted.get(code)
     if whose and not is_sharing_allowed(arguments):
         raise UsageError(
             f"the queue '{code}' is the {whose}' as well: pull-request code could read their credentials. "

@@ -119,12 +119,14 @@ class Losses:
 
     `lost`: the work is done, and the connection ends without an answer; `cut`: it ends within the answer; `refused`: a
     500 before the work; `503`, `502`: that status after the work; `html`: a page of a proxy after it; `slow`: the
-    client's time is over when the work begins; `401`: all requests are refused from then on, the login as well.
+    client's time is over when the work begins; `held`: work with lines of a console begins once `released` is set;
+    `401`: all requests are refused from then on, the login as well.
     """
 
     harms: dict[str, list[str]] = field(default_factory=dict)
     sent: list[str] = field(default_factory=list)
     slow: float = 0.0
+    released: threading.Event = field(default_factory=threading.Event)
     keys_refused: bool = False
 
     def proxy(self, target: str) -> served:
@@ -148,6 +150,8 @@ class Losses:
             return Response(json.dumps(body), code, content_type="application/json")
         if harm == "slow":
             time.sleep(self.slow)
+        if harm == "held" and b'"type": "log"' in request.get_data():
+            self.released.wait(120)
         answer = _carried(address)
         if harm in ("lost", "slow"):
             request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)

@@ -240,6 +240,19 @@ def test_remote_run__hidden_queues_edited__sends_no_code_to_the_trusted_steps(
     assert "the queue 'steps' is the trusted steps' as well" in result["reason"]
 
 
+@pytest.mark.parametrize("edits", [{}, {"_controller_queue": "code"}], ids=["queue edited", "queues swapped"])
+def test_remote_run__rerun_on_another_queue__sends_no_code_to_that_of_the_jobs_controllers(
+    world: World, edits: dict[str, str]
+) -> None:
+    """The agent of the controllers may hold GitHub credentials, and New run can be on any queue."""
+    launch = {"candidate": "none", "run_until": "first-iteration", "run_queue": "code", "run_project": "digits"}
+    first = world.original({**world.check.to_arguments(), **launch, "_controller_queue": "controllers"})
+    edited = world.new_run(first, run_queue="controllers", **edits)
+    result = remote_run.remote_run(services.of_agent(world.clearml), rerun.judged(world.clearml, edited, step="a step"))
+    assert (result["outcome"], result["phase"]) == ("error", "settings")
+    assert "the queue 'controllers' is the controllers' as well" in result["reason"]
+
+
 def test_report__hidden_parameters_edited__sets_no_other_checks_status(world: World) -> None:
     first = world.original(world.check.to_arguments())
     other = replace(world.check, name="other")

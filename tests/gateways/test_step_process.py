@@ -95,6 +95,15 @@ def test_run__with_lost_answers_to_start_and_end_of_its_steps__ends_as_if_they_h
     assert not any(losses.harms.values())
 
 
+def test_run__server_that_holds_consoles__has_its_verdict_meanwhile(
+    controllers: Controllers, user_environment: dict[str, str], tmp_path: Path
+) -> None:
+    losses = Losses({"events.add_batch": ["held"] * 40})
+    with playing(controllers, user_environment, tmp_path / "log", losses) as played:
+        wait_for(lambda: controllers.steps_of(played.run) == COMPLETED, played.log)
+        losses.released.set()
+
+
 def test_step__that_is_killed__has_failed_and_the_report_names_it(
     controllers: Controllers, user_environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -11,7 +11,14 @@ from clearml_ci.parameters.remote_run import RemoteRun
 from pipelines import pr_check, promote
 from tests.unit.drawing import CHECK, GATE
 
-BY_THE_JOB = {"_steps_queue", "_origin", "_deadline", "_start", "_undoes"}  # Args that the job adds
+BY_THE_JOB = {
+    "_controller_queue",
+    "_steps_queue",
+    "_origin",
+    "_deadline",
+    "_start",
+    "_undoes",
+}  # Args that the job adds
 
 
 def test_from_arguments__what_to_arguments_wrote__is_the_same_check() -> None:
@@ -138,7 +145,8 @@ def test_parameters_of_the_pipeline__name_every_argument_with_its_default() -> N
         "candidate"
     }
     bare = replace(CHECK, gates=(), project="", task_name="").to_arguments()
-    assert {name: value for name, value in declared.items() if value and name != "_context"} == {
+    own = {name: value for name, value in declared.items() if value and name not in BY_THE_JOB and name != "_context"}
+    assert own == {
         name: value for name, value in bare.items() if value and name not in ("commit", "pull_request", "_context")
     }
 
