@@ -200,7 +200,7 @@ def enqueued(begun: Story) -> str:
         "binary": sys.executable,
     }
     queues = begun.clearml.call("queues.get_all", name=f"^{begun.sandbox.queues.controllers}$")["queues"]
-    task = begun.clearml.call("tasks.create", name="waits for long", type="controller", script=script)["id"]
+    task = begun.clearml.call("tasks.create", name="waits for long", type="testing", script=script)["id"]
     mark(begun, task, run=task, purpose="run")
     begun.clearml.call("tasks.enqueue", task=task, queue=queues[0]["id"])
     return str(task)
