@@ -105,7 +105,7 @@ class StepProcess:
     def _watch(self, clearml: ClearML, task: str, run: str) -> bool:
         """True once the process has ended by itself, False once a user has ended its task, or has reset the run.
 
-        After a reset the agent kills all processes of the run within seconds, and what the step launched ends before.
+        After a reset the agent kills all processes of the run within seconds: what the step launched has to end before.
         After any other end of the run its controller still reports.
         """
         pinged = poll.started(clearml.clock)

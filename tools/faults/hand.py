@@ -85,6 +85,7 @@ class Hand:
         """KILL to the controller alone: its steps are processes of it, or have an agent of their own."""
         if not self.stage.steps_here:
             self.kill_task(CONTROLLERS)
+            return
         for process in self.stage.agents[CONTROLLERS].family()[:-1]:
             with suppress(psutil.NoSuchProcess):
                 if process.children():
