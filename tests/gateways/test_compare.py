@@ -140,7 +140,9 @@ def test_compare__best_that_was_archived__is_an_error_for_every_gate(world: Worl
 
 
 def test_compare__first_model_that_misses_its_minimum__regressed(world: World) -> None:
-    assert world.compare()["outcome"] == "no_baseline"
+    found = world.compare()
+    assert found["outcome"] == "no_baseline"
+    assert "carries the tag '" in found["reason"]
     missed = world.compare(replace(ACCURACY, minimum=0.95))
     assert (missed["outcome"], missed["baseline"], missed["differences"]) == ("regressed", None, [])
 
